@@ -1,1 +1,8 @@
-//! Gateway
+//! One MCP endpoint for many MCP servers.
+//!
+//! The rooms, from the client's edge to the backend's (ARCHITECTURE.md draws them):
+//! [`front`] speaks with clients, [`session`] joins them with [`backend`], which speaks with MCP
+//! servers. [`store`], [`routing`] and [`registry`] serve the session; [`mcp`] holds the protocol's
+//! words. A room uses only the rooms to the right of it or below it.
+
+pub mod mcp;

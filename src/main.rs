@@ -1,2 +1,2 @@
 //! Binary
-fn main(){}
+fn main() {}
