@@ -3,5 +3,16 @@
 //! Everything here is version-neutral or plain fact about a revision; what an era *does* lives in
 //! the adapters of the two edges.
 
+pub mod discovery;
+pub mod error;
+pub mod event;
+pub mod failure;
+pub mod header;
+pub mod message;
+pub mod meta;
+pub mod method;
 pub mod name;
+pub mod object;
+pub mod request;
+pub mod tool;
 pub mod version;

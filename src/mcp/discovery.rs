@@ -1,0 +1,64 @@
+//! What a server says of itself when it is met: `initialize` and `server/discover` results.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// What a backend offers, the same for both eras.
+#[derive(Debug, Clone)]
+pub struct Discovery {
+    /// The whole result, for the record.
+    pub result: Box<RawValue>,
+    /// How to use the server, for the model.
+    pub instructions: Option<String>,
+    /// Whether the server has tools.
+    pub has_tools: bool,
+}
+
+impl Discovery {
+    /// Reads the result of `initialize` or `server/discover`.
+    ///
+    /// # Errors
+    ///
+    /// When the result has no `capabilities` object.
+    pub fn read(result: &RawValue) -> Result<Self, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Known<'a> {
+            #[serde(borrow)]
+            capabilities: Capabilities<'a>,
+            #[serde(default)]
+            instructions: Option<String>,
+        }
+        #[derive(Deserialize)]
+        struct Capabilities<'a> {
+            #[serde(borrow, default)]
+            tools: Option<&'a RawValue>,
+        }
+        let known: Known<'_> = serde_json::from_str(result.get())?;
+        Ok(Self {
+            result: result.to_owned(),
+            instructions: known.instructions.filter(|text| !text.trim().is_empty()),
+            has_tools: known.capabilities.tools.is_some(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_of_both_eras_read_alike() {
+        for text in [
+            r#"{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"x","version":"1"},"instructions":"hi"}"#,
+            r#"{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"instructions":"hi"}"#,
+        ] {
+            let raw = RawValue::from_string(text.to_owned()).unwrap();
+            let discovery = Discovery::read(&raw).unwrap();
+            assert!(discovery.has_tools);
+            assert_eq!(discovery.instructions.as_deref(), Some("hi"));
+            assert_eq!(discovery.result.get(), text);
+        }
+        let raw = RawValue::from_string("{}".to_owned()).unwrap();
+        assert!(Discovery::read(&raw).is_err());
+    }
+}

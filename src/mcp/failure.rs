@@ -1,0 +1,85 @@
+//! Why the gateway could not get an answer, in words for the client.
+
+use std::time::Duration;
+
+use super::name::BackendName;
+
+/// What stood between a request and its answer. The text says which backend, what happened, and
+/// what to do; it never holds a credential or anything a backend wrote.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// The method is not served.
+    #[error("method not found: {method}")]
+    UnknownMethod {
+        /// As the client wrote it.
+        method: String,
+    },
+    /// No backend of the session answers to the name.
+    #[error(
+        "unknown tool {name:?}: tools are called provider.tool, and this session has the providers {known}"
+    )]
+    UnknownTool {
+        /// As the client wrote it.
+        name: String,
+        /// The session's providers, separated by commas.
+        known: String,
+    },
+    /// The parameters do not fit the method.
+    #[error("invalid params: {reason}")]
+    InvalidParams {
+        /// What is wrong with them.
+        reason: String,
+    },
+    /// The backend cannot be reached, or refused the gateway; nothing ran.
+    #[error("backend {backend} is unavailable: {reason}")]
+    Unavailable {
+        /// Which one.
+        backend: BackendName,
+        /// What happened and what to do.
+        reason: String,
+    },
+    /// The connection broke after the request was sent.
+    #[error(
+        "backend {backend} broke off: {reason}; the request may have been carried out, and was not sent again"
+    )]
+    Interrupted {
+        /// Which one.
+        backend: BackendName,
+        /// What happened.
+        reason: String,
+    },
+    /// The backend took too long.
+    #[error("backend {backend} sent nothing for {}; the request may still be carried out there", humantime::format_duration(*after))]
+    TimedOut {
+        /// Which one.
+        backend: BackendName,
+        /// How long the gateway waited.
+        after: Duration,
+    },
+    /// The backend answered with something that is not MCP.
+    #[error("backend {backend} answered with {reason}")]
+    Garbled {
+        /// Which one.
+        backend: BackendName,
+        /// What it was.
+        reason: String,
+    },
+    /// The client's MCP session has ended or never was.
+    #[error("unknown MCP session: it has ended or expired; initialize again")]
+    UnknownMcpSession,
+    /// The session has all the exchanges it may have.
+    #[error("this session has {limit} requests in flight already; wait for some to finish")]
+    Busy {
+        /// How many it may have.
+        limit: usize,
+    },
+    /// The gateway is going down.
+    #[error("the gateway is stopping; try again in a moment")]
+    Stopping,
+    /// The part of the gateway that worked on the request died.
+    #[error("the gateway lost track of this request; it may have been carried out")]
+    Lost,
+    /// A record could not be written.
+    #[error("the gateway could not store the MCP session; try again, or look at the gateway's log")]
+    NotStored,
+}

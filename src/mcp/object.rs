@@ -1,0 +1,210 @@
+//! A JSON object whose members stay raw text, so that changing one leaves the others byte for byte.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+/// The members of a JSON object in their order, each value unparsed.
+///
+/// Keys are unescaped for comparison and escaped again on output; values are never touched.
+#[derive(Debug, Clone, Default)]
+pub struct RawObject<'a> {
+    members: Vec<(Cow<'a, str>, Cow<'a, RawValue>)>,
+}
+
+impl<'a> RawObject<'a> {
+    /// Reads the top level of an object.
+    ///
+    /// # Errors
+    ///
+    /// When the text is not a JSON object.
+    pub fn parse(text: &'a RawValue) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text.get())
+    }
+
+    /// Reads the object, or none where `text` is absent or no object.
+    #[must_use]
+    pub fn parse_or_empty(text: Option<&'a RawValue>) -> Self {
+        text.and_then(|text| Self::parse(text).ok())
+            .unwrap_or_default()
+    }
+
+    /// The value of the first member of that name.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&RawValue> {
+        self.members
+            .iter()
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| value.as_ref())
+    }
+
+    /// The value of the first member of that name, when it is a string.
+    #[must_use]
+    pub fn get_str(&self, key: &str) -> Option<String> {
+        serde_json::from_str(self.get(key)?.get()).ok()
+    }
+
+    /// Replaces the value in place, or appends the member.
+    pub fn set(&mut self, key: &'a str, value: Box<RawValue>) {
+        let value = Cow::Owned(value);
+        match self.members.iter_mut().find(|(name, _)| name == key) {
+            Some(member) => member.1 = value,
+            None => self.members.push((Cow::Borrowed(key), value)),
+        }
+    }
+
+    /// Keeps the members that `keep` wants.
+    pub fn retain(&mut self, mut keep: impl FnMut(&str) -> bool) {
+        self.members.retain(|(name, _)| keep(name));
+    }
+
+    /// Whether there is no member.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// The members in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &RawValue)> {
+        self.members
+            .iter()
+            .map(|(name, value)| (name.as_ref(), value.as_ref()))
+    }
+
+    /// Writes the object.
+    #[must_use]
+    pub fn to_raw(&self) -> Box<RawValue> {
+        let mut text = String::with_capacity(
+            self.members
+                .iter()
+                .map(|(name, value)| name.len() + value.get().len() + 4)
+                .sum::<usize>()
+                + 2,
+        );
+        text.push('{');
+        for (index, (name, value)) in self.members.iter().enumerate() {
+            if index > 0 {
+                text.push(',');
+            }
+            text.push_str(quote(name).get());
+            text.push(':');
+            text.push_str(value.get());
+        }
+        text.push('}');
+        raw(text)
+    }
+}
+
+/// A JSON string holding `text`.
+#[must_use]
+pub fn quote(text: &str) -> Box<RawValue> {
+    raw(serde_json::Value::from(text).to_string())
+}
+
+/// Writes a value that cannot fail to be JSON: maps with text keys, numbers, texts, lists.
+#[must_use]
+pub fn to_raw(value: &serde_json::Value) -> Box<RawValue> {
+    raw(value.to_string())
+}
+
+/// Takes a text that is JSON by construction.
+fn raw(text: String) -> Box<RawValue> {
+    RawValue::from_string(text).unwrap_or_else(|error| {
+        // Only a mistake in this file gets here; `null` keeps the message well-formed.
+        debug_assert!(false, "wrote a text that is not JSON: {error}");
+        Box::<RawValue>::default()
+    })
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for RawObject<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = RawObject<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some((Key(name), value)) = map.next_entry::<Key<'de>, &RawValue>()? {
+                    members.push((name, Cow::Borrowed(value)));
+                }
+                Ok(RawObject { members })
+            }
+        }
+
+        deserializer.deserialize_map(Members)
+    }
+}
+
+/// A member's name, borrowed where it holds no escape.
+struct Key<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Name;
+
+        impl<'de> Visitor<'de> for Name {
+            type Value = Key<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a member's name")
+            }
+
+            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Borrowed(name)))
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Owned(name.to_owned())))
+            }
+        }
+
+        deserializer.deserialize_str(Name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(text: &str) -> Box<RawValue> {
+        RawValue::from_string(text.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn changing_one_member_leaves_the_others_byte_for_byte() {
+        let text =
+            object(r#"{"z":1.0e+2,"name":"a.b","deep":{"k" : [1, 2.50]},"\u0061":"\u00e9"}"#);
+        let mut members = RawObject::parse(&text).unwrap();
+        members.set("name", quote("b"));
+        members.set("more", to_raw(&serde_json::json!({"x": 1})));
+        assert_eq!(
+            members.to_raw().get(),
+            r#"{"z":1.0e+2,"name":"b","deep":{"k" : [1, 2.50]},"a":"\u00e9","more":{"x":1}}"#
+        );
+    }
+
+    #[test]
+    fn what_is_no_object_is_refused() {
+        for text in ["[]", "1", "null", "\"x\""] {
+            assert!(RawObject::parse(&object(text)).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn members_can_be_dropped() {
+        let text = object(r#"{"a":1,"b":2,"c":3}"#);
+        let mut members = RawObject::parse(&text).unwrap();
+        members.retain(|name| name != "b");
+        assert_eq!(members.to_raw().get(), r#"{"a":1,"c":3}"#);
+        assert_eq!(members.get_str("a"), None);
+    }
+}
