@@ -55,4 +55,15 @@ pub struct ResultBody {
     /// Whether it was written to state what kind of result it is (`resultType`), as results of the
     /// modern era do. An edge whose clients expect the other adds or removes that.
     pub typed: bool,
+    /// How long a result of the gateway's own making may be kept.
+    pub freshness: Option<Freshness>,
+}
+
+/// How long, and for whom, a result stays good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Freshness {
+    /// Milliseconds; 0 means not at all.
+    pub ttl_ms: u64,
+    /// Whether it is the same for everyone.
+    pub public: bool,
 }

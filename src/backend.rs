@@ -1,0 +1,271 @@
+//! Speaks with MCP servers: one actor a connection, which owns everything one session has to do
+//! with one backend: credential, era, MCP sessions, retries, reconnection.
+//!
+//! Knows its own backend only; never another's name, a public name, or the database.
+
+mod adapter;
+mod call;
+mod connection;
+mod endpoint;
+mod error;
+mod exchange;
+mod legacy;
+mod link;
+mod listing;
+mod message;
+mod modern;
+mod open;
+mod refusal;
+mod retry;
+mod state;
+mod transport;
+
+use std::{collections::HashMap, sync::Arc};
+
+use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, MessagingErr, SpawnErr};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{json, value::RawValue};
+use tokio::sync::oneshot;
+
+use crate::{
+    mcp::{
+        discovery::Discovery, event::Outcome, failure::Failure, name::BackendName,
+        request::Context, tool::Tool,
+    },
+    registry::ProviderSpec,
+};
+
+use connection::{Connection, Pending, Slot};
+use endpoint::Endpoint;
+use error::BackendError;
+use link::Link;
+use message::BackendMessage;
+use state::Machine;
+
+pub(crate) use endpoint::HttpClients;
+pub(crate) use link::LinkKey;
+pub(crate) use listing::{Listing, list_tools};
+pub(crate) use message::{Call, Description, EventSender, Memory, Report};
+pub(crate) use state::State;
+
+/// Hears what a connection has to tell its session.
+pub(crate) type Reporter = Arc<dyn Fn(Report) + Send + Sync>;
+
+/// What a connection starts with.
+pub(crate) struct Start {
+    /// Which backend.
+    pub(crate) name: BackendName,
+    /// The provider's entry; `None` when the registry no longer has it.
+    pub(crate) spec: Option<Arc<ProviderSpec>>,
+    /// The session's credential, or why it cannot be had.
+    pub(crate) credential: Result<Option<SecretString>, String>,
+    /// Shared by all connections.
+    pub(crate) clients: HttpClients,
+    /// What was remembered of its links across a restart.
+    pub(crate) remembered: Vec<(LinkKey, Memory)>,
+    /// Hears its reports.
+    pub(crate) report: Reporter,
+}
+
+/// A handle to one connection.
+#[derive(Clone)]
+pub(crate) struct Backend {
+    name: BackendName,
+    actor: ActorRef<BackendMessage>,
+}
+
+impl Backend {
+    /// Starts a connection under the session that owns it. Nothing is sent until somebody asks.
+    ///
+    /// # Errors
+    ///
+    /// When the actor system is going down.
+    pub(crate) async fn start(start: Start, session: ActorCell) -> Result<Self, SpawnErr> {
+        let name = start.name.clone();
+        let (actor, _) = Actor::spawn_linked(None, BackendActor, start, session).await?;
+        Ok(Self { name, actor })
+    }
+
+    const fn new(name: BackendName, actor: ActorRef<BackendMessage>) -> Self {
+        Self { name, actor }
+    }
+
+    /// The backend's name.
+    pub(crate) const fn name(&self) -> &BackendName {
+        &self.name
+    }
+
+    /// Whether this is the actor of that id.
+    pub(crate) fn is(&self, cell: &ActorCell) -> bool {
+        self.actor.get_id() == cell.get_id()
+    }
+
+    /// Hands over a call; it is answered through its own channel, whatever happens.
+    pub(crate) fn send(&self, call: Call) {
+        if let Err(MessagingErr::SendErr(BackendMessage::Send(call))) =
+            self.actor.cast(BackendMessage::Send(call))
+        {
+            let backend = self.name.clone();
+            let failure = Failure::Unavailable {
+                backend: backend.clone(),
+                reason: "the gateway is starting its connection anew; try again".to_owned(),
+            };
+            tokio::spawn(async move { call.finish(&backend, Outcome::Failed(failure)).await });
+        }
+    }
+
+    /// Has a conversation ready for a link and tells what the backend offers.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none.
+    pub(crate) async fn connect(
+        &self,
+        link: LinkKey,
+        context: Context,
+    ) -> Result<Discovery, Failure> {
+        let (reply, answer) = oneshot::channel();
+        // An actor that is gone drops the reply, which the wait below notices.
+        let _gone = self.actor.cast(BackendMessage::Connect {
+            link,
+            context,
+            reply,
+        });
+        answer.await.unwrap_or(Err(Failure::Lost))
+    }
+
+    /// Ends the backend's MCP session for one of ours.
+    pub(crate) fn forget(&self, link: LinkKey) {
+        // With the actor its links are gone already.
+        let _gone = self.actor.cast(BackendMessage::Forget(link));
+    }
+
+    /// Ends every MCP session at the backend, then the connection.
+    pub(crate) fn close(&self) {
+        // As above.
+        let _gone = self.actor.cast(BackendMessage::Close);
+    }
+
+    /// Passes on what a list showed.
+    pub(crate) fn learned(&self, listing: &Listing) {
+        let hints = listing
+            .tools
+            .iter()
+            .map(|Tool { name, hints, .. }| (name.clone(), *hints))
+            .collect::<HashMap<_, _>>();
+        // What a new actor needs to know it lists for itself.
+        let _gone = self.actor.cast(BackendMessage::Listed(hints));
+    }
+
+    /// Tells how the connection stands; `None` when it is just being started anew.
+    pub(crate) async fn describe(&self) -> Option<Description> {
+        let (reply, answer) = oneshot::channel();
+        // As in `connect`.
+        let _gone = self.actor.cast(BackendMessage::Describe(reply));
+        answer.await.ok()
+    }
+}
+
+struct BackendActor;
+
+impl Actor for BackendActor {
+    type Msg = BackendMessage;
+    type State = Connection;
+    type Arguments = Start;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<BackendMessage>,
+        start: Start,
+    ) -> Result<Connection, ActorProcessingErr> {
+        let known = start
+            .remembered
+            .iter()
+            .map(|(_, memory)| memory.revision)
+            .next_back();
+        let endpoint = match start.spec {
+            Some(spec) => start
+                .credential
+                .map_err(|reason| BackendError::CredentialUnusable { reason })
+                .and_then(|credential| Endpoint::new(&spec, credential.as_ref(), &start.clients)),
+            None => Err(BackendError::Unregistered),
+        };
+        Ok(Connection {
+            name: start.name,
+            endpoint: endpoint.map(Arc::new),
+            machine: Machine::new(),
+            links: start.remembered.into_iter().filter_map(resume).collect(),
+            queue: Vec::new(),
+            generation: 0,
+            known,
+            hints: None,
+            last_error: None,
+            failed_at: None,
+            retry_at: None,
+            report: start.report,
+            myself,
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<BackendMessage>,
+        message: BackendMessage,
+        connection: &mut Connection,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            BackendMessage::Send(call) => connection.begin(Pending::Call(call)),
+            BackendMessage::Connect {
+                link,
+                context,
+                reply,
+            } => connection.begin(Pending::Connect {
+                link,
+                context,
+                reply,
+            }),
+            BackendMessage::Forget(link) => connection.forget(link),
+            BackendMessage::Close => {
+                connection.close();
+                myself.stop(None);
+            }
+            BackendMessage::Opened { link, outcome } => connection.opened(link, outcome),
+            BackendMessage::Elapsed => connection.elapsed(),
+            BackendMessage::Ended {
+                link,
+                generation,
+                ending,
+            } => connection.ended(link, generation, ending),
+            BackendMessage::Listed(hints) => connection.listed(hints),
+            // Whoever asked may have stopped waiting.
+            BackendMessage::Describe(reply) => drop(reply.send(connection.describe())),
+        }
+        Ok(())
+    }
+}
+
+/// Takes up a link as it was remembered; one that cannot be read is opened anew instead.
+fn resume((key, memory): (LinkKey, Memory)) -> Option<(LinkKey, Slot)> {
+    let session = match &memory.backend_session {
+        Some(session) => Some(session.expose_secret().parse().ok()?),
+        None => None,
+    };
+    let discovery = Discovery::read(&memory.discovery).ok()?;
+    let dialect = adapter::resume(memory.revision, session);
+    Some((key, Slot::Open(Arc::new(Link::new(0, dialect, discovery)))))
+}
+
+/// The gateway's own `Implementation`, where it speaks for no client in particular.
+fn own_implementation() -> String {
+    json!({ "name": "mcp-gateway", "version": env!("CARGO_PKG_VERSION") }).to_string()
+}
+
+/// The client's `Implementation`, or the gateway's.
+fn implementation_of(context: &Context) -> Arc<RawValue> {
+    match &context.client_info {
+        Some(info) => Arc::clone(info),
+        None => RawValue::from_string(own_implementation())
+            .unwrap_or_default()
+            .into(),
+    }
+}

@@ -1,0 +1,189 @@
+//! Speaks with a backend in its era: the one place of this room where the two are told apart.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
+use serde_json::value::RawValue;
+
+use crate::mcp::{
+    message::{RequestId, write_request},
+    meta::PROGRESS_TOKEN,
+    object::RawObject,
+    request::Request,
+    version::Revision,
+};
+
+use super::{
+    error::BackendError,
+    exchange::Answer,
+    legacy::Legacy,
+    modern::Modern,
+    transport::streamable_http::{Outgoing, Refusal, Wire},
+};
+
+/// What was agreed with a backend about how to speak.
+pub(crate) enum Dialect {
+    /// After a handshake.
+    Legacy(Legacy),
+    /// Each request for itself.
+    Modern(Modern),
+}
+
+/// A request ready to be sent, and what its answer needs.
+pub(crate) struct Encoded {
+    pub(crate) outgoing: Outgoing,
+    /// The progress token the client chose; towards the backend it is the request's id.
+    pub(crate) client_token: Option<Box<RawValue>>,
+}
+
+impl Dialect {
+    /// Writes a request in this dialect.
+    pub(crate) fn encode(&self, request: &Request, id: &RequestId) -> Encoded {
+        match self {
+            Self::Legacy(legacy) => legacy.encode(request, id),
+            Self::Modern(modern) => modern.encode(request, id),
+        }
+    }
+
+    /// Tells what an HTTP error means for a request.
+    pub(crate) fn judge(
+        &self,
+        refusal: Refusal,
+        id: &RequestId,
+        wire: &Wire,
+    ) -> Result<Answer, BackendError> {
+        match self {
+            Self::Legacy(legacy) => legacy.judge(refusal, id, wire),
+            Self::Modern(_) => super::refusal::judge(refusal, id, wire),
+        }
+    }
+
+    /// What to send so that the backend stops working on a request; `None` where closing the
+    /// answer says it.
+    pub(crate) fn cancellation(&self, id: &RequestId) -> Option<Outgoing> {
+        match self {
+            Self::Legacy(legacy) => Some(legacy.cancellation(id)),
+            Self::Modern(_) => None,
+        }
+    }
+
+    /// The headers of a message that answers a request of the backend's; `None` where backends may
+    /// not send any.
+    pub(crate) fn reply_headers(&self) -> Option<HeaderMap> {
+        match self {
+            Self::Legacy(legacy) => Some(legacy.headers()),
+            Self::Modern(_) => None,
+        }
+    }
+
+    /// The backend's MCP session, which can be ended; `None` where there is none.
+    pub(crate) const fn session(&self) -> Option<&HeaderValue> {
+        match self {
+            Self::Legacy(legacy) => legacy.session(),
+            Self::Modern(_) => None,
+        }
+    }
+
+    /// Whether one conversation serves every MCP session of ours, because it holds no state.
+    pub(crate) const fn is_shared(&self) -> bool {
+        matches!(self, Self::Modern(_))
+    }
+
+    /// Whether results say what kind they are.
+    pub(crate) const fn types_results(&self) -> bool {
+        matches!(self, Self::Modern(_))
+    }
+
+    /// The revision agreed upon.
+    pub(crate) const fn revision(&self) -> Revision {
+        match self {
+            Self::Legacy(legacy) => legacy.revision(),
+            Self::Modern(modern) => modern.revision(),
+        }
+    }
+}
+
+/// Takes up a conversation as it was remembered.
+pub(crate) fn resume(revision: Revision, session: Option<HeaderValue>) -> Dialect {
+    match Modern::speaking(revision) {
+        Some(modern) => Dialect::Modern(modern),
+        None => Dialect::Legacy(Legacy::new(revision, session)),
+    }
+}
+
+/// Writes a request's body: own name and own progress token in, `_meta` as `edit` leaves it.
+///
+/// Every other byte of the parameters stays as the client wrote it.
+pub(super) fn write_body(
+    request: &Request,
+    id: &RequestId,
+    edit: impl FnOnce(&mut RawObject<'_>),
+) -> (Bytes, Option<Box<RawValue>>) {
+    let mut params = RawObject::parse_or_empty(request.params.as_deref());
+    let meta = params.get("_meta").map(ToOwned::to_owned);
+    let had_meta = meta.is_some();
+    let mut members = RawObject::parse_or_empty(meta.as_deref());
+    let client_token = members.get(PROGRESS_TOKEN).map(ToOwned::to_owned);
+    if client_token.is_some() {
+        members.set(PROGRESS_TOKEN, json(id.as_json()));
+    }
+    edit(&mut members);
+    if had_meta || !members.is_empty() {
+        params.set("_meta", members.to_raw());
+    }
+    if let Some(name) = &request.name {
+        params.set("name", crate::mcp::object::quote(name));
+    }
+    let written = (request.params.is_some() || !params.is_empty()).then(|| params.to_raw());
+    (
+        write_request(id, &request.method, written.as_deref()),
+        client_token,
+    )
+}
+
+fn json(text: &str) -> Box<RawValue> {
+    RawValue::from_string(text.to_owned()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mcp::request::Context;
+
+    fn request(params: &str) -> Request {
+        Request {
+            method: "tools/call".into(),
+            name: Some("own".into()),
+            params: Some(json(params)),
+            context: Context::default(),
+            param_headers: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn only_the_name_and_the_progress_token_change() {
+        let (body, token) = write_body(
+            &request(r#"{"name":"p.own","arguments":{"n":1.0},"_meta":{"progressToken":"t","x":1e2}}"#),
+            &RequestId::from_number(9),
+            |_| {},
+        );
+        assert_eq!(
+            body,
+            r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"own","arguments":{"n":1.0},"_meta":{"progressToken":9,"x":1e2}}}"#
+        );
+        assert_eq!(token.unwrap().get(), "\"t\"");
+    }
+
+    #[test]
+    fn no_meta_appears_where_none_was_wanted() {
+        let (body, token) = write_body(
+            &request(r#"{"name":"p.own"}"#),
+            &RequestId::from_number(9),
+            |_| {},
+        );
+        assert_eq!(
+            body,
+            r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"own"}}"#
+        );
+        assert!(token.is_none());
+    }
+}

@@ -1,0 +1,165 @@
+//! Carries out one call: sends, repeats where that is safe, passes events on, ends it once.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::time::timeout;
+use tokio_retry::RetryIf;
+
+use crate::mcp::{
+    event::{Outcome, ResultBody},
+    message::RequestId,
+};
+
+use super::{
+    endpoint::Endpoint,
+    error::BackendError,
+    exchange::{Answer, Audience, read_answer},
+    link::Link,
+    message::Call,
+    retry::Policy,
+    transport::streamable_http::Content,
+};
+
+/// How a call's task ended, for the connection.
+pub(crate) enum Ending {
+    /// The client has its answer.
+    Answered,
+    /// The client has its answer: the backend is out of reach, for this reason.
+    Lost(BackendError),
+    /// Nothing ran: the backend forgot the MCP session. The call wants another one.
+    Expired(Call),
+}
+
+/// Carries out a call over an opened link.
+pub(super) async fn run(
+    endpoint: Arc<Endpoint>,
+    link: Arc<Link>,
+    call: Call,
+    repeatable: bool,
+) -> Ending {
+    // What is on its way now, so that a cancellation can name it.
+    let current = Current::default();
+    let answered = tokio::select! {
+        biased;
+        () = call.cancel.cancelled() => None,
+        answered = within_limit(&endpoint, &link, &call, repeatable, &current) => Some(answered),
+    };
+    let error = match answered {
+        None => {
+            let id = current.take();
+            call.finish(&endpoint.name, Outcome::Cancelled).await;
+            tell_cancelled(&endpoint, &link, id).await;
+            return Ending::Answered;
+        }
+        Some(Ok(outcome)) => {
+            call.finish(&endpoint.name, outcome).await;
+            return Ending::Answered;
+        }
+        Some(Err(error)) => error,
+    };
+    if matches!(error, BackendError::SessionExpired) && !call.renewed {
+        return Ending::Expired(call);
+    }
+    if matches!(error, BackendError::Silent { .. }) {
+        // Nobody waits for it any more; the backend need not go on.
+        let id = current.take();
+        tell_cancelled(&endpoint, &link, id).await;
+    }
+    let failure = error.clone().into_failure(&endpoint.name);
+    call.finish(&endpoint.name, Outcome::Failed(failure)).await;
+    if error.is_outage() {
+        Ending::Lost(error)
+    } else {
+        Ending::Answered
+    }
+}
+
+async fn within_limit(
+    endpoint: &Endpoint,
+    link: &Link,
+    call: &Call,
+    repeatable: bool,
+    current: &Current,
+) -> Result<Outcome, BackendError> {
+    let policy = Policy::new(repeatable);
+    let attempts = RetryIf::start(
+        policy.pauses(&endpoint.retries),
+        || attempt(endpoint, link, call, current),
+        |error: &BackendError| {
+            let again = policy.allows(error);
+            if again {
+                tracing::debug!(backend.name = %endpoint.name, %error, "may send the request again");
+            }
+            again
+        },
+    );
+    let after: Duration = endpoint.timeouts.call;
+    timeout(after, attempts)
+        .await
+        .unwrap_or(Err(BackendError::Silent { after }))
+}
+
+async fn attempt(
+    endpoint: &Endpoint,
+    link: &Link,
+    call: &Call,
+    current: &Current,
+) -> Result<Outcome, BackendError> {
+    let number = link.next_id();
+    let id = RequestId::from_number(number);
+    let encoded = link.dialect.encode(&call.request, &id);
+    current.set(number);
+    let reply = endpoint.wire.post(encoded.outgoing).await?;
+    let answer = match reply.content {
+        Content::Refused(refusal) => link.dialect.judge(refusal, &id, &endpoint.wire)?,
+        content => {
+            let audience = Audience::client(
+                &endpoint.wire,
+                link.dialect.reply_headers(),
+                &call.events,
+                encoded.client_token.as_deref(),
+            );
+            read_answer(content, &id, &audience).await?
+        }
+    };
+    Ok(match answer {
+        Answer::Result(json) => Outcome::Completed(ResultBody {
+            json,
+            typed: link.dialect.types_results(),
+            freshness: None,
+        }),
+        Answer::Error(error) => Outcome::Rejected(error),
+    })
+}
+
+/// Tells the backend to stop, once; it may have finished already.
+async fn tell_cancelled(endpoint: &Endpoint, link: &Link, id: Option<RequestId>) {
+    let Some(outgoing) = id.and_then(|id| link.dialect.cancellation(&id)) else {
+        return;
+    };
+    let told = timeout(endpoint.timeouts.handshake, endpoint.wire.post(outgoing)).await;
+    if !matches!(told, Ok(Ok(_))) {
+        tracing::debug!(backend.name = %endpoint.name, "could not pass a cancellation on");
+    }
+}
+
+/// The number of the request that is on its way; 0 for none.
+#[derive(Default)]
+struct Current(AtomicU64);
+
+impl Current {
+    fn set(&self, number: u64) {
+        self.0.store(number, Ordering::Relaxed);
+    }
+
+    fn take(&self) -> Option<RequestId> {
+        let number = self.0.swap(0, Ordering::Relaxed);
+        (number != 0).then(|| RequestId::from_number(number))
+    }
+}

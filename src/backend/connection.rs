@@ -1,0 +1,401 @@
+//! One connection's decisions: which call goes out now, waits, or fails; what a fact changes.
+//!
+//! Nothing here waits. Whatever takes time is a task that reports back with a message.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use ractor::ActorRef;
+use tokio::sync::oneshot;
+
+use crate::{
+    limits::WAITING_CALLS_MAX,
+    mcp::{
+        discovery::Discovery, event::Outcome, failure::Failure, name::BackendName,
+        request::Context, tool::Hints, version::Revision,
+    },
+};
+
+use super::{
+    Backend, Reporter,
+    call::{self, Ending},
+    endpoint::Endpoint,
+    error::BackendError,
+    link::{Link, LinkKey},
+    listing::list_tools,
+    message::{BackendMessage, Call, Description, Memory, Report},
+    open::open,
+    state::{Effect, Input, Machine, State},
+};
+
+/// Everything one backend's actor knows.
+pub(crate) struct Connection {
+    pub(super) name: BackendName,
+    /// Where the backend is; an error when the session's credential cannot be used.
+    pub(super) endpoint: Result<Arc<Endpoint>, BackendError>,
+    pub(super) machine: Machine,
+    pub(super) links: HashMap<LinkKey, Slot>,
+    /// What waits for the first handshake.
+    pub(super) queue: Vec<Pending>,
+    pub(super) generation: u64,
+    /// What the backend was last found to speak.
+    pub(super) known: Option<Revision>,
+    pub(super) hints: Option<HashMap<String, Hints>>,
+    pub(super) last_error: Option<BackendError>,
+    pub(super) failed_at: Option<Instant>,
+    pub(super) retry_at: Option<Instant>,
+    pub(super) report: Reporter,
+    pub(super) myself: ActorRef<BackendMessage>,
+}
+
+/// One link's place: open, or being opened with those who wait for it.
+pub(super) enum Slot {
+    Opening(Vec<Pending>),
+    Open(Arc<Link>),
+}
+
+/// Something that needs a link.
+pub(super) enum Pending {
+    Call(Call),
+    Connect {
+        link: LinkKey,
+        context: Context,
+        reply: oneshot::Sender<Result<Discovery, Failure>>,
+    },
+}
+
+impl Pending {
+    const fn link(&self) -> LinkKey {
+        match self {
+            Self::Call(call) => call.link,
+            Self::Connect { link, .. } => *link,
+        }
+    }
+
+    const fn context(&self) -> &Context {
+        match self {
+            Self::Call(call) => &call.request.context,
+            Self::Connect { context, .. } => context,
+        }
+    }
+
+    fn fail(self, backend: &BackendName, error: BackendError) {
+        let failure = error.into_failure(backend);
+        match self {
+            Self::Call(call) => {
+                let backend = backend.clone();
+                tokio::spawn(async move { call.finish(&backend, Outcome::Failed(failure)).await });
+            }
+            Self::Connect { reply, .. } => drop(reply.send(Err(failure))),
+        }
+    }
+}
+
+impl Connection {
+    /// Takes something that needs the backend: sends it now, holds it while a handshake is under
+    /// way, or fails it now.
+    pub(super) fn begin(&mut self, pending: Pending) {
+        if let Err(error) = &self.endpoint {
+            return pending.fail(&self.name, error.clone());
+        }
+        if self.machine.state() == State::Idle && self.links.contains_key(&None) {
+            self.machine.step(Input::Remembered);
+            self.list_tools();
+        }
+        let since_failure = self.failed_at.map_or(Duration::MAX, |at| at.elapsed());
+        let effect = self.machine.step(Input::Wanted { since_failure });
+        match (effect, self.machine.state()) {
+            (Effect::FailNow, _) => {
+                let error = self.last_error.clone().unwrap_or(BackendError::Truncated);
+                pending.fail(&self.name, error);
+            }
+            (_, State::Ready) => self.send_over_link(pending),
+            (effect, _) => {
+                if self.queue.len() < WAITING_CALLS_MAX {
+                    self.queue.push(pending);
+                } else {
+                    pending.fail(&self.name, crowded());
+                }
+                if effect == Effect::Open {
+                    self.open(None, Context::default());
+                }
+            }
+        }
+    }
+
+    /// Takes the news of a handshake.
+    pub(super) fn opened(&mut self, link: LinkKey, outcome: Result<Arc<Link>, BackendError>) {
+        let waiting = match (self.links.remove(&link), &outcome) {
+            (Some(Slot::Opening(waiting)), _) => waiting,
+            // The MCP session ended while the backend's was being opened: end that too.
+            (None, Ok(opened)) if link.is_some() => return self.say_goodbye(opened),
+            // The first handshake of a connection has its own queue.
+            (Some(Slot::Open(_)) | None, _) => Vec::new(),
+        };
+        match outcome {
+            Ok(opened) => self.settle(link, opened, waiting),
+            Err(error) => self.give_up(link, error, waiting),
+        }
+    }
+
+    fn settle(&mut self, key: LinkKey, link: Arc<Link>, waiting: Vec<Pending>) {
+        let revision = link.dialect.revision();
+        self.known = Some(revision);
+        (self.report)(Report::LinkOpened {
+            backend: self.name.clone(),
+            link: key,
+            memory: Memory {
+                revision,
+                backend_session: link
+                    .dialect
+                    .session()
+                    .and_then(|session| session.to_str().ok())
+                    .map(Into::into),
+                discovery: link.discovery.result.clone(),
+            },
+        });
+        self.links.insert(key, Slot::Open(link));
+        if key.is_none() && self.machine.state() == State::Connecting {
+            self.machine.step(Input::Opened);
+            tracing::info!(backend.name = %self.name, %revision, "connected to {}", self.name);
+            self.last_error = None;
+            self.retry_at = None;
+            for pending in std::mem::take(&mut self.queue) {
+                self.send_over_link(pending);
+            }
+            self.list_tools();
+            (self.report)(Report::Changed);
+        }
+        for pending in waiting {
+            self.send_over_link(pending);
+        }
+    }
+
+    fn give_up(&mut self, key: LinkKey, error: BackendError, waiting: Vec<Pending>) {
+        for pending in waiting {
+            pending.fail(&self.name, error.clone());
+        }
+        if key.is_none() && self.machine.state() == State::Connecting {
+            let input = if error.is_passing() {
+                Input::Failed
+            } else {
+                Input::Refused
+            };
+            self.note_failure(input, &error);
+            for pending in std::mem::take(&mut self.queue) {
+                pending.fail(&self.name, error.clone());
+            }
+        } else if error.is_outage() {
+            self.note_failure(Input::Lost, &error);
+        } else {
+            self.last_error = Some(error);
+        }
+    }
+
+    /// Takes the news of a call's end.
+    pub(super) fn ended(&mut self, key: LinkKey, generation: u64, ending: Ending) {
+        match ending {
+            Ending::Answered => {}
+            Ending::Lost(error) => {
+                if self.machine.state() == State::Ready {
+                    self.note_failure(Input::Lost, &error);
+                    (self.report)(Report::Changed);
+                }
+            }
+            Ending::Expired(mut call) => {
+                call.renewed = true;
+                let key = self.serving(key);
+                let expired = matches!(
+                    self.links.get(&key),
+                    Some(Slot::Open(link)) if link.generation == generation
+                );
+                // One renewal for every call that met the old session: only the first finds it here.
+                if expired {
+                    tracing::info!(backend.name = %self.name, "the MCP session at {} ended; opening another", self.name);
+                    self.links.remove(&key);
+                }
+                self.send_over_link(Pending::Call(call));
+            }
+        }
+    }
+
+    /// The pause after a failure is over.
+    pub(super) fn elapsed(&mut self) {
+        if self.machine.step(Input::Elapsed) == Effect::Open {
+            self.retry_at = None;
+            self.open(None, Context::default());
+        }
+    }
+
+    /// Remembers which tools there are and which of them may be repeated.
+    pub(super) fn listed(&mut self, hints: HashMap<String, Hints>) {
+        let changed = self.hints.as_ref().is_some_and(|before| *before != hints);
+        self.hints = Some(hints);
+        if changed {
+            (self.report)(Report::Changed);
+        }
+    }
+
+    /// Ends the backend's MCP session for one of ours.
+    pub(super) fn forget(&mut self, key: LinkKey) {
+        if let Some(Slot::Open(link)) = self.links.remove(&key) {
+            self.say_goodbye(&link);
+        }
+    }
+
+    /// Ends every MCP session at the backend.
+    pub(super) fn close(&mut self) {
+        let keys: Vec<LinkKey> = self.links.keys().copied().collect();
+        for key in keys {
+            self.forget(key);
+        }
+    }
+
+    /// How the connection stands, for people.
+    pub(super) fn describe(&self) -> Description {
+        let refused = self.endpoint.as_ref().err();
+        Description {
+            state: if refused.is_some() {
+                State::Refused
+            } else {
+                self.machine.state()
+            },
+            revision: self.known,
+            tools: self.hints.as_ref().map(HashMap::len),
+            last_error: refused
+                .or(self.last_error.as_ref())
+                .map(ToString::to_string),
+            retry_in: self
+                .retry_at
+                .map(|at| at.saturating_duration_since(Instant::now())),
+        }
+    }
+
+    fn note_failure(&mut self, input: Input, error: &BackendError) {
+        self.failed_at = Some(Instant::now());
+        self.last_error = Some(error.clone());
+        tracing::warn!(backend.name = %self.name, %error, "no connection to {}: {error}", self.name);
+        if let Effect::Wait(pause) = self.machine.step(input) {
+            self.retry_at = Some(Instant::now() + pause);
+            // The timer ends with the actor: its message then finds no mailbox.
+            let _timer = self.myself.send_after(pause, || BackendMessage::Elapsed);
+        }
+    }
+
+    /// The link that serves a key: stateless backends have one for all.
+    fn serving(&self, key: LinkKey) -> LinkKey {
+        match self.links.get(&None) {
+            Some(Slot::Open(link)) if link.dialect.is_shared() => None,
+            _ => key,
+        }
+    }
+
+    fn send_over_link(&mut self, pending: Pending) {
+        let key = self.serving(pending.link());
+        match self.links.get_mut(&key) {
+            Some(Slot::Open(link)) => {
+                let link = Arc::clone(link);
+                self.send(pending, key, link);
+            }
+            Some(Slot::Opening(waiting)) if waiting.len() < WAITING_CALLS_MAX => {
+                waiting.push(pending);
+            }
+            Some(Slot::Opening(_)) => pending.fail(&self.name, crowded()),
+            None => {
+                let context = pending.context().clone();
+                self.links.insert(key, Slot::Opening(vec![pending]));
+                self.open(key, context);
+            }
+        }
+    }
+
+    fn send(&self, pending: Pending, key: LinkKey, link: Arc<Link>) {
+        let call = match pending {
+            Pending::Call(call) => call,
+            Pending::Connect { reply, .. } => {
+                // Whoever asked may have stopped waiting.
+                return drop(reply.send(Ok(link.discovery.clone())));
+            }
+        };
+        let Ok(endpoint) = self.endpoint.clone() else {
+            return;
+        };
+        let repeatable = self.may_repeat(&call);
+        let (myself, generation) = (self.myself.clone(), link.generation);
+        tokio::spawn(async move {
+            let ending = call::run(endpoint, link, call, repeatable).await;
+            if !matches!(ending, Ending::Answered) {
+                // A connection that is gone has no use for the news; an expired call's channel
+                // closes with it, which its reader takes for a loss.
+                let _gone = myself.cast(BackendMessage::Ended {
+                    link: key,
+                    generation,
+                    ending,
+                });
+            }
+        });
+    }
+
+    fn may_repeat(&self, call: &Call) -> bool {
+        if crate::mcp::method::only_reads(&call.request.method) {
+            return true;
+        }
+        let name = call.request.name.as_deref().unwrap_or_default();
+        self.hints
+            .as_ref()
+            .and_then(|hints| hints.get(name))
+            .is_some_and(|hints| hints.repeatable())
+    }
+
+    fn open(&mut self, key: LinkKey, context: Context) {
+        let Ok(endpoint) = self.endpoint.clone() else {
+            return;
+        };
+        self.generation += 1;
+        let (myself, known, generation) = (self.myself.clone(), self.known, self.generation);
+        tokio::spawn(async move {
+            let outcome = open(&endpoint, known, &context)
+                .await
+                .map(|(dialect, discovery)| Arc::new(Link::new(generation, dialect, discovery)));
+            // As above: without the connection nobody waits.
+            let _gone = myself.cast(BackendMessage::Opened { link: key, outcome });
+        });
+    }
+
+    /// Finds out in the background what tools there are: their hints decide about retries.
+    fn list_tools(&self) {
+        let backend = Backend::new(self.name.clone(), self.myself.clone());
+        tokio::spawn(async move {
+            match list_tools(&backend, None, &Context::default()).await {
+                Ok(listing) => backend.learned(&listing),
+                Err(error) => {
+                    tracing::debug!(backend.name = %backend.name(), %error, "could not list tools in the background");
+                }
+            }
+        });
+    }
+
+    fn say_goodbye(&self, link: &Link) {
+        let (Ok(endpoint), Some(_)) = (self.endpoint.clone(), link.dialect.session()) else {
+            return;
+        };
+        let Some(headers) = link.dialect.reply_headers() else {
+            return;
+        };
+        tokio::spawn(async move {
+            let farewell = endpoint.wire.delete(headers);
+            if let Ok(Err(error)) = tokio::time::timeout(endpoint.timeouts.handshake, farewell).await {
+                tracing::debug!(backend.name = %endpoint.name, %error, "could not end an MCP session");
+            }
+        });
+    }
+}
+
+const fn crowded() -> BackendError {
+    BackendError::Crowded {
+        limit: WAITING_CALLS_MAX,
+    }
+}

@@ -1,0 +1,226 @@
+//! What can go wrong with a backend, and whether the request may be sent again.
+
+use std::{error::Error, sync::Arc, time::Duration};
+
+use http::StatusCode;
+
+use crate::mcp::{failure::Failure, name::BackendName};
+
+/// A request to a backend that got no answer.
+///
+/// Cloneable, because one broken handshake fails every call that waited for it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum BackendError {
+    /// No connection, so not a byte of the request was sent.
+    #[error("{}", root_cause(cause))]
+    Unreachable {
+        #[source]
+        cause: Arc<reqwest::Error>,
+    },
+    /// The connection broke after the request was sent.
+    #[error("{}", root_cause(cause))]
+    Interrupted {
+        #[source]
+        cause: Arc<reqwest::Error>,
+    },
+    /// The backend ended its answer before the response was in it.
+    #[error("it closed the connection before it answered")]
+    Truncated,
+    /// The backend was silent for too long after the request was sent.
+    #[error("it sent nothing for {}", humantime::format_duration(*after))]
+    Silent { after: Duration },
+    /// 429 or 503: the backend did not take the request.
+    #[error("it is overloaded (HTTP {status})")]
+    Overloaded {
+        status: StatusCode,
+        retry_after: Option<Duration>,
+    },
+    /// 502 or 504: something before the backend lost it.
+    #[error("a proxy before it answered HTTP {status}")]
+    BadGateway { status: StatusCode },
+    /// The backend does not know the MCP session any more.
+    #[error("it no longer knows the MCP session")]
+    SessionExpired,
+    /// 401 or 403.
+    #[error("it refused {credential} (HTTP {status}); create a session with a valid one")]
+    CredentialRefused {
+        status: StatusCode,
+        credential: &'static str,
+    },
+    /// The credential cannot be used at all: it was not readable, or does not fit a header.
+    #[error("{reason}")]
+    CredentialUnusable { reason: String },
+    /// The registry has no such provider any more.
+    #[error("the registry no longer has it; restore its entry or create a session without it")]
+    Unregistered,
+    /// Any other status without a JSON-RPC error in its body.
+    #[error("it answered HTTP {status}")]
+    Status { status: StatusCode },
+    /// An answer that is not MCP.
+    #[error("it answered with {what}")]
+    Garbled { what: &'static str },
+    /// The backend speaks no revision that the gateway, or the registry's pin, does.
+    #[error("no common MCP revision: {reason}")]
+    Incompatible { reason: String },
+    /// Too many calls wait for the connection.
+    #[error("{limit} calls wait for it already")]
+    Crowded { limit: usize },
+}
+
+/// Whether a request may be sent once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Retry {
+    /// It cannot have been carried out: anyone may repeat it, not before the pause.
+    Always(Option<Duration>),
+    /// It may have been carried out: only what may run twice.
+    IfRepeatable,
+    /// Sending it again would meet the same end.
+    Never,
+}
+
+impl BackendError {
+    /// Sorts an error of the HTTP client by whether the request left.
+    pub(crate) fn from_http(error: reqwest::Error) -> Self {
+        let unsent = error.is_connect() || error.is_builder();
+        // The URL may carry what a registry's author put there; it is never shown.
+        let cause = Arc::new(error.without_url());
+        if unsent {
+            Self::Unreachable { cause }
+        } else {
+            Self::Interrupted { cause }
+        }
+    }
+
+    /// PROTOCOL.md's table, one row an arm.
+    pub(crate) const fn retry(&self) -> Retry {
+        match self {
+            Self::Unreachable { .. } => Retry::Always(None),
+            Self::Overloaded { retry_after, .. } => Retry::Always(*retry_after),
+            Self::BadGateway { .. }
+            | Self::Interrupted { .. }
+            | Self::Truncated
+            | Self::Silent { .. } => Retry::IfRepeatable,
+            // An expired session is renewed by the connection, not repeated by the call.
+            Self::SessionExpired
+            | Self::CredentialRefused { .. }
+            | Self::CredentialUnusable { .. }
+            | Self::Unregistered
+            | Self::Status { .. }
+            | Self::Garbled { .. }
+            | Self::Incompatible { .. }
+            | Self::Crowded { .. } => Retry::Never,
+        }
+    }
+
+    /// Whether trying again later could help without anyone changing anything.
+    pub(crate) const fn is_passing(&self) -> bool {
+        !matches!(
+            self,
+            Self::CredentialRefused { .. }
+                | Self::CredentialUnusable { .. }
+                | Self::Incompatible { .. }
+        )
+    }
+
+    /// Whether it shows that the backend cannot be reached at all just now.
+    pub(crate) const fn is_outage(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::BadGateway { .. })
+    }
+
+    /// What the client is told.
+    pub(crate) fn into_failure(self, backend: &BackendName) -> Failure {
+        let backend = backend.clone();
+        match self {
+            Self::Interrupted { .. } | Self::Truncated | Self::BadGateway { .. } => {
+                Failure::Interrupted {
+                    backend,
+                    reason: self.to_string(),
+                }
+            }
+            Self::Silent { after } => Failure::TimedOut { backend, after },
+            Self::Garbled { what } => Failure::Garbled {
+                backend,
+                reason: what.to_owned(),
+            },
+            _ => Failure::Unavailable {
+                backend,
+                reason: self.to_string(),
+            },
+        }
+    }
+}
+
+/// The innermost cause says what happened ("connection refused"); the outer ones only where.
+fn root_cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    if error.is_timeout() && error.is_connect() {
+        return "it did not accept a connection in time".to_owned();
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_have_run_is_repeated_only_where_that_is_harmless() {
+        let after = Some(Duration::from_secs(2));
+        for (error, retry) in [
+            (
+                BackendError::Overloaded {
+                    status: StatusCode::SERVICE_UNAVAILABLE,
+                    retry_after: after,
+                },
+                Retry::Always(after),
+            ),
+            (
+                BackendError::BadGateway {
+                    status: StatusCode::BAD_GATEWAY,
+                },
+                Retry::IfRepeatable,
+            ),
+            (BackendError::Truncated, Retry::IfRepeatable),
+            (
+                BackendError::Silent {
+                    after: Duration::from_secs(1),
+                },
+                Retry::IfRepeatable,
+            ),
+            (BackendError::SessionExpired, Retry::Never),
+            (
+                BackendError::CredentialRefused {
+                    status: StatusCode::UNAUTHORIZED,
+                    credential: "the bearer token",
+                },
+                Retry::Never,
+            ),
+            (
+                BackendError::Status {
+                    status: StatusCode::INTERNAL_SERVER_ERROR,
+                },
+                Retry::Never,
+            ),
+        ] {
+            assert_eq!(error.retry(), retry, "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refused_connection_left_nothing_and_shows_no_address() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
+        let error = reqwest::get(format!("http://127.0.0.1:{port}/secret-path"))
+            .await
+            .unwrap_err();
+        let error = BackendError::from_http(error);
+        assert_eq!(error.retry(), Retry::Always(None));
+        let text = error.to_string();
+        assert!(text.to_lowercase().contains("refused"), "{text}");
+        assert!(!text.contains("secret-path"), "{text}");
+    }
+}

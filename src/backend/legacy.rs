@@ -1,0 +1,244 @@
+//! The legacy era towards a backend: handshake, MCP session, messages.
+//!
+//! Spec: 2025-11-25 basic/lifecycle, basic/transports.
+
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde_json::{json, value::RawValue};
+
+use crate::mcp::{
+    discovery::Discovery,
+    header::{PROTOCOL_VERSION, SESSION_ID},
+    message::{Message, RequestId, write_notification, write_request},
+    meta,
+    method::{CANCELLED, INITIALIZE, INITIALIZED},
+    object::{self, RawObject},
+    request::{Context, Request},
+    version::Revision,
+};
+
+use super::{
+    adapter::{Encoded, write_body},
+    error::BackendError,
+    exchange::{Answer, Audience, read_answer},
+    refusal,
+    transport::streamable_http::{Content, Outgoing, Refusal, Wire},
+};
+
+/// What a handshake agreed upon.
+pub(crate) struct Legacy {
+    revision: Revision,
+    session: Option<HeaderValue>,
+}
+
+impl Legacy {
+    pub(super) const fn new(revision: Revision, session: Option<HeaderValue>) -> Self {
+        Self { revision, session }
+    }
+
+    pub(super) const fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    pub(super) const fn session(&self) -> Option<&HeaderValue> {
+        self.session.as_ref()
+    }
+
+    /// The headers of every message after the handshake.
+    pub(super) fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::with_capacity(2);
+        if let Some(session) = &self.session {
+            headers.insert(SESSION_ID, session.clone());
+        }
+        // Older backends know no such header; one that is strict may refuse it.
+        if self.revision >= Revision::V2025_06_18 {
+            headers.insert(
+                PROTOCOL_VERSION,
+                HeaderValue::from_static(self.revision.as_str()),
+            );
+        }
+        headers
+    }
+
+    pub(super) fn encode(&self, request: &Request, id: &RequestId) -> Encoded {
+        let (body, client_token) = write_body(request, id, |members: &mut RawObject<'_>| {
+            meta::remove_context(members);
+        });
+        Encoded {
+            outgoing: Outgoing {
+                headers: self.headers(),
+                body,
+            },
+            client_token,
+        }
+    }
+
+    pub(super) fn cancellation(&self, id: &RequestId) -> Outgoing {
+        let params = format!(r#"{{"requestId":{}}}"#, id.as_json());
+        let params = RawValue::from_string(params).unwrap_or_default();
+        Outgoing {
+            headers: self.headers(),
+            body: write_notification(CANCELLED, Some(&params)),
+        }
+    }
+
+    /// As for everyone, but a 404 (and what servers in use answer instead) means that the MCP
+    /// session is over. Spec: 2025-11-25 basic/transports, "Session Management".
+    pub(super) fn judge(
+        &self,
+        refusal: Refusal,
+        id: &RequestId,
+        wire: &Wire,
+    ) -> Result<Answer, BackendError> {
+        if self.session.is_some() && is_expiry(&refusal) {
+            return Err(BackendError::SessionExpired);
+        }
+        refusal::judge(refusal, id, wire)
+    }
+}
+
+/// The reference servers answer 400 with words about a session or initialization where the
+/// protocol wants 404; nothing of the request was carried out either way.
+fn is_expiry(refusal: &Refusal) -> bool {
+    match refusal.status {
+        StatusCode::NOT_FOUND => true,
+        StatusCode::BAD_REQUEST => {
+            let Some(Ok(Message::Error { error, .. })) = refusal.json.as_deref().map(Message::read)
+            else {
+                return false;
+            };
+            let message = RawObject::parse_or_empty(Some(error)).get_str("message");
+            message.is_some_and(|message| {
+                let message = message.to_ascii_lowercase();
+                message.contains("session") || message.contains("not initialized")
+            })
+        }
+        _ => false,
+    }
+}
+
+/// Shakes hands: `initialize`, then `notifications/initialized`.
+///
+/// No client capability is declared: what a backend may ask of a client is not bridged here.
+///
+/// # Errors
+///
+/// Whatever kept the backend from agreeing on a revision of the legacy era.
+pub(super) async fn initialize(
+    wire: &Wire,
+    context: &Context,
+    offer: Revision,
+) -> Result<(Legacy, Discovery), BackendError> {
+    let id = RequestId::from_number(0);
+    let client_info = match &context.client_info {
+        Some(info) => info.get().to_owned(),
+        None => super::own_implementation(),
+    };
+    let params = format!(
+        r#"{{"protocolVersion":"{offer}","capabilities":{{}},"clientInfo":{client_info}}}"#
+    );
+    let params = RawValue::from_string(params).unwrap_or_default();
+    let reply = wire
+        .post(Outgoing {
+            headers: HeaderMap::new(),
+            body: write_request(&id, INITIALIZE, Some(&params)),
+        })
+        .await?;
+    let answer = match reply.content {
+        Content::Refused(refused) => refusal::judge(refused, &id, wire)?,
+        content => read_answer(content, &id, &Audience::nobody(wire)).await?,
+    };
+    let (revision, discovery) = agree(answer)?;
+    let legacy = Legacy::new(revision, reply.session);
+    legacy.confirm(wire).await?;
+    Ok((legacy, discovery))
+}
+
+impl Legacy {
+    async fn confirm(&self, wire: &Wire) -> Result<(), BackendError> {
+        let reply = wire
+            .post(Outgoing {
+                headers: self.headers(),
+                body: write_notification(INITIALIZED, None),
+            })
+            .await?;
+        match reply.content {
+            Content::Refused(refused) => {
+                refusal::judge(refused, &RequestId::from_number(0), wire).map(drop)
+            }
+            // Some servers answer a notification with a body; nobody waits for it.
+            _ => Ok(()),
+        }
+    }
+}
+
+fn agree(answer: Answer) -> Result<(Revision, Discovery), BackendError> {
+    let result = match answer {
+        Answer::Result(result) => result,
+        Answer::Error(error) => {
+            let message = RawObject::parse_or_empty(Some(&error)).get("code").map_or_else(
+                || "an error".to_owned(),
+                |code| format!("error {}", code.get()),
+            );
+            return Err(BackendError::Incompatible {
+                reason: format!("it answered initialize with {message}"),
+            });
+        }
+    };
+    let garbled = |_| BackendError::Garbled {
+        what: "an initialize result that is not one",
+    };
+    let result: &RawValue = serde_json::from_slice(&result).map_err(garbled)?;
+    let discovery = Discovery::read(result).map_err(garbled)?;
+    let version = RawObject::parse_or_empty(Some(result)).get_str("protocolVersion");
+    let version = version.unwrap_or_default();
+    match version.parse::<Revision>() {
+        Ok(revision) if revision <= Revision::LATEST_LEGACY => Ok((revision, discovery)),
+        _ => Err(BackendError::Incompatible {
+            reason: format!(
+                "it speaks {}",
+                object::to_raw(&json!(version.chars().take(32).collect::<String>()))
+            ),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(status: u16, json: Option<&'static str>) -> Refusal {
+        Refusal {
+            status: StatusCode::from_u16(status).unwrap(),
+            retry_after: None,
+            json: json.map(Into::into),
+        }
+    }
+
+    #[test]
+    fn an_ended_session_is_told_from_a_bad_request() {
+        let says = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Bad Request: No valid session ID provided"}}"#;
+        let other = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"bad arguments"}}"#;
+        assert!(is_expiry(&refused(404, None)));
+        assert!(is_expiry(&refused(400, Some(says))));
+        assert!(!is_expiry(&refused(400, Some(other))));
+        assert!(!is_expiry(&refused(400, None)));
+        assert!(!is_expiry(&refused(500, Some(says))));
+    }
+
+    #[test]
+    fn a_strict_old_backend_gets_no_header_it_does_not_know() {
+        let old = Legacy::new(Revision::V2025_03_26, None).headers();
+        assert!(old.is_empty());
+        let new = Legacy::new(Revision::V2025_11_25, Some(HeaderValue::from_static("s"))).headers();
+        assert_eq!(new[PROTOCOL_VERSION], "2025-11-25");
+        assert_eq!(new[SESSION_ID], "s");
+    }
+
+    #[test]
+    fn a_revision_nobody_knows_is_no_agreement() {
+        let answer = Answer::Result(r#"{"protocolVersion":"1999-01-01","capabilities":{}}"#.into());
+        assert!(matches!(agree(answer), Err(BackendError::Incompatible { .. })));
+        let answer = Answer::Result(r#"{"protocolVersion":"2025-06-18","capabilities":{}}"#.into());
+        assert_eq!(agree(answer).unwrap().0, Revision::V2025_06_18);
+    }
+}

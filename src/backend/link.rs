@@ -1,0 +1,52 @@
+//! One opened conversation with a backend: what was agreed, and the ids used in it.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, SystemTime},
+};
+
+use uuid::Uuid;
+
+use crate::mcp::discovery::Discovery;
+
+use super::adapter::Dialect;
+
+/// Whose conversation a link is: an MCP session of ours, or the connection's default one (`None`).
+pub(crate) type LinkKey = Option<Uuid>;
+
+/// An opened conversation. In the legacy era it is the backend's MCP session.
+pub(crate) struct Link {
+    /// Counts the renewals, so that an old call's news about an old link is known as such.
+    pub(crate) generation: u64,
+    /// How to speak.
+    pub(crate) dialect: Dialect,
+    /// What the backend said of itself.
+    pub(crate) discovery: Discovery,
+    next_id: AtomicU64,
+}
+
+impl Link {
+    /// A link just agreed upon, or taken up again.
+    pub(crate) fn new(generation: u64, dialect: Dialect, discovery: Discovery) -> Self {
+        Self {
+            generation,
+            dialect,
+            discovery,
+            next_id: AtomicU64::new(first_id()),
+        }
+    }
+
+    /// A request id never used in this conversation; never 0.
+    pub(crate) fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// Starts at the clock's microseconds: a conversation taken up after a restart of the gateway goes
+/// on above every id it has seen, and ids stay below 2^53, where JSON numbers are exact everywhere.
+fn first_id() -> u64 {
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO);
+    u64::try_from(now.as_micros()).unwrap_or(1)
+}

@@ -1,0 +1,240 @@
+//! The modern era towards a backend: discovery, and requests that carry their own context.
+//!
+//! Spec: 2026-07-28 basic/versioning, basic/transports/streamable-http.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::value::RawValue;
+
+use crate::mcp::{
+    discovery::Discovery,
+    error::{HEADER_MISMATCH, MISSING_CAPABILITY, UNSUPPORTED_VERSION, code_of},
+    header::{self, encode_value},
+    message::{Message, RequestId},
+    meta,
+    method::DISCOVER,
+    object::RawObject,
+    request::{Context, Request},
+    version::{Era, Revision},
+};
+
+use super::{
+    adapter::{Encoded, write_body},
+    error::BackendError,
+    exchange::{Answer, Audience, read_answer},
+    transport::streamable_http::{Content, Outgoing, Wire},
+};
+
+/// Speaks a modern revision; there is nothing else to agree upon.
+pub(crate) struct Modern {
+    revision: Revision,
+}
+
+/// What a probe with `server/discover` found.
+pub(super) enum Probe {
+    /// A modern server that speaks a revision of ours.
+    Modern(Modern, Discovery),
+    /// Anything else: a server of the legacy era, if it is one at all.
+    Legacy,
+}
+
+impl Modern {
+    /// The modern way to speak `revision`, if it is a modern one.
+    pub(super) fn speaking(revision: Revision) -> Option<Self> {
+        (revision.era() == Era::Modern).then_some(Self { revision })
+    }
+
+    pub(super) const fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    pub(super) fn encode(&self, request: &Request, id: &RequestId) -> Encoded {
+        let (body, client_token) = write_body(request, id, |members: &mut RawObject<'_>| {
+            meta::set_context(members, &request.context, self.revision);
+        });
+        let mut headers = HeaderMap::with_capacity(3 + request.param_headers.len());
+        headers.insert(
+            header::PROTOCOL_VERSION,
+            HeaderValue::from_static(self.revision.as_str()),
+        );
+        insert(&mut headers, header::METHOD, &request.method);
+        if let Some(name) = &request.name {
+            insert(&mut headers, header::NAME, &encode_value(name));
+        }
+        for (name, value) in &request.param_headers {
+            insert(&mut headers, name, value);
+        }
+        Encoded {
+            outgoing: Outgoing { headers, body },
+            client_token,
+        }
+    }
+}
+
+fn insert(headers: &mut HeaderMap, name: &str, value: &str) {
+    // Both come from a header that was received, or from `encode_value`: what does not fit here
+    // never arrives.
+    if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(value)) {
+        headers.insert(name, value);
+    }
+}
+
+/// Asks a server of unknown era what it is.
+///
+/// # Errors
+///
+/// What says nothing of the era: no connection, overload, a refused credential, or a modern server
+/// with which no revision is shared.
+pub(super) async fn probe(wire: &Wire, context: &Context) -> Result<Probe, BackendError> {
+    let modern = Modern {
+        revision: Revision::LATEST_MODERN,
+    };
+    let id = RequestId::from_number(0);
+    let request = Request {
+        method: DISCOVER.into(),
+        name: None,
+        params: None,
+        context: Context {
+            client_info: Some(super::implementation_of(context)),
+            ..Context::default()
+        },
+        param_headers: Vec::new(),
+    };
+    let reply = wire.post(modern.encode(&request, &id).outgoing).await?;
+    let answer = match reply.content {
+        Content::Refused(refused) => {
+            let says_modern = refused.json.as_deref().and_then(modern_error);
+            match says_modern {
+                Some(error) => Answer::Error(error),
+                None => return unknown_era(super::refusal::judge(refused, &id, wire)),
+            }
+        }
+        content => match read_answer(content, &id, &Audience::nobody(wire)).await {
+            Ok(answer) => answer,
+            Err(error) => return unknown_era(Err(error)),
+        },
+    };
+    match answer {
+        Answer::Result(result) => Ok(read_discovery(&result).map_or(Probe::Legacy, |discovery| {
+            Probe::Modern(modern, discovery)
+        })),
+        Answer::Error(error) => settle(&error),
+    }
+}
+
+/// A refused credential or an overloaded server is neither era; every other refusal means legacy.
+fn unknown_era(judged: Result<Answer, BackendError>) -> Result<Probe, BackendError> {
+    match judged {
+        Err(
+            error @ (BackendError::CredentialRefused { .. }
+            | BackendError::Overloaded { .. }
+            | BackendError::BadGateway { .. }
+            | BackendError::Unreachable { .. }),
+        ) => Err(error),
+        _ => Ok(Probe::Legacy),
+    }
+}
+
+fn read_discovery(result: &[u8]) -> Option<Discovery> {
+    let result: &RawValue = serde_json::from_slice(result).ok()?;
+    let is_discovery = RawObject::parse(result)
+        .ok()?
+        .get("supportedVersions")
+        .is_some_and(|versions| versions.get().starts_with('['));
+    is_discovery
+        .then(|| Discovery::read(result).ok())
+        .flatten()
+}
+
+fn modern_error(body: &[u8]) -> Option<Box<RawValue>> {
+    match Message::read(body) {
+        Ok(Message::Error { error, .. }) => code_of(error)
+            .is_some_and(|code| {
+                [HEADER_MISMATCH, MISSING_CAPABILITY, UNSUPPORTED_VERSION].contains(&code)
+            })
+            .then(|| error.to_owned()),
+        _ => None,
+    }
+}
+
+/// Reads a discovery's error: a modern server may still share no modern revision with the gateway,
+/// and then shares a legacy one or none.
+fn settle(error: &RawValue) -> Result<Probe, BackendError> {
+    #[derive(serde::Deserialize)]
+    struct Unsupported {
+        data: Versions,
+    }
+    #[derive(serde::Deserialize)]
+    struct Versions {
+        supported: Vec<String>,
+    }
+    match code_of(error) {
+        Some(UNSUPPORTED_VERSION) => {
+            let supported = serde_json::from_str::<Unsupported>(error.get())
+                .map(|error| error.data.supported)
+                .unwrap_or_default();
+            let speaks_legacy = supported
+                .iter()
+                .any(|version| version.parse::<Revision>().is_ok_and(|known| known.era() == Era::Legacy));
+            if speaks_legacy {
+                return Ok(Probe::Legacy);
+            }
+            Err(BackendError::Incompatible {
+                reason: "it speaks only revisions that the gateway does not".to_owned(),
+            })
+        }
+        Some(HEADER_MISMATCH | MISSING_CAPABILITY) => Err(BackendError::Incompatible {
+            reason: "it refused server/discover".to_owned(),
+        }),
+        _ => Ok(Probe::Legacy),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(text: &str) -> Box<RawValue> {
+        RawValue::from_string(text.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn an_error_settles_the_era_only_when_it_is_a_modern_one() {
+        let unsupported = |list: &str| {
+            settle(&raw(&format!(
+                r#"{{"code":-32022,"message":"","data":{{"supported":{list},"requested":"x"}}}}"#
+            )))
+        };
+        assert!(matches!(unsupported(r#"["2025-11-25"]"#), Ok(Probe::Legacy)));
+        assert!(unsupported(r#"["2031-01-01"]"#).is_err());
+        assert!(matches!(
+            settle(&raw(r#"{"code":-32601,"message":""}"#)),
+            Ok(Probe::Legacy)
+        ));
+        assert!(modern_error(br#"{"jsonrpc":"2.0","error":{"code":-32020,"message":""}}"#).is_some());
+        assert!(modern_error(br#"{"jsonrpc":"2.0","error":{"code":-32000,"message":""}}"#).is_none());
+    }
+
+    #[test]
+    fn a_result_is_a_discovery_only_with_its_versions() {
+        assert!(read_discovery(br#"{"supportedVersions":["2026-07-28"],"capabilities":{}}"#).is_some());
+        assert!(read_discovery(br#"{"capabilities":{}}"#).is_none());
+        assert!(read_discovery(b"[]").is_none());
+    }
+
+    #[test]
+    fn headers_mirror_the_body() {
+        let modern = Modern::speaking(Revision::LATEST_MODERN).unwrap();
+        let request = Request {
+            method: "tools/call".into(),
+            name: Some("größe".into()),
+            params: None,
+            context: Context::default(),
+            param_headers: vec![("mcp-param-region".into(), "eu".into())],
+        };
+        let encoded = modern.encode(&request, &RequestId::from_number(1)).outgoing;
+        assert_eq!(encoded.headers["mcp-method"], "tools/call");
+        assert_eq!(encoded.headers["mcp-name"], "=?base64?Z3LDtsOfZQ==?=");
+        assert_eq!(encoded.headers["mcp-param-region"], "eu");
+        assert_eq!(encoded.headers["mcp-protocol-version"], "2026-07-28");
+    }
+}

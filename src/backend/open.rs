@@ -1,0 +1,98 @@
+//! Opens a conversation: finds out the backend's era where it is not known, then shakes hands.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::{
+    mcp::{
+        discovery::Discovery,
+        request::Context,
+        version::{Era, Revision},
+    },
+    registry::Protocol,
+};
+
+use super::{
+    adapter::Dialect,
+    endpoint::Endpoint,
+    error::BackendError,
+    legacy,
+    modern::{self, Probe},
+};
+
+/// Opens a conversation with a backend.
+///
+/// `known` is what the connection last found; a finding that no longer holds is found out anew.
+///
+/// # Errors
+///
+/// The reason why there is none.
+pub(super) async fn open(
+    endpoint: &Endpoint,
+    known: Option<Revision>,
+    context: &Context,
+) -> Result<(Dialect, Discovery), BackendError> {
+    let pinned = match endpoint.protocol {
+        Protocol::Pinned(revision) => Some(revision),
+        Protocol::Auto => None,
+    };
+    if let Some(revision) = pinned {
+        return speak(endpoint, revision, context).await;
+    }
+    if let Some(revision) = known {
+        match speak(endpoint, revision, context).await {
+            Err(BackendError::Incompatible { .. } | BackendError::Status { .. }) => {
+                tracing::info!(backend.name = %endpoint.name, "what is known of the backend no longer holds; asking it again");
+            }
+            settled => return settled,
+        }
+    }
+    match within_handshake(endpoint, modern::probe(&endpoint.wire, context)).await {
+        Ok(Probe::Modern(modern, discovery)) => Ok((Dialect::Modern(modern), discovery)),
+        // A server of the legacy era may well leave a method it does not know unanswered.
+        Ok(Probe::Legacy) | Err(BackendError::Silent { .. }) => {
+            initialize(endpoint, Revision::LATEST_LEGACY, context).await
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Opens it in the era of one revision.
+async fn speak(
+    endpoint: &Endpoint,
+    revision: Revision,
+    context: &Context,
+) -> Result<(Dialect, Discovery), BackendError> {
+    match revision.era() {
+        Era::Legacy => initialize(endpoint, revision, context).await,
+        Era::Modern => {
+            match within_handshake(endpoint, modern::probe(&endpoint.wire, context)).await? {
+                Probe::Modern(modern, discovery) => Ok((Dialect::Modern(modern), discovery)),
+                Probe::Legacy => Err(BackendError::Incompatible {
+                    reason: format!("it does not speak {revision}"),
+                }),
+            }
+        }
+    }
+}
+
+async fn initialize(
+    endpoint: &Endpoint,
+    offer: Revision,
+    context: &Context,
+) -> Result<(Dialect, Discovery), BackendError> {
+    let handshake = legacy::initialize(&endpoint.wire, context, offer);
+    let (legacy, discovery) = within_handshake(endpoint, handshake).await?;
+    Ok((Dialect::Legacy(legacy), discovery))
+}
+
+async fn within_handshake<T>(
+    endpoint: &Endpoint,
+    work: impl Future<Output = Result<T, BackendError>>,
+) -> Result<T, BackendError> {
+    let after: Duration = endpoint.timeouts.handshake;
+    timeout(after, work)
+        .await
+        .unwrap_or(Err(BackendError::Silent { after }))
+}

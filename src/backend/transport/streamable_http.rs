@@ -1,0 +1,299 @@
+//! Streamable HTTP towards a backend: one POST a message, an answer in JSON or as events.
+//!
+//! Spec: 2025-11-25 basic/transports, "Streamable HTTP"; 2026-07-28 basic/transports/streamable-http.
+//!
+//! Bounds every wait and every size; knows nothing of eras or of what a message means.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt, stream::BoxStream};
+use http::{
+    HeaderMap, HeaderValue, StatusCode,
+    header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER},
+};
+use reqwest::{Client, Method, Response, Url};
+use sse_stream::SseByteStream;
+use tokio::time::timeout;
+
+use crate::{
+    backend::error::BackendError,
+    limits::{ERROR_BODY_BYTES_MAX, EVENT_BYTES_MAX},
+    mcp::header,
+};
+
+/// One backend's address and everything that goes with each request to it.
+pub(crate) struct Wire {
+    client: Client,
+    url: Url,
+    headers: HeaderMap,
+    credential: &'static str,
+    idle: Duration,
+}
+
+/// A message to send: the protocol's headers and the body.
+pub(crate) struct Outgoing {
+    /// Headers of the protocol; those of the provider come on top.
+    pub(crate) headers: HeaderMap,
+    /// One JSON-RPC message.
+    pub(crate) body: Bytes,
+}
+
+/// What a backend answered, its body still on the way.
+pub(crate) struct Reply {
+    /// The MCP session that the backend names, if any.
+    pub(crate) session: Option<HeaderValue>,
+    /// The answer.
+    pub(crate) content: Content,
+}
+
+/// The kinds of answer.
+pub(crate) enum Content {
+    /// The message was taken; no answer will come.
+    Accepted,
+    /// One JSON-RPC message.
+    Json(Body),
+    /// A stream of JSON-RPC messages.
+    Events(Events),
+    /// An HTTP error, with its body if that is JSON and small enough to look at.
+    Refused(Refusal),
+}
+
+/// An HTTP error of a backend.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) json: Option<Bytes>,
+}
+
+impl Wire {
+    /// A wire whose requests carry `headers`, the credential among them.
+    ///
+    /// `credential` says in words what that is; `idle` bounds every silence of the backend.
+    pub(crate) const fn new(
+        client: Client,
+        url: Url,
+        headers: HeaderMap,
+        credential: &'static str,
+        idle: Duration,
+    ) -> Self {
+        Self {
+            client,
+            url,
+            headers,
+            credential,
+            idle,
+        }
+    }
+
+    /// How long the backend may be silent.
+    pub(crate) const fn idle(&self) -> Duration {
+        self.idle
+    }
+
+    /// The error that a refused credential is.
+    pub(crate) const fn credential_refused(&self, status: StatusCode) -> BackendError {
+        BackendError::CredentialRefused {
+            status,
+            credential: self.credential,
+        }
+    }
+
+    /// Sends one message and waits for the head of the answer.
+    pub(crate) async fn post(&self, outgoing: Outgoing) -> Result<Reply, BackendError> {
+        let response = self.send(Method::POST, outgoing).await?;
+        let session = response.headers().get(header::SESSION_ID).cloned();
+        let content = self.read_head(response).await?;
+        Ok(Reply { session, content })
+    }
+
+    /// Ends an MCP session; backends may refuse to, and whatever they say ends the matter.
+    pub(crate) async fn delete(&self, headers: HeaderMap) -> Result<StatusCode, BackendError> {
+        let outgoing = Outgoing {
+            headers,
+            body: Bytes::new(),
+        };
+        let response = self.send(Method::DELETE, outgoing).await?;
+        Ok(response.status())
+    }
+
+    async fn send(&self, method: Method, outgoing: Outgoing) -> Result<Response, BackendError> {
+        let mut headers = outgoing.headers;
+        if method == Method::POST {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            headers.insert(
+                ACCEPT,
+                HeaderValue::from_static("application/json, text/event-stream"),
+            );
+        }
+        // The registry's headers win: they are the operator's, and hold the credential.
+        headers.extend(self.headers.clone());
+        let mut request = reqwest::Request::new(method, self.url.clone());
+        *request.headers_mut() = headers;
+        if !outgoing.body.is_empty() {
+            *request.body_mut() = Some(outgoing.body.into());
+        }
+        match timeout(self.idle, self.client.execute(request)).await {
+            Ok(response) => response.map_err(BackendError::from_http),
+            Err(_) => Err(BackendError::Silent { after: self.idle }),
+        }
+    }
+
+    async fn read_head(&self, response: Response) -> Result<Content, BackendError> {
+        let status = response.status();
+        let media_type = media_type(response.headers());
+        if status == StatusCode::ACCEPTED || status == StatusCode::NO_CONTENT {
+            return Ok(Content::Accepted);
+        }
+        if !status.is_success() {
+            let retry_after = retry_after(response.headers());
+            let json = match media_type.as_deref() {
+                Some("application/json") => Body::new(response, self.idle)
+                    .whole(ERROR_BODY_BYTES_MAX)
+                    .await
+                    .ok(),
+                _ => None,
+            };
+            return Ok(Content::Refused(Refusal {
+                status,
+                retry_after,
+                json,
+            }));
+        }
+        match media_type.as_deref() {
+            Some("application/json") => Ok(Content::Json(Body::new(response, self.idle))),
+            Some("text/event-stream") => Ok(Content::Events(Events::new(response, self.idle))),
+            _ if response.content_length() == Some(0) => Ok(Content::Accepted),
+            Some("text/html") => Err(BackendError::Garbled {
+                what: "an HTML page instead of MCP; is the address in the registry right?",
+            }),
+            _ => Err(BackendError::Garbled {
+                what: "neither JSON nor an event stream",
+            }),
+        }
+    }
+}
+
+/// A JSON body on its way.
+pub(crate) struct Body {
+    response: Response,
+    idle: Duration,
+}
+
+impl Body {
+    const fn new(response: Response, idle: Duration) -> Self {
+        Self { response, idle }
+    }
+
+    /// Waits for the next bytes; `None` at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, BackendError> {
+        match timeout(self.idle, self.response.chunk()).await {
+            Ok(chunk) => chunk.map_err(BackendError::from_http),
+            Err(_) => Err(BackendError::Silent { after: self.idle }),
+        }
+    }
+
+    /// Reads all of it, if it is no longer than `bytes_max`.
+    pub(crate) async fn whole(mut self, bytes_max: usize) -> Result<Bytes, BackendError> {
+        let Some(first) = self.next().await? else {
+            return Ok(Bytes::new());
+        };
+        let mut whole = first;
+        let mut grown: Option<BytesMut> = None;
+        while let Some(chunk) = self.next().await? {
+            let buffer = grown.get_or_insert_with(|| BytesMut::from(&whole[..]));
+            if buffer.len() + chunk.len() > bytes_max {
+                return Err(BackendError::Garbled {
+                    what: "more bytes than the gateway takes in one message",
+                });
+            }
+            buffer.extend_from_slice(&chunk);
+        }
+        if let Some(buffer) = grown {
+            whole = buffer.freeze();
+        }
+        Ok(whole)
+    }
+}
+
+/// A stream of messages on its way.
+pub(crate) struct Events {
+    events: SseByteStream<BoxStream<'static, Result<Bytes, BackendError>>>,
+    unread: Arc<AtomicUsize>,
+}
+
+impl Events {
+    fn new(response: Response, idle: Duration) -> Self {
+        let unread = Arc::new(AtomicUsize::new(0));
+        let bytes = bounded(Body::new(response, idle), Arc::clone(&unread)).boxed();
+        Self {
+            events: SseByteStream::new(bytes),
+            unread,
+        }
+    }
+
+    /// Waits for the next message's text; `None` at the end of the stream.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, BackendError> {
+        while let Some(event) = self.events.next().await {
+            self.unread.store(0, Ordering::Relaxed);
+            let event = event.map_err(from_sse)?;
+            // Other event types, and events without data (a priming id), carry no message.
+            let is_message = event.event.is_none_or(|name| name == "message");
+            match event.data {
+                Some(data) if is_message && !data.is_empty() => return Ok(Some(data.into())),
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The bytes of a body, cut off when an event grows past its bound.
+fn bounded(
+    body: Body,
+    unread: Arc<AtomicUsize>,
+) -> impl Stream<Item = Result<Bytes, BackendError>> + Send {
+    futures_util::stream::try_unfold((body, unread), |(mut body, unread)| async move {
+        let Some(chunk) = body.next().await? else {
+            return Ok(None);
+        };
+        let before = unread.fetch_add(chunk.len(), Ordering::Relaxed);
+        if before + chunk.len() > EVENT_BYTES_MAX {
+            return Err(BackendError::Garbled {
+                what: "an event longer than the gateway takes",
+            });
+        }
+        Ok(Some((chunk, (body, unread))))
+    })
+}
+
+fn from_sse(error: sse_stream::Error) -> BackendError {
+    match error {
+        sse_stream::Error::Body(cause) => match cause.downcast::<BackendError>() {
+            Ok(error) => *error,
+            Err(_) => BackendError::Truncated,
+        },
+        _ => BackendError::Garbled {
+            what: "an event stream that is not UTF-8",
+        },
+    }
+}
+
+fn media_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    let essence = value.split(';').next().unwrap_or_default();
+    Some(essence.trim().to_ascii_lowercase())
+}
+
+/// Seconds only: a date would trust the backend's clock.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse();
+    seconds.ok().map(Duration::from_secs)
+}

@@ -1,0 +1,157 @@
+//! Sessions as people see them: what to make, and how one stands. No credential comes out.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+use uuid::Uuid;
+
+use crate::{
+    backend::State,
+    mcp::{
+        name::{BackendName, Naming},
+        version::Revision,
+    },
+    store::StoreError,
+};
+
+/// A session to be made. Checked against the registry by whoever asks for it.
+pub struct NewSession {
+    /// For people.
+    pub name: Option<String>,
+    /// How its tools are called.
+    pub naming: Naming,
+    /// Its backends, in the order of its lists.
+    pub servers: Vec<NewServer>,
+}
+
+/// One backend of a session to be made.
+pub struct NewServer {
+    /// A provider of the registry.
+    pub backend: BackendName,
+    /// The session's own credential for it.
+    pub credential: Option<SecretString>,
+}
+
+/// One line of the list of sessions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionListing {
+    /// Its id.
+    pub id: Uuid,
+    /// For people.
+    pub name: Option<String>,
+    /// Its backends.
+    pub servers: Vec<BackendName>,
+    /// Milliseconds since 1970.
+    pub created_ms: i64,
+    /// Milliseconds since 1970.
+    pub last_used_ms: i64,
+}
+
+/// How one session stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionDescription {
+    /// Its id.
+    pub id: Uuid,
+    /// For people.
+    pub name: Option<String>,
+    /// How its tools are called.
+    pub naming: Naming,
+    /// Milliseconds since 1970.
+    pub created_ms: i64,
+    /// Milliseconds since 1970.
+    pub last_used_ms: i64,
+    /// How many MCP sessions clients hold open in it.
+    pub mcp_sessions: usize,
+    /// Its backends.
+    pub connections: Vec<ConnectionDescription>,
+}
+
+/// How one connection stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionDescription {
+    /// Which backend.
+    pub backend: BackendName,
+    /// Where it is in its life.
+    pub state: ConnectionState,
+    /// What it speaks, once that is known.
+    pub revision: Option<Revision>,
+    /// How many tools it last listed.
+    pub tools: Option<usize>,
+    /// Why it last failed, in words.
+    pub last_error: Option<String>,
+    /// When it is tried again.
+    pub retry_in: Option<Duration>,
+}
+
+/// The states of a connection, for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectionState {
+    /// Not needed yet.
+    Idle,
+    /// A handshake is under way.
+    Connecting,
+    /// Calls go out at once.
+    Ready,
+    /// Out of reach; tried again in the background.
+    Waiting,
+    /// Turned the gateway down; tried again by the next call.
+    Refused,
+}
+
+impl ConnectionState {
+    /// Every state.
+    pub const ALL: [Self; 5] = [
+        Self::Idle,
+        Self::Connecting,
+        Self::Ready,
+        Self::Waiting,
+        Self::Refused,
+    ];
+
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Connecting => "connecting",
+            Self::Ready => "ready",
+            Self::Waiting => "waiting",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+impl From<State> for ConnectionState {
+    fn from(state: State) -> Self {
+        match state {
+            State::Idle => Self::Idle,
+            State::Connecting => Self::Connecting,
+            State::Ready => Self::Ready,
+            State::Waiting => Self::Waiting,
+            State::Refused => Self::Refused,
+        }
+    }
+}
+
+/// Why nothing could be done with a session.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionsError {
+    /// The store did not answer, or not in time.
+    #[error("the session store failed")]
+    Store(#[source] StoreError),
+    /// There are as many sessions as there may be.
+    #[error("the gateway holds {limit} sessions already")]
+    Busy {
+        /// How many there may be.
+        limit: u64,
+    },
+    /// The session's part of the gateway died too often.
+    #[error("session {short} failed repeatedly and stays closed until the gateway restarts")]
+    Broken {
+        /// The start of its id.
+        short: String,
+    },
+    /// The gateway is going down.
+    #[error("the gateway is stopping")]
+    Stopping,
+}

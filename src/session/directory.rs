@@ -1,0 +1,195 @@
+//! Where the live sessions are: a concurrent map, read by every request without a mailbox.
+
+use std::sync::Arc;
+
+use dashmap::DashMap;
+use ractor::{ActorCell, ActorRef};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use uuid::Uuid;
+
+use crate::{
+    limits::EXCHANGES_PER_SESSION_MAX,
+    mcp::{event::Notification, failure::Failure, message::RequestId, request::Context},
+};
+
+use super::{
+    describe::SessionDescription,
+    exchange::{Exchange, InFlight, next_number},
+    message::{Client, SessionMessage, Welcome},
+};
+
+/// The live sessions by id.
+#[derive(Clone, Default)]
+pub(super) struct Directory {
+    live: Arc<DashMap<Uuid, SessionRef>>,
+}
+
+impl Directory {
+    pub(super) fn get(&self, id: Uuid) -> Option<SessionRef> {
+        self.live.get(&id).map(|entry| entry.clone())
+    }
+
+    pub(super) fn insert(&self, session: SessionRef) {
+        self.live.insert(session.id, session);
+    }
+
+    pub(super) fn remove(&self, id: Uuid) -> Option<SessionRef> {
+        self.live.remove(&id).map(|(_, session)| session)
+    }
+
+    /// Takes out the session whose actor ended.
+    pub(super) fn remove_actor(&self, cell: &ActorCell) -> Option<Uuid> {
+        let found = self
+            .live
+            .iter()
+            .find(|entry| entry.actor.get_id() == cell.get_id())
+            .map(|entry| entry.id)?;
+        self.live.remove(&found).map(|(id, _)| id)
+    }
+
+    pub(super) fn all(&self) -> Vec<SessionRef> {
+        self.live.iter().map(|entry| entry.clone()).collect()
+    }
+}
+
+/// A handle to one live session.
+#[derive(Clone)]
+pub struct SessionRef {
+    pub(super) id: Uuid,
+    actor: ActorRef<SessionMessage>,
+    places: Arc<Semaphore>,
+}
+
+impl SessionRef {
+    pub(super) fn new(id: Uuid, actor: ActorRef<SessionMessage>) -> Self {
+        Self {
+            id,
+            actor,
+            places: Arc::new(Semaphore::new(EXCHANGES_PER_SESSION_MAX)),
+        }
+    }
+
+    /// Hands an exchange over. Its events come through its own channel; keep what is returned until
+    /// the answer is written. With `cancel_when_dropped`, dropping it early takes the request back.
+    ///
+    /// # Errors
+    ///
+    /// When the session has all the exchanges it may have, or is going down.
+    pub fn begin(
+        &self,
+        exchange: Exchange,
+        cancel_when_dropped: bool,
+    ) -> Result<InFlight, Failure> {
+        let permit = Arc::clone(&self.places)
+            .try_acquire_owned()
+            .map_err(|_| Failure::Busy {
+                limit: EXCHANGES_PER_SESSION_MAX,
+            })?;
+        let number = next_number();
+        let registered = exchange
+            .mcp_session
+            .zip(exchange.cancel_by.clone())
+            .map(|key| (key, number));
+        let cancel = exchange.cancel.clone();
+        self.actor
+            .cast(SessionMessage::Begin { exchange, number })
+            .map_err(|_| Failure::Lost)?;
+        Ok(InFlight {
+            session: self.clone(),
+            registered,
+            cancel,
+            cancel_when_dropped,
+            _permit: permit,
+        })
+    }
+
+    /// Takes a request of that MCP session back; one that is answered or unknown is no error.
+    pub fn cancel(&self, mcp_session: Uuid, request: RequestId) {
+        self.tell(SessionMessage::Cancel {
+            mcp_session,
+            request,
+        });
+    }
+
+    /// Opens an MCP session. Durable when it returns.
+    ///
+    /// # Errors
+    ///
+    /// When it could not be stored, or there are too many.
+    pub async fn open_mcp_session(&self, client: Client) -> Result<(Uuid, Welcome), Failure> {
+        self.ask(|reply| SessionMessage::OpenMcpSession { client, reply })
+            .await?
+    }
+
+    /// Tells what the session offers.
+    ///
+    /// # Errors
+    ///
+    /// When the session is going down.
+    pub async fn discover(&self, context: Context) -> Result<Welcome, Failure> {
+        self.ask(|reply| SessionMessage::Discover { context, reply })
+            .await
+    }
+
+    /// Ends an MCP session; tells whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// When the session is going down.
+    pub async fn end_mcp_session(&self, id: Uuid) -> Result<bool, Failure> {
+        self.ask(|reply| SessionMessage::EndMcpSession { id, reply })
+            .await
+    }
+
+    /// Has changes told to a listener of that MCP session; tells whether the MCP session exists.
+    ///
+    /// # Errors
+    ///
+    /// When the session is going down.
+    pub async fn listen(
+        &self,
+        mcp_session: Uuid,
+        listener: mpsc::Sender<Notification>,
+    ) -> Result<bool, Failure> {
+        self.ask(|reply| SessionMessage::Listen {
+            mcp_session,
+            listener,
+            reply,
+        })
+        .await
+    }
+
+    pub(super) async fn describe(&self) -> Result<SessionDescription, Failure> {
+        self.ask(SessionMessage::Describe).await
+    }
+
+    pub(super) fn ended(&self, key: super::exchange::CancelKey, number: u64) {
+        self.tell(SessionMessage::Ended { key, number });
+    }
+
+    pub(super) fn warm(&self) {
+        self.tell(SessionMessage::Warm);
+    }
+
+    pub(super) fn sweep(&self) {
+        self.tell(SessionMessage::Sweep);
+    }
+
+    pub(super) fn close(&self) {
+        self.tell(SessionMessage::Close);
+    }
+
+    fn tell(&self, message: SessionMessage) {
+        // A session that is gone has no use for any of these.
+        let _gone = self.actor.cast(message);
+    }
+
+    async fn ask<T>(
+        &self,
+        question: impl FnOnce(oneshot::Sender<T>) -> SessionMessage,
+    ) -> Result<T, Failure> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(question(reply));
+        answer.await.map_err(|_| Failure::Lost)
+    }
+}

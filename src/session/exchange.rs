@@ -1,0 +1,86 @@
+//! One client request on its way through a session.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::mcp::{
+    event::{Event, Finished, Outcome},
+    failure::Failure,
+    message::RequestId,
+    request::Request,
+};
+
+use super::directory::SessionRef;
+
+/// One client request and where its events go.
+pub struct Exchange {
+    /// The client's MCP session, when it has one.
+    pub mcp_session: Option<Uuid>,
+    /// The id under which the client may take the request back by a message.
+    pub cancel_by: Option<RequestId>,
+    /// The request; its name is the public one.
+    pub request: Request,
+    /// Where its events go, in order, past the actors.
+    pub events: mpsc::Sender<Event>,
+    /// Fires when the client takes the request back.
+    pub cancel: CancellationToken,
+}
+
+impl Exchange {
+    /// Answers an exchange that no backend gets to see.
+    pub(super) fn refuse(self, failure: Failure) {
+        tokio::spawn(async move { self.finish(Outcome::Failed(failure)).await });
+    }
+
+    /// Answers on the gateway's own behalf.
+    pub(super) async fn finish(self, outcome: Outcome) {
+        let finished = Finished {
+            backend: None,
+            outcome,
+        };
+        // The client may be gone, with nobody left to tell.
+        let _nobody_left = self.events.send(Event::Finished(finished)).await;
+    }
+}
+
+/// What a session keeps of a request that its client may take back: found by MCP session and id,
+/// so that nobody takes back another's.
+pub(super) type CancelKey = (Uuid, RequestId);
+
+/// Numbers exchanges, so that an old one's end does not remove a younger one of the same id.
+pub(super) fn next_number() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Holds an exchange's place in its session; the front keeps it until the answer is written.
+///
+/// Dropping it gives the place back and, where the era says so, takes the request back.
+pub struct InFlight {
+    pub(super) session: SessionRef,
+    pub(super) registered: Option<(CancelKey, u64)>,
+    pub(super) cancel: CancellationToken,
+    pub(super) cancel_when_dropped: bool,
+    pub(super) _permit: OwnedSemaphorePermit,
+}
+
+impl InFlight {
+    /// From here on the client's leaving means nothing: the answer is complete.
+    pub fn answered(&mut self) {
+        self.cancel_when_dropped = false;
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        if self.cancel_when_dropped {
+            self.cancel.cancel();
+        }
+        if let Some((key, number)) = self.registered.take() {
+            self.session.ended(key, number);
+        }
+    }
+}

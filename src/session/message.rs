@@ -1,0 +1,78 @@
+//! What can be said to a session's actor.
+
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+use crate::{
+    backend::Report,
+    mcp::{
+        event::Notification, failure::Failure, message::RequestId, request::Context,
+        version::Revision,
+    },
+};
+
+use super::{describe::SessionDescription, exchange::{CancelKey, Exchange}};
+
+/// Commands, facts and questions of one session.
+pub(crate) enum SessionMessage {
+    /// Command: carry out an exchange; `number` tells it from others of the same id.
+    Begin { exchange: Exchange, number: u64 },
+    /// Command: a client takes a request back.
+    Cancel { mcp_session: Uuid, request: RequestId },
+    /// Command: open an MCP session for a client that initializes.
+    OpenMcpSession {
+        client: Client,
+        reply: oneshot::Sender<Result<(Uuid, Welcome), Failure>>,
+    },
+    /// Command: tell what the session offers, to a client that only asks.
+    Discover {
+        context: Context,
+        reply: oneshot::Sender<Welcome>,
+    },
+    /// Command: a client ends its MCP session; answers whether there was one.
+    EndMcpSession {
+        id: Uuid,
+        reply: oneshot::Sender<bool>,
+    },
+    /// Command: tell this client's listener of changes; answers whether its MCP session exists.
+    Listen {
+        mcp_session: Uuid,
+        listener: mpsc::Sender<Notification>,
+        reply: oneshot::Sender<bool>,
+    },
+    /// Command: connect to every backend now.
+    Warm,
+    /// Command: write down what was used, and forget MCP sessions nobody used for long.
+    Sweep,
+    /// Command: the session is deleted.
+    Close,
+    /// Fact: an MCP session is stored and its backends were asked.
+    McpSessionOpened {
+        id: Uuid,
+        client: Client,
+        welcome: Welcome,
+        reply: oneshot::Sender<Result<(Uuid, Welcome), Failure>>,
+    },
+    /// Fact: an exchange's answer is written.
+    Ended { key: CancelKey, number: u64 },
+    /// Fact: a connection has news.
+    Reported(Report),
+    /// Question: how does the session stand?
+    Describe(oneshot::Sender<SessionDescription>),
+}
+
+/// A client that initializes.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// The revision agreed upon with it.
+    pub revision: Revision,
+    /// Who it is and what it can do.
+    pub context: Context,
+}
+
+/// What a session says of itself to a client that meets it.
+#[derive(Debug, Clone, Default)]
+pub struct Welcome {
+    /// How to use it: each backend's words under its name.
+    pub instructions: Option<String>,
+}

@@ -1,0 +1,270 @@
+//! The supervisor of all sessions: makes them, wakes them from the store, buries them.
+
+use std::collections::{HashMap, HashSet};
+
+use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use crate::{
+    limits::{SESSION_DEATHS_MAX, SWEEP_INTERVAL},
+    store::{SessionRecord, StoreError, StoredServer, StoredSession},
+};
+
+use super::{
+    actor::{SessionActor, Shared},
+    describe::SessionsError,
+    directory::{Directory, SessionRef},
+};
+
+/// Answers whoever looks for a session: `None` when there is none.
+type Finder = oneshot::Sender<Result<Option<SessionRef>, SessionsError>>;
+
+/// Commands and facts of the supervisor.
+pub(super) enum SupervisorMessage {
+    /// Command: make a session; answered once it is stored.
+    Create {
+        record: SessionRecord,
+        reply: oneshot::Sender<Result<(), SessionsError>>,
+    },
+    /// Command: have a session live, from its row if need be.
+    Open { id: Uuid, reply: Finder },
+    /// Command: delete a session; answers whether there was one.
+    Delete {
+        id: Uuid,
+        reply: oneshot::Sender<Result<bool, SessionsError>>,
+    },
+    /// Command: have every live session write down what was used.
+    Sweep,
+    /// Fact: a new session is stored.
+    Stored {
+        session: Box<StoredSession>,
+        reply: oneshot::Sender<Result<(), SessionsError>>,
+    },
+    /// Fact: a row was read.
+    Loaded {
+        id: Uuid,
+        row: Result<Option<Box<StoredSession>>, StoreError>,
+    },
+    /// Fact: a row is deleted.
+    Deleted { id: Uuid },
+}
+
+pub(super) struct Supervisor;
+
+/// What the supervisor knows besides the directory.
+pub(super) struct State {
+    shared: Shared,
+    directory: Directory,
+    /// Who waits for which row.
+    loading: HashMap<Uuid, Vec<Finder>>,
+    /// Rows deleted while they were being read: what was read is void.
+    void: HashSet<Uuid>,
+    deaths: HashMap<Uuid, u32>,
+    myself: ActorRef<SupervisorMessage>,
+}
+
+impl Actor for Supervisor {
+    type Msg = SupervisorMessage;
+    type State = State;
+    type Arguments = (Shared, Directory);
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<SupervisorMessage>,
+        (shared, directory): (Shared, Directory),
+    ) -> Result<State, ActorProcessingErr> {
+        // The timer ends with the actor.
+        let _timer = myself.send_interval(SWEEP_INTERVAL, || SupervisorMessage::Sweep);
+        Ok(State {
+            shared,
+            directory,
+            loading: HashMap::new(),
+            void: HashSet::new(),
+            deaths: HashMap::new(),
+            myself,
+        })
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<SupervisorMessage>,
+        message: SupervisorMessage,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            SupervisorMessage::Create { record, reply } => state.create(record, reply),
+            SupervisorMessage::Stored { session, reply } => state.stored(*session, reply).await,
+            SupervisorMessage::Open { id, reply } => state.open(id, reply),
+            SupervisorMessage::Loaded { id, row } => state.loaded(id, row).await,
+            SupervisorMessage::Delete { id, reply } => state.delete(id, reply),
+            SupervisorMessage::Deleted { id } => state.deleted(id),
+            SupervisorMessage::Sweep => state.directory.all().iter().for_each(SessionRef::sweep),
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        _myself: ActorRef<SupervisorMessage>,
+        event: SupervisionEvent,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match event {
+            SupervisionEvent::ActorFailed(cell, reason) => {
+                if let Some(id) = state.directory.remove_actor(&cell) {
+                    *state.deaths.entry(id).or_default() += 1;
+                    let error = reason.to_string();
+                    tracing::error!(session.id = %super::short(id), error, "a session died; its next request wakes it from its record");
+                }
+            }
+            SupervisionEvent::ActorTerminated(cell, ..) => {
+                state.directory.remove_actor(&cell);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn create(
+        &self,
+        record: SessionRecord,
+        reply: oneshot::Sender<Result<(), SessionsError>>,
+    ) {
+        let (store, myself) = (self.shared.store.clone(), self.myself.clone());
+        tokio::spawn(async move {
+            let session = Box::new(as_stored(&record));
+            match store.create_session(record).await {
+                // Without a supervisor the gateway is going down; the row is there for the next.
+                Ok(()) => drop(myself.cast(SupervisorMessage::Stored { session, reply })),
+                // Whoever asked may have left.
+                Err(error) => drop(reply.send(Err(SessionsError::Store(error)))),
+            }
+        });
+    }
+
+    async fn stored(
+        &mut self,
+        session: StoredSession,
+        reply: oneshot::Sender<Result<(), SessionsError>>,
+    ) {
+        if let Some(session) = self.start(session).await {
+            session.warm();
+        }
+        // A session that did not start is in the store, and starts with its first request.
+        drop(reply.send(Ok(())));
+    }
+
+    fn open(&mut self, id: Uuid, reply: Finder) {
+        if let Some(session) = self.directory.get(id) {
+            return drop(reply.send(Ok(Some(session))));
+        }
+        if self.deaths.get(&id).is_some_and(|deaths| *deaths > SESSION_DEATHS_MAX) {
+            return drop(reply.send(Err(SessionsError::Broken {
+                short: super::short(id),
+            })));
+        }
+        let waiting = self.loading.entry(id).or_default();
+        waiting.push(reply);
+        if waiting.len() > 1 {
+            return;
+        }
+        let (store, myself) = (self.shared.store.clone(), self.myself.clone());
+        tokio::spawn(async move {
+            let row = store.session(id).await.map(|row| row.map(Box::new));
+            // Without a supervisor nobody waits.
+            let _gone = myself.cast(SupervisorMessage::Loaded { id, row });
+        });
+    }
+
+    async fn loaded(&mut self, id: Uuid, row: Result<Option<Box<StoredSession>>, StoreError>) {
+        let waiting = self.loading.remove(&id).unwrap_or_default();
+        let void = self.void.remove(&id);
+        let found = match row {
+            Ok(Some(row)) if !void => match self.directory.get(id) {
+                Some(session) => Ok(Some(session)),
+                None => Ok(self.start(*row).await),
+            },
+            Ok(_) => Ok(None),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = &found {
+            tracing::error!(session.id = %super::short(id), %error, "could not read a session");
+        }
+        for reply in waiting {
+            let answer = match &found {
+                Ok(session) => Ok(session.clone()),
+                Err(error) => Err(SessionsError::Store(error.clone())),
+            };
+            // Whoever asked may have left.
+            drop(reply.send(answer));
+        }
+    }
+
+    fn delete(&self, id: Uuid, reply: oneshot::Sender<Result<bool, SessionsError>>) {
+        let (store, myself) = (self.shared.store.clone(), self.myself.clone());
+        tokio::spawn(async move {
+            let deleted = store.delete_session(id).await;
+            if deleted.is_ok() {
+                // Without a supervisor there is no live session either.
+                let _gone = myself.cast(SupervisorMessage::Deleted { id });
+            }
+            // Whoever asked may have left.
+            drop(reply.send(deleted.map_err(SessionsError::Store)));
+        });
+    }
+
+    fn deleted(&mut self, id: Uuid) {
+        if self.loading.contains_key(&id) {
+            self.void.insert(id);
+        }
+        self.deaths.remove(&id);
+        if let Some(session) = self.directory.remove(id) {
+            session.close();
+        }
+    }
+
+    async fn start(&mut self, row: StoredSession) -> Option<SessionRef> {
+        let id = row.id;
+        let started = Actor::spawn_linked(
+            None,
+            SessionActor,
+            (row, self.shared.clone()),
+            self.myself.get_cell(),
+        )
+        .await;
+        match started {
+            Ok((actor, _)) => {
+                let session = SessionRef::new(id, actor);
+                self.directory.insert(session.clone());
+                Some(session)
+            }
+            Err(error) => {
+                tracing::error!(session.id = %super::short(id), %error, "could not start a session");
+                None
+            }
+        }
+    }
+}
+
+fn as_stored(record: &SessionRecord) -> StoredSession {
+    StoredSession {
+        id: record.id,
+        name: record.name.clone(),
+        naming: record.naming,
+        servers: record
+            .servers
+            .iter()
+            .map(|server| StoredServer {
+                backend: server.backend.clone(),
+                credential: Ok(server.credential.clone()),
+            })
+            .collect(),
+        created_ms: record.created_ms,
+        last_used_ms: record.last_used_ms,
+        mcp_sessions: Vec::new(),
+        links: Vec::new(),
+    }
+}
