@@ -7,3 +7,4 @@
 
 pub mod limits;
 pub mod mcp;
+pub mod telemetry;
