@@ -7,4 +7,5 @@
 
 pub mod limits;
 pub mod mcp;
+pub mod registry;
 pub mod telemetry;
