@@ -5,6 +5,7 @@
 //! servers. [`store`], [`routing`] and [`registry`] serve the session; [`mcp`] holds the protocol's
 //! words. A room uses only the rooms to the right of it or below it.
 
+pub mod config;
 pub mod limits;
 pub mod mcp;
 pub mod registry;
