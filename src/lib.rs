@@ -1,9 +1,18 @@
 //! One MCP endpoint for many MCP servers.
 //!
 //! The rooms, from the client's edge to the backend's (ARCHITECTURE.md draws them):
-//! [`front`] speaks with clients, [`session`] joins them with [`backend`], which speaks with MCP
-//! servers. [`store`], [`routing`] and [`registry`] serve the session; [`mcp`] holds the protocol's
+//! `front` speaks with clients, `session` joins them with `backend`, which speaks with MCP
+//! servers. `store`, `routing` and `registry` serve the session; `mcp` holds the protocol's
 //! words. A room uses only the rooms to the right of it or below it.
 
+pub mod app;
+mod backend;
+pub mod config;
+pub mod front;
+pub mod limits;
 pub mod mcp;
+pub mod registry;
 pub mod routing;
+pub mod session;
+pub mod store;
+pub mod telemetry;

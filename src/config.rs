@@ -1,0 +1,194 @@
+//! What the program was told to do: flags first, then the environment, then defaults.
+//!
+//! The only reader of flags and of the environment. Everybody else gets typed values.
+
+mod flags;
+mod values;
+
+use std::{ffi::OsString, path::PathBuf, time::Duration};
+
+use clap::{CommandFactory as _, FromArgMatches as _, error::ErrorKind};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use self::flags::{Flags, Verb};
+use crate::{
+    registry::{self, Retries, Timeouts},
+    telemetry::{LogFilter, LogFormat},
+};
+
+/// Everything the program was told. `Debug` shows no secret.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// What to do.
+    pub command: Command,
+    /// The name or address to listen on; an IPv6 address stands without brackets.
+    pub host: String,
+    /// The port to listen on; 0 for any that is free.
+    pub port: u16,
+    /// The database's URL: it may hold a password.
+    pub database_url: SecretString,
+    /// Where the key that seals credentials at rest comes from.
+    pub sealing_key: SealingKey,
+    /// The file that lists the providers.
+    pub registry_path: PathBuf,
+    /// What holds for a provider whose entry does not say otherwise.
+    pub registry_defaults: registry::Defaults,
+    /// How long an `initialize` waits for slow backends; later ones show up by `list_changed`.
+    pub initialize_deadline: Duration,
+    /// How long an MCP session lives without a request.
+    pub mcp_session_ttl: Duration,
+    /// How long calls may go on after a signal to stop.
+    pub drain_timeout: Duration,
+    /// Bytes of a request's body at most.
+    pub body_bytes_max: usize,
+    /// Further names that requests may have in `Host`, each `name` (of any port) or `name:port`,
+    /// in lower case. Empty for loopback names only.
+    pub allowed_hosts: Vec<String>,
+    /// Further origins that browsers may send requests from, each as they write it:
+    /// `scheme://host` or `scheme://host:port`. Empty for loopback origins only.
+    pub allowed_origins: Vec<String>,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// Which log lines are written.
+    pub log_filter: LogFilter,
+}
+
+/// What the program is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// Serve until told to stop.
+    Serve,
+    /// Check the registry, print what is wrong with it, and end.
+    Check {
+        /// Whether to try every provider, too.
+        connect: bool,
+    },
+}
+
+/// Where the key that seals credentials at rest comes from.
+#[derive(Debug, Clone)]
+pub enum SealingKey {
+    /// Given by `GATEWAY_SECRET_KEY`: never empty.
+    Given(SecretString),
+    /// In this file, which is made if it is not there.
+    File(PathBuf),
+    /// Made at start and forgotten at the end, as the database in memory is.
+    Ephemeral,
+}
+
+impl Config {
+    /// Reads the flags and the environment of this process.
+    ///
+    /// # Errors
+    ///
+    /// What clap makes of a wrong flag, of `--help` and of `--version`: show it and end by its
+    /// `exit` method, which knows the stream and the status for each.
+    pub fn from_process() -> Result<Self, clap::Error> {
+        Self::read(Flags::command(), std::env::args_os(), &environment)
+    }
+
+    fn read(
+        command: clap::Command,
+        arguments: impl IntoIterator<Item = OsString>,
+        environment: registry::Lookup<'_>,
+    ) -> Result<Self, clap::Error> {
+        let mut command = command;
+        let matches = command.try_get_matches_from_mut(arguments)?;
+        let flags = Flags::from_arg_matches(&matches)?;
+        flags
+            .into_config(environment)
+            .map_err(|message| command.error(ErrorKind::ValueValidation, message))
+    }
+}
+
+/// The value of an environment variable of this process, for `env:NAME` in the registry.
+#[must_use]
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+impl Flags {
+    /// Brings flags and those variables that have no flag together.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, for people, with the remedy.
+    fn into_config(self, environment: registry::Lookup<'_>) -> Result<Config, String> {
+        let retries = Retries {
+            attempts: self.backends.retry_attempts,
+            base: self.backends.retry_base,
+            max: self.backends.retry_max,
+        };
+        if retries.base > retries.max {
+            return Err(
+                "--retry-base is longer than --retry-max; write a base of at most the maximum"
+                    .to_owned(),
+            );
+        }
+        let timeouts = Timeouts {
+            connect: self.backends.connect_timeout,
+            handshake: self.backends.handshake_timeout,
+            idle: self.backends.idle_timeout,
+            call: self.backends.call_timeout,
+        };
+        let database_url = self.storage.database_url;
+        let sealing_key = sealing_key(&database_url, self.storage.key_file, environment)?;
+        Ok(Config {
+            command: match self.verb {
+                None | Some(Verb::Serve) => Command::Serve,
+                Some(Verb::Check { connect }) => Command::Check { connect },
+            },
+            host: self.listening.host,
+            port: self.listening.port,
+            database_url,
+            sealing_key,
+            registry_path: self.backends.registry,
+            registry_defaults: registry::Defaults { timeouts, retries },
+            initialize_deadline: self.listening.initialize_deadline,
+            mcp_session_ttl: self.listening.mcp_session_ttl,
+            drain_timeout: self.listening.drain_timeout,
+            body_bytes_max: self.listening.max_body,
+            allowed_hosts: self.listening.allowed_host,
+            allowed_origins: self.listening.allowed_origin,
+            log_format: self.log.log_format,
+            log_filter: log_filter(self.log.log_level, environment)?,
+        })
+    }
+}
+
+fn sealing_key(
+    database_url: &SecretString,
+    key_file: Option<PathBuf>,
+    environment: registry::Lookup<'_>,
+) -> Result<SealingKey, String> {
+    match environment(flags::SECRET_KEY) {
+        // Taken as unset, it would make sessions that the right key cannot open.
+        Some(key) if key.trim().is_empty() => Err(format!(
+            "{} is set but empty; give it a value, or unset it to use a key file",
+            flags::SECRET_KEY
+        )),
+        Some(key) => Ok(SealingKey::Given(key.into())),
+        None => Ok(key_file
+            .or_else(|| values::key_file_beside(database_url.expose_secret()))
+            .map_or(SealingKey::Ephemeral, SealingKey::File)),
+    }
+}
+
+/// The filter by flag or `LOG_LEVEL`, else by `RUST_LOG`, which clap cannot read as a second name.
+fn log_filter(
+    given: Option<LogFilter>,
+    environment: registry::Lookup<'_>,
+) -> Result<LogFilter, String> {
+    if let Some(filter) = given {
+        return Ok(filter);
+    }
+    match environment(flags::RUST_LOG).filter(|text| !text.is_empty()) {
+        None => Ok(LogFilter::default()),
+        Some(text) => text
+            .parse()
+            .map_err(|error| format!("{} is no log filter; {error}", flags::RUST_LOG)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

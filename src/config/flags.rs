@@ -1,0 +1,208 @@
+//! Every flag, its variable, its default, and the help that explains it.
+
+#![expect(
+    clippy::doc_markdown,
+    reason = "these comments are the help, where backticks would stand as they are"
+)]
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{
+    Args, Parser, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser as _},
+};
+use secrecy::SecretString;
+
+use super::values;
+use crate::{
+    limits,
+    telemetry::{LogFilter, LogFormat},
+};
+
+/// The variable that holds the sealing key. It has no flag: those of a process are public.
+pub(super) const SECRET_KEY: &str = "GATEWAY_SECRET_KEY";
+/// The variable that Rust programs take their log filter from.
+pub(super) const RUST_LOG: &str = "RUST_LOG";
+
+const AFTER_HELP: &str = "\
+Environment variables without a flag:
+  GATEWAY_SECRET_KEY  Seals credentials in the database; at least 32 random characters, such as from
+                      `openssl rand -base64 32`. Without it, a key is made and kept in --key-file
+  RUST_LOG            The log level where neither --log-level nor LOG_LEVEL gives one
+  NO_COLOR            Set to anything, keeps colours out of the log
+
+A flag wins over its variable. Durations have a unit (100ms, 3s, 10m, 24h), sizes may (KiB, MiB).";
+
+/// One MCP endpoint for many MCP servers.
+///
+/// Serves until stopped. POST /create-session makes a session of servers from the registry, whose
+/// endpoint /session/{id}/mcp speaks MCP with any client.
+#[derive(Debug, Parser)]
+#[command(name = "mcp-gateway", version, after_help = AFTER_HELP)]
+pub(super) struct Flags {
+    #[command(subcommand)]
+    pub(super) verb: Option<Verb>,
+    #[command(flatten)]
+    pub(super) listening: Listening,
+    #[command(flatten)]
+    pub(super) storage: Storage,
+    #[command(flatten)]
+    pub(super) backends: Backends,
+    #[command(flatten)]
+    pub(super) log: Log,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(super) enum Verb {
+    /// Serve until stopped; what happens without a command
+    Serve,
+    /// Check the registry file, print every mistake with its line and remedy, and end
+    Check {
+        /// Try every provider, too, and print a table of what they answered
+        #[arg(long)]
+        connect: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Serving")]
+pub(super) struct Listening {
+    /// Name or address to listen on
+    #[arg(long, global = true, env = "HOST", default_value = "127.0.0.1")]
+    #[arg(value_parser = values::host)]
+    pub(super) host: String,
+
+    /// Port to listen on; 0 takes any that is free
+    #[arg(long, global = true, env = "PORT", default_value_t = 8000)]
+    pub(super) port: u16,
+
+    /// Further name clients may reach the gateway by; loopback names always may. Repeat it, or
+    /// separate several by commas
+    #[arg(long, global = true, env = "ALLOWED_HOSTS", value_name = "NAME[:PORT]")]
+    #[arg(value_delimiter = ',', value_parser = values::allowed_host)]
+    pub(super) allowed_host: Vec<String>,
+
+    /// Further origin of web pages that may send requests; loopback origins always may. Repeat it,
+    /// or separate several by commas
+    #[arg(long, global = true, env = "ALLOWED_ORIGINS", value_name = "ORIGIN")]
+    #[arg(value_delimiter = ',', value_parser = values::allowed_origin)]
+    pub(super) allowed_origin: Vec<String>,
+
+    /// Largest body of a request
+    #[arg(
+        long,
+        global = true,
+        env = "MAX_BODY",
+        value_name = "SIZE",
+        default_value = "4MiB"
+    )]
+    #[arg(value_parser = |text: &str| limits::BODY_BYTES.read(text))]
+    pub(super) max_body: usize,
+
+    /// How long an initialize waits for slow servers; the tools of later ones are announced
+    #[arg(
+        long,
+        global = true,
+        env = "INITIALIZE_DEADLINE",
+        value_name = "DURATION"
+    )]
+    #[arg(default_value = "5s", value_parser = |text: &str| limits::INITIALIZE_DEADLINE.read(text))]
+    pub(super) initialize_deadline: Duration,
+
+    /// How long an MCP session (Mcp-Session-Id) lives without a request; a gateway session lives
+    /// until it is deleted
+    #[arg(long, global = true, env = "MCP_SESSION_TTL", value_name = "DURATION")]
+    #[arg(default_value = "24h", value_parser = |text: &str| limits::MCP_SESSION_TTL.read(text))]
+    pub(super) mcp_session_ttl: Duration,
+
+    /// How long calls may go on after a signal to stop
+    #[arg(long, global = true, env = "DRAIN_TIMEOUT", value_name = "DURATION")]
+    #[arg(default_value = "10s", value_parser = |text: &str| limits::DRAIN_TIMEOUT.read(text))]
+    pub(super) drain_timeout: Duration,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Storage")]
+pub(super) struct Storage {
+    /// Database of the sessions; mode=rwc makes the file, sqlite::memory: forgets all at the end
+    #[arg(
+        long,
+        global = true,
+        env = "DATABASE_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    #[arg(default_value = "sqlite://gateway.db?mode=rwc", value_parser = values::database_url)]
+    pub(super) database_url: SecretString,
+
+    /// File that holds the key which seals credentials; made, for its owner only, if it is not
+    /// there. Unused with GATEWAY_SECRET_KEY [default: the database's file with .key]
+    #[arg(long, global = true, env = "GATEWAY_KEY_FILE", value_name = "PATH")]
+    pub(super) key_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    next_help_heading = "Servers behind the gateway (times and retries: unless their entry says otherwise)"
+)]
+pub(super) struct Backends {
+    /// File that lists the providers
+    #[arg(long, global = true, env = "REGISTRY_PATH", value_name = "PATH")]
+    #[arg(default_value = "registry.yaml")]
+    pub(super) registry: PathBuf,
+
+    /// How long a connection to a server may take to open
+    #[arg(long, global = true, env = "CONNECT_TIMEOUT", value_name = "DURATION")]
+    #[arg(default_value = "3s", value_parser = |text: &str| limits::CONNECT_TIMEOUT.read(text))]
+    pub(super) connect_timeout: Duration,
+
+    /// How long finding out a server's era and shaking hands with it may take
+    #[arg(
+        long,
+        global = true,
+        env = "HANDSHAKE_TIMEOUT",
+        value_name = "DURATION"
+    )]
+    #[arg(default_value = "5s", value_parser = |text: &str| limits::HANDSHAKE_TIMEOUT.read(text))]
+    pub(super) handshake_timeout: Duration,
+
+    /// How long a server may send nothing while it works on a call
+    #[arg(long, global = true, env = "IDLE_TIMEOUT", value_name = "DURATION")]
+    #[arg(default_value = "60s", value_parser = |text: &str| limits::IDLE_TIMEOUT.read(text))]
+    pub(super) idle_timeout: Duration,
+
+    /// How long a call may take altogether
+    #[arg(long, global = true, env = "CALL_TIMEOUT", value_name = "DURATION")]
+    #[arg(default_value = "10m", value_parser = |text: &str| limits::CALL_TIMEOUT.read(text))]
+    pub(super) call_timeout: Duration,
+
+    /// How often to send again what may be sent again; 0 for never
+    #[arg(long, global = true, env = "RETRY_ATTEMPTS", value_name = "COUNT")]
+    #[arg(default_value = "3", value_parser = |text: &str| limits::RETRY_ATTEMPTS.read(text))]
+    pub(super) retry_attempts: u32,
+
+    /// Wait before the first retry; each further one doubles it
+    #[arg(long, global = true, env = "RETRY_BASE", value_name = "DURATION")]
+    #[arg(default_value = "100ms", value_parser = |text: &str| limits::RETRY_BASE.read(text))]
+    pub(super) retry_base: Duration,
+
+    /// Longest wait between retries
+    #[arg(long, global = true, env = "RETRY_MAX", value_name = "DURATION")]
+    #[arg(default_value = "2s", value_parser = |text: &str| limits::RETRY_MAX.read(text))]
+    pub(super) retry_max: Duration,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Log")]
+pub(super) struct Log {
+    /// Look of log lines: auto is text, with colours on a terminal; pretty is text with colours
+    /// anywhere; json is one object a line
+    #[arg(long, global = true, env = "LOG_FORMAT", default_value = "auto")]
+    #[arg(value_parser = PossibleValuesParser::new(LogFormat::WORDS).try_map(|word| word.parse::<LogFormat>()))]
+    pub(super) log_format: LogFormat,
+
+    /// Lines to write: off, error, warn, info, debug or trace, or directives such as
+    /// info,mcp_gateway=debug [default: info]
+    #[arg(long, global = true, env = "LOG_LEVEL", value_name = "LEVEL")]
+    pub(super) log_level: Option<LogFilter>,
+}

@@ -1,0 +1,95 @@
+//! A provider as checked: what the rest of the gateway knows of it.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+use url::Url;
+
+use super::auth::AuthSpec;
+use crate::mcp::{name::BackendName, version::Revision};
+
+/// One MCP server that a session may choose.
+#[derive(Debug, Clone)]
+pub struct ProviderSpec {
+    /// Its name in the registry, in sessions, and in front of its tools.
+    pub name: BackendName,
+    /// Its MCP endpoint: `http` or `https`, without user, password or fragment.
+    pub url: Url,
+    /// What it offers, for people.
+    pub description: Option<String>,
+    /// The credential it takes.
+    pub auth: AuthSpec,
+    /// Headers sent with each request; their values are marked sensitive. Never one that the
+    /// gateway, HTTP or MCP sets.
+    pub headers: HeaderMap,
+    /// How long to wait for it.
+    pub timeouts: Timeouts,
+    /// How often and how soon to try again.
+    pub retries: Retries,
+    /// The revision to speak with it.
+    pub protocol: Protocol,
+}
+
+/// How long to wait for a backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For a connection.
+    pub connect: Duration,
+    /// For the era to be found out and for the handshake.
+    pub handshake: Duration,
+    /// While it works on a call and sends nothing.
+    pub idle: Duration,
+    /// For a call altogether.
+    pub call: Duration,
+}
+
+/// How often and how soon to send again what may be sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retries {
+    /// How many times after the first; 0 for never.
+    pub attempts: u32,
+    /// The wait before the first retry; each further one doubles it. At most `max`.
+    pub base: Duration,
+    /// The longest wait.
+    pub max: Duration,
+}
+
+/// What holds for a provider whose entry does not say otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Defaults {
+    /// How long to wait.
+    pub timeouts: Timeouts,
+    /// How often to try.
+    pub retries: Retries,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(3),
+            handshake: Duration::from_secs(5),
+            idle: Duration::from_mins(1),
+            call: Duration::from_mins(10),
+        }
+    }
+}
+
+impl Default for Retries {
+    fn default() -> Self {
+        Self {
+            attempts: 3,
+            base: Duration::from_millis(100),
+            max: Duration::from_secs(2),
+        }
+    }
+}
+
+/// Which revision a backend speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Protocol {
+    /// Found out by asking.
+    #[default]
+    Auto,
+    /// This one, unasked.
+    Pinned(Revision),
+}
