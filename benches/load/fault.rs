@@ -1,0 +1,107 @@
+//! What can go wrong with one operation, and with a whole run.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::StatusCode;
+
+/// How much of an answer an error text shows.
+const EXCERPT_BYTES: usize = 300;
+
+/// One operation that did not end with the right answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    #[error("no connection to {authority}: {source}")]
+    Connect {
+        authority: String,
+        source: std::io::Error,
+    },
+    #[error("HTTP exchange broke: {}", causes(.0))]
+    Http(#[from] hyper::Error),
+    #[error("request could not be written: {0}")]
+    Request(#[from] http::Error),
+    #[error("no answer within {}", humantime::format_duration(*.0))]
+    Late(Duration),
+    #[error("{method} answered {status}: {excerpt}")]
+    Status {
+        method: &'static str,
+        status: StatusCode,
+        excerpt: String,
+    },
+    #[error("error instead of a result: {0}")]
+    Refused(String),
+    #[error("wrong answer: {reason}; got {excerpt}")]
+    Wrong { reason: String, excerpt: String },
+}
+
+impl Fault {
+    pub(crate) fn wrong(reason: impl Into<String>, body: &[u8]) -> Self {
+        Fault::Wrong {
+            reason: reason.into(),
+            excerpt: excerpt(body),
+        }
+    }
+
+    pub(crate) fn is_wrong_answer(&self) -> bool {
+        matches!(self, Fault::Wrong { .. })
+    }
+}
+
+/// A run that could not be carried through.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RunError {
+    #[error("{program} could not be started: {source}")]
+    Spawn {
+        program: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("{program} {what}")]
+    Start { program: PathBuf, what: String },
+    #[error("{source}\nthe end of its log:\n{log}")]
+    Gateway { source: Box<RunError>, log: String },
+    #[error("{0} is no http:// address of a gateway")]
+    Url(String),
+    #[error("REST API of the gateway: {0}")]
+    Rest(Fault),
+    #[error("address cannot be written: {0}")]
+    Address(#[from] http::Error),
+    #[error("first operation on {path} at {authority}: {fault}")]
+    Open {
+        authority: String,
+        path: String,
+        fault: Fault,
+    },
+    #[error("the gateway or the backend ended by itself")]
+    GatewayLost,
+    #[error("a thread of the load ended early")]
+    ThreadLost,
+    #[error("histogram: {0}")]
+    Histogram(#[from] hdrhistogram::CreationError),
+    #[error("run took longer than {}, the most its options allow for", humantime::format_duration(*.0))]
+    Overdue(Duration),
+    #[error("interrupted")]
+    Interrupted,
+    #[error("file error: {0}")]
+    File(#[from] std::io::Error),
+    #[error("report could not be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// The beginning of an answer, for an error text.
+pub(crate) fn excerpt(body: &[u8]) -> String {
+    let shown = &body[..body.len().min(EXCERPT_BYTES)];
+    let more = if shown.len() < body.len() { "…" } else { "" };
+    let shown = String::from_utf8_lossy(shown).replace(char::is_control, " ");
+    format!("{shown}{more}")
+}
+
+/// hyper's own text leaves its cause out.
+fn causes(error: &hyper::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
