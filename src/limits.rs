@@ -41,6 +41,55 @@ pub const DESCRIPTION_CHARS_MAX: usize = 1000;
 /// whose headers exceed 8 KiB in total.
 pub const HEADER_VALUE_BYTES_MAX: usize = 8 * 1024;
 
+/// Exchanges in flight of one session: what one person's agents do at once, many times over; each
+/// holds a body in memory.
+pub const EXCHANGES_PER_SESSION_MAX: usize = 1024;
+/// Events of an exchange that wait for a slow client before the backend is read no further.
+pub const EVENTS_IN_FLIGHT: usize = 16;
+/// MCP sessions that clients hold open in one session; each costs every legacy backend one too.
+pub const MCP_SESSIONS_PER_SESSION_MAX: usize = 1024;
+/// `GET` streams of one MCP session: a client needs one, and may briefly have two.
+pub const LISTENERS_PER_MCP_SESSION_MAX: usize = 4;
+/// Changes that wait for a slow listener; all of them say the same.
+pub const CHANGES_IN_FLIGHT: usize = 4;
+/// Calls of one connection that wait for a handshake.
+pub const WAITING_CALLS_MAX: usize = 1024;
+/// Times one session's connections may die of a mistake of ours before they stay down.
+pub const BACKEND_DEATHS_MAX: u32 = 16;
+/// Times one session may die of a mistake of ours before it stays down.
+pub const SESSION_DEATHS_MAX: u32 = 5;
+/// Sessions in one database.
+pub const SESSIONS_MAX: u64 = 1_000_000;
+/// Sessions woken at start, the last used first; the others sleep until their first request.
+pub const REHYDRATED_MAX: u64 = 1_000;
+/// The pause between two of them: waking must not crowd out the first requests.
+pub const REHYDRATION_PAUSE: Duration = Duration::from_millis(1);
+/// How often sessions write down what was used and forget idle MCP sessions.
+pub const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
+/// How long a list waits for a backend; the others' tools are shown without it.
+pub const LIST_DEADLINE: Duration = Duration::from_secs(10);
+/// Pages of one backend's list: enough for thousands of tools, and an end to one that has none.
+pub const LIST_PAGES_MAX: usize = 200;
+/// Tools of one backend: far more than any model can choose from.
+pub const LIST_TOOLS_MAX: usize = 10_000;
+/// Bytes of one answer of a backend in JSON.
+pub const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of one event of a backend's stream.
+pub const EVENT_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of an HTTP error's body that are looked at: JSON-RPC errors are short.
+pub const ERROR_BODY_BYTES_MAX: usize = 256 * 1024;
+/// Requests of a backend's own during one call.
+pub const BACKEND_REQUESTS_MAX: usize = 100;
+/// The longest `Retry-After` that is waited for; a longer one is the answer.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
+/// Idle sockets kept for each provider, shared by all sessions.
+pub const POOL_IDLE_PER_BACKEND: usize = 256;
+/// How long an idle socket is kept: shorter than servers commonly keep theirs.
+pub const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Silence on a stream to a client after which a comment is sent, so that nothing in between
+/// takes the stream for dead; also how long an answer may take before its stream is begun.
+pub const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
+
 const MILLISECONDS_10: Duration = Duration::from_millis(10);
 const MINUTES_1: Duration = Duration::from_mins(1);
 const MINUTES_5: Duration = Duration::from_mins(5);

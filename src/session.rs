@@ -195,11 +195,7 @@ impl Sessions {
         after: Option<Uuid>,
         limit: u64,
     ) -> Result<Vec<SessionListing>, SessionsError> {
-        let summaries = self
-            .store
-            .sessions(after, limit)
-            .await
-            .map_err(SessionsError::Store)?;
+        let summaries = self.store.sessions(after, limit).await?;
         Ok(summaries
             .into_iter()
             .map(|summary| SessionListing {
@@ -218,10 +214,7 @@ impl Sessions {
     ///
     /// When the store failed.
     pub async fn count(&self) -> Result<u64, SessionsError> {
-        self.store
-            .count_sessions()
-            .await
-            .map_err(SessionsError::Store)
+        Ok(self.store.count_sessions().await?)
     }
 
     /// Tells whether the store answers.
@@ -230,7 +223,7 @@ impl Sessions {
     ///
     /// When it does not.
     pub async fn ready(&self) -> Result<(), SessionsError> {
-        self.store.ping().await.map_err(SessionsError::Store)
+        Ok(self.store.ping().await?)
     }
 
     /// Has every live session write down what was used, before the gateway stops.

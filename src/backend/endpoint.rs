@@ -36,12 +36,16 @@ impl Endpoint {
         clients: &HttpClients,
     ) -> Result<Self, BackendError> {
         let mut headers: HeaderMap = spec.headers.clone();
-        let carried = spec
-            .auth
-            .header(credential)
-            .map_err(|error| BackendError::CredentialUnusable {
-                reason: error.to_string(),
-            })?;
+        // A session that brings none uses the provider's own, if the registry names one.
+        let secret = credential.or_else(|| spec.auth.default_secret());
+        let carried = match secret {
+            None => None,
+            Some(secret) => spec.auth.header(secret).map_err(|error| {
+                BackendError::CredentialUnusable {
+                    reason: format!("the session's credential {error}"),
+                }
+            })?,
+        };
         let credential = match (&spec.auth, &carried) {
             (_, None) => "to serve without a credential",
             (AuthSpec::ApiKey { .. }, Some(_)) => "the API key",

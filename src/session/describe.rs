@@ -1,6 +1,6 @@
 //! Sessions as people see them: what to make, and how one stands. No credential comes out.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use secrecy::SecretString;
 use uuid::Uuid;
@@ -138,7 +138,7 @@ impl From<State> for ConnectionState {
 pub enum SessionsError {
     /// The store did not answer, or not in time.
     #[error("the session store failed")]
-    Store(#[source] StoreError),
+    Store(#[source] Arc<StoreError>),
     /// There are as many sessions as there may be.
     #[error("the gateway holds {limit} sessions already")]
     Busy {
@@ -154,4 +154,10 @@ pub enum SessionsError {
     /// The gateway is going down.
     #[error("the gateway is stopping")]
     Stopping,
+}
+
+impl From<StoreError> for SessionsError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Arc::new(error))
+    }
 }

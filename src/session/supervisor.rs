@@ -1,6 +1,9 @@
 //! The supervisor of all sessions: makes them, wakes them from the store, buries them.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::oneshot;
@@ -140,7 +143,7 @@ impl State {
                 // Without a supervisor the gateway is going down; the row is there for the next.
                 Ok(()) => drop(myself.cast(SupervisorMessage::Stored { session, reply })),
                 // Whoever asked may have left.
-                Err(error) => drop(reply.send(Err(SessionsError::Store(error)))),
+                Err(error) => drop(reply.send(Err(error.into()))),
             }
         });
     }
@@ -188,7 +191,7 @@ impl State {
                 None => Ok(self.start(*row).await),
             },
             Ok(_) => Ok(None),
-            Err(error) => Err(error),
+            Err(error) => Err(Arc::new(error)),
         };
         if let Err(error) = &found {
             tracing::error!(session.id = %super::short(id), %error, "could not read a session");
@@ -196,7 +199,7 @@ impl State {
         for reply in waiting {
             let answer = match &found {
                 Ok(session) => Ok(session.clone()),
-                Err(error) => Err(SessionsError::Store(error.clone())),
+                Err(error) => Err(SessionsError::Store(Arc::clone(error))),
             };
             // Whoever asked may have left.
             drop(reply.send(answer));
@@ -212,7 +215,7 @@ impl State {
                 let _gone = myself.cast(SupervisorMessage::Deleted { id });
             }
             // Whoever asked may have left.
-            drop(reply.send(deleted.map_err(SessionsError::Store)));
+            drop(reply.send(deleted.map_err(Into::into)));
         });
     }
 

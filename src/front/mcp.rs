@@ -1,0 +1,239 @@
+//! The MCP endpoint: admits one message, picks its era, and hands it to that era's adapter.
+//!
+//! Streamable HTTP for clients of every revision. Spec: 2025-11-25 basic/transports; 2026-07-28
+//! basic/transports/streamable-http.
+
+mod answer;
+mod encode;
+mod event_stream;
+mod legacy;
+mod modern;
+mod record;
+mod refusal;
+
+use bytes::Bytes;
+use futures_util::Stream;
+use http::{HeaderMap, Method, StatusCode, header::ACCEPT};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::{borrow::Cow, str::FromStr};
+use warp::{
+    Buf, Filter, Rejection,
+    reply::{Reply, Response},
+};
+
+use crate::{
+    front::{
+        body::{BodyBounds, collect, require_json},
+        problem::Problem,
+    },
+    mcp::{
+        error::error_object,
+        header::PROTOCOL_VERSION,
+        message::{Message, salvage_id, write_error},
+        meta,
+        method::INITIALIZE,
+        object::RawObject,
+        version::Revision,
+    },
+    session::{SessionRef, Sessions, SessionsError, short},
+};
+
+use event_stream::Accepts;
+
+/// What the endpoint works with.
+#[derive(Clone)]
+pub struct McpState {
+    /// The sessions.
+    pub sessions: Sessions,
+    /// What a message may measure, and how long it may take to arrive.
+    pub body: BodyBounds,
+}
+
+/// Serves `/session/{session_id}/mcp`; rejects every other path as not found.
+pub fn route(
+    state: McpState,
+) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static {
+    warp::path("session")
+        .and(warp::path::param::<String>())
+        .and(warp::path("mcp"))
+        .and(warp::path::end())
+        .and(warp::any().map(move || state.clone()))
+        .and(warp::method())
+        .and(warp::header::headers_cloned())
+        .and(warp::body::stream())
+        .then(serve)
+}
+
+async fn serve<S, B>(
+    id: String,
+    state: McpState,
+    method: Method,
+    headers: HeaderMap,
+    body: S,
+) -> Response
+where
+    S: Stream<Item = Result<B, warp::Error>> + Send,
+    B: Buf + Send,
+{
+    let found = match super::session_id(&id) {
+        Some(id) => state.sessions.find(id).await.map(|found| found.zip(Some(short(id)))),
+        None => Ok(None),
+    };
+    let (session, session_short) = match found {
+        Ok(Some(found)) => found,
+        Ok(None) => return Problem::no_such_session().into_response(),
+        Err(error) => return unavailable(&error),
+    };
+    let caller = Caller {
+        session,
+        session_short,
+        accepts: Accepts::read(headers.get_all(ACCEPT)),
+        headers,
+    };
+    match method {
+        Method::POST => post(caller, state.body, body).await,
+        Method::GET => legacy::listen(caller).await,
+        Method::DELETE => legacy::end(caller).await,
+        _ => Problem::method_not_allowed("GET, POST, DELETE").into_response(),
+    }
+}
+
+/// Who sent a request, and where to.
+struct Caller {
+    session: SessionRef,
+    session_short: String,
+    headers: HeaderMap,
+    accepts: Accepts,
+}
+
+impl Caller {
+    /// A header's text; `None` when it is absent or no text.
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+async fn post<S, B>(caller: Caller, bounds: BodyBounds, body: S) -> Response
+where
+    S: Stream<Item = Result<B, warp::Error>> + Send,
+    B: Buf + Send,
+{
+    if !caller.accepts.anything() {
+        return not_acceptable("application/json, text/event-stream");
+    }
+    if let Err(problem) = require_json(&caller.headers) {
+        return problem.into_response();
+    }
+    let body: Bytes = match collect(&caller.headers, body, bounds).await {
+        Ok(body) => body,
+        Err(error) => return Problem::from(error).into_response(),
+    };
+    let message = match Message::read(&body) {
+        Ok(message) => message,
+        Err(error) => {
+            let object = error_object(error.code(), &error.to_string());
+            let written = write_error(salvage_id(&body).as_ref(), &object);
+            return event_stream::json(StatusCode::BAD_REQUEST, written);
+        }
+    };
+    if speaks_modern(&caller, &message) {
+        modern::post(caller, message).await
+    } else {
+        legacy::post(caller, message).await
+    }
+}
+
+/// Picks the era of one message: the modern one is told by what each of its requests carries.
+///
+/// `initialize` without that is always legacy, whatever headers came along.
+fn speaks_modern(caller: &Caller, message: &Message<'_>) -> bool {
+    let (method, params) = match message {
+        Message::Request { method, params, .. } | Message::Notification { method, params } => {
+            (method.as_ref(), *params)
+        }
+        Message::Result { .. } | Message::Error { .. } => return false,
+    };
+    let head = Head::read(params);
+    if RawObject::parse_or_empty(head.meta)
+        .get(meta::PROTOCOL_VERSION)
+        .is_some()
+    {
+        return true;
+    }
+    method != INITIALIZE
+        && caller
+            .headers
+            .get(PROTOCOL_VERSION)
+            .is_some_and(|version| !names_legacy(version.to_str().unwrap_or_default()))
+}
+
+/// Whether a version header could be of the legacy era: a date before the modern revisions.
+fn names_legacy(version: &str) -> bool {
+    let is_date = version.len() == 10
+        && version.bytes().enumerate().all(|(place, byte)| match place {
+            4 | 7 => byte == b'-',
+            _ => byte.is_ascii_digit(),
+        });
+    // Dates of this form compare as texts do.
+    is_date && version < "2026"
+}
+
+/// The few parameters the gateway itself reads.
+#[derive(Default, Deserialize)]
+struct Head<'a> {
+    #[serde(borrow, default)]
+    name: Option<Cow<'a, str>>,
+    #[serde(borrow, default, rename = "_meta")]
+    meta: Option<&'a RawValue>,
+}
+
+impl<'a> Head<'a> {
+    /// Reads them; what is not of the expected type counts as absent.
+    fn read(params: Option<&'a RawValue>) -> Self {
+        params
+            .and_then(|params| serde_json::from_str(params.get()).ok())
+            .unwrap_or_default()
+    }
+}
+
+fn not_acceptable(accept: &'static str) -> Response {
+    Problem::new(
+        StatusCode::NOT_ACCEPTABLE,
+        format!("this endpoint answers in JSON or in events; send Accept: {accept}"),
+    )
+    .into_response()
+}
+
+fn unavailable(error: &SessionsError) -> Response {
+    Problem::unavailable(error.to_string(), std::time::Duration::from_secs(1)).into_response()
+}
+
+/// The legacy revision a header names; `None` for one that the gateway does not speak.
+fn legacy_revision(version: &str) -> Option<Revision> {
+    Revision::from_str(version)
+        .ok()
+        .filter(|revision| *revision <= Revision::LATEST_LEGACY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_header_tells_the_era_by_its_date() {
+        for version in ["2025-03-26", "2025-11-25", "2024-11-05", "1900-01-01"] {
+            assert!(names_legacy(version), "{version}");
+        }
+        for version in ["2026-07-28", "2031-01-01", "DRAFT-2026", "", "latest"] {
+            assert!(!names_legacy(version), "{version}");
+        }
+    }
+
+    #[test]
+    fn only_revisions_with_a_handshake_are_legacy() {
+        assert_eq!(legacy_revision("2025-06-18"), Some(Revision::V2025_06_18));
+        assert_eq!(legacy_revision("2026-07-28"), None);
+        assert_eq!(legacy_revision("1900-01-01"), None);
+    }
+}

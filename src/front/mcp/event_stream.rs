@@ -1,0 +1,164 @@
+//! The two forms of an answer on the wire: one JSON body, or a stream of events.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use futures_util::Stream;
+use http::{
+    HeaderMap, HeaderValue, StatusCode,
+    header::{CACHE_CONTROL, CONTENT_TYPE, GetAll},
+};
+use warp::reply::{Reply, Response};
+
+/// What a client takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Accepts {
+    pub(super) json: bool,
+    pub(super) events: bool,
+}
+
+impl Accepts {
+    /// Reads the `Accept` headers; without one, a client takes anything.
+    pub(super) fn read(values: GetAll<'_, HeaderValue>) -> Self {
+        let mut accepts = Self {
+            json: false,
+            events: false,
+        };
+        let mut present = false;
+        for value in values {
+            present = true;
+            for range in value.to_str().unwrap_or_default().split(',') {
+                let essence = range.split(';').next().unwrap_or_default().trim();
+                match essence.to_ascii_lowercase().as_str() {
+                    "application/json" | "application/*" => accepts.json = true,
+                    "text/event-stream" | "text/*" => accepts.events = true,
+                    "*/*" => accepts = Self::ANY,
+                    _ => {}
+                }
+            }
+        }
+        if present { accepts } else { Self::ANY }
+    }
+
+    const ANY: Self = Self {
+        json: true,
+        events: true,
+    };
+
+    /// Whether there is a form both sides know.
+    pub(super) const fn anything(self) -> bool {
+        self.json || self.events
+    }
+}
+
+/// A comment that keeps a silent stream alive.
+pub(super) const KEEP_ALIVE: Bytes = Bytes::from_static(b":\n\n");
+
+/// What begins an event that carries a message.
+const EVENT_START: &[u8] = b"event: message\ndata: ";
+/// What ends it.
+const EVENT_END: &[u8] = b"\n\n";
+
+/// Writes one message as an event.
+pub(super) fn event(message: &[u8]) -> Bytes {
+    let mut event = BytesMut::with_capacity(EVENT_START.len() + message.len() + EVENT_END.len());
+    event.put_slice(EVENT_START);
+    put_data(&mut event, message);
+    event.put_slice(EVENT_END);
+    event.freeze()
+}
+
+/// Copies JSON text into a data field. A line break between its tokens becomes one between two
+/// data lines, which the reader joins again.
+fn put_data(event: &mut BytesMut, text: &[u8]) {
+    let mut lines = text.split(|byte| *byte == b'\n');
+    if let Some(first) = lines.next() {
+        event.put_slice(first);
+    }
+    for line in lines {
+        event.put_slice(b"\ndata: ");
+        event.put_slice(line);
+    }
+}
+
+/// Answers with one JSON-RPC message in JSON.
+pub(super) fn json(status: StatusCode, message: Bytes) -> Response {
+    let mut response = Response::new(message.into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    response
+}
+
+/// Answers with one message in the form the client takes, JSON if it takes both.
+pub(super) fn one(accepts: Accepts, status: StatusCode, message: Bytes) -> Response {
+    if accepts.json || !status.is_success() {
+        return json(status, message);
+    }
+    let mut response = Response::new(event(&message).into());
+    stream_headers(response.headers_mut());
+    response
+}
+
+/// Answers with a stream of events, written as they come.
+pub(super) fn events<S>(events: S) -> Response
+where
+    S: Stream<Item = Result<Bytes, std::io::Error>> + Send + Sync + 'static,
+{
+    let mut response = warp::reply::stream(events).into_response();
+    stream_headers(response.headers_mut());
+    response
+}
+
+/// Answers with a JSON body that is written as it comes.
+pub(super) fn json_parts<S>(parts: S) -> Response
+where
+    S: Stream<Item = Result<Bytes, std::io::Error>> + Send + Sync + 'static,
+{
+    let mut response = warp::reply::stream(parts).into_response();
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    response
+}
+
+fn stream_headers(headers: &mut HeaderMap) {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    // Proxies such as nginx would hold events back.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::ACCEPT;
+
+    use super::*;
+
+    fn accepts(values: &[&'static str]) -> Accepts {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(ACCEPT, HeaderValue::from_static(value));
+        }
+        Accepts::read(headers.get_all(ACCEPT))
+    }
+
+    #[test]
+    fn what_a_client_takes_is_read_from_every_header() {
+        let both = Accepts::ANY;
+        assert_eq!(accepts(&[]), both);
+        assert_eq!(accepts(&["*/*"]), both);
+        assert_eq!(accepts(&["application/json, text/event-stream"]), both);
+        assert_eq!(accepts(&["Application/JSON;q=0.9", "text/event-stream"]), both);
+        assert!(!accepts(&["text/html"]).anything());
+        let json = accepts(&["application/json"]);
+        assert!(json.json && !json.events);
+    }
+
+    #[test]
+    fn a_message_with_line_breaks_stays_one_event() {
+        assert_eq!(event(b"{}"), "event: message\ndata: {}\n\n");
+        assert_eq!(event(b"{\n}"), "event: message\ndata: {\ndata: }\n\n");
+    }
+}

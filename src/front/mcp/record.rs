@@ -1,0 +1,75 @@
+//! The log's line for one request.
+
+use std::time::Instant;
+
+use crate::mcp::{error::code_of, event::Outcome, name::BackendName};
+
+/// Gathers what is logged of a request, and writes it once, when the answer is out.
+///
+/// Dropped before that, it says that the client left.
+pub(super) struct Record {
+    method: String,
+    tool: Option<String>,
+    session: String,
+    began: Instant,
+    written: bool,
+}
+
+impl Record {
+    /// Begins with a request.
+    pub(super) fn begin(method: &str, tool: Option<&str>, session_short: &str) -> Self {
+        Self {
+            method: method.to_owned(),
+            tool: tool.map(ToOwned::to_owned),
+            session: session_short.to_owned(),
+            began: Instant::now(),
+            written: false,
+        }
+    }
+
+    /// Writes the line for a request that ended so.
+    pub(super) fn end(mut self, backend: Option<&BackendName>, outcome: &Outcome) {
+        let code = match outcome {
+            Outcome::Completed(_) => return self.write(backend, "ok", None),
+            Outcome::Cancelled => return self.write(backend, "cancelled", None),
+            Outcome::Rejected(error) => code_of(error),
+            Outcome::Failed(failure) => {
+                let words = failure.to_string();
+                return self.write(backend, "failed", Some(words));
+            }
+        };
+        let words = code.map(|code| format!("the backend answered with error {code}"));
+        self.write(backend, "error", words);
+    }
+
+    /// Writes the line for a request the gateway answered by itself.
+    pub(super) fn end_with(mut self, outcome: &'static str) {
+        self.write(None, outcome, None);
+    }
+
+    fn write(&mut self, backend: Option<&BackendName>, outcome: &'static str, why: Option<String>) {
+        self.written = true;
+        let elapsed_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let name = self.tool.as_deref().unwrap_or_default();
+        let separator = if name.is_empty() { "" } else { " " };
+        tracing::info!(
+            session.id = %self.session,
+            rpc.method = %self.method,
+            tool.name = self.tool.as_deref(),
+            backend.name = backend.map(BackendName::as_str),
+            outcome,
+            elapsed_ms,
+            error = why.as_deref(),
+            "{}{separator}{name}: {outcome} in {elapsed_ms} ms",
+            self.method,
+        );
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        if !self.written {
+            self.write(None, "client left", None);
+        }
+    }
+}
