@@ -6,3 +6,4 @@
 //! words. A room uses only the rooms to the right of it or below it.
 
 pub mod mcp;
+pub mod store;
