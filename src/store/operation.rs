@@ -1,0 +1,201 @@
+//! One change of the database, as the writer runs it within a transaction.
+
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel,
+    PaginatorTrait, QueryFilter, QuerySelect, QueryTrait,
+    sea_query::{Expr, OnConflict},
+};
+use uuid::Uuid;
+
+use super::{
+    entity::{link, mcp_session, server, session},
+    error::StoreError,
+};
+
+/// A change, with its secrets sealed already.
+#[derive(Debug)]
+pub(super) enum Operation {
+    CreateSession {
+        session: session::Model,
+        servers: Vec<server::Model>,
+    },
+    DeleteSession(Uuid),
+    PutMcpSession(mcp_session::Model),
+    DeleteMcpSession(Uuid),
+    PutLink(link::Model),
+    DeleteLink {
+        session: Uuid,
+        mcp_session: Uuid,
+        backend: String,
+    },
+    /// When sessions were last used.
+    Touch(Vec<(Uuid, i64)>),
+    /// When MCP sessions were last used.
+    TouchMcpSessions(Vec<(Uuid, i64)>),
+    ExpireMcpSessions {
+        unused_since_ms: i64,
+    },
+}
+
+impl Operation {
+    /// Runs the change; returns how many records it made, changed or deleted. After an error the
+    /// transaction may hold a part of it: roll back.
+    pub(super) async fn apply(&self, database: &DatabaseTransaction) -> Result<u64, StoreError> {
+        match self {
+            Self::CreateSession { session, servers } => create(session, servers, database).await,
+            Self::DeleteSession(id) => Ok(session::Entity::delete_by_id(*id)
+                .exec(database)
+                .await?
+                .rows_affected),
+            Self::PutMcpSession(row) => put_mcp_session(row, database).await,
+            Self::DeleteMcpSession(id) => delete_mcp_session(*id, database).await,
+            Self::PutLink(row) => put_link(row, database).await,
+            Self::DeleteLink {
+                session,
+                mcp_session,
+                backend,
+            } => {
+                let key = (*session, *mcp_session, backend.clone());
+                let deleted = link::Entity::delete_by_id(key).exec(database).await?;
+                Ok(deleted.rows_affected)
+            }
+            Self::Touch(used) => touch(used, database).await,
+            Self::TouchMcpSessions(used) => touch_mcp_sessions(used, database).await,
+            Self::ExpireMcpSessions { unused_since_ms } => {
+                expire_mcp_sessions(*unused_since_ms, database).await
+            }
+        }
+    }
+}
+
+async fn create(
+    session: &session::Model,
+    servers: &[server::Model],
+    database: &impl ConnectionTrait,
+) -> Result<u64, StoreError> {
+    let created = session::Entity::insert(session.clone().into_active_model())
+        .exec_without_returning(database)
+        .await?;
+    if !servers.is_empty() {
+        let rows = servers
+            .iter()
+            .cloned()
+            .map(server::Model::into_active_model);
+        server::Entity::insert_many(rows)
+            .exec_without_returning(database)
+            .await?;
+    }
+    Ok(created)
+}
+
+async fn put_mcp_session(
+    row: &mcp_session::Model,
+    database: &impl ConnectionTrait,
+) -> Result<u64, StoreError> {
+    use mcp_session::Column;
+    let or_update = OnConflict::column(Column::Id)
+        .update_columns([
+            Column::Revision,
+            Column::ClientInfo,
+            Column::Capabilities,
+            Column::LastUsedMs,
+        ])
+        .to_owned();
+    Ok(mcp_session::Entity::insert(row.clone().into_active_model())
+        .on_conflict(or_update)
+        .exec_without_returning(database)
+        .await?)
+}
+
+async fn delete_mcp_session(id: Uuid, database: &impl ConnectionTrait) -> Result<u64, StoreError> {
+    if id.is_nil() {
+        // The default MCP session of every session: it has links, but no row, and never ends.
+        return Ok(0);
+    }
+    link::Entity::delete_many()
+        .filter(link::Column::McpSessionId.eq(id))
+        .exec(database)
+        .await?;
+    Ok(mcp_session::Entity::delete_by_id(id)
+        .exec(database)
+        .await?
+        .rows_affected)
+}
+
+async fn put_link(row: &link::Model, database: &impl ConnectionTrait) -> Result<u64, StoreError> {
+    use link::Column;
+    // The schema holds the session's side of this; for the MCP session see the migration.
+    let homeless = !row.mcp_session_id.is_nil()
+        && mcp_session::Entity::find_by_id(row.mcp_session_id)
+            .filter(mcp_session::Column::SessionId.eq(row.session_id))
+            .count(database)
+            .await?
+            == 0;
+    if homeless {
+        return Err(StoreError::Gone);
+    }
+    let or_update = OnConflict::columns([Column::SessionId, Column::McpSessionId, Column::Backend])
+        .update_columns([Column::Revision, Column::BackendSession, Column::Discovery])
+        .to_owned();
+    Ok(link::Entity::insert(row.clone().into_active_model())
+        .on_conflict(or_update)
+        .exec_without_returning(database)
+        .await?)
+}
+
+/// A use is never moved back: notes of it may come late, and wall clocks jump.
+async fn touch(used: &[(Uuid, i64)], database: &impl ConnectionTrait) -> Result<u64, StoreError> {
+    use session::Column;
+    let mut touched = 0;
+    for &(id, used_ms) in used {
+        touched += session::Entity::update_many()
+            .col_expr(Column::LastUsedMs, Expr::value(used_ms))
+            .filter(Column::Id.eq(id))
+            .filter(Column::LastUsedMs.lt(used_ms))
+            .exec(database)
+            .await?
+            .rows_affected;
+    }
+    Ok(touched)
+}
+
+/// As [`touch`].
+async fn touch_mcp_sessions(
+    used: &[(Uuid, i64)],
+    database: &impl ConnectionTrait,
+) -> Result<u64, StoreError> {
+    use mcp_session::Column;
+    let mut touched = 0;
+    for &(id, used_ms) in used {
+        touched += mcp_session::Entity::update_many()
+            .col_expr(Column::LastUsedMs, Expr::value(used_ms))
+            .filter(Column::Id.eq(id))
+            .filter(Column::LastUsedMs.lt(used_ms))
+            .exec(database)
+            .await?
+            .rows_affected;
+    }
+    Ok(touched)
+}
+
+async fn expire_mcp_sessions(
+    unused_since_ms: i64,
+    database: &impl ConnectionTrait,
+) -> Result<u64, StoreError> {
+    use mcp_session::Column;
+    let unused = Column::LastUsedMs.lt(unused_since_ms);
+    let expired = mcp_session::Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(unused.clone())
+        .into_query();
+    link::Entity::delete_many()
+        .filter(link::Column::McpSessionId.in_subquery(expired))
+        .exec(database)
+        .await?;
+    Ok(mcp_session::Entity::delete_many()
+        .filter(unused)
+        .exec(database)
+        .await?
+        .rows_affected)
+}

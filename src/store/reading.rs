@@ -1,0 +1,217 @@
+//! Reading records back: rows checked, secrets unsealed.
+//!
+//! A row that cannot be read is reported and left out; it is never deleted.
+
+use std::{collections::HashMap, str::FromStr};
+
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, EntityTrait,
+    FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+    TransactionTrait,
+};
+use secrecy::SecretString;
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use super::{
+    entity::{link, mcp_session, server, session},
+    error::StoreError,
+    key::SealingKey,
+    record::{LinkRecord, McpSessionRecord, SessionSummary, StoredServer, StoredSession},
+    sealing::Place,
+};
+use crate::mcp::name::BackendName;
+
+/// The most sessions of a page: bounds what a listing holds in memory.
+pub(super) const PAGE_MAX: u64 = 1000;
+
+/// A session with all that belongs to it, as of one moment.
+pub(super) async fn stored_session(
+    database: &DatabaseConnection,
+    key: &SealingKey,
+    id: Uuid,
+) -> Result<Option<StoredSession>, StoreError> {
+    let moment = database.begin().await?;
+    let session = session_at(&moment, key, id).await;
+    // Also if nothing was found: a connection that comes back within a transaction is replaced.
+    moment.commit().await?;
+    session
+}
+
+async fn session_at(
+    moment: &DatabaseTransaction,
+    key: &SealingKey,
+    id: Uuid,
+) -> Result<Option<StoredSession>, StoreError> {
+    let found = session::Entity::find_by_id(id).into_query();
+    let Some(row) = moment.query_one(&found).await? else {
+        return Ok(None);
+    };
+    let row = session::Model::from_query_result(&row, "").map_err(unreadable)?;
+    let servers = server::Entity::find()
+        .filter(server::Column::SessionId.eq(id))
+        .order_by_asc(server::Column::Position);
+    let mcp_sessions = mcp_session::Entity::find()
+        .filter(mcp_session::Column::SessionId.eq(id))
+        .order_by_asc(mcp_session::Column::CreatedMs)
+        .order_by_asc(mcp_session::Column::Id);
+    let links = link::Entity::find()
+        .filter(link::Column::SessionId.eq(id))
+        .order_by_asc(link::Column::McpSessionId)
+        .order_by_asc(link::Column::Backend);
+    Ok(Some(StoredSession {
+        id,
+        name: row.name,
+        naming: readable(&row.naming, "naming")?,
+        servers: records(moment, servers, |row| stored_server(row, key)).await?,
+        created_ms: row.created_ms,
+        last_used_ms: row.last_used_ms,
+        mcp_sessions: records(moment, mcp_sessions, mcp_session_record).await?,
+        links: records(moment, links, |row| link_record(row, key)).await?,
+    }))
+}
+
+/// The ids after one, in order.
+pub(super) async fn session_ids(
+    database: &impl ConnectionTrait,
+    after: Option<Uuid>,
+    limit: u64,
+) -> Result<Vec<Uuid>, StoreError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        id: Uuid,
+    }
+    let page = page(after, limit).select_only().column(session::Column::Id);
+    records(database, page, |row: Row| Ok(row.id)).await
+}
+
+/// The sessions after one, in order of their ids, as of one moment.
+pub(super) async fn summaries(
+    database: &DatabaseConnection,
+    after: Option<Uuid>,
+    limit: u64,
+) -> Result<Vec<SessionSummary>, StoreError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        session_id: Uuid,
+        backend: String,
+    }
+    let moment = database.begin().await?;
+    let sessions: Vec<session::Model> = records(&moment, page(after, limit), Ok).await?;
+    let ids = sessions.iter().map(|session| session.id);
+    let servers = server::Entity::find()
+        .select_only()
+        .columns([server::Column::SessionId, server::Column::Backend])
+        .filter(server::Column::SessionId.is_in(ids))
+        .order_by_asc(server::Column::Position);
+    let servers = records(&moment, servers, |row: Row| {
+        Ok((row.session_id, readable(&row.backend, "backend")?))
+    })
+    .await?;
+    moment.commit().await?;
+
+    let mut backends: HashMap<Uuid, Vec<BackendName>> = HashMap::new();
+    for (session, backend) in servers {
+        backends.entry(session).or_default().push(backend);
+    }
+    let summary = |session: session::Model| SessionSummary {
+        id: session.id,
+        name: session.name,
+        servers: backends.remove(&session.id).unwrap_or_default(),
+        created_ms: session.created_ms,
+        last_used_ms: session.last_used_ms,
+    };
+    Ok(sessions.into_iter().map(summary).collect())
+}
+
+/// How many sessions are stored.
+pub(super) async fn count_sessions(database: &impl ConnectionTrait) -> Result<u64, StoreError> {
+    Ok(session::Entity::find().count(database).await?)
+}
+
+fn page(after: Option<Uuid>, limit: u64) -> Select<session::Entity> {
+    session::Entity::find()
+        .apply_if(after, |page, id| page.filter(session::Column::Id.gt(id)))
+        .order_by_asc(session::Column::Id)
+        .limit(limit.min(PAGE_MAX))
+}
+
+/// Runs a query and makes records of the rows that can be read.
+async fn records<E: EntityTrait, Row: FromQueryResult, Record>(
+    database: &impl ConnectionTrait,
+    query: Select<E>,
+    record: impl Fn(Row) -> Result<Record, StoreError>,
+) -> Result<Vec<Record>, StoreError> {
+    let rows = database.query_all(&query.into_query()).await?;
+    let mut records = Vec::with_capacity(rows.len());
+    for row in rows {
+        match Row::from_query_result(&row, "")
+            .map_err(unreadable)
+            .and_then(&record)
+        {
+            Ok(record) => records.push(record),
+            Err(error) => {
+                let table = E::default().table_name().to_owned();
+                tracing::warn!(%error, table, "left out a row of {table} that cannot be read");
+            }
+        }
+    }
+    Ok(records)
+}
+
+fn stored_server(row: server::Model, key: &SealingKey) -> Result<StoredServer, StoreError> {
+    let place = Place::credential(row.session_id, &row.backend);
+    Ok(StoredServer {
+        backend: readable(&row.backend, "backend")?,
+        credential: row
+            .credential
+            .map(|sealed| key.unseal(&sealed, &place))
+            .transpose(),
+    })
+}
+
+fn mcp_session_record(row: mcp_session::Model) -> Result<McpSessionRecord, StoreError> {
+    Ok(McpSessionRecord {
+        id: row.id,
+        session: row.session_id,
+        revision: readable(&row.revision, "revision")?,
+        client_info: row.client_info.map(json).transpose()?,
+        capabilities: row.capabilities.map(json).transpose()?,
+        created_ms: row.created_ms,
+        last_used_ms: row.last_used_ms,
+    })
+}
+
+/// A link whose secret does not open is of no use: without it the backend would take us for
+/// someone else. Left out, it costs a fresh handshake.
+fn link_record(row: link::Model, key: &SealingKey) -> Result<LinkRecord, StoreError> {
+    let place = Place::backend_session(row.session_id, row.mcp_session_id, &row.backend);
+    let backend_session: Option<SecretString> = row
+        .backend_session
+        .map(|sealed| key.unseal(&sealed, &place))
+        .transpose()
+        .map_err(unreadable)?;
+    Ok(LinkRecord {
+        session: row.session_id,
+        mcp_session: (!row.mcp_session_id.is_nil()).then_some(row.mcp_session_id),
+        backend: readable(&row.backend, "backend")?,
+        revision: readable(&row.revision, "revision")?,
+        backend_session,
+        discovery: json(row.discovery)?,
+    })
+}
+
+fn readable<T: FromStr<Err: std::fmt::Display>>(text: &str, column: &str) -> Result<T, StoreError> {
+    text.parse()
+        .map_err(|error| unreadable(format!("{column}: {error}")))
+}
+
+fn json(text: String) -> Result<Box<RawValue>, StoreError> {
+    RawValue::from_string(text).map_err(unreadable)
+}
+
+fn unreadable(detail: impl std::fmt::Display) -> StoreError {
+    StoreError::Unreadable {
+        detail: detail.to_string(),
+    }
+}

@@ -1,0 +1,118 @@
+//! What the store takes and gives: plain records, times in milliseconds since 1970.
+
+use secrecy::SecretString;
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use super::sealing::UnsealError;
+use crate::mcp::{
+    name::{BackendName, Naming},
+    version::Revision,
+};
+
+/// A session to be stored.
+#[derive(Debug, Clone)]
+pub struct SessionRecord {
+    /// Names the session in its URL.
+    pub id: Uuid,
+    /// What its creator calls it.
+    pub name: Option<String>,
+    /// How it spells public names.
+    pub naming: Naming,
+    /// Its backends; their order is the session's and is kept.
+    pub servers: Vec<ServerRecord>,
+    /// When it was created.
+    pub created_ms: i64,
+    /// When a client last used it.
+    pub last_used_ms: i64,
+}
+
+/// A backend of a session to be stored.
+#[derive(Debug, Clone)]
+pub struct ServerRecord {
+    /// The provider's name in the registry.
+    pub backend: BackendName,
+    /// What the session brought for it; sealed before it reaches the disk.
+    pub credential: Option<SecretString>,
+}
+
+/// A session as it was stored, with all that belongs to it.
+#[derive(Debug, Clone)]
+pub struct StoredSession {
+    /// Names the session in its URL.
+    pub id: Uuid,
+    /// What its creator calls it.
+    pub name: Option<String>,
+    /// How it spells public names.
+    pub naming: Naming,
+    /// Its backends, in the session's order.
+    pub servers: Vec<StoredServer>,
+    /// When it was created.
+    pub created_ms: i64,
+    /// When a client last used it.
+    pub last_used_ms: i64,
+    /// Its MCP sessions.
+    pub mcp_sessions: Vec<McpSessionRecord>,
+    /// What its connections learned.
+    pub links: Vec<LinkRecord>,
+}
+
+/// A backend of a stored session.
+#[derive(Debug, Clone)]
+pub struct StoredServer {
+    /// The provider's name in the registry.
+    pub backend: BackendName,
+    /// What the session brought for it. An error costs the session this backend only.
+    pub credential: Result<Option<SecretString>, UnsealError>,
+}
+
+/// A session in a listing: no credential is read for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionSummary {
+    /// Names the session in its URL.
+    pub id: Uuid,
+    /// What its creator calls it.
+    pub name: Option<String>,
+    /// Its backends, in the session's order.
+    pub servers: Vec<BackendName>,
+    /// When it was created.
+    pub created_ms: i64,
+    /// When a client last used it.
+    pub last_used_ms: i64,
+}
+
+/// An MCP session that a client of the legacy era opened with `initialize`.
+#[derive(Debug, Clone)]
+pub struct McpSessionRecord {
+    /// The `Mcp-Session-Id` that the client carries.
+    pub id: Uuid,
+    /// The session it belongs to.
+    pub session: Uuid,
+    /// What was negotiated with the client.
+    pub revision: Revision,
+    /// The client's `clientInfo`, byte for byte.
+    pub client_info: Option<Box<RawValue>>,
+    /// The client's `capabilities`, byte for byte.
+    pub capabilities: Option<Box<RawValue>>,
+    /// When it was opened.
+    pub created_ms: i64,
+    /// When the client last used it.
+    pub last_used_ms: i64,
+}
+
+/// What a connection learned of its backend, for one MCP session of ours.
+#[derive(Debug, Clone)]
+pub struct LinkRecord {
+    /// The session of the connection.
+    pub session: Uuid,
+    /// Our MCP session; `None` is the connection's default one.
+    pub mcp_session: Option<Uuid>,
+    /// The connection's backend.
+    pub backend: BackendName,
+    /// What was negotiated with the backend.
+    pub revision: Revision,
+    /// The backend's own `Mcp-Session-Id`; sealed before it reaches the disk.
+    pub backend_session: Option<SecretString>,
+    /// The backend's answer to `initialize` or `server/discover`, byte for byte and in the clear.
+    pub discovery: Box<RawValue>,
+}

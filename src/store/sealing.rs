@@ -1,0 +1,148 @@
+//! Secrets at rest: sealed with XChaCha20-Poly1305 and bound to the place they are stored in.
+//!
+//! A sealed secret is `format (1) | key id (8) | nonce (24) | ciphertext and tag`. The place is
+//! authenticated with it: copied to another row or column, it does not open.
+
+use chacha20poly1305::{
+    KeyInit, XChaCha20Poly1305, XNonce,
+    aead::{Aead, Payload},
+};
+use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
+use uuid::Uuid;
+
+use super::{error::StoreError, key::SealingKey};
+
+/// The first byte of a sealed secret. Another layout gets another number.
+const FORMAT: u8 = 1;
+const NONCE_LENGTH: usize = 24;
+
+/// Why a stored secret cannot be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UnsealError {
+    /// It was sealed with another key than the gateway has now.
+    #[error(
+        "the credential was sealed with another key: bring back the GATEWAY_SECRET_KEY or the key file that the gateway had when the session was created, or create the session again"
+    )]
+    OtherKey,
+    /// It was changed, cut, or moved to another place.
+    #[error("the stored credential is damaged: create the session again, or restore a backup")]
+    Damaged,
+}
+
+/// Where a sealed secret is stored.
+#[derive(Debug)]
+pub(super) struct Place(String);
+
+impl Place {
+    /// The credential a session brought for a backend.
+    pub(super) fn credential(session: Uuid, backend: &str) -> Self {
+        Self(format!("session_servers|{session}/{backend}|credential"))
+    }
+
+    /// A backend's own MCP session id; nil is our default MCP session.
+    pub(super) fn backend_session(session: Uuid, mcp_session: Uuid, backend: &str) -> Self {
+        let row = format!("{session}/{mcp_session}/{backend}");
+        Self(format!("links|{row}|backend_session"))
+    }
+
+    fn holding<'a>(&'a self, content: &'a [u8]) -> Payload<'a, 'a> {
+        Payload {
+            msg: content,
+            aad: self.0.as_bytes(),
+        }
+    }
+}
+
+impl SealingKey {
+    /// Seals a secret for a place.
+    pub(super) fn seal(&self, secret: &SecretString, place: &Place) -> Result<Vec<u8>, StoreError> {
+        let mut nonce = [0; NONCE_LENGTH];
+        getrandom::fill(&mut nonce).map_err(|_| StoreError::Sealing)?;
+        let content = XChaCha20Poly1305::new(self.bytes().into())
+            .encrypt(
+                &XNonce::from(nonce),
+                place.holding(secret.expose_secret().as_bytes()),
+            )
+            .map_err(|_| StoreError::Sealing)?;
+        Ok([&[FORMAT], &self.id()[..], &nonce, &content].concat())
+    }
+
+    /// Opens what was sealed for a place.
+    pub(super) fn unseal(&self, sealed: &[u8], place: &Place) -> Result<SecretString, UnsealError> {
+        let damaged = UnsealError::Damaged;
+        let (&format, rest) = sealed.split_first().ok_or(damaged)?;
+        if format != FORMAT {
+            return Err(damaged);
+        }
+        let (id, rest) = rest
+            .split_first_chunk::<{ Self::ID_LENGTH }>()
+            .ok_or(damaged)?;
+        if *id != self.id() {
+            return Err(UnsealError::OtherKey);
+        }
+        let (nonce, content) = rest.split_first_chunk::<NONCE_LENGTH>().ok_or(damaged)?;
+        let opened = XChaCha20Poly1305::new(self.bytes().into())
+            .decrypt(&XNonce::from(*nonce), place.holding(content))
+            .map_err(|_| damaged)?;
+        let opened = Zeroizing::new(opened);
+        let text = std::str::from_utf8(&opened).map_err(|_| damaged)?;
+        Ok(SecretString::from(text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(byte: &str) -> SealingKey {
+        SealingKey::parse(&byte.repeat(32).into()).unwrap()
+    }
+
+    fn opened(result: Result<SecretString, UnsealError>) -> Result<String, UnsealError> {
+        result.map(|secret| secret.expose_secret().to_owned())
+    }
+
+    #[test]
+    fn a_secret_opens_in_its_place_only() {
+        let session = Uuid::from_u128(7);
+        let place = Place::credential(session, "a");
+        let sealed = key("11").seal(&"hf_token".into(), &place).unwrap();
+        assert_eq!(
+            opened(key("11").unseal(&sealed, &place)),
+            Ok("hf_token".to_owned())
+        );
+        for elsewhere in [
+            Place::credential(session, "b"),
+            Place::credential(Uuid::from_u128(8), "a"),
+            Place::backend_session(session, Uuid::nil(), "a"),
+        ] {
+            let result = opened(key("11").unseal(&sealed, &elsewhere));
+            assert_eq!(result, Err(UnsealError::Damaged));
+        }
+    }
+
+    #[test]
+    fn another_key_is_told_from_damage() {
+        let place = Place::credential(Uuid::from_u128(7), "a");
+        let sealed = key("11").seal(&"hf_token".into(), &place).unwrap();
+        let result = opened(key("22").unseal(&sealed, &place));
+        assert_eq!(result, Err(UnsealError::OtherKey));
+        for length in [0, 1, 9, 33, sealed.len() - 1] {
+            let result = opened(key("11").unseal(&sealed[..length], &place));
+            assert_eq!(result, Err(UnsealError::Damaged), "{length} bytes");
+        }
+        for index in (0..1).chain(9..sealed.len()) {
+            let mut changed = sealed.clone();
+            changed[index] ^= 1;
+            let result = opened(key("11").unseal(&changed, &place));
+            assert_eq!(result, Err(UnsealError::Damaged), "byte {index}");
+        }
+    }
+
+    #[test]
+    fn sealing_twice_gives_two_texts() {
+        let place = Place::credential(Uuid::from_u128(7), "a");
+        let seal = || key("11").seal(&"hf_token".into(), &place).unwrap();
+        assert_ne!(seal(), seal());
+    }
+}

@@ -1,0 +1,223 @@
+//! The writer: what is committed together, what fails alone, what a full disk leaves behind.
+
+use std::{fs, time::Duration};
+
+use futures_util::{future::join_all, poll};
+use sea_orm::{SqliteTransactionMode, TransactionOptions, TransactionTrait};
+
+use super::*;
+
+/// Counts the commits in a database's write-ahead log: the frames that carry a database size.
+///
+/// Layout: <https://www.sqlite.org/fileformat2.html#the_write_ahead_log>
+fn commits(home: &Home) -> usize {
+    let log = fs::read(home.file("-wal")).unwrap();
+    let number = |at: usize| u32::from_be_bytes(log[at..at + 4].try_into().unwrap());
+    let page = number(8) as usize;
+    let salt = &log[16..24];
+    let frames = (32..log.len()).step_by(24 + page);
+    frames
+        .take_while(|at| &log[at + 8..at + 16] == salt)
+        .filter(|at| number(at + 4) != 0)
+        .count()
+}
+
+fn records(count: usize) -> Vec<SessionRecord> {
+    (0..count)
+        .map(|_| session(vec![server("a", Some("token"))]))
+        .collect()
+}
+
+#[tokio::test]
+async fn sixty_four_creators_share_few_commits() {
+    let home = Home::new();
+    let store = home.open().await;
+    let before = commits(&home);
+    let records = records(64);
+    let ids: Vec<_> = records.iter().map(|record| record.id).collect();
+    let creates = records.into_iter().map(|r| store.create_session(r));
+    for created in join_all(creates).await {
+        created.unwrap();
+    }
+    let shared = commits(&home) - before;
+    assert!((1..=4).contains(&shared), "{shared} commits");
+
+    // A killed process leaves this; see the tests of opening.
+    let copy = Home::new();
+    for suffix in ["", "-wal"] {
+        fs::copy(home.file(suffix), copy.file(suffix)).unwrap();
+    }
+    let reopened = copy.open().await;
+    for id in ids {
+        assert!(reopened.session(id).await.unwrap().is_some());
+    }
+}
+
+#[tokio::test]
+async fn an_operation_that_fails_fails_alone() {
+    let home = Home::new();
+    let store = home.open().await;
+    let twice = session(vec![server("a", None)]);
+    let torn = session(vec![server("a", None), server("a", None)]);
+    store.create_session(twice.clone()).await.unwrap();
+    let before = commits(&home);
+    let good = records(8);
+    let mut batch = good.clone();
+    batch.insert(0, twice.clone());
+    batch.insert(4, torn.clone());
+    batch.push(twice);
+    let creates = batch.into_iter().map(|r| store.create_session(r));
+    let results = join_all(creates).await;
+
+    for (index, result) in results.iter().enumerate() {
+        if [0, 4, 10].contains(&index) {
+            assert!(matches!(result, Err(StoreError::Duplicate)), "{result:?}");
+        } else {
+            assert!(result.is_ok(), "{index}: {result:?}");
+        }
+    }
+    assert_eq!(commits(&home) - before, 1, "the good ones together");
+    for record in good {
+        let kept = store.session(record.id).await.unwrap().unwrap();
+        assert_eq!(kept.servers.len(), 1);
+    }
+    assert!(store.session(torn.id).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn operations_keep_their_order() {
+    let home = Home::new();
+    let store = home.open().await;
+    let record = session(vec![]);
+    let id = record.id;
+    let opened = mcp_session(id, 1);
+    let (created, put, deleted, again) = tokio::join!(
+        store.create_session(record.clone()),
+        store.put_mcp_session(opened),
+        store.delete_session(id),
+        store.create_session(record),
+    );
+    created.unwrap();
+    put.unwrap();
+    assert!(deleted.unwrap());
+    again.unwrap();
+    let kept = store.session(id).await.unwrap().unwrap();
+    assert!(kept.mcp_sessions.is_empty());
+}
+
+#[tokio::test]
+async fn a_write_is_done_even_if_nobody_waits() {
+    let home = Home::new();
+    let store = home.open().await;
+    let (left, next) = (session(vec![]), session(vec![]));
+    let id = left.id;
+    {
+        let mut create = Box::pin(store.create_session(left));
+        assert!(poll!(&mut create).is_pending());
+    }
+    store.create_session(next).await.unwrap();
+    assert!(store.session(id).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_closed_store_did_what_waited_and_refuses_the_rest() {
+    let home = Home::new();
+    let store = home.open().await;
+    let waiting = records(100);
+    let ids: Vec<_> = waiting.iter().map(|record| record.id).collect();
+    let creates = join_all(waiting.into_iter().map(|r| store.create_session(r)));
+    let closing = store.clone().close();
+    let (results, ()) = tokio::join!(creates, closing);
+    for result in results {
+        result.unwrap();
+    }
+    assert!(!home.file("-wal").exists(), "all is in the database itself");
+
+    let late = store.create_session(session(vec![])).await;
+    assert!(matches!(late, Err(StoreError::Closed)), "{late:?}");
+    let read = store.session(ids[0]).await;
+    assert!(matches!(read, Err(StoreError::Closed)), "{read:?}");
+    let ping = store.ping().await;
+    assert!(matches!(ping, Err(StoreError::Closed)), "{ping:?}");
+    store.close().await;
+
+    let store = home.open().await;
+    assert_eq!(store.count_sessions().await.unwrap(), 100);
+}
+
+#[tokio::test]
+async fn a_locked_database_is_said_to_be_busy() {
+    let home = Home::new();
+    let impatient = Duration::from_millis(20);
+    let store = home
+        .open_tuned(|options| options.busy_timeout(impatient))
+        .await;
+    let intruder = home.intruder().await;
+    let alone = TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Exclusive),
+        ..TransactionOptions::default()
+    };
+    let lock = intruder.begin_with_options(alone).await.unwrap();
+    let record = session(vec![]);
+    let creates = [record.clone(), session(vec![])].map(|r| store.create_session(r));
+    for refused in join_all(creates).await {
+        assert!(matches!(refused, Err(StoreError::Busy(_))), "{refused:?}");
+    }
+    assert!(store.session(record.id).await.unwrap().is_none());
+
+    lock.rollback().await.unwrap();
+    store.create_session(record.clone()).await.unwrap();
+    assert!(store.session(record.id).await.unwrap().is_some());
+}
+
+/// SQLite's own limit stands in for the disk's: it ends in the same way.
+#[tokio::test]
+async fn a_full_disk_is_an_error_and_costs_nothing_stored() {
+    let home = Home::new();
+    let store = home
+        .open_tuned(|options| options.pragma("max_page_count", "60"))
+        .await;
+    let mut kept = Vec::new();
+    let refused = loop {
+        let mut record = session(vec![server("a", Some("token"))]);
+        record.name = Some("n".repeat(5000));
+        let id = record.id;
+        match store.create_session(record).await {
+            Ok(()) => kept.push(id),
+            Err(error) => break (id, error),
+        }
+    };
+    assert!(matches!(refused.1, StoreError::Full(_)), "{:?}", refused.1);
+    assert!(!kept.is_empty());
+    assert!(store.session(refused.0).await.unwrap().is_none());
+
+    let batch = records(64).into_iter().map(|mut record| {
+        record.name = Some("n".repeat(5000));
+        store.create_session(record)
+    });
+    for refused in join_all(batch).await {
+        assert!(matches!(refused, Err(StoreError::Full(_))), "{refused:?}");
+    }
+    for id in &kept {
+        assert!(store.session(*id).await.unwrap().is_some());
+    }
+
+    // SQLite ended the transaction by itself. An error and a commit later it must be seen that the
+    // connection knows: or else the commit ends nothing, and what it answered for is lost.
+    let freed = kept.pop().unwrap();
+    assert!(store.delete_session(freed).await.unwrap());
+    let mut small = session(vec![server("a", None)]);
+    small.id = kept[0];
+    let twice = store.create_session(small.clone()).await;
+    assert!(matches!(twice, Err(StoreError::Duplicate)), "{twice:?}");
+    small.id = Uuid::new_v4();
+    kept.push(small.id);
+    store.create_session(small).await.unwrap();
+    for id in &kept {
+        assert!(store.session(*id).await.unwrap().is_some());
+    }
+    store.close().await;
+
+    let store = home.open().await;
+    assert_eq!(store.count_sessions().await.unwrap(), kept.len() as u64);
+}

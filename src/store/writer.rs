@@ -1,0 +1,167 @@
+//! The one writer: gathers what waits, commits it together, then answers each caller.
+//!
+//! A commit waits for the disk, a statement hardly does: shared by all that wait, one commit makes
+//! thousands of records a second durable. An answer `Ok` always means: on the disk.
+
+use std::fs::File;
+
+use sea_orm::{
+    DatabaseConnection, DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    error::{Refusal, StoreError},
+    open::Opened,
+    operation::Operation,
+};
+
+/// The most operations of one transaction: it bounds what the first of them waits for the last.
+const BATCH_MAX: usize = 64;
+/// Operations that may wait. A few batches keep the writer busy; a caller beyond waits for room,
+/// since a longer queue would only hold memory.
+const QUEUE_MAX: usize = 4 * BATCH_MAX;
+
+/// What the writer is asked for.
+#[derive(Debug)]
+pub(super) enum Request {
+    /// Run an operation, durably.
+    Write(Write),
+    /// Finish what waits, close the database, then answer.
+    Close(oneshot::Sender<()>),
+}
+
+/// An operation and who waits for it. It is run even if nobody waits any more.
+#[derive(Debug)]
+pub(super) struct Write {
+    pub(super) operation: Operation,
+    pub(super) answer: oneshot::Sender<Result<u64, StoreError>>,
+}
+
+/// Starts the writer. It ends, and closes the database, on [`Request::Close`] or when the last
+/// sender is gone.
+pub(super) fn start(opened: Opened) -> mpsc::Sender<Request> {
+    let (sender, queue) = mpsc::channel(QUEUE_MAX);
+    let writer = Writer {
+        writing: opened.writing,
+        reading: opened.reading,
+        queue,
+        lock: opened.lock,
+    };
+    tokio::spawn(writer.run());
+    sender
+}
+
+struct Writer {
+    writing: DatabaseConnection,
+    /// Only to close it: the last connection to close must be one that may write the log of recent
+    /// changes back into the database.
+    reading: DatabaseConnection,
+    queue: mpsc::Receiver<Request>,
+    lock: File,
+}
+
+impl Writer {
+    async fn run(mut self) {
+        let mut gathered = Vec::with_capacity(BATCH_MAX);
+        let mut closers = Vec::new();
+        while self.queue.recv_many(&mut gathered, BATCH_MAX).await > 0 {
+            let mut batch = Vec::with_capacity(gathered.len());
+            for request in gathered.drain(..) {
+                match request {
+                    Request::Write(write) => batch.push(write),
+                    Request::Close(closer) => {
+                        // What waits is still written; what comes later is refused.
+                        self.queue.close();
+                        closers.push(closer);
+                    }
+                }
+            }
+            commit(&self.writing, batch).await;
+        }
+        for connection in [self.reading, self.writing] {
+            if let Err(error) = connection.close().await {
+                tracing::warn!(%error, "could not close the database cleanly; nothing is lost");
+            }
+        }
+        drop(self.lock);
+        for closer in closers {
+            // Nobody waits any more: closed all the same.
+            let _ = closer.send(());
+        }
+    }
+}
+
+/// Makes all of a batch durable, in order, but for the operations that cannot be: each of these
+/// gets its error and is left out, and the others are run again without it.
+async fn commit(database: &DatabaseConnection, mut batch: Vec<Write>) {
+    while !batch.is_empty() {
+        match attempt(database, &batch).await {
+            Ok(counts) => {
+                for (write, count) in batch.drain(..).zip(counts) {
+                    write.finish(Ok(count));
+                }
+            }
+            Err(Failure::Operation { index, error }) => batch.remove(index).finish(Err(error)),
+            Err(Failure::Database(error)) => {
+                for write in batch.drain(..) {
+                    write.finish(Err(error.clone().into()));
+                }
+            }
+        }
+    }
+}
+
+/// Why a batch was rolled back.
+enum Failure {
+    /// One operation cannot be run.
+    Operation { index: usize, error: StoreError },
+    /// Nothing can be written now: running the rest would meet the same, perhaps after a long wait.
+    Database(DbErr),
+}
+
+async fn attempt(database: &DatabaseConnection, batch: &[Write]) -> Result<Vec<u64>, Failure> {
+    let at_once = TransactionOptions {
+        // Waits for another program's lock here, where waiting is possible, not at the first write.
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    };
+    let transaction = database
+        .begin_with_options(at_once)
+        .await
+        .map_err(Failure::Database)?;
+    let mut counts = Vec::with_capacity(batch.len());
+    for (index, write) in batch.iter().enumerate() {
+        match write.operation.apply(&transaction).await {
+            Ok(count) => counts.push(count),
+            Err(error) => {
+                if let Err(error) = transaction.rollback().await {
+                    // SQLite was faster; the connection is replaced.
+                    tracing::debug!(%error, "rolled back already");
+                }
+                return Err(Failure::new(index, error));
+            }
+        }
+    }
+    transaction.commit().await.map_err(Failure::Database)?;
+    Ok(counts)
+}
+
+impl Failure {
+    fn new(index: usize, error: StoreError) -> Self {
+        match error {
+            StoreError::Busy(error) | StoreError::Full(error) => Self::Database(error),
+            StoreError::Database(error) if Refusal::of(&error) != Some(Refusal::Statement) => {
+                Self::Database(error)
+            }
+            error => Self::Operation { index, error },
+        }
+    }
+}
+
+impl Write {
+    fn finish(self, result: Result<u64, StoreError>) {
+        // Nobody waits any more: written, or not, all the same.
+        let _ = self.answer.send(result);
+    }
+}
