@@ -1,0 +1,96 @@
+//! The gateway's own program.
+
+use std::{fs, path::PathBuf, process::Command, time::Duration};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::time::{self, Instant};
+
+use crate::process::Process;
+
+const START_DEADLINE: Duration = Duration::from_mins(1);
+const POLL_EVERY: Duration = Duration::from_millis(20);
+
+/// A running gateway with its database and registry.
+pub(crate) struct Gateway {
+    folder: TempDir,
+    port: u16,
+    process: Process,
+}
+
+impl Gateway {
+    /// Starts it on a port of its choice.
+    pub(crate) async fn start(registry: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("registry.yaml"), registry).unwrap();
+        let (process, port) = launch(&folder, 0).await;
+        Self {
+            folder,
+            port,
+            process,
+        }
+    }
+
+    /// Its address, without a slash at the end.
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Creates a session and returns its MCP endpoint.
+    pub(crate) async fn create_session(&self, request: Value) -> String {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let post = client
+            .post(format!("{}/create-session", self.url()))
+            .header("content-type", "application/json");
+        let response = post.body(request.to_string()).send().await.unwrap();
+        let (status, body) = (response.status(), response.text().await.unwrap());
+        assert_eq!(status, 201, "{body}");
+        let created: Value = serde_json::from_str(&body).unwrap();
+        format!(
+            "{}{}",
+            self.url(),
+            created["mcp_endpoint"].as_str().unwrap()
+        )
+    }
+
+    /// Kills it with `kill -9` and starts it again with the same database on the same port.
+    pub(crate) async fn kill_and_restart(&mut self) {
+        self.process.kill().await;
+        (self.process, self.port) = launch(&self.folder, self.port).await;
+    }
+
+    /// Everything it said and logged since it was started last.
+    pub(crate) fn log(&self) -> String {
+        format!("{}{}", self.process.stdout(), self.process.stderr())
+    }
+}
+
+/// Starts the program and waits until it tells where it listens.
+async fn launch(folder: &TempDir, port: u16) -> (Process, u16) {
+    let path = |file: &str| -> PathBuf { folder.path().join(file) };
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-gateway"));
+    command
+        .args(["--host", "127.0.0.1", "--port", &port.to_string()])
+        .args([
+            "--database-url",
+            &format!("sqlite://{}?mode=rwc", path("gateway.db").display()),
+        ])
+        .arg("--registry")
+        .arg(path("registry.yaml"));
+    let mut process = Process::start("the gateway", command);
+    let deadline = Instant::now() + START_DEADLINE;
+    while Instant::now() < deadline {
+        let said = process.stdout();
+        let address = said
+            .split_once("listening on http://127.0.0.1:")
+            .map(|(_, rest)| rest);
+        if let Some((digits, _)) =
+            address.and_then(|rest| rest.split_once(|next: char| !next.is_ascii_digit()))
+        {
+            return (process, digits.parse().unwrap());
+        }
+        assert!(!process.has_ended(), "the gateway ended at its start");
+        time::sleep(POLL_EVERY).await;
+    }
+    panic!("the gateway does not tell where it listens after {START_DEADLINE:?}");
+}

@@ -1,0 +1,109 @@
+//! A started program: its own process group and home, its output kept, all of it gone with the value.
+
+use std::{
+    fs::{self, File},
+    path::Path,
+    process::{Command as StdCommand, Stdio},
+    thread,
+};
+
+use tempfile::TempDir;
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+
+/// A program that runs until this value is dropped.
+pub(crate) struct Process {
+    name: String,
+    child: Child,
+    folder: TempDir,
+}
+
+impl Process {
+    /// Starts `command` with its stdout in a file.
+    pub(crate) fn start(name: &str, command: StdCommand) -> Self {
+        let folder = TempDir::new().unwrap();
+        let stdout = File::create(folder.path().join("stdout")).unwrap();
+        Self::spawn(name, command, folder, stdout.into())
+    }
+
+    /// Starts `command` with pipes to its stdin and stdout.
+    pub(crate) fn converse(name: &str, command: StdCommand) -> (Self, ChildStdin, ChildStdout) {
+        let folder = TempDir::new().unwrap();
+        let mut process = Self::spawn(name, command, folder, Stdio::piped());
+        let (stdin, stdout) = (
+            process.child.stdin.take().unwrap(),
+            process.child.stdout.take().unwrap(),
+        );
+        (process, stdin, stdout)
+    }
+
+    fn spawn(name: &str, command: StdCommand, folder: TempDir, stdout: Stdio) -> Self {
+        let stderr = File::create(folder.path().join("stderr")).unwrap();
+        let child = Command::from(command)
+            // A proxy for the outside world must not see traffic between tests.
+            .env("NO_PROXY", "127.0.0.1")
+            .env("no_proxy", "127.0.0.1")
+            .env("HOME", folder.path())
+            .current_dir(folder.path())
+            // Programs on a leash end when this pipe does, also when the test is killed.
+            .stdin(Stdio::piped())
+            .stdout(stdout)
+            .stderr(stderr)
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
+        Self {
+            name: name.to_owned(),
+            child,
+            folder,
+        }
+    }
+
+    /// Whether the program ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Ends the program the hard way (`kill -9`) and waits until it is gone.
+    pub(crate) async fn kill(&mut self) {
+        self.kill_group();
+        self.child.wait().await.unwrap();
+    }
+
+    /// What the program wrote to stdout, if that goes to a file.
+    pub(crate) fn stdout(&self) -> String {
+        read(self.folder.path(), "stdout")
+    }
+
+    /// What the program wrote to stderr.
+    pub(crate) fn stderr(&self) -> String {
+        read(self.folder.path(), "stderr")
+    }
+
+    /// The program may have started others, which share its group.
+    fn kill_group(&self) {
+        if let Some(leader) = self.child.id() {
+            StdCommand::new("kill")
+                .args(["-KILL", "--", &format!("-{leader}")])
+                .status()
+                .unwrap();
+        }
+    }
+}
+
+impl Drop for Process {
+    #[expect(clippy::print_stderr, reason = "shown with the failed test")]
+    fn drop(&mut self) {
+        self.kill_group();
+        if thread::panicking() {
+            let (name, said, logged) = (&self.name, self.stdout(), self.stderr());
+            eprintln!("--- stdout of {name}\n{said}\n--- stderr of {name}\n{logged}");
+        }
+    }
+}
+
+fn read(folder: &Path, file: &str) -> String {
+    fs::read(folder.join(file))
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .unwrap_or_default()
+}
