@@ -146,6 +146,15 @@ impl Store {
         reading::session_ids(&self.reading, after, limit).await
     }
 
+    /// Lists the ids of the sessions last used, the latest first, at most 1,000.
+    ///
+    /// # Errors
+    ///
+    /// What the database refuses.
+    pub async fn recent_session_ids(&self, limit: u64) -> Result<Vec<Uuid>, StoreError> {
+        reading::recent_session_ids(&self.reading, limit).await
+    }
+
     /// Lists sessions as [`session_ids`](Self::session_ids) does, without their credentials.
     ///
     /// # Errors

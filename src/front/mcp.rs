@@ -197,6 +197,15 @@ impl<'a> Head<'a> {
     }
 }
 
+/// What the gateway calls itself.
+fn implementation() -> serde_json::Value {
+    serde_json::json!({
+        "name": "mcp-gateway",
+        "title": "Multi-MCP Gateway",
+        "version": env!("CARGO_PKG_VERSION"),
+    })
+}
+
 fn not_acceptable(accept: &'static str) -> Response {
     Problem::new(
         StatusCode::NOT_ACCEPTABLE,

@@ -20,7 +20,7 @@ use crate::{
         event::Notification,
         failure::Failure,
         message::RequestId,
-        method::{TOOLS_CALL, TOOLS_CHANGED, TOOLS_LIST},
+        method::{PING, TOOLS_CALL, TOOLS_CHANGED, TOOLS_LIST},
         name::{BackendName, Naming},
         request::Context,
     },
@@ -121,6 +121,7 @@ impl Actor for SessionActor {
                 listener,
                 reply,
             } => session.listen(mcp_session, listener, reply),
+            SessionMessage::Knows { mcp_session, reply } => session.knows(mcp_session, reply),
             SessionMessage::Warm => session.warm(),
             SessionMessage::Sweep => session.sweep(),
             SessionMessage::Close => session.close(),
@@ -227,6 +228,7 @@ impl Session {
             }
         }
         match exchange.request.method.as_ref() {
+            PING => exchange.complete("{}"),
             TOOLS_CALL => self.call_tool(exchange),
             TOOLS_LIST => self.list_tools(exchange),
             method => {
@@ -406,6 +408,12 @@ impl Session {
         };
         // Whoever asked may have left.
         drop(reply.send(known));
+    }
+
+    fn knows(&mut self, mcp_session: Uuid, reply: oneshot::Sender<bool>) {
+        let known = self.mcp_sessions.get_mut(&mcp_session).map(McpSession::touch);
+        // Whoever asked may have left.
+        drop(reply.send(known.is_some()));
     }
 
     fn reported(&mut self, report: Report) {

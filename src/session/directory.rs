@@ -159,6 +159,16 @@ impl SessionRef {
         .await
     }
 
+    /// Tells whether a client's MCP session exists, and notes that it is in use.
+    ///
+    /// # Errors
+    ///
+    /// When the session is going down.
+    pub async fn knows(&self, mcp_session: Uuid) -> Result<bool, Failure> {
+        self.ask(|reply| SessionMessage::Knows { mcp_session, reply })
+            .await
+    }
+
     pub(super) async fn describe(&self) -> Result<SessionDescription, Failure> {
         self.ask(SessionMessage::Describe).await
     }

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::mcp::{
-    event::{Event, Finished, Outcome},
+    event::{Event, Finished, Outcome, ResultBody},
     failure::Failure,
     message::RequestId,
     request::Request,
@@ -33,6 +33,16 @@ impl Exchange {
     /// Answers an exchange that no backend gets to see.
     pub(super) fn refuse(self, failure: Failure) {
         tokio::spawn(async move { self.finish(Outcome::Failed(failure)).await });
+    }
+
+    /// Answers with a result the gateway knows.
+    pub(super) fn complete(self, json: &'static str) {
+        let result = ResultBody {
+            json: json.into(),
+            typed: false,
+            freshness: None,
+        };
+        tokio::spawn(async move { self.finish(Outcome::Completed(result)).await });
     }
 
     /// Answers on the gateway's own behalf.

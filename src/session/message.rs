@@ -40,6 +40,11 @@ pub(crate) enum SessionMessage {
         listener: mpsc::Sender<Notification>,
         reply: oneshot::Sender<bool>,
     },
+    /// Question: is there this MCP session? Asking counts as use.
+    Knows {
+        mcp_session: Uuid,
+        reply: oneshot::Sender<bool>,
+    },
     /// Command: connect to every backend now.
     Warm,
     /// Command: write down what was used, and forget MCP sessions nobody used for long.

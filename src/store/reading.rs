@@ -85,6 +85,23 @@ pub(super) async fn session_ids(
     records(database, page, |row: Row| Ok(row.id)).await
 }
 
+/// The ids of the sessions last used, the latest first.
+pub(super) async fn recent_session_ids(
+    database: &impl ConnectionTrait,
+    limit: u64,
+) -> Result<Vec<Uuid>, StoreError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        id: Uuid,
+    }
+    let recent = session::Entity::find()
+        .order_by_desc(session::Column::LastUsedMs)
+        .limit(limit.min(PAGE_MAX))
+        .select_only()
+        .column(session::Column::Id);
+    records(database, recent, |row: Row| Ok(row.id)).await
+}
+
 /// The sessions after one, in order of their ids, as of one moment.
 pub(super) async fn summaries(
     database: &DatabaseConnection,

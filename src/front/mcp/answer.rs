@@ -2,7 +2,7 @@
 //! stream of events otherwise.
 
 use bytes::Bytes;
-use futures_util::{Stream, stream};
+use futures_util::{StreamExt, stream};
 use http::StatusCode;
 use tokio::{
     sync::mpsc,
@@ -52,7 +52,7 @@ pub(super) async fn answer<E: Encode>(asked: Asked<E>) -> Response {
         events,
         cancel: CancellationToken::new(),
     };
-    let mut answering = match asked.session.begin(exchange, asked.leaving_cancels) {
+    let answering = match asked.session.begin(exchange, asked.leaving_cancels) {
         Ok(in_flight) => Answering {
             in_flight: Some(in_flight),
             received,
@@ -113,7 +113,7 @@ impl<E: Encode> Answering<E> {
             let (bytes, ended) = answering.next().await;
             Some((Ok(bytes), (!ended).then_some(answering)))
         });
-        event_stream::events(SyncStream::new(stream::once(async { Ok(first) }), rest))
+        event_stream::events(stream::once(async { Ok(first) }).chain(rest))
     }
 
     /// Waits for the next bytes of the stream; tells whether they are the last.
