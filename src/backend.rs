@@ -17,6 +17,7 @@ mod modern;
 mod open;
 mod refusal;
 mod retry;
+mod scanner;
 mod state;
 mod transport;
 
@@ -45,7 +46,7 @@ use state::Machine;
 pub(crate) use endpoint::HttpClients;
 pub(crate) use link::LinkKey;
 pub(crate) use listing::{Listing, list_tools};
-pub(crate) use message::{Call, Description, EventSender, Memory, Report};
+pub(crate) use message::{Call, Description, Memory, Report};
 pub(crate) use state::State;
 
 /// Hears what a connection has to tell its session.
@@ -75,14 +76,18 @@ pub(crate) struct Backend {
 }
 
 impl Backend {
-    /// Starts a connection under the session that owns it. Nothing is sent until somebody asks.
+    /// Starts a connection, under the session that owns it if one does. Nothing is sent until
+    /// somebody asks.
     ///
     /// # Errors
     ///
     /// When the actor system is going down.
-    pub(crate) async fn start(start: Start, session: ActorCell) -> Result<Self, SpawnErr> {
+    pub(crate) async fn start(start: Start, session: Option<ActorCell>) -> Result<Self, SpawnErr> {
         let name = start.name.clone();
-        let (actor, _) = Actor::spawn_linked(None, BackendActor, start, session).await?;
+        let (actor, _) = match session {
+            Some(session) => Actor::spawn_linked(None, BackendActor, start, session).await?,
+            None => Actor::spawn(None, BackendActor, start).await?,
+        };
         Ok(Self { name, actor })
     }
 

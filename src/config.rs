@@ -72,8 +72,6 @@ pub enum SealingKey {
     Given(SecretString),
     /// In this file, which is made if it is not there.
     File(PathBuf),
-    /// Made at start and forgotten at the end, as the database in memory is.
-    Ephemeral,
 }
 
 impl Config {
@@ -168,9 +166,14 @@ fn sealing_key(
             flags::SECRET_KEY
         )),
         Some(key) => Ok(SealingKey::Given(key.into())),
-        None => Ok(key_file
+        None => key_file
             .or_else(|| values::key_file_beside(database_url.expose_secret()))
-            .map_or(SealingKey::Ephemeral, SealingKey::File)),
+            .map(SealingKey::File)
+            .ok_or_else(|| {
+                "a database in memory has no place beside it for the sealing key; keep sessions in \
+                 a file, such as sqlite://gateway.db?mode=rwc"
+                    .to_owned()
+            }),
     }
 }
 

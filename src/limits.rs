@@ -41,6 +41,8 @@ pub const DESCRIPTION_CHARS_MAX: usize = 1000;
 /// whose headers exceed 8 KiB in total.
 pub const HEADER_VALUE_BYTES_MAX: usize = 8 * 1024;
 
+/// How long a request's body may take to arrive once its headers are there.
+pub const BODY_WITHIN: Duration = Duration::from_secs(30);
 /// Exchanges in flight of one session: what one person's agents do at once, many times over; each
 /// holds a body in memory.
 pub const EXCHANGES_PER_SESSION_MAX: usize = 1024;
@@ -72,8 +74,11 @@ pub const LIST_DEADLINE: Duration = Duration::from_secs(10);
 pub const LIST_PAGES_MAX: usize = 200;
 /// Tools of one backend: far more than any model can choose from.
 pub const LIST_TOOLS_MAX: usize = 10_000;
-/// Bytes of one answer of a backend in JSON.
+/// Bytes of one answer of a backend in JSON, streamed or not.
 pub const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// A backend's JSON answer above this size goes on to the client while it arrives; a smaller one is
+/// cheaper whole.
+pub const STREAMED_ABOVE_BYTES: usize = 64 * 1024;
 /// Bytes of one event of a backend's stream.
 pub const EVENT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of an HTTP error's body that are looked at: JSON-RPC errors are short.

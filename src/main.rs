@@ -1,2 +1,20 @@
-//! Binary
-fn main() {}
+//! The `mcp-gateway` binary.
+
+use std::{io::Write as _, process::ExitCode};
+
+use mcp_gateway::{app, config::Config};
+
+fn main() -> ExitCode {
+    let config = match Config::from_process() {
+        Ok(config) => config,
+        Err(error) => error.exit(),
+    };
+    match app::run(config) {
+        Ok(code) => code,
+        Err(error) => {
+            // With standard error gone there is nobody left to tell.
+            let _nobody_left = writeln!(std::io::stderr(), "mcp-gateway: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

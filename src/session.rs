@@ -226,10 +226,17 @@ impl Sessions {
         Ok(self.store.ping().await?)
     }
 
-    /// Has every live session write down what was used, before the gateway stops.
-    pub fn sweep(&self) {
+    /// Ends the streams on which clients hear of changes: they would outlast every deadline.
+    pub fn stop_listening(&self) {
         for session in self.directory.all() {
-            session.sweep();
+            session.stop_listening();
+        }
+    }
+
+    /// Has every live session write down what was used, before the gateway stops.
+    pub async fn rest(&self) {
+        for session in self.directory.all() {
+            session.sweep().await;
         }
     }
 

@@ -162,7 +162,9 @@ mod tests {
     #[test]
     fn only_the_name_and_the_progress_token_change() {
         let (body, token) = write_body(
-            &request(r#"{"name":"p.own","arguments":{"n":1.0},"_meta":{"progressToken":"t","x":1e2}}"#),
+            &request(
+                r#"{"name":"p.own","arguments":{"n":1.0},"_meta":{"progressToken":"t","x":1e2}}"#,
+            ),
             &RequestId::from_number(9),
             |_| {},
         );

@@ -121,7 +121,7 @@ async fn attempt(
         content => {
             let audience = Audience::client(
                 &endpoint.wire,
-                link.dialect.reply_headers(),
+                &link.dialect,
                 &call.events,
                 encoded.client_token.as_deref(),
             );

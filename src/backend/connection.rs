@@ -387,7 +387,9 @@ impl Connection {
         };
         tokio::spawn(async move {
             let farewell = endpoint.wire.delete(headers);
-            if let Ok(Err(error)) = tokio::time::timeout(endpoint.timeouts.handshake, farewell).await {
+            if let Ok(Err(error)) =
+                tokio::time::timeout(endpoint.timeouts.handshake, farewell).await
+            {
                 tracing::debug!(backend.name = %endpoint.name, %error, "could not end an MCP session");
             }
         });

@@ -40,11 +40,13 @@ impl Endpoint {
         let secret = credential.or_else(|| spec.auth.default_secret());
         let carried = match secret {
             None => None,
-            Some(secret) => spec.auth.header(secret).map_err(|error| {
-                BackendError::CredentialUnusable {
-                    reason: format!("the session's credential {error}"),
-                }
-            })?,
+            Some(secret) => {
+                spec.auth
+                    .header(secret)
+                    .map_err(|error| BackendError::CredentialUnusable {
+                        reason: format!("the session's credential {error}"),
+                    })?
+            }
         };
         let credential = match (&spec.auth, &carried) {
             (_, None) => "to serve without a credential",

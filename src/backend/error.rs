@@ -26,6 +26,12 @@ pub(crate) enum BackendError {
     /// The backend ended its answer before the response was in it.
     #[error("it closed the connection before it answered")]
     Truncated,
+    /// It broke off after the client was given a part of the result.
+    #[error("{cause}, in the middle of the result")]
+    CutOff {
+        #[source]
+        cause: Box<BackendError>,
+    },
     /// The backend was silent for too long after the request was sent.
     #[error("it sent nothing for {}", humantime::format_duration(*after))]
     Silent { after: Duration },
@@ -102,6 +108,7 @@ impl BackendError {
             | Self::Silent { .. } => Retry::IfRepeatable,
             // An expired session is renewed by the connection, not repeated by the call.
             Self::SessionExpired
+            | Self::CutOff { .. }
             | Self::CredentialRefused { .. }
             | Self::CredentialUnusable { .. }
             | Self::Unregistered
@@ -131,12 +138,13 @@ impl BackendError {
     pub(crate) fn into_failure(self, backend: &BackendName) -> Failure {
         let backend = backend.clone();
         match self {
-            Self::Interrupted { .. } | Self::Truncated | Self::BadGateway { .. } => {
-                Failure::Interrupted {
-                    backend,
-                    reason: self.to_string(),
-                }
-            }
+            Self::Interrupted { .. }
+            | Self::Truncated
+            | Self::CutOff { .. }
+            | Self::BadGateway { .. } => Failure::Interrupted {
+                backend,
+                reason: self.to_string(),
+            },
             Self::Silent { after } => Failure::TimedOut { backend, after },
             Self::Garbled { what } => Failure::Garbled {
                 backend,

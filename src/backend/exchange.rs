@@ -7,10 +7,10 @@ use http::HeaderMap;
 use serde_json::value::RawValue;
 
 use crate::{
-    limits::{ANSWER_BYTES_MAX, BACKEND_REQUESTS_MAX},
+    limits::{ANSWER_BYTES_MAX, BACKEND_REQUESTS_MAX, STREAMED_ABOVE_BYTES},
     mcp::{
         error::{METHOD_NOT_FOUND, error_object},
-        event::{Event, Notification},
+        event::{Event, Notification, ResultBody},
         message::{Message, RequestId, write_error, write_result},
         method::{PING, PROGRESS},
         object::RawObject,
@@ -18,9 +18,11 @@ use crate::{
 };
 
 use super::{
+    adapter::Dialect,
     error::BackendError,
     message::EventSender,
-    transport::streamable_http::{Content, Outgoing, Wire},
+    scanner::Scanner,
+    transport::streamable_http::{Body, Content, Head, Outgoing, Wire},
 };
 
 /// A backend's answer to one request.
@@ -42,6 +44,8 @@ pub(crate) struct Audience<'a> {
     events: Option<&'a EventSender>,
     /// What the client calls this request's progress.
     client_token: Option<&'a RawValue>,
+    /// Whether results say what kind they are.
+    typed: bool,
     requests: AtomicUsize,
 }
 
@@ -53,24 +57,37 @@ impl<'a> Audience<'a> {
             reply_headers: None,
             events: None,
             client_token: None,
+            typed: false,
             requests: AtomicUsize::new(0),
         }
     }
 
     /// For a client's call.
-    pub(super) const fn client(
+    pub(super) fn client(
         wire: &'a Wire,
-        reply_headers: Option<HeaderMap>,
+        dialect: &Dialect,
         events: &'a EventSender,
         client_token: Option<&'a RawValue>,
     ) -> Self {
         Self {
             wire,
-            reply_headers,
+            reply_headers: dialect.reply_headers(),
             events: Some(events),
             client_token,
+            typed: dialect.types_results(),
             requests: AtomicUsize::new(0),
         }
+    }
+
+    async fn give(&self, json: Bytes) {
+        let Some(events) = self.events else { return };
+        let part = ResultBody {
+            json,
+            typed: self.typed,
+            freshness: None,
+        };
+        // As in `hear`.
+        let _nobody_left = events.send(Event::Part(part)).await;
     }
 
     async fn hear(&self, method: &str, params: Option<&RawValue>, id: &RequestId) {
@@ -93,11 +110,7 @@ impl<'a> Audience<'a> {
     }
 
     /// Gives progress the client's own token; `None` when it is not this request's.
-    fn client_progress(
-        &self,
-        params: Option<&RawValue>,
-        id: &RequestId,
-    ) -> Option<Box<RawValue>> {
+    fn client_progress(&self, params: Option<&RawValue>, id: &RequestId) -> Option<Box<RawValue>> {
         let mut params = RawObject::parse(params?).ok()?;
         if params.get("progressToken")?.get() != id.as_json() {
             return None;
@@ -145,17 +158,17 @@ pub(crate) async fn read_answer(
     audience: &Audience<'_>,
 ) -> Result<Answer, BackendError> {
     match content {
-        Content::Json(body) => {
-            let bytes = body.whole(ANSWER_BYTES_MAX).await?;
-            if bytes.is_empty() {
-                return Err(BackendError::Truncated);
+        Content::Json(mut body) => match body.head(STREAMED_ABOVE_BYTES).await? {
+            Head::Whole(bytes) if bytes.is_empty() => Err(BackendError::Truncated),
+            Head::Whole(bytes) => {
+                read_message(&bytes, id, audience)
+                    .await?
+                    .ok_or(BackendError::Garbled {
+                        what: "a JSON body that is no response",
+                    })
             }
-            read_message(&bytes, id, audience)
-                .await?
-                .ok_or(BackendError::Garbled {
-                    what: "a JSON body that is no response",
-                })
-        }
+            Head::More(head) => pass_on(head, body, id, audience).await,
+        },
         Content::Events(mut events) => {
             while let Some(message) = events.next().await? {
                 if let Some(answer) = read_message(&message, id, audience).await? {
@@ -170,6 +183,56 @@ pub(crate) async fn read_answer(
         Content::Refused(refusal) => Err(BackendError::Status {
             status: refusal.status,
         }),
+    }
+}
+
+/// Passes a large result on while it arrives; what is returned is its last part.
+async fn pass_on(
+    head: Bytes,
+    mut body: Body,
+    id: &RequestId,
+    audience: &Audience<'_>,
+) -> Result<Answer, BackendError> {
+    let mut scanner = Scanner::default();
+    let mut parts = Vec::new();
+    let mut next = Some(head);
+    let mut passed_bytes = 0;
+    let cut_off = |passed_bytes: usize, error: BackendError| match passed_bytes {
+        0 => error,
+        _ => BackendError::CutOff {
+            cause: Box::new(error),
+        },
+    };
+    while let Some(chunk) = next {
+        let no_result = |_| cut_off(passed_bytes, garbled_result());
+        scanner.feed(&chunk, &mut parts).map_err(no_result)?;
+        for part in parts.drain(..) {
+            passed_bytes += part.len();
+            if passed_bytes > ANSWER_BYTES_MAX {
+                return Err(cut_off(passed_bytes, too_large()));
+            }
+            audience.give(part).await;
+        }
+        next = body
+            .next()
+            .await
+            .map_err(|error| cut_off(passed_bytes, error))?;
+    }
+    match scanner.end() {
+        Ok(answered) if answered == id.as_json() => Ok(Answer::Result(Bytes::new())),
+        Ok(_) | Err(_) => Err(cut_off(passed_bytes, garbled_result())),
+    }
+}
+
+const fn garbled_result() -> BackendError {
+    BackendError::Garbled {
+        what: "a large JSON body that is no response to the request",
+    }
+}
+
+const fn too_large() -> BackendError {
+    BackendError::Garbled {
+        what: "more bytes than the gateway takes in one answer",
     }
 }
 

@@ -175,10 +175,12 @@ fn agree(answer: Answer) -> Result<(Revision, Discovery), BackendError> {
     let result = match answer {
         Answer::Result(result) => result,
         Answer::Error(error) => {
-            let message = RawObject::parse_or_empty(Some(&error)).get("code").map_or_else(
-                || "an error".to_owned(),
-                |code| format!("error {}", code.get()),
-            );
+            let message = RawObject::parse_or_empty(Some(&error))
+                .get("code")
+                .map_or_else(
+                    || "an error".to_owned(),
+                    |code| format!("error {}", code.get()),
+                );
             return Err(BackendError::Incompatible {
                 reason: format!("it answered initialize with {message}"),
             });
@@ -237,7 +239,10 @@ mod tests {
     #[test]
     fn a_revision_nobody_knows_is_no_agreement() {
         let answer = Answer::Result(r#"{"protocolVersion":"1999-01-01","capabilities":{}}"#.into());
-        assert!(matches!(agree(answer), Err(BackendError::Incompatible { .. })));
+        assert!(matches!(
+            agree(answer),
+            Err(BackendError::Incompatible { .. })
+        ));
         let answer = Answer::Result(r#"{"protocolVersion":"2025-06-18","capabilities":{}}"#.into());
         assert_eq!(agree(answer).unwrap().0, Revision::V2025_06_18);
     }

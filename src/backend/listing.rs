@@ -102,6 +102,7 @@ async fn page(
     while let Some(event) = received.recv().await {
         match event {
             Event::Notified(_) => {}
+            // The backend's connection bounds the sum of the parts.
             Event::Part(part) => json.extend_from_slice(&part.json),
             Event::Finished(finished) => return read_page(backend, json, finished.outcome),
         }

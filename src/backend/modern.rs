@@ -114,9 +114,8 @@ pub(super) async fn probe(wire: &Wire, context: &Context) -> Result<Probe, Backe
         },
     };
     match answer {
-        Answer::Result(result) => Ok(read_discovery(&result).map_or(Probe::Legacy, |discovery| {
-            Probe::Modern(modern, discovery)
-        })),
+        Answer::Result(result) => Ok(read_discovery(&result)
+            .map_or(Probe::Legacy, |discovery| Probe::Modern(modern, discovery))),
         Answer::Error(error) => settle(&error),
     }
 }
@@ -140,9 +139,7 @@ fn read_discovery(result: &[u8]) -> Option<Discovery> {
         .ok()?
         .get("supportedVersions")
         .is_some_and(|versions| versions.get().starts_with('['));
-    is_discovery
-        .then(|| Discovery::read(result).ok())
-        .flatten()
+    is_discovery.then(|| Discovery::read(result).ok()).flatten()
 }
 
 fn modern_error(body: &[u8]) -> Option<Box<RawValue>> {
@@ -172,9 +169,11 @@ fn settle(error: &RawValue) -> Result<Probe, BackendError> {
             let supported = serde_json::from_str::<Unsupported>(error.get())
                 .map(|error| error.data.supported)
                 .unwrap_or_default();
-            let speaks_legacy = supported
-                .iter()
-                .any(|version| version.parse::<Revision>().is_ok_and(|known| known.era() == Era::Legacy));
+            let speaks_legacy = supported.iter().any(|version| {
+                version
+                    .parse::<Revision>()
+                    .is_ok_and(|known| known.era() == Era::Legacy)
+            });
             if speaks_legacy {
                 return Ok(Probe::Legacy);
             }
@@ -204,19 +203,28 @@ mod tests {
                 r#"{{"code":-32022,"message":"","data":{{"supported":{list},"requested":"x"}}}}"#
             )))
         };
-        assert!(matches!(unsupported(r#"["2025-11-25"]"#), Ok(Probe::Legacy)));
+        assert!(matches!(
+            unsupported(r#"["2025-11-25"]"#),
+            Ok(Probe::Legacy)
+        ));
         assert!(unsupported(r#"["2031-01-01"]"#).is_err());
         assert!(matches!(
             settle(&raw(r#"{"code":-32601,"message":""}"#)),
             Ok(Probe::Legacy)
         ));
-        assert!(modern_error(br#"{"jsonrpc":"2.0","error":{"code":-32020,"message":""}}"#).is_some());
-        assert!(modern_error(br#"{"jsonrpc":"2.0","error":{"code":-32000,"message":""}}"#).is_none());
+        assert!(
+            modern_error(br#"{"jsonrpc":"2.0","error":{"code":-32020,"message":""}}"#).is_some()
+        );
+        assert!(
+            modern_error(br#"{"jsonrpc":"2.0","error":{"code":-32000,"message":""}}"#).is_none()
+        );
     }
 
     #[test]
     fn a_result_is_a_discovery_only_with_its_versions() {
-        assert!(read_discovery(br#"{"supportedVersions":["2026-07-28"],"capabilities":{}}"#).is_some());
+        assert!(
+            read_discovery(br#"{"supportedVersions":["2026-07-28"],"capabilities":{}}"#).is_some()
+        );
         assert!(read_discovery(br#"{"capabilities":{}}"#).is_none());
         assert!(read_discovery(b"[]").is_none());
     }

@@ -34,8 +34,10 @@ impl Policy {
         match error.retry() {
             Retry::Always(pause) => {
                 let pause_ms = pause.unwrap_or_default().as_millis();
-                self.asked_pause_ms
-                    .store(u64::try_from(pause_ms).unwrap_or(u64::MAX), Ordering::Relaxed);
+                self.asked_pause_ms.store(
+                    u64::try_from(pause_ms).unwrap_or(u64::MAX),
+                    Ordering::Relaxed,
+                );
                 // A backend that wants to be left alone for longer than a caller waits has answered.
                 pause.is_none_or(|pause| pause <= RETRY_AFTER_MAX)
             }

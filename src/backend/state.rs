@@ -99,8 +99,9 @@ impl Machine {
     /// Takes one step. Facts that come too late change nothing.
     pub(crate) fn step(&mut self, input: Input) -> Effect {
         let (next, effect) = match (self.state, input) {
-            (State::Idle, Input::Wanted { .. })
-            | (State::Waiting, Input::Elapsed) => (State::Connecting, Effect::Open),
+            (State::Idle, Input::Wanted { .. }) | (State::Waiting, Input::Elapsed) => {
+                (State::Connecting, Effect::Open)
+            }
 
             (State::Waiting | State::Refused, Input::Wanted { since_failure }) => {
                 if since_failure < PATIENCE {

@@ -86,7 +86,6 @@ fn flags_set_what_they_name() {
     )
     .unwrap();
     assert_eq!(config.host, "::1");
-    assert!(matches!(config.sealing_key, SealingKey::Ephemeral));
     let registry::Defaults { timeouts, retries } = config.registry_defaults;
     assert_eq!(timeouts.connect, Duration::from_secs(1));
     assert_eq!(timeouts.handshake, Duration::from_secs(2));

@@ -77,7 +77,11 @@ where
     B: Buf + Send,
 {
     let found = match super::session_id(&id) {
-        Some(id) => state.sessions.find(id).await.map(|found| found.zip(Some(short(id)))),
+        Some(id) => state
+            .sessions
+            .find(id)
+            .await
+            .map(|found| found.zip(Some(short(id)))),
         None => Ok(None),
     };
     let (session, session_short) = match found {
@@ -171,10 +175,13 @@ fn speaks_modern(caller: &Caller, message: &Message<'_>) -> bool {
 /// Whether a version header could be of the legacy era: a date before the modern revisions.
 fn names_legacy(version: &str) -> bool {
     let is_date = version.len() == 10
-        && version.bytes().enumerate().all(|(place, byte)| match place {
-            4 | 7 => byte == b'-',
-            _ => byte.is_ascii_digit(),
-        });
+        && version
+            .bytes()
+            .enumerate()
+            .all(|(place, byte)| match place {
+                4 | 7 => byte == b'-',
+                _ => byte.is_ascii_digit(),
+            });
     // Dates of this form compare as texts do.
     is_date && version < "2026"
 }

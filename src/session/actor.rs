@@ -2,11 +2,7 @@
 //!
 //! Its handler is a list of one-line arms; nothing in it waits for a network or a disk.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::{mpsc, oneshot};
@@ -123,7 +119,8 @@ impl Actor for SessionActor {
             } => session.listen(mcp_session, listener, reply),
             SessionMessage::Knows { mcp_session, reply } => session.knows(mcp_session, reply),
             SessionMessage::Warm => session.warm(),
-            SessionMessage::Sweep => session.sweep(),
+            SessionMessage::Sweep(done) => session.sweep(done),
+            SessionMessage::StopListening => session.stop_listening(),
             SessionMessage::Close => session.close(),
             SessionMessage::Ended { key, number } => session.ended(&key, number),
             SessionMessage::Reported(report) => session.reported(report),
@@ -211,7 +208,7 @@ impl Session {
             // A report to a session that is gone changes nothing.
             report: Arc::new(move |report| drop(myself.cast(SessionMessage::Reported(report)))),
         };
-        Ok(Backend::start(start, self.myself.get_cell()).await?)
+        Ok(Backend::start(start, Some(self.myself.get_cell())).await?)
     }
 
     fn begin(&mut self, mut exchange: Exchange, number: u64) {
@@ -348,7 +345,8 @@ impl Session {
         welcome: Welcome,
         reply: oneshot::Sender<Result<(Uuid, Welcome), Failure>>,
     ) {
-        self.mcp_sessions.insert(id, McpSession::new(client.context));
+        self.mcp_sessions
+            .insert(id, McpSession::new(client.context));
         if reply.send(Ok((id, welcome))).is_err() {
             // The client left before it learned the id: nobody will ever use it.
             self.forget_mcp_session(id);
@@ -368,8 +366,7 @@ impl Session {
 
     fn end_mcp_session(&mut self, id: Uuid, reply: oneshot::Sender<bool>) {
         let known = self.forget_mcp_session(id);
-        // Whoever asked may have left.
-        drop(reply.send(known));
+        let _asker_left = reply.send(known);
     }
 
     fn forget_mcp_session(&mut self, id: Uuid) -> bool {
@@ -406,14 +403,15 @@ impl Session {
                 true
             }
         };
-        // Whoever asked may have left.
-        drop(reply.send(known));
+        let _asker_left = reply.send(known);
     }
 
     fn knows(&mut self, mcp_session: Uuid, reply: oneshot::Sender<bool>) {
-        let known = self.mcp_sessions.get_mut(&mcp_session).map(McpSession::touch);
-        // Whoever asked may have left.
-        drop(reply.send(known.is_some()));
+        let known = self
+            .mcp_sessions
+            .get_mut(&mcp_session)
+            .map(McpSession::touch);
+        let _asker_left = reply.send(known.is_some());
     }
 
     fn reported(&mut self, report: Report) {
@@ -461,7 +459,7 @@ impl Session {
         }
     }
 
-    fn sweep(&mut self) {
+    fn sweep(&mut self, done: oneshot::Sender<()>) {
         let ttl_ms = i64::try_from(self.shared.mcp_session_ttl.as_millis()).unwrap_or(i64::MAX);
         let oldest_ms = now_ms().saturating_sub(ttl_ms);
         let idle: Vec<Uuid> = self
@@ -476,8 +474,9 @@ impl Session {
         let used: Vec<(Uuid, i64)> = self
             .mcp_sessions
             .iter_mut()
-            .filter(|(_, mcp)| std::mem::take(&mut mcp.used_since_sweep))
-            .map(|(id, mcp)| (*id, mcp.last_used_ms))
+            .filter_map(|(id, mcp)| {
+                std::mem::take(&mut mcp.used_since_sweep).then_some((*id, mcp.last_used_ms))
+            })
             .collect();
         if self.last_used_ms == self.stored_used_ms && used.is_empty() {
             return;
@@ -492,7 +491,14 @@ impl Session {
             if let Err(error) = touched.await {
                 tracing::warn!(%error, "could not write down when a session was used");
             }
+            let _asker_left = done.send(());
         });
+    }
+
+    fn stop_listening(&mut self) {
+        for mcp_session in self.mcp_sessions.values_mut() {
+            mcp_session.listeners.clear();
+        }
     }
 
     fn close(&mut self) {

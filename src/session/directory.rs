@@ -181,8 +181,13 @@ impl SessionRef {
         self.tell(SessionMessage::Warm);
     }
 
-    pub(super) fn sweep(&self) {
-        self.tell(SessionMessage::Sweep);
+    /// Ends when what was used is written down, or the session is gone.
+    pub(super) async fn sweep(&self) {
+        let _gone = self.ask(SessionMessage::Sweep).await;
+    }
+
+    pub(super) fn stop_listening(&self) {
+        self.tell(SessionMessage::StopListening);
     }
 
     pub(super) fn close(&self) {

@@ -11,14 +11,20 @@ use crate::{
     },
 };
 
-use super::{describe::SessionDescription, exchange::{CancelKey, Exchange}};
+use super::{
+    describe::SessionDescription,
+    exchange::{CancelKey, Exchange},
+};
 
 /// Commands, facts and questions of one session.
 pub(crate) enum SessionMessage {
     /// Command: carry out an exchange; `number` tells it from others of the same id.
     Begin { exchange: Exchange, number: u64 },
     /// Command: a client takes a request back.
-    Cancel { mcp_session: Uuid, request: RequestId },
+    Cancel {
+        mcp_session: Uuid,
+        request: RequestId,
+    },
     /// Command: open an MCP session for a client that initializes.
     OpenMcpSession {
         client: Client,
@@ -47,8 +53,11 @@ pub(crate) enum SessionMessage {
     },
     /// Command: connect to every backend now.
     Warm,
-    /// Command: write down what was used, and forget MCP sessions nobody used for long.
-    Sweep,
+    /// Command: write down what was used, and forget MCP sessions nobody used for long; answered
+    /// when it is written.
+    Sweep(oneshot::Sender<()>),
+    /// Command: end the streams on which clients hear of changes: the gateway is stopping.
+    StopListening,
     /// Command: the session is deleted.
     Close,
     /// Fact: an MCP session is stored and its backends were asked.

@@ -102,7 +102,7 @@ impl Actor for Supervisor {
             SupervisorMessage::Loaded { id, row } => state.loaded(id, row).await,
             SupervisorMessage::Delete { id, reply } => state.delete(id, reply),
             SupervisorMessage::Deleted { id } => state.deleted(id),
-            SupervisorMessage::Sweep => state.directory.all().iter().for_each(SessionRef::sweep),
+            SupervisorMessage::Sweep => state.sweep(),
         }
         Ok(())
     }
@@ -131,11 +131,7 @@ impl Actor for Supervisor {
 }
 
 impl State {
-    fn create(
-        &self,
-        record: SessionRecord,
-        reply: oneshot::Sender<Result<(), SessionsError>>,
-    ) {
+    fn create(&self, record: SessionRecord, reply: oneshot::Sender<Result<(), SessionsError>>) {
         let (store, myself) = (self.shared.store.clone(), self.myself.clone());
         tokio::spawn(async move {
             let session = Box::new(as_stored(&record));
@@ -160,11 +156,25 @@ impl State {
         drop(reply.send(Ok(())));
     }
 
+    /// One after the other: thousands of sessions must not crowd the store's writer.
+    fn sweep(&self) {
+        let sessions = self.directory.all();
+        tokio::spawn(async move {
+            for session in sessions {
+                session.sweep().await;
+            }
+        });
+    }
+
     fn open(&mut self, id: Uuid, reply: Finder) {
         if let Some(session) = self.directory.get(id) {
             return drop(reply.send(Ok(Some(session))));
         }
-        if self.deaths.get(&id).is_some_and(|deaths| *deaths > SESSION_DEATHS_MAX) {
+        if self
+            .deaths
+            .get(&id)
+            .is_some_and(|deaths| *deaths > SESSION_DEATHS_MAX)
+        {
             return drop(reply.send(Err(SessionsError::Broken {
                 short: super::short(id),
             })));

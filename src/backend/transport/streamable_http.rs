@@ -93,11 +93,6 @@ impl Wire {
         }
     }
 
-    /// How long the backend may be silent.
-    pub(crate) const fn idle(&self) -> Duration {
-        self.idle
-    }
-
     /// The error that a refused credential is.
     pub(crate) const fn credential_refused(&self, status: StatusCode) -> BackendError {
         BackendError::CredentialRefused {
@@ -202,25 +197,44 @@ impl Body {
 
     /// Reads all of it, if it is no longer than `bytes_max`.
     pub(crate) async fn whole(mut self, bytes_max: usize) -> Result<Bytes, BackendError> {
-        let Some(first) = self.next().await? else {
-            return Ok(Bytes::new());
-        };
-        let mut whole = first;
-        let mut grown: Option<BytesMut> = None;
-        while let Some(chunk) = self.next().await? {
-            let buffer = grown.get_or_insert_with(|| BytesMut::from(&whole[..]));
-            if buffer.len() + chunk.len() > bytes_max {
-                return Err(BackendError::Garbled {
-                    what: "more bytes than the gateway takes in one message",
-                });
-            }
-            buffer.extend_from_slice(&chunk);
+        match self.head(bytes_max).await? {
+            Head::Whole(bytes) => Ok(bytes),
+            Head::More(_) => Err(BackendError::Garbled {
+                what: "more bytes than the gateway takes in one message",
+            }),
         }
-        if let Some(buffer) = grown {
-            whole = buffer.freeze();
-        }
-        Ok(whole)
     }
+
+    /// Reads to the end, or until there are more than `bytes_max` bytes.
+    pub(crate) async fn head(&mut self, bytes_max: usize) -> Result<Head, BackendError> {
+        let Some(first) = self.next().await? else {
+            return Ok(Head::Whole(Bytes::new()));
+        };
+        if first.len() > bytes_max {
+            return Ok(Head::More(first));
+        }
+        // Most bodies come in one piece, which is passed on without a copy.
+        let Some(second) = self.next().await? else {
+            return Ok(Head::Whole(first));
+        };
+        let mut bytes = BytesMut::from(&first[..]);
+        bytes.extend_from_slice(&second);
+        while bytes.len() <= bytes_max {
+            match self.next().await? {
+                Some(chunk) => bytes.extend_from_slice(&chunk),
+                None => return Ok(Head::Whole(bytes.freeze())),
+            }
+        }
+        Ok(Head::More(bytes.freeze()))
+    }
+}
+
+/// The beginning of a body.
+pub(crate) enum Head {
+    /// There is no more.
+    Whole(Bytes),
+    /// There is more.
+    More(Bytes),
 }
 
 /// A stream of messages on its way.

@@ -21,16 +21,16 @@ pub(super) trait Encode: Send + Sync + 'static {
     /// The error object that is the answer instead.
     fn result(&self, body: ResultBody) -> Result<Bytes, Box<RawValue>>;
 
+    /// The first part of a result's JSON text as this era has it; `None` where only the whole
+    /// result can be told.
+    fn first_part(&self, part: &ResultBody) -> Option<Bytes>;
+
     /// The HTTP status of an answer with this outcome, as long as none is sent yet.
     fn status(&self, outcome: &Outcome) -> StatusCode;
 }
 
 /// Writes the response message for an outcome; `None` when the client wants none.
-pub(super) fn response(
-    encode: &impl Encode,
-    id: &RequestId,
-    outcome: Outcome,
-) -> Option<Bytes> {
+pub(super) fn response(encode: &impl Encode, id: &RequestId, outcome: Outcome) -> Option<Bytes> {
     match outcome {
         Outcome::Completed(body) => Some(match encode.result(body) {
             Ok(result) => write_result(id, &result),

@@ -66,6 +66,52 @@ pub(super) fn event(message: &[u8]) -> Bytes {
     event.freeze()
 }
 
+/// How a body is written that is not there as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// One JSON message.
+    Json,
+    /// Events, of which the last carries the message.
+    Events,
+}
+
+impl Form {
+    /// Writes the first part of a message.
+    pub(super) fn start(self, part: &Bytes) -> Bytes {
+        match self {
+            Self::Json => part.clone(),
+            Self::Events => {
+                let mut event = BytesMut::from(EVENT_START);
+                put_data(&mut event, part);
+                event.freeze()
+            }
+        }
+    }
+
+    /// Writes a further part.
+    pub(super) fn middle(self, part: Bytes) -> Bytes {
+        if self == Self::Json || !part.contains(&b'\n') {
+            return part;
+        }
+        let mut event = BytesMut::with_capacity(part.len());
+        put_data(&mut event, &part);
+        event.freeze()
+    }
+
+    /// Writes the last part.
+    pub(super) fn end(self, part: &Bytes) -> Bytes {
+        match self {
+            Self::Json => part.clone(),
+            Self::Events => {
+                let mut event = BytesMut::with_capacity(part.len() + EVENT_END.len());
+                put_data(&mut event, part);
+                event.put_slice(EVENT_END);
+                event.freeze()
+            }
+        }
+    }
+}
+
 /// Copies JSON text into a data field. A line break between its tokens becomes one between two
 /// data lines, which the reader joins again.
 fn put_data(event: &mut BytesMut, text: &[u8]) {
@@ -83,10 +129,9 @@ fn put_data(event: &mut BytesMut, text: &[u8]) {
 pub(super) fn json(status: StatusCode, message: Bytes) -> Response {
     let mut response = Response::new(message.into());
     *response.status_mut() = status;
-    response.headers_mut().insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
@@ -116,10 +161,9 @@ where
     S: Stream<Item = Result<Bytes, std::io::Error>> + Send + Sync + 'static,
 {
     let mut response = warp::reply::stream(parts).into_response();
-    response.headers_mut().insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
@@ -150,7 +194,10 @@ mod tests {
         assert_eq!(accepts(&[]), both);
         assert_eq!(accepts(&["*/*"]), both);
         assert_eq!(accepts(&["application/json, text/event-stream"]), both);
-        assert_eq!(accepts(&["Application/JSON;q=0.9", "text/event-stream"]), both);
+        assert_eq!(
+            accepts(&["Application/JSON;q=0.9", "text/event-stream"]),
+            both
+        );
         assert!(!accepts(&["text/html"]).anything());
         let json = accepts(&["application/json"]);
         assert!(json.json && !json.events);

@@ -17,9 +17,7 @@ use crate::{
         event::{Notification, Outcome, ResultBody},
         failure::Failure,
         header::{PROTOCOL_VERSION, SESSION_ID},
-        message::{
-            Message, RequestId, write_error, write_notification, write_result,
-        },
+        message::{Message, RequestId, write_error, write_notification, write_result},
         method::{CANCELLED, INITIALIZE},
         object::{RawObject, to_raw},
         request::{Context, Request},
@@ -308,6 +306,11 @@ impl Encode for Legacy {
         Ok(members.to_raw().get().to_owned().into())
     }
 
+    /// What only the modern era has may stand anywhere in a result.
+    fn first_part(&self, part: &ResultBody) -> Option<Bytes> {
+        (!part.typed).then(|| part.json.clone())
+    }
+
     fn status(&self, outcome: &Outcome) -> StatusCode {
         match outcome {
             Outcome::Failed(failure) => refusal::legacy_status(failure),
@@ -330,7 +333,8 @@ mod tests {
 
     #[test]
     fn what_only_modern_clients_read_is_taken_out() {
-        let modern = r#"{"resultType":"complete","content":[],"n":1.0,"ttlMs":1,"cacheScope":"private"}"#;
+        let modern =
+            r#"{"resultType":"complete","content":[],"n":1.0,"ttlMs":1,"cacheScope":"private"}"#;
         assert_eq!(result(modern, true).unwrap(), r#"{"content":[],"n":1.0}"#);
         let legacy = r#"{ "content" : [] }"#;
         assert_eq!(result(legacy, false).unwrap(), legacy);

@@ -73,14 +73,20 @@ fn check(caller: &Caller, method: &str, head: &Head<'_>) -> Result<Context, Box<
     speaks(&version)?;
     mirrored(caller, header::METHOD, method)?;
     if method == TOOLS_CALL {
-        mirrored(caller, header::NAME, head.name.as_deref().unwrap_or_default())?;
+        mirrored(
+            caller,
+            header::NAME,
+            head.name.as_deref().unwrap_or_default(),
+        )?;
     }
     Ok(Context {
         client_info: members
             .get(meta::CLIENT_INFO)
             .map(|raw| raw.to_owned().into()),
         capabilities: Some(capabilities.to_owned().into()),
-        log_level: members.get(meta::LOG_LEVEL).map(|raw| raw.to_owned().into()),
+        log_level: members
+            .get(meta::LOG_LEVEL)
+            .map(|raw| raw.to_owned().into()),
     })
 }
 
@@ -118,7 +124,11 @@ fn speaks(version: &str) -> Result<(), Box<RawValue>> {
 
 /// Every revision, the newest first: the endpoint serves them all.
 fn supported() -> Vec<&'static str> {
-    Revision::ALL.iter().rev().map(|revision| revision.as_str()).collect()
+    Revision::ALL
+        .iter()
+        .rev()
+        .map(|revision| revision.as_str())
+        .collect()
 }
 
 async fn discover(caller: Caller, id: RequestId, context: Context) -> Response {
@@ -224,6 +234,14 @@ impl Encode for Modern {
             return Ok(body.json);
         }
         Ok(typed(&body.json, body.freshness))
+    }
+
+    fn first_part(&self, part: &ResultBody) -> Option<Bytes> {
+        Some(if part.typed {
+            part.json.clone()
+        } else {
+            typed(&part.json, part.freshness)
+        })
     }
 
     fn status(&self, outcome: &Outcome) -> StatusCode {

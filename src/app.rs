@@ -1,0 +1,149 @@
+//! Builds every part once, starts them in order, and stops them in reverse.
+
+mod check;
+mod error;
+mod signal;
+
+use std::{io::Write as _, process::ExitCode, sync::Arc};
+
+use secrecy::ExposeSecret as _;
+use tokio::net::TcpListener;
+
+use crate::{
+    config::{self, Command, Config, SealingKey},
+    front::{
+        self, FrontState,
+        body::BodyBounds,
+        mcp::{self, McpState},
+        origin::Gate,
+        server::{ServerBounds, serve},
+    },
+    limits::BODY_WITHIN,
+    registry::Registry,
+    session::{Patience, Sessions},
+    store::{self, Store},
+    telemetry,
+};
+
+pub use error::AppError;
+
+/// Does what the configuration says, to the end.
+///
+/// # Errors
+///
+/// Why the program could not start, with the remedy.
+pub fn run(config: Config) -> Result<ExitCode, AppError> {
+    telemetry::init(config.log_format, &config.log_filter)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(AppError::Runtime)?;
+    runtime.block_on(async {
+        match config.command {
+            Command::Serve => serve_until_told_to_stop(config).await,
+            Command::Check { connect } => check::run(&config, connect).await,
+        }
+    })
+}
+
+async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> {
+    // First of all: a signal during the start must not be lost.
+    let stop = signal::stop()?;
+    let registry = Arc::new(read_registry(&config)?);
+    let gate = Gate::new(&config.host, &config.allowed_hosts, &config.allowed_origins)?;
+    let store = open_store(&config).await?;
+    let listener = listen(&config).await?;
+    let address = listener.local_addr().map_err(AppError::Runtime)?;
+    let patience = Patience {
+        initialize_deadline: config.initialize_deadline,
+        mcp_session_ttl: config.mcp_session_ttl,
+    };
+    let sessions = Sessions::start(Arc::clone(&registry), store.clone(), patience).await?;
+    announce(address, &registry, sessions.count().await?);
+    sessions.rehydrate();
+    let endpoint = mcp::route(McpState {
+        sessions: sessions.clone(),
+        body: BodyBounds {
+            size_bytes_max: config.body_bytes_max,
+            within: BODY_WITHIN,
+        },
+    });
+    let state = FrontState {
+        sessions: sessions.clone(),
+        registry,
+    };
+    let bounds = ServerBounds {
+        drain_within: config.drain_timeout,
+        ..ServerBounds::default()
+    };
+    let stopping = sessions.clone();
+    let stop = async move {
+        stop.await;
+        stopping.stop_listening();
+    };
+    let service = front::service(gate, front::routes(state, endpoint));
+    let drained = serve(listener, service, bounds, stop).await;
+    if drained.cut > 0 {
+        tracing::warn!(
+            connections = drained.cut,
+            "cut requests that took too long to finish"
+        );
+    }
+    sessions.rest().await;
+    store.close().await;
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read_registry(config: &Config) -> Result<Registry, AppError> {
+    let registry = Registry::load(
+        &config.registry_path,
+        &config.registry_defaults,
+        &config::environment,
+    )?;
+    for warning in registry.warnings() {
+        tracing::warn!("{warning}");
+    }
+    Ok(registry)
+}
+
+async fn open_store(config: &Config) -> Result<Store, AppError> {
+    let key = match &config.sealing_key {
+        SealingKey::Given(key) => store::SealingKey::parse(key)?,
+        SealingKey::File(path) => store::SealingKey::from_file_or_new(path)?,
+    };
+    Ok(Store::open(config.database_url.expose_secret(), key).await?)
+}
+
+async fn listen(config: &Config) -> Result<TcpListener, AppError> {
+    TcpListener::bind((config.host.as_str(), config.port))
+        .await
+        .map_err(|source| AppError::Listen {
+            host: config.host.clone(),
+            port: config.port,
+            source,
+        })
+}
+
+/// Tells on standard output where the gateway is, what it has, and what to do next.
+fn announce(address: std::net::SocketAddr, registry: &Registry, sessions: u64) {
+    let providers = registry.len();
+    let some: Vec<String> = registry
+        .names()
+        .take(3)
+        .map(|name| format!("\"{name}\""))
+        .collect();
+    let text = format!(
+        "mcp-gateway {version} listening on http://{address}\n\
+         {providers} providers, {sessions} stored sessions\n\
+         Next, create a session:\n  \
+         curl -X POST http://{address}/create-session -H 'content-type: application/json' \
+         -d '{{\"servers\": [{some}]}}'\n\
+         The API is described at http://{address}/docs\n",
+        version = env!("CARGO_PKG_VERSION"),
+        some = some.join(", "),
+    );
+    // A closed standard output is no reason not to serve.
+    let _closed = std::io::stdout().write_all(text.as_bytes());
+    tracing::info!(%address, providers, sessions, "listening on http://{address}");
+}

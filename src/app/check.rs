@@ -1,0 +1,148 @@
+//! `mcp-gateway check`: is the registry right, and do its providers answer?
+
+use std::{fmt::Write as _, io::Write as _, process::ExitCode, time::Instant};
+
+use futures_util::future::join_all;
+
+use crate::{
+    backend::{Backend, HttpClients, Start, list_tools},
+    config::Config,
+    mcp::request::Context,
+    registry::{ProviderSpec, Registry},
+};
+
+use super::AppError;
+
+/// What one provider said.
+struct Finding {
+    name: String,
+    ms: u128,
+    said: Result<(String, usize), String>,
+}
+
+/// Checks the registry and, if asked to, every provider in it; prints what it finds.
+///
+/// Ends with success only if nothing is wrong.
+pub(super) async fn run(config: &Config, connect: bool) -> Result<ExitCode, AppError> {
+    let registry = super::read_registry(config)?;
+    let mut text = format!(
+        "{}: {} providers, no mistakes\n",
+        config.registry_path.display(),
+        registry.len()
+    );
+    let mut all_answer = true;
+    if connect {
+        let findings = try_all(&registry).await;
+        all_answer = findings.iter().all(|finding| finding.said.is_ok());
+        text.push_str(&table(&findings));
+    }
+    // A closed standard output has no reader; the exit code still tells.
+    let _closed = std::io::stdout().write_all(text.as_bytes());
+    Ok(if all_answer {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+async fn try_all(registry: &Registry) -> Vec<Finding> {
+    let clients = HttpClients::default();
+    join_all(registry.iter().map(|spec| {
+        let clients = clients.clone();
+        async move {
+            let began = Instant::now();
+            let said = try_one(spec, clients).await;
+            Finding {
+                name: spec.name.to_string(),
+                ms: began.elapsed().as_millis(),
+                said,
+            }
+        }
+    }))
+    .await
+}
+
+/// Connects with the provider's default credential and lists its tools.
+async fn try_one(
+    spec: &std::sync::Arc<ProviderSpec>,
+    clients: HttpClients,
+) -> Result<(String, usize), String> {
+    if spec.auth.must_be_brought() {
+        return Err("needs a credential; give the entry a default to try it".to_owned());
+    }
+    let start = Start {
+        name: spec.name.clone(),
+        spec: Some(spec.clone()),
+        credential: Ok(None),
+        clients,
+        remembered: Vec::new(),
+        report: std::sync::Arc::new(drop),
+    };
+    let backend = Backend::start(start, None)
+        .await
+        .map_err(|error| error.to_string())?;
+    let tried = async {
+        backend.connect(None, Context::default()).await?;
+        list_tools(&backend, None, &Context::default()).await
+    };
+    let tried = tried.await.map_err(|failure| failure.to_string());
+    let revision = backend
+        .describe()
+        .await
+        .and_then(|described| described.revision)
+        .map(|revision| revision.to_string());
+    backend.close();
+    tried.map(|listing| (revision.unwrap_or_default(), listing.tools.len()))
+}
+
+fn table(findings: &[Finding]) -> String {
+    let width = findings
+        .iter()
+        .map(|finding| finding.name.len())
+        .chain(["provider".len()])
+        .max()
+        .unwrap_or_default();
+    let mut table = format!(
+        "{:width$}  {:6}  {:10}  {:>5}  {:>6}\n",
+        "provider", "state", "revision", "tools", "ms"
+    );
+    for Finding { name, ms, said } in findings {
+        let line = match said {
+            Ok((revision, tools)) => format!(
+                "{name:width$}  {:6}  {revision:10}  {tools:>5}  {ms:>6}",
+                "ok"
+            ),
+            Err(reason) => format!("{name:width$}  {:6}  {reason}", "failed"),
+        };
+        // Writing to a text cannot fail.
+        let _infallible = writeln!(table, "{line}");
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_lines_up_and_says_why() {
+        let findings = [
+            Finding {
+                name: "docs".into(),
+                ms: 12,
+                said: Ok(("2025-11-25".into(), 3)),
+            },
+            Finding {
+                name: "huggingface".into(),
+                ms: 1,
+                said: Err("connection refused".into()),
+            },
+        ];
+        assert_eq!(
+            table(&findings),
+            "provider     state   revision    tools      ms\n\
+             docs         ok      2025-11-25      3      12\n\
+             huggingface  failed  connection refused\n"
+        );
+    }
+}

@@ -1,0 +1,92 @@
+//! Why the program cannot start, told once with everything that led to it.
+
+use std::{error::Error, fmt, io};
+
+use crate::{
+    front::origin::GateError,
+    registry::RegistryError,
+    session::SessionsError,
+    store::{KeyError, StoreError},
+    telemetry::TelemetryError,
+};
+
+/// Why the program could not start.
+#[derive(Debug)]
+pub enum AppError {
+    /// The log could not be set up.
+    Telemetry(TelemetryError),
+    /// No threads, no timers, no signals.
+    Runtime(io::Error),
+    /// The registry has mistakes.
+    Registry(RegistryError),
+    /// An allowed host or origin cannot be read.
+    Gate(GateError),
+    /// The sealing key cannot be used.
+    Key(KeyError),
+    /// The database cannot be used.
+    Store(StoreError),
+    /// The sessions could not be started.
+    Sessions(SessionsError),
+    /// The address cannot be listened on.
+    Listen {
+        /// As configured.
+        host: String,
+        /// As configured.
+        port: u16,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl fmt::Display for AppError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Telemetry(error) => write!(formatter, "{error}"),
+            Self::Runtime(error) => write!(
+                formatter,
+                "the system refused what every server needs: {error}"
+            ),
+            Self::Registry(error) => chain(formatter, error),
+            Self::Gate(error) => write!(formatter, "{error}"),
+            Self::Key(error) => chain(formatter, error),
+            Self::Store(error) => chain(formatter, error),
+            Self::Sessions(error) => chain(formatter, error),
+            Self::Listen { host, port, source } => write!(
+                formatter,
+                "cannot listen on {host}:{port}: {source}; choose another address with --host and --port"
+            ),
+        }
+    }
+}
+
+impl Error for AppError {}
+
+/// Writes an error and its causes, each once.
+fn chain(formatter: &mut fmt::Formatter<'_>, error: &dyn Error) -> fmt::Result {
+    write!(formatter, "{error}")?;
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        write!(formatter, ": {source}")?;
+        cause = source.source();
+    }
+    Ok(())
+}
+
+macro_rules! from {
+    ($($source:ty => $variant:ident),+ $(,)?) => {
+        $(impl From<$source> for AppError {
+            fn from(error: $source) -> Self {
+                Self::$variant(error)
+            }
+        })+
+    };
+}
+
+from! {
+    TelemetryError => Telemetry,
+    RegistryError => Registry,
+    GateError => Gate,
+    KeyError => Key,
+    StoreError => Store,
+    SessionsError => Sessions,
+}
