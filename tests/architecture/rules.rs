@@ -17,9 +17,6 @@ const EMPTY_WORDS: [&str; 6] = [
     "utils",
 ];
 
-/// Crates whose names hold such a word.
-const NAMED_BY_OTHERS: [&str; 3] = ["hyper_util", "futures_util", "http_body_util"];
-
 /// A table of the house: a name, and the rooms that belong to it.
 pub(crate) type Table<'a> = &'a [(&'a str, &'a [&'a str])];
 
@@ -82,9 +79,9 @@ fn ends_in_super(tokens: &[Token]) -> bool {
 
 /// The name that stands here, or the first name of each entry of the group that stands here.
 fn first_names(tokens: &[Token]) -> Vec<(usize, String)> {
-    let named = |token: &Token| Some((token.line, token.word()?.to_owned()));
+    let entry = |token: &Token| Some((token.line, token.word()?.to_owned()));
     if !starts_with(tokens, &["{"]) {
-        return tokens.first().and_then(named).into_iter().collect();
+        return tokens.first().and_then(entry).into_iter().collect();
     }
     let mut names = Vec::new();
     let mut depth = 0_usize;
@@ -99,7 +96,7 @@ fn first_names(tokens: &[Token]) -> Vec<(usize, String)> {
             Kind::Sign("}") => depth -= 1,
             Kind::Sign(",") => is_first = depth == 1,
             _ if is_first => {
-                names.extend(named(token));
+                names.extend(entry(token));
                 is_first = false;
             }
             _ => {}
@@ -231,23 +228,20 @@ pub(crate) fn length(source: &Source) -> Vec<String> {
     vec![breach(source, lines, &what)]
 }
 
-/// Names say what a thing is.
+/// Names of ours say what a thing is. A part of a path may be a crate's, and is named elsewhere.
 pub(crate) fn words(source: &Source) -> Vec<String> {
+    let tokens = &source.tokens;
     let mut breaches = Vec::new();
-    for token in &source.tokens {
+    for (index, token) in tokens.iter().enumerate() {
         let Some(name) = token.word() else { continue };
-        if NAMED_BY_OTHERS.contains(&name) {
+        let follows_path = index > 0 && tokens[index - 1].is("::");
+        if follows_path || starts_with(&tokens[index + 1..], &["::"]) {
             continue;
         }
-        if let Some(word) = parts(name)
-            .into_iter()
-            .find(|part| EMPTY_WORDS.contains(&part.as_str()))
-        {
-            breaches.push(breach(
-                source,
-                token.line,
-                &format!("`{name}`: not `{word}`"),
-            ));
+        let empty = |part: &String| EMPTY_WORDS.contains(&part.as_str());
+        if let Some(word) = parts(name).into_iter().find(empty) {
+            let what = format!("`{name}`: not `{word}`");
+            breaches.push(breach(source, token.line, &what));
         }
     }
     breaches
