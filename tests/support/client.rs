@@ -16,8 +16,6 @@ pub use self::{
 
 /// The modern revision this client speaks.
 pub const MODERN: &str = "2026-07-28";
-/// The latest legacy revision.
-pub const LATEST_LEGACY: &str = "2025-11-25";
 
 /// Who a client says it is, before it opens.
 pub struct Program {
@@ -117,6 +115,15 @@ impl Client {
         Program::named("scripted-client").modern(endpoint)
     }
 
+    /// A client of whichever era the revision belongs to.
+    pub async fn speaking(revision: &str, endpoint: &str) -> Self {
+        if revision == MODERN {
+            Self::modern(endpoint)
+        } else {
+            Self::legacy(endpoint, revision).await
+        }
+    }
+
     /// A script that POSTs requests without any handshake, as one does with curl.
     pub fn plain(endpoint: &str) -> Self {
         Program::named("").silent(endpoint, Manners::Plain)
@@ -187,14 +194,14 @@ impl Client {
         let body =
             format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#);
         let headers = self.headers(Some((method, &params)));
-        self.post(body, headers, id).await
+        self.post(body, headers).await
     }
 
     /// Sends a notification and gives the HTTP status.
     pub async fn notify(&self, method: &str, params: Value) -> u16 {
         let body = json!({"jsonrpc": "2.0", "method": method, "params": params});
         let headers = self.headers(None);
-        self.post(body.to_string(), headers, "none").await.status()
+        self.post(body.to_string(), headers).await.status()
     }
 
     /// Cancels one of its requests, as a legacy client does.
@@ -210,7 +217,7 @@ impl Client {
         let id = &request.json()["id"];
         let body = json!({"jsonrpc": "2.0", "id": id, "result": result});
         let headers = self.headers(None);
-        self.post(body.to_string(), headers, "none").await.status()
+        self.post(body.to_string(), headers).await.status()
     }
 
     /// POSTs any text with this client's headers, and some on top that win.
@@ -219,7 +226,7 @@ impl Client {
         for (name, value) in headers {
             all.insert(*name, HeaderValue::from_str(value).unwrap());
         }
-        self.post(body.to_owned(), all, "none").await.finish().await
+        self.post(body.to_owned(), all).await.finish().await
     }
 
     /// Opens a `GET` stream.
@@ -227,18 +234,18 @@ impl Client {
         let mut headers = self.headers(None);
         headers.insert("accept", HeaderValue::from_static("text/event-stream"));
         let request = self.http.get(&self.endpoint).headers(headers);
-        Exchange::begin(request, "none").await
+        Exchange::begin(request).await
     }
 
     /// Ends its MCP session; gives the HTTP status.
     pub async fn delete(&self) -> u16 {
         let request = self.http.delete(&self.endpoint).headers(self.headers(None));
-        Exchange::begin(request, "none").await.status()
+        Exchange::begin(request).await.status()
     }
 
-    async fn post(&self, body: String, headers: HeaderMap, id: &str) -> Exchange {
+    async fn post(&self, body: String, headers: HeaderMap) -> Exchange {
         let request = self.http.post(&self.endpoint).headers(headers).body(body);
-        Exchange::begin(request, id).await
+        Exchange::begin(request).await
     }
 
     fn headers(&self, request: Option<(&str, &str)>) -> HeaderMap {

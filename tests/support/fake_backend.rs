@@ -171,7 +171,7 @@ impl FakeBackend {
         })
     }
 
-    /// The cancellations that reached running calls of the tool `wait`.
+    /// The calls that were cancelled before they ended.
     pub fn cancellations(&self) -> Vec<Cancellation> {
         self.stage.read(|state| state.cancellations.clone())
     }

@@ -215,6 +215,14 @@ impl Gateway {
         .await
     }
 
+    /// Changes its environment from the next start on.
+    pub fn set_environment(&mut self, name: &str, value: &str) {
+        self.setup.environment.retain(|(known, _)| known != name);
+        self.setup
+            .environment
+            .push((name.to_owned(), value.to_owned()));
+    }
+
     /// Kills it as `kill -9` does.
     pub fn kill(&mut self) {
         let mut process = self.process.take().expect("a running gateway");

@@ -10,7 +10,6 @@ use super::{Answer, Message};
 
 /// An answer that is still coming. Dropping it closes the connection.
 pub struct Exchange {
-    id: String,
     status: u16,
     headers: HeaderMap,
     response: reqwest::Response,
@@ -23,14 +22,13 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    pub(super) async fn begin(request: reqwest::RequestBuilder, id: &str) -> Self {
+    pub(super) async fn begin(request: reqwest::RequestBuilder) -> Self {
         let response = within("an answer's headers", request.send())
             .await
             .unwrap_or_else(|error| panic!("no answer: {error:?}"));
         let headers = response.headers().clone();
-        let content_type = headers.get("content-type").map(|value| value.as_bytes());
+        let content_type = headers.get("content-type").map(http::HeaderValue::as_bytes);
         Self {
-            id: id.to_owned(),
             status: response.status().as_u16(),
             is_stream: content_type.is_some_and(|it| it.starts_with(b"text/event-stream")),
             headers,
@@ -40,11 +38,6 @@ impl Exchange {
             ready: VecDeque::new(),
             ended: false,
         }
-    }
-
-    /// The id of the request, raw JSON.
-    pub fn id(&self) -> &str {
-        &self.id
     }
 
     /// The HTTP status.

@@ -156,10 +156,9 @@ async fn answer(
         return reply.into_response().await;
     }
     let reply = match stage.script.speaks {
-        Speaks::Legacy => legacy::answer(stage, &heard).await,
         Speaks::Modern => modern::answer(stage, &heard),
         Speaks::Both if modern::is_modern(&heard) => modern::answer(stage, &heard),
-        Speaks::Both => legacy::answer(stage, &heard).await,
+        Speaks::Both | Speaks::Legacy => legacy::answer(stage, &heard),
     };
     match fault {
         Some(fault) => fault.after(reply, &heard, link).await,

@@ -49,6 +49,8 @@ pub enum Fault {
         /// The value of `Retry-After`, if any.
         retry_after: Option<&'static str>,
     },
+    /// Sends the client elsewhere (307) and carries nothing out.
+    Redirect(String),
     /// Answers 200 with a page of HTML.
     Html,
     /// Answers 200 with the first half of the JSON.
@@ -102,6 +104,7 @@ impl Fault {
         match self {
             Self::Hold => stage.faults.released().await,
             Self::Status { code, .. } if !matches!(code, 502 | 504) => return Some(self.refusal()),
+            Self::Redirect(url) => return Some(Reply::status(307).with_header("location", url)),
             _ => {}
         }
         None
@@ -146,7 +149,9 @@ impl Fault {
             Self::TruncatedSse => chunked(SSE, once([b"data: ".as_slice(), &half].concat().into())),
             Self::Garbage => chunked(JSON, once(Bytes::from_static(GARBAGE))),
             Self::Oversized(bytes) => chunked(JSON, oversized(heard, *bytes)),
-            Self::Status { .. } | Self::Delay(_) | Self::Hold => unreachable!("spoils nothing"),
+            Self::Status { .. } | Self::Redirect(_) | Self::Delay(_) | Self::Hold => {
+                unreachable!("spoils nothing")
+            }
         }
     }
 

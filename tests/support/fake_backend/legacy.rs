@@ -22,16 +22,16 @@ use super::{
 const SESSION: &str = "mcp-session-id";
 const VERSION: &str = "mcp-protocol-version";
 
-pub(super) async fn answer(stage: &Arc<Stage>, heard: &Recorded) -> Reply {
+pub(super) fn answer(stage: &Arc<Stage>, heard: &Recorded) -> Reply {
     match heard.http_method {
-        Method::POST => post(stage, heard).await,
+        Method::POST => post(stage, heard),
         Method::GET => get(stage, heard),
         Method::DELETE => delete(stage, heard),
         _ => Reply::status(405),
     }
 }
 
-async fn post(stage: &Arc<Stage>, heard: &Recorded) -> Reply {
+fn post(stage: &Arc<Stage>, heard: &Recorded) -> Reply {
     if let Some(refusal) = work::refusal_of_media_types(heard) {
         return refusal;
     }
@@ -215,9 +215,9 @@ fn notification(
                 request_id: work::field(envelope.params.as_deref(), "requestId")
                     .map_or_else(String::new, |id| id.get().to_owned()),
             };
-            match state.waits.remove(&key) {
+            match state.running.remove(&key) {
                 // A call that just ended has no more use for it.
-                Some(wait) => drop(wait.send(())),
+                Some(cancel) => drop(cancel.send(())),
                 None => state
                     .complaints
                     .push(format!("cancels a stranger: {key:?}")),

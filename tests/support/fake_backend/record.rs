@@ -84,7 +84,7 @@ pub enum Cancelled {
     ByClose,
 }
 
-/// One cancellation of a call of the tool `wait`.
+/// One call that did not run to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cancellation {
     /// The id of the call, raw JSON.

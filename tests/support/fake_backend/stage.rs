@@ -34,8 +34,8 @@ pub(super) struct State {
     pub(super) cancellations: Vec<Cancellation>,
     pub(super) complaints: Vec<String>,
     pub(super) exact: String,
-    /// Running calls that a `notifications/cancelled` may end.
-    pub(super) waits: HashMap<CallKey, oneshot::Sender<()>>,
+    /// Calls under way, which `notifications/cancelled` may end.
+    pub(super) running: HashMap<CallKey, oneshot::Sender<()>>,
     /// Requests sent to the client, by their raw id, that wait for its answer.
     pub(super) asked: HashMap<String, oneshot::Sender<String>>,
     /// The open `GET` streams.

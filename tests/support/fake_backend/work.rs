@@ -1,6 +1,6 @@
 //! What the tools of a fake backend do, in the manners of either era.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, future::pending, sync::Arc, time::Duration};
 
 use serde_json::{Value, value::RawValue};
 use tokio::sync::{mpsc, oneshot};
@@ -60,46 +60,66 @@ impl Call {
             return Reply::error(200, Some(&self.key.request_id), &error)
                 .in_form(stage.script.answers, preamble);
         }
-        stage.change(|state| *state.executions.entry(self.name.clone()).or_default() += 1);
         let (sender, events) = mpsc::unbounded_channel();
-        let running = self.run(Arc::clone(stage), Outlet(sender));
+        let (cancel, cancelled) = oneshot::channel();
+        stage.change(|state| {
+            *state.executions.entry(self.name.clone()).or_default() += 1;
+            state.running.insert(self.key.clone(), cancel);
+        });
+        let running = Running {
+            stage: Arc::clone(stage),
+            key: self.key.clone(),
+            end: End::Cancelled(Cancelled::ByClose),
+        };
+        let work = self.run(running, cancelled, Outlet(sender));
         Reply::Flow(Flow {
             events,
-            work: Work(tokio::spawn(running)),
+            work: Work(tokio::spawn(work)),
             form: stage.script.answers,
             headers: Vec::new(),
             preamble,
         })
     }
 
-    async fn run(self, stage: Arc<Stage>, outlet: Outlet) {
+    async fn run(self, mut running: Running, cancelled: oneshot::Receiver<()>, outlet: Outlet) {
+        let stage = Arc::clone(&running.stage);
+        tokio::select! {
+            response = self.respond(&stage, &outlet) => {
+                running.end = End::Completed(self.name);
+                // First the count: who has the answer may look at it at once.
+                drop(running);
+                outlet.last(response);
+            }
+            // A cancelled request gets no response: the stream just ends.
+            Ok(()) = cancelled => running.end = End::Cancelled(Cancelled::ByNotification),
+        }
+    }
+
+    /// The text of the response.
+    async fn respond(&self, stage: &Stage, outlet: &Outlet) -> String {
+        let id = &self.key.request_id;
         let result = match self.name.as_str() {
             "slow" => {
                 tokio::time::sleep(Duration::from_millis(self.number("ms", 0))).await;
                 self.complete("rested", None)
             }
-            "progress" => self.report_steps(&stage, &outlet).await,
+            "progress" => self.report_steps(stage, outlet).await,
             "count" | "count_again" => {
                 let count = stage.read(|state| state.executions[&self.name]);
                 self.complete(&count.to_string(), None)
             }
             "exact" => stage.read(|state| state.exact.clone()),
             "fail" => {
-                let (id, error) = (&self.key.request_id, &self.arguments);
-                outlet.last(format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#));
-                return;
+                return format!(
+                    r#"{{"jsonrpc":"2.0","id":{id},"error":{}}}"#,
+                    self.arguments
+                );
             }
-            "wait" => {
-                self.wait(&stage).await;
-                // A cancelled request gets no response: the stream just ends.
-                return;
-            }
-            "ask" => self.ask(&stage, &outlet).await,
+            "wait" => pending().await,
+            "ask" => self.ask(stage, outlet).await,
             _ => self.complete(&self.arguments, Some(&self.arguments)),
         };
-        // First the count: who has the answer may look at it at once.
-        stage.change(|state| *state.completions.entry(self.name).or_default() += 1);
-        outlet.last(success(&self.key.request_id, &result));
+        success(id, &result)
     }
 
     async fn report_steps(&self, stage: &Stage, outlet: &Outlet) -> String {
@@ -121,19 +141,6 @@ impl Call {
             outlet.message(r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","logger":"fake","data":"all steps done"}}"#.to_owned());
         }
         self.complete(&format!("{steps} steps"), None)
-    }
-
-    async fn wait(&self, stage: &Arc<Stage>) {
-        let (cancel, cancelled) = oneshot::channel();
-        stage.change(|state| state.waits.insert(self.key.clone(), cancel));
-        let mut waiting = Waiting {
-            stage: Arc::clone(stage),
-            key: self.key.clone(),
-            how: Cancelled::ByClose,
-        };
-        if cancelled.await.is_ok() {
-            waiting.how = Cancelled::ByNotification;
-        }
     }
 
     async fn ask(&self, stage: &Stage, outlet: &Outlet) -> String {
@@ -202,21 +209,30 @@ impl Outlet {
     }
 }
 
-/// A running `wait`; its end is recorded however it comes.
-struct Waiting {
+/// A call under way; its end is recorded however it comes.
+struct Running {
     stage: Arc<Stage>,
     key: CallKey,
-    how: Cancelled,
+    end: End,
 }
 
-impl Drop for Waiting {
+enum End {
+    /// The tool of this name ran to its end.
+    Completed(String),
+    Cancelled(Cancelled),
+}
+
+impl Drop for Running {
     fn drop(&mut self) {
         self.stage.change(|state| {
-            state.waits.remove(&self.key);
-            state.cancellations.push(Cancellation {
-                request_id: self.key.request_id.clone(),
-                how: self.how,
-            });
+            state.running.remove(&self.key);
+            match &self.end {
+                End::Completed(tool) => *state.completions.entry(tool.clone()).or_default() += 1,
+                End::Cancelled(how) => state.cancellations.push(Cancellation {
+                    request_id: self.key.request_id.clone(),
+                    how: *how,
+                }),
+            }
         });
     }
 }
