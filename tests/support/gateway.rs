@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError, mpsc},
-    thread,
+    thread::{self, JoinHandle},
     time::Instant,
 };
 
@@ -69,6 +69,7 @@ impl Setup {
             port: 0,
             process: None,
             logs: Arc::default(),
+            collector: None,
         };
         gateway.run();
         gateway
@@ -85,6 +86,7 @@ pub struct Gateway {
     port: u16,
     process: Option<Child>,
     logs: Arc<Mutex<String>>,
+    collector: Option<JoinHandle<()>>,
 }
 
 /// What `POST /create-session` made.
@@ -228,6 +230,7 @@ impl Gateway {
         let mut process = self.process.take().expect("a running gateway");
         process.kill().unwrap();
         process.wait().unwrap();
+        self.read_last_logs();
     }
 
     /// Starts it again on the same port, database and registry, killing it first if it runs.
@@ -261,6 +264,7 @@ impl Gateway {
         let begun = Instant::now();
         loop {
             if let Some(status) = process.try_wait().unwrap() {
+                self.read_last_logs();
                 return status;
             }
             if begun.elapsed() > PATIENCE {
@@ -304,15 +308,22 @@ impl Gateway {
         self.folder.path().join(name)
     }
 
-    fn collect_logs(&self, stderr: impl std::io::Read + Send + 'static) {
+    fn collect_logs(&mut self, stderr: impl std::io::Read + Send + 'static) {
         let logs = Arc::clone(&self.logs);
-        thread::spawn(move || {
+        self.collector = Some(thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 let mut logs = logs.lock().unwrap_or_else(PoisonError::into_inner);
                 logs.push_str(&line);
                 logs.push('\n');
             }
-        });
+        }));
+    }
+
+    /// Returns when all that an ended process logged is here.
+    fn read_last_logs(&mut self) {
+        if let Some(collector) = self.collector.take() {
+            collector.join().unwrap();
+        }
     }
 }
 
@@ -326,6 +337,7 @@ impl Drop for Gateway {
             // It may have ended by itself.
             let _ = process.kill();
             let _ = process.wait();
+            self.read_last_logs();
         }
         if thread::panicking() {
             eprintln!("--- the gateway logged:\n{}---", self.logs());
