@@ -214,6 +214,22 @@ fn the_other_rules_see_what_they_forbid() {
 }
 
 #[test]
+fn a_file_declared_for_tests_is_a_test() {
+    let mut sources = [
+        Source::new(
+            "src/front.rs",
+            "#[cfg(test)]\npub(crate) mod fixture;\nmod page;",
+        ),
+        Source::new("src/front/fixture.rs", "fn f() { x.unwrap(); }"),
+        Source::new("src/front/fixture/deep.rs", "fn f() { x.unwrap(); }"),
+        Source::new("src/front/page.rs", "fn f() { x.unwrap(); }"),
+    ];
+    source::mark_tests(&mut sources);
+    let breaches = sources.map(|source| rules::panics(&source).len());
+    assert_eq!(breaches, [0, 0, 0, 1]);
+}
+
+#[test]
 fn the_reader_tells_code_from_text() {
     let sample = "let a = 'x'; let b: &'static str = r#\"crate::store \"quoted\" \"#;\n\
         let c = '\\''; /* crate::store\n */ let d = \"\\\" crate::store\"; use crate::store;\n";

@@ -9,7 +9,11 @@ pub(crate) struct Source {
     pub(crate) text: String,
     /// The tokens outside comments.
     pub(crate) tokens: Vec<Token>,
+    /// Whether the whole file is declared `#[cfg(test)]`.
+    is_test: bool,
 }
+
+const TEST_ONLY: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
 
 /// A token and the line it begins on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +40,7 @@ impl Source {
             path: path.to_owned(),
             text: text.to_owned(),
             tokens: tokens(text),
+            is_test: false,
         }
     }
 
@@ -54,21 +59,39 @@ impl Source {
         }
     }
 
-    /// Says whether the whole file is a test.
-    pub(crate) fn is_test(&self) -> bool {
-        self.path.ends_with("/tests.rs") || self.path.contains("/tests/")
+    /// The paths, without `.rs`, of the modules it declares with `#[cfg(test)] mod name;`.
+    fn test_modules(&self) -> Vec<String> {
+        let folder = match self.path.as_str() {
+            "src/lib.rs" | "src/main.rs" => "src",
+            path => path.trim_end_matches(".rs"),
+        };
+        let mut modules = Vec::new();
+        for (index, token) in self.tokens.iter().enumerate() {
+            let rest = &self.tokens[index..];
+            if !token.is("#") || !starts_with(rest, &TEST_ONLY) {
+                continue;
+            }
+            let declaration = rest[TEST_ONLY.len()..].split(|token| token.is(";")).next();
+            if let Some([.., keyword, name]) = declaration
+                && keyword.is("mod")
+                && let Some(name) = name.word()
+            {
+                modules.push(format!("{folder}/{name}"));
+            }
+        }
+        modules
     }
 
     /// The tokens outside `#[cfg(test)]` items.
     pub(crate) fn product(&self) -> Vec<Token> {
-        if self.is_test() {
+        if self.is_test {
             return Vec::new();
         }
         let mut kept = Vec::new();
         let mut rest = self.tokens.as_slice();
         while let Some((first, after)) = rest.split_first() {
-            if starts_with(rest, &["#", "[", "cfg", "(", "test", ")", "]"]) {
-                rest = after_item(&rest[7..]);
+            if starts_with(rest, &TEST_ONLY) {
+                rest = after_item(&rest[TEST_ONLY.len()..]);
             } else {
                 kept.push(first.clone());
                 rest = after;
@@ -138,7 +161,19 @@ pub(crate) fn read_all(package: &Path, folder: &str) -> Vec<Source> {
         }
     }
     sources.sort_by(|one, other| one.path.cmp(&other.path));
+    mark_tests(&mut sources);
     sources
+}
+
+/// Marks the files, and all below them, that are declared for tests only.
+pub(crate) fn mark_tests(sources: &mut [Source]) {
+    let modules: Vec<String> = sources.iter().flat_map(Source::test_modules).collect();
+    for source in sources {
+        source.is_test = modules.iter().any(|module| {
+            let rest = source.path.strip_prefix(module.as_str());
+            rest.is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
+        });
+    }
 }
 
 fn tokens(text: &str) -> Vec<Token> {
