@@ -1,0 +1,47 @@
+//! What the gateway does, shown from outside: the real binary between scripted clients and
+//! scripted backends.
+//!
+//! One file a subject. Each test makes a world of its own (a backend, a gateway, a client), acts
+//! and asserts. `fakes` proves the fakes against each other, so that a failure elsewhere is the
+//! gateway's.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "tests say what must hold by unwrapping it"
+)]
+
+#[path = "../support/world.rs"]
+mod world;
+
+mod calls;
+mod cancellation;
+mod eras;
+mod errors;
+mod fakes;
+mod lists;
+mod manners;
+mod mcp_sessions;
+mod origin;
+mod outages;
+mod rest_api;
+mod restart;
+mod retries;
+mod secrets;
+mod streaming;
+
+/// The revisions clients speak, oldest first.
+const CLIENTS: [&str; 4] = ["2025-03-26", "2025-06-18", LATEST_LEGACY, MODERN];
+
+/// The latest revision with a handshake.
+const LATEST_LEGACY: &str = "2025-11-25";
+
+/// The revision without one.
+const MODERN: &str = world::client::MODERN;
+
+/// Lines of a provider's entry that make failures quick.
+const QUICK: &str = "timeouts: { connect: 1s, handshake: 2s, idle: 1s, call: 20s }
+    retries: { attempts: 2, base: 20ms, max: 100ms }";
+
+/// Codes the gateway answers with in its own name: backend unavailable, backend timed out.
+const UNAVAILABLE: i64 = -31001;
+const TIMED_OUT: i64 = -31002;

@@ -1,0 +1,218 @@
+//! What was acknowledged outlives the process, however it ends.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::{
+    LATEST_LEGACY, MODERN,
+    world::{Client, FakeBackend, Gateway},
+};
+
+#[tokio::test]
+async fn a_client_goes_on_after_kill_9_as_if_nothing_was() {
+    let (legacy, modern) = (FakeBackend::legacy().start(), FakeBackend::modern().start());
+    let mut gateway = Gateway::with(&[("legacy", &legacy), ("modern", &modern)]);
+    let session = gateway.session(&["legacy", "modern"]).await;
+    let clients = [
+        Client::legacy(&session.endpoint, LATEST_LEGACY).await,
+        Client::legacy(&session.endpoint, "2025-03-26").await,
+        Client::modern(&session.endpoint),
+        Client::plain(&session.endpoint),
+    ];
+    for client in &clients {
+        client.call("legacy.echo", json!({})).await.result();
+    }
+    for round in 0..2 {
+        gateway.restart();
+        for client in &clients {
+            for name in ["legacy.echo", "modern.echo"] {
+                let answer = client.call(name, json!({"round": round})).await;
+                assert_eq!(answer.result()["structuredContent"]["round"], round);
+            }
+            assert_eq!(client.tool_names().await.len(), 18);
+        }
+    }
+    assert_eq!(legacy.complaints(), [""; 0]);
+}
+
+#[tokio::test]
+async fn the_mcp_session_of_a_backend_outlives_the_gateway() {
+    let backend = FakeBackend::legacy().start();
+    let mut gateway = Gateway::with(&[("it", &backend)]);
+    let session = gateway.session(&["it"]).await;
+    let client = Client::legacy(&session.endpoint, LATEST_LEGACY).await;
+    client.call("it.echo", json!({})).await.result();
+    let before = (
+        backend.initializations(),
+        backend.requests_of("server/discover").len(),
+    );
+    gateway.restart();
+    client.call("it.echo", json!({})).await.result();
+    let calls = backend.requests_of("tools/call");
+    let id = |index: usize| calls[index].header("mcp-session-id").map(str::to_owned);
+    assert_eq!(id(0), id(1), "whoever keeps state there finds it again");
+    let after = (
+        backend.initializations(),
+        backend.requests_of("server/discover").len(),
+    );
+    assert_eq!(before, after, "nothing had to be asked again");
+}
+
+#[tokio::test]
+async fn a_backend_that_restarted_too_is_opened_again_unseen() {
+    let backend = FakeBackend::legacy().start();
+    let mut gateway = Gateway::with(&[("it", &backend)]);
+    let session = gateway.session(&["it"]).await;
+    let client = Client::legacy(&session.endpoint, LATEST_LEGACY).await;
+    client.call("it.count", json!({})).await.result();
+    gateway.kill();
+    backend.go_down().await;
+    backend.forget_sessions();
+    backend.come_back();
+    gateway.restart();
+    assert_eq!(client.call("it.count", json!({})).await.text(), "2");
+    assert_eq!(backend.complaints(), [""; 0]);
+}
+
+#[tokio::test]
+async fn credentials_and_options_outlive_the_process() {
+    let backend = FakeBackend::legacy().demands_bearer("the-token").start();
+    let mut gateway = Gateway::setup()
+        .provider_with("it", &backend, "auth: { type: bearer }")
+        .start();
+    let request = json!({"servers": ["it"], "credentials": {"it": {"token": "the-token"}},
+                         "naming": "underscores", "name": "my session"});
+    let session = gateway.create_session(&request).await;
+    gateway.restart();
+    let client = Client::legacy(&session.endpoint, LATEST_LEGACY).await;
+    assert_eq!(client.tool_names().await[0], "it__echo");
+    client.call("it__echo", json!({})).await.result();
+    let described = gateway
+        .get(&format!("/session/{}", session.id))
+        .await
+        .json();
+    assert_eq!(described["name"], "my session");
+    assert_eq!(described["naming"], "underscores");
+}
+
+#[tokio::test]
+async fn every_acknowledged_session_is_there_and_no_deleted_one() {
+    let backend = FakeBackend::modern().start();
+    let mut gateway = Gateway::with(&[("it", &backend)]);
+    let mut sessions = Vec::new();
+    for _ in 0..20 {
+        sessions.push(gateway.session(&["it"]).await);
+    }
+    let (deleted, kept) = sessions.split_at(10);
+    for session in deleted {
+        let path = format!("/session/{}", session.id);
+        assert_eq!(gateway.delete(&path).await.status, 204);
+    }
+    // At once, without a pause in which something could still be written.
+    gateway.kill();
+    gateway.restart();
+    for session in kept {
+        let answer = Client::modern(&session.endpoint)
+            .call("it.echo", json!({}))
+            .await;
+        answer.result();
+    }
+    for session in deleted {
+        let answer = Client::modern(&session.endpoint)
+            .call("it.echo", json!({}))
+            .await;
+        assert_eq!(answer.status, 404);
+        assert_eq!(
+            gateway
+                .get(&format!("/session/{}", session.id))
+                .await
+                .status,
+            404
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_ended_mcp_session_stays_ended() {
+    let backend = FakeBackend::legacy().start();
+    let mut gateway = Gateway::with(&[("it", &backend)]);
+    let session = gateway.session(&["it"]).await;
+    let client = Client::legacy(&session.endpoint, LATEST_LEGACY).await;
+    client.delete().await;
+    gateway.restart();
+    assert_eq!(client.call("it.echo", json!({})).await.status, 404);
+}
+
+#[tokio::test]
+async fn many_stored_sessions_do_not_delay_the_first_answer() {
+    let backend = FakeBackend::modern().start();
+    let mut gateway = Gateway::with(&[("it", &backend)]);
+    let mut last = gateway.session(&["it"]).await;
+    for _ in 0..300 {
+        last = gateway.session(&["it"]).await;
+    }
+    gateway.kill();
+    let asked = backend.requests().len();
+    gateway.restart();
+    let begun = Instant::now();
+    Client::modern(&last.endpoint)
+        .call("it.echo", json!({}))
+        .await
+        .result();
+    assert!(
+        begun.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        begun.elapsed()
+    );
+    let asked = backend.requests().len() - asked;
+    assert!(
+        asked < 100,
+        "{asked} requests: the sleeping ones were not all woken first"
+    );
+}
+
+#[tokio::test]
+async fn a_stopped_gateway_ends_well_and_finishes_what_it_began() {
+    let backend = FakeBackend::legacy().start();
+    let mut gateway = Gateway::with(&[("it", &backend)]);
+    let session = gateway.session(&["it"]).await;
+    let client = Client::legacy(&session.endpoint, LATEST_LEGACY).await;
+    let call = client.call("it.progress", json!({"steps": 1, "gated": true}));
+    let stopping = async {
+        backend
+            .until("the call", |it| it.executions("progress") == 1)
+            .await;
+        gateway.ask_to_stop();
+        backend.step();
+    };
+    let (answer, ()) = tokio::join!(call, stopping);
+    assert_eq!(answer.text(), "1 steps");
+    assert!(gateway.wait_for_end().success());
+    gateway.restart();
+    client.call("it.echo", json!({})).await.result();
+}
+
+#[tokio::test]
+async fn a_hung_call_does_not_keep_a_stopped_gateway_alive() {
+    let backend = FakeBackend::legacy().start();
+    let mut gateway = Gateway::setup()
+        .provider("it", &backend)
+        .argument("--drain-timeout=500ms")
+        .start();
+    let session = gateway.session(&["it"]).await;
+    let client = Client::legacy(&session.endpoint, MODERN).await;
+    let _stream = client.get_stream().await;
+    let hung = client.open("tools/call", r#"{"name":"it.wait"}"#);
+    let stopping = async {
+        backend
+            .until("the call", |it| it.executions("wait") == 1)
+            .await;
+        gateway.stop();
+    };
+    // Whether the call still gets an answer or a broken connection is not what this is about.
+    tokio::select! {
+        _ = hung => {}
+        () = stopping => {}
+    }
+}

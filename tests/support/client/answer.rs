@@ -1,0 +1,131 @@
+//! What came back for a request.
+
+use bytes::Bytes;
+use http::HeaderMap;
+use serde::Deserialize;
+use serde_json::{Value, value::RawValue};
+
+/// One JSON-RPC message, kept as its bytes.
+#[derive(Debug, Clone)]
+pub struct Message {
+    raw: String,
+}
+
+/// The members of a message that tell what it is.
+#[derive(Deserialize)]
+struct Members {
+    id: Option<Box<RawValue>>,
+    method: Option<String>,
+    result: Option<Box<RawValue>>,
+    error: Option<RpcError>,
+}
+
+/// A JSON-RPC error.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct RpcError {
+    /// The code.
+    pub code: i64,
+    /// The message.
+    pub message: String,
+    /// The data; `null` if there is none.
+    #[serde(default)]
+    pub data: Value,
+}
+
+impl Message {
+    pub(super) fn new(raw: String) -> Self {
+        Self { raw }
+    }
+
+    /// Its text as it came.
+    pub fn raw(&self) -> &str {
+        &self.raw
+    }
+
+    /// It as a tree.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.raw).unwrap()
+    }
+
+    /// Its method, if it is a notification or a request.
+    pub fn method(&self) -> Option<String> {
+        self.members().method
+    }
+
+    /// Its id as raw JSON.
+    pub fn id(&self) -> Option<String> {
+        self.members().id.map(|id| id.get().to_owned())
+    }
+
+    /// Says whether it answers a request.
+    pub fn is_response(&self) -> bool {
+        let members = self.members();
+        members.method.is_none() && (members.result.is_some() || members.error.is_some())
+    }
+
+    fn members(&self) -> Members {
+        serde_json::from_str(&self.raw)
+            .unwrap_or_else(|error| panic!("not a JSON-RPC message ({error}): {}", self.raw))
+    }
+}
+
+/// All that came back for one request.
+#[derive(Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The HTTP headers.
+    pub headers: HeaderMap,
+    /// The messages before the response, in order.
+    pub events: Vec<Message>,
+    /// The response, if one came.
+    pub response: Option<Message>,
+    /// The whole body.
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// The result as a tree. Fails the test if there is none.
+    pub fn result(&self) -> Value {
+        serde_json::from_str(&self.result_raw()).unwrap()
+    }
+
+    /// The result's own bytes.
+    pub fn result_raw(&self) -> String {
+        match self.response.as_ref().and_then(|it| it.members().result) {
+            Some(result) => result.get().to_owned(),
+            None => panic!("no result in {self:?}"),
+        }
+    }
+
+    /// The text of the first content block of a tool's result.
+    pub fn text(&self) -> String {
+        let result = self.result();
+        let text = result["content"][0]["text"].as_str();
+        text.unwrap_or_else(|| panic!("no text in {self:?}"))
+            .to_owned()
+    }
+
+    /// The JSON-RPC error. Fails the test if there is none.
+    pub fn error(&self) -> RpcError {
+        match self.response.as_ref().and_then(|it| it.members().error) {
+            Some(error) => error,
+            None => panic!("no error in {self:?}"),
+        }
+    }
+
+    /// The response's id as raw JSON.
+    pub fn id(&self) -> Option<String> {
+        self.response.as_ref()?.id()
+    }
+
+    /// A header's value, if it came and is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The whole body as text.
+    pub fn body_text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}

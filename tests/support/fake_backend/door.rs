@@ -1,0 +1,237 @@
+//! The listening socket of a fake backend, and each connection that comes through it.
+
+use std::{
+    convert::Infallible,
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use http::Response;
+use http_body_util::BodyExt;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpSocket, TcpStream},
+    runtime::Handle,
+    sync::{Notify, oneshot},
+    task::{JoinHandle, JoinSet},
+};
+
+use super::{
+    legacy, modern,
+    record::Recorded,
+    reply::{Body, Reply},
+    script::Speaks,
+    stage::Stage,
+};
+
+const BACKLOG: u32 = 1024;
+
+/// Opens and closes the port. The number stays ours while it is closed.
+pub(super) struct Door {
+    /// Bound but never listening: keeps the port from being given to somebody else.
+    reserve: TcpSocket,
+    address: SocketAddr,
+    runtime: Handle,
+    stage: Arc<Stage>,
+    open: Mutex<Option<OpenDoor>>,
+}
+
+struct OpenDoor {
+    close: oneshot::Sender<()>,
+    closed: JoinHandle<()>,
+}
+
+impl Door {
+    pub(super) fn new(runtime: Handle, stage: Arc<Stage>) -> Self {
+        let reserve = bind(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let address = reserve.local_addr().unwrap();
+        Self {
+            reserve,
+            address,
+            runtime,
+            stage,
+            open: Mutex::new(None),
+        }
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(super) fn open(&self) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        assert!(open.is_none(), "the backend listens already");
+        debug_assert_eq!(self.reserve.local_addr().ok(), Some(self.address));
+        let _context = self.runtime.enter();
+        let listener = bind(self.address).listen(BACKLOG).unwrap();
+        let (close, closing) = oneshot::channel();
+        let stage = Arc::clone(&self.stage);
+        let closed = self.runtime.spawn(receive(listener, stage, closing));
+        *open = Some(OpenDoor { close, closed });
+    }
+
+    /// Returns when the port refuses and every connection is gone.
+    pub(super) async fn close(&self) {
+        let open = self
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some(OpenDoor { close, closed }) = open else {
+            panic!("the backend is down already");
+        };
+        drop(close);
+        closed.await.unwrap();
+    }
+}
+
+fn bind(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(address).unwrap();
+    socket
+}
+
+async fn receive(listener: TcpListener, stage: Arc<Stage>, mut closing: oneshot::Receiver<()>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            _ = &mut closing => break,
+            accepted = listener.accept() => {
+                let Ok((stream, _)) = accepted else { continue };
+                connections.spawn(converse(stream, Arc::clone(&stage)));
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+    drop(listener);
+    connections.shutdown().await;
+}
+
+async fn converse(stream: TcpStream, stage: Arc<Stage>) {
+    let link = Arc::new(Link::default());
+    let wire = Wire {
+        stream,
+        link: Arc::clone(&link),
+    };
+    let service_link = Arc::clone(&link);
+    let service = service_fn(move |request| {
+        let (stage, link) = (Arc::clone(&stage), Arc::clone(&service_link));
+        async move { Ok::<_, Infallible>(answer(&stage, &link, request).await) }
+    });
+    let connection = http1::Builder::new().serve_connection(TokioIo::new(wire), service);
+    tokio::select! {
+        // An error here is a client that left: nothing to tell anybody.
+        _ = connection => {}
+        () = link.cut.notified() => {}
+    }
+}
+
+async fn answer(
+    stage: &Arc<Stage>,
+    link: &Arc<Link>,
+    request: http::Request<Incoming>,
+) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = body.collect().await else {
+        return Reply::status(400).into_response().await;
+    };
+    let heard = Recorded::new(&parts, body.to_bytes());
+    stage.change(|state| state.requests.push(heard.clone()));
+    if let Some(refusal) = refusal_of_credential(stage, &heard) {
+        return refusal.into_response().await;
+    }
+    let fault = stage.faults.take(&heard);
+    if let Some(fault) = &fault
+        && let Some(reply) = fault.before(stage).await
+    {
+        return reply.into_response().await;
+    }
+    let reply = match stage.script.speaks {
+        Speaks::Modern => modern::answer(stage, &heard),
+        Speaks::Both if modern::is_modern(&heard) => modern::answer(stage, &heard),
+        Speaks::Both | Speaks::Legacy => legacy::answer(stage, &heard),
+    };
+    match fault {
+        Some(fault) => fault.after(reply, &heard, link).await,
+        None => reply.into_response().await,
+    }
+}
+
+fn refusal_of_credential(stage: &Stage, heard: &Recorded) -> Option<Reply> {
+    let credential = stage.script.credential.as_ref()?;
+    if heard.header(&credential.header) == Some(&credential.value) {
+        return None;
+    }
+    let reply = Reply::status(credential.refusal);
+    Some(if credential.refusal == 401 {
+        reply.with_header("www-authenticate", "Bearer error=\"invalid_token\"")
+    } else {
+        reply
+    })
+}
+
+/// The end of a connection, in the hands of whoever answers on it.
+#[derive(Default)]
+pub(super) struct Link {
+    cut: Notify,
+    reset: AtomicBool,
+}
+
+impl Link {
+    /// Resets the connection as soon as what was written is out.
+    pub(super) fn reset(&self) {
+        self.reset.store(true, Ordering::SeqCst);
+        self.cut.notify_one();
+    }
+}
+
+/// A socket that ends with a reset instead of a farewell, if its [`Link`] says so.
+struct Wire {
+    stream: TcpStream,
+    link: Arc<Link>,
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        if self.link.reset.load(Ordering::SeqCst) {
+            self.stream.set_zero_linger().unwrap();
+        }
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,272 @@
+//! What a fake backend does wrong on demand.
+
+use std::{
+    future::pending,
+    sync::{Arc, Mutex, PoisonError},
+    task::Poll,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
+use http::Response;
+use serde_json::Value;
+use tokio::sync::watch;
+
+use super::{
+    door::Link,
+    record::Recorded,
+    reply::{Body, Reply, chunked},
+    stage::Stage,
+};
+
+const JSON: &str = "application/json";
+const SSE: &str = "text/event-stream";
+const PAGE: &str = "<!doctype html><title>Sign in</title><p>Please sign in to the portal.";
+const GARBAGE: &[u8] = &[0, 255, 254, b'{', 128, b'}', 10];
+const CHUNK: usize = 64 * 1024;
+
+/// One way to fail. Unless said otherwise the request is carried out, and then the answer is lost
+/// or spoilt.
+#[derive(Debug, Clone)]
+pub enum Fault {
+    /// Never answers.
+    HangBeforeHeaders,
+    /// Answers the headers and nothing more.
+    HangAfterHeaders,
+    /// Answers half of the body and nothing more.
+    HangMidBody,
+    /// Resets the connection before it answers anything.
+    ResetBeforeHeaders,
+    /// Resets the connection after the headers.
+    ResetAfterHeaders,
+    /// Resets the connection in the middle of the body.
+    ResetMidBody,
+    /// Answers with this status; only 502 and 504 carry the request out, as a proxy may have.
+    Status {
+        /// The status code.
+        code: u16,
+        /// The value of `Retry-After`, if any.
+        retry_after: Option<&'static str>,
+    },
+    /// Sends the client elsewhere (307) and carries nothing out.
+    Redirect(String),
+    /// Answers 200 with a page of HTML.
+    Html,
+    /// Answers 200 with the first half of the JSON.
+    BrokenJson,
+    /// Answers with an id that nobody used.
+    WrongId,
+    /// Answers an event stream that ends in the middle of its first event.
+    TruncatedSse,
+    /// Answers bytes that are neither JSON nor text.
+    Garbage,
+    /// Answers a result with a text of so many bytes.
+    Oversized(usize),
+    /// Answers after a while.
+    Delay(Duration),
+    /// Carries nothing out until [`super::FakeBackend::release`]; then goes on as if nothing was.
+    Hold,
+}
+
+impl Fault {
+    /// Answers with a status.
+    pub fn status(code: u16) -> Self {
+        Self::Status {
+            code,
+            retry_after: None,
+        }
+    }
+
+    /// Answers with a status and `Retry-After`.
+    pub fn retry_after(code: u16, value: &'static str) -> Self {
+        Self::Status {
+            code,
+            retry_after: Some(value),
+        }
+    }
+
+    /// Only for requests of this JSON-RPC method.
+    pub fn on(self, method: &str) -> FaultPlan {
+        FaultPlan {
+            method: Some(method.to_owned()),
+            ..FaultPlan::from(self)
+        }
+    }
+
+    /// Only for the next so many requests.
+    pub fn times(self, requests: usize) -> FaultPlan {
+        FaultPlan::from(self).times(requests)
+    }
+
+    /// What happens before the request is carried out; a reply here ends it.
+    pub(super) async fn before(&self, stage: &Stage) -> Option<Reply> {
+        match self {
+            Self::Hold => stage.faults.released().await,
+            Self::Status { code, .. } if !matches!(code, 502 | 504) => return Some(self.refusal()),
+            Self::Redirect(url) => return Some(Reply::status(307).with_header("location", url)),
+            _ => {}
+        }
+        None
+    }
+
+    /// What becomes of the answer.
+    pub(super) async fn after(
+        &self,
+        reply: Reply,
+        heard: &Recorded,
+        link: &Arc<Link>,
+    ) -> Response<Body> {
+        match self {
+            Self::Hold => reply.into_response().await,
+            Self::Delay(time) => {
+                tokio::time::sleep(*time).await;
+                reply.into_response().await
+            }
+            Self::Status { .. } => {
+                reply.finish().await;
+                self.refusal().into_response().await
+            }
+            _ => self.spoil(reply.finish().await, heard, link).await,
+        }
+    }
+
+    async fn spoil(&self, text: String, heard: &Recorded, link: &Arc<Link>) -> Response<Body> {
+        let half = Bytes::copy_from_slice(&text.as_bytes()[..text.len() / 2]);
+        match self {
+            Self::HangBeforeHeaders => pending().await,
+            Self::HangAfterHeaders => chunked(JSON, stream::pending()),
+            Self::HangMidBody => chunked(JSON, once(half).chain(stream::pending())),
+            Self::ResetBeforeHeaders => {
+                link.reset();
+                pending().await
+            }
+            Self::ResetAfterHeaders => chunked(JSON, reset(link)),
+            Self::ResetMidBody => chunked(JSON, once(half).chain(reset(link))),
+            Self::Html => chunked("text/html", once(PAGE.into())),
+            Self::BrokenJson => chunked(JSON, once(half)),
+            Self::WrongId => chunked(JSON, once(of_a_stranger(&text))),
+            Self::TruncatedSse => chunked(SSE, once([b"data: ".as_slice(), &half].concat().into())),
+            Self::Garbage => chunked(JSON, once(Bytes::from_static(GARBAGE))),
+            Self::Oversized(bytes) => chunked(JSON, oversized(heard, *bytes)),
+            Self::Status { .. } | Self::Redirect(_) | Self::Delay(_) | Self::Hold => {
+                unreachable!("spoils nothing")
+            }
+        }
+    }
+
+    fn refusal(&self) -> Reply {
+        let Self::Status { code, retry_after } = self else {
+            unreachable!("only a status refuses")
+        };
+        let reply = Reply::status(*code);
+        match retry_after {
+            Some(value) => reply.with_header("retry-after", value),
+            None => reply,
+        }
+    }
+}
+
+fn once(bytes: Bytes) -> impl Stream<Item = Bytes> + Send + 'static {
+    stream::iter([bytes])
+}
+
+/// No more bytes, but a reset once those before are out.
+fn reset(link: &Arc<Link>) -> impl Stream<Item = Bytes> + Send + 'static {
+    let link = Arc::clone(link);
+    stream::poll_fn(move |_| {
+        link.reset();
+        Poll::Pending
+    })
+}
+
+fn of_a_stranger(text: &str) -> Bytes {
+    let mut response: Value = serde_json::from_str(text).unwrap_or_default();
+    response["id"] = "an-id-nobody-used".into();
+    response.to_string().into()
+}
+
+fn oversized(heard: &Recorded, bytes: usize) -> impl Stream<Item = Bytes> + Send + 'static {
+    let id = heard.id().unwrap_or("null");
+    let opening = format!(
+        r#"{{"jsonrpc":"2.0","id":{id},"result":{{"resultType":"complete","content":[{{"type":"text","text":""#
+    );
+    let filling = stream::iter((0..bytes).step_by(CHUNK))
+        .map(move |start| Bytes::from(vec![b'a'; CHUNK.min(bytes - start)]));
+    once(opening.into())
+        .chain(filling)
+        .chain(once(Bytes::from_static(br#""}]}}"#)))
+}
+
+/// A fault, for whom, and how often.
+#[derive(Debug, Clone)]
+pub struct FaultPlan {
+    fault: Fault,
+    method: Option<String>,
+    left: Option<usize>,
+}
+
+impl FaultPlan {
+    /// Only for the next so many requests.
+    pub fn times(mut self, requests: usize) -> Self {
+        self.left = Some(requests);
+        self
+    }
+
+    fn fits(&self, heard: &Recorded) -> bool {
+        self.left != Some(0) && (self.method.is_none() || self.method.as_deref() == heard.method())
+    }
+}
+
+impl From<Fault> for FaultPlan {
+    fn from(fault: Fault) -> Self {
+        Self {
+            fault,
+            method: None,
+            left: None,
+        }
+    }
+}
+
+/// The faults switched on.
+#[derive(Default)]
+pub(super) struct Faults {
+    plans: Mutex<Vec<FaultPlan>>,
+    /// Counts the releases of held requests.
+    releases: watch::Sender<usize>,
+}
+
+impl Faults {
+    pub(super) fn add(&self, plan: FaultPlan) {
+        self.plans().push(plan);
+    }
+
+    pub(super) fn clear(&self) {
+        self.plans().clear();
+    }
+
+    /// The first fault that fits; one less of it is left.
+    pub(super) fn take(&self, heard: &Recorded) -> Option<Fault> {
+        let mut plans = self.plans();
+        let plan = plans.iter_mut().find(|plan| plan.fits(heard))?;
+        if let Some(left) = &mut plan.left {
+            *left -= 1;
+        }
+        Some(plan.fault.clone())
+    }
+
+    pub(super) fn release(&self) {
+        self.plans()
+            .retain(|plan| !matches!(plan.fault, Fault::Hold));
+        self.releases.send_modify(|releases| *releases += 1);
+    }
+
+    async fn released(&self) {
+        // An error would mean that the fake backend is gone, and this task with it.
+        let _ = self.releases.subscribe().changed().await;
+    }
+
+    fn plans(&self) -> std::sync::MutexGuard<'_, Vec<FaultPlan>> {
+        self.plans.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,225 @@
+//! Answers and their two forms: one JSON body, or an event stream.
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
+use hyper::body::Frame;
+use tokio::{sync::mpsc, task::JoinHandle};
+
+use super::script::Answers;
+
+pub(super) type Headers = Vec<(HeaderName, HeaderValue)>;
+pub(super) type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+/// What will be answered; not yet in its wire form, so that a fault can still spoil it.
+pub(super) enum Reply {
+    /// A status and a body that is complete.
+    Whole {
+        status: u16,
+        headers: Headers,
+        json: String,
+    },
+    /// Messages as a running call makes them.
+    Flow(Flow),
+    /// A stream that belongs to no request.
+    Open(mpsc::UnboundedReceiver<Event>),
+}
+
+/// The messages of one running call.
+pub(super) struct Flow {
+    pub(super) events: mpsc::UnboundedReceiver<Event>,
+    pub(super) work: Work,
+    pub(super) form: Answers,
+    pub(super) headers: Headers,
+    /// Sent before the first event of a stream.
+    pub(super) preamble: &'static str,
+}
+
+/// A message on its way out.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// A notification or a request, before the response.
+    Message(String),
+    /// The response.
+    Last(String),
+}
+
+/// A task that ends when nobody waits for what it makes.
+pub(super) struct Work(pub(super) JoinHandle<()>);
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Event {
+    fn text(&self) -> &str {
+        let (Self::Message(text) | Self::Last(text)) = self;
+        text
+    }
+
+    fn frame(&self) -> Bytes {
+        format!("event: message\ndata: {}\n\n", self.text()).into()
+    }
+}
+
+impl Reply {
+    pub(super) fn status(status: u16) -> Self {
+        Self::json(status, String::new())
+    }
+
+    pub(super) fn json(status: u16, json: String) -> Self {
+        Self::Whole {
+            status,
+            headers: Vec::new(),
+            json,
+        }
+    }
+
+    /// A JSON-RPC result.
+    pub(super) fn result(id: &str, result: &str) -> Self {
+        Self::json(200, success(id, result))
+    }
+
+    /// A JSON-RPC error; `error` is the raw error object.
+    pub(super) fn error(status: u16, id: Option<&str>, error: &str) -> Self {
+        let id = id.map(|id| format!(r#""id":{id},"#)).unwrap_or_default();
+        Self::json(
+            status,
+            format!(r#"{{"jsonrpc":"2.0",{id}"error":{error}}}"#),
+        )
+    }
+
+    pub(super) fn with_header(mut self, name: &'static str, value: &str) -> Self {
+        if let Self::Whole { headers, .. } = &mut self {
+            let value = HeaderValue::from_str(value).unwrap();
+            headers.push((HeaderName::from_static(name), value));
+        }
+        self
+    }
+
+    /// Puts a whole 200 answer to a request into an event stream if the script says so.
+    pub(super) fn in_form(self, form: Answers, preamble: &'static str) -> Self {
+        match self {
+            Self::Whole {
+                status: 200,
+                headers,
+                json,
+            } if form == Answers::Sse => {
+                let (sender, events) = mpsc::unbounded_channel();
+                // The receiver is in our hand.
+                let _ = sender.send(Event::Last(json));
+                Self::Flow(Flow {
+                    events,
+                    work: Work(tokio::spawn(async {})),
+                    form,
+                    headers,
+                    preamble,
+                })
+            }
+            other => other,
+        }
+    }
+
+    /// Runs the call to its end and gives the text of its response.
+    pub(super) async fn finish(self) -> String {
+        match self {
+            Self::Whole { json, .. } => json,
+            Self::Open(_) => String::new(),
+            Self::Flow(mut flow) => loop {
+                match flow.events.recv().await {
+                    Some(Event::Last(text)) => return text,
+                    Some(Event::Message(_)) => {}
+                    None => return String::new(),
+                }
+            },
+        }
+    }
+
+    pub(super) async fn into_response(self) -> Response<Body> {
+        match self {
+            Self::Whole {
+                status,
+                headers,
+                json,
+            } => whole(status, headers, json),
+            Self::Open(events) => event_stream(": open\n\n", receive(events)),
+            Self::Flow(flow) => flow.into_response().await,
+        }
+    }
+}
+
+impl Flow {
+    async fn into_response(mut self) -> Response<Body> {
+        let first = match self.form {
+            Answers::Sse => None,
+            Answers::Json => match self.events.recv().await {
+                Some(Event::Last(json)) => return whole(200, self.headers, json),
+                first => first,
+            },
+        };
+        let work = self.work;
+        let rest = receive(self.events).map(move |bytes| {
+            // Held by the stream: a closed stream ends the work.
+            let _ = &work;
+            bytes
+        });
+        let first = stream::iter(first.map(|event| event.frame()));
+        let mut response = event_stream(self.preamble, first.chain(rest));
+        response.headers_mut().extend(self.headers);
+        response
+    }
+}
+
+fn receive(events: mpsc::UnboundedReceiver<Event>) -> impl Stream<Item = Bytes> + Send + 'static {
+    stream::unfold(events, async |mut events| {
+        let event = events.recv().await?;
+        Some((event.frame(), events))
+    })
+}
+
+fn whole(status: u16, headers: Headers, json: String) -> Response<Body> {
+    let has_body = !json.is_empty();
+    let mut response = Response::new(Full::from(json).boxed_unsync());
+    *response.status_mut() = StatusCode::from_u16(status).unwrap();
+    if has_body {
+        content_type(&mut response, "application/json");
+    }
+    response.headers_mut().extend(headers);
+    response
+}
+
+fn event_stream(
+    preamble: &'static str,
+    events: impl Stream<Item = Bytes> + Send + 'static,
+) -> Response<Body> {
+    let preamble =
+        stream::iter((!preamble.is_empty()).then(|| Bytes::from_static(preamble.as_bytes())));
+    chunked("text/event-stream", preamble.chain(events))
+}
+
+/// A 200 answer whose body comes in pieces.
+pub(super) fn chunked(
+    kind: &'static str,
+    pieces: impl Stream<Item = Bytes> + Send + 'static,
+) -> Response<Body> {
+    let frames = pieces.map(|piece| Ok(Frame::data(piece)));
+    let mut response = Response::new(StreamBody::new(frames).boxed_unsync());
+    content_type(&mut response, kind);
+    response
+}
+
+fn content_type(response: &mut Response<Body>, kind: &'static str) {
+    response
+        .headers_mut()
+        .insert(http::header::CONTENT_TYPE, HeaderValue::from_static(kind));
+}
+
+/// The text of a JSON-RPC response with a result.
+pub(super) fn success(id: &str, result: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#)
+}

@@ -1,0 +1,49 @@
+//! The world a test stands in: the real gateway, scripted backends, a scripted client.
+//!
+//! Test binaries include this file by path; one that uses a part of it only puts
+//! `#[expect(dead_code, unused_imports)]` before `mod`. Nothing here knows the gateway's code: it meets the gateway on the wire alone.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a world that does not come up ends its test, loudly"
+)]
+#![expect(
+    unreachable_pub,
+    reason = "`pub` marks here what tests may use; nothing leaves a test binary"
+)]
+
+pub mod client;
+pub mod fake_backend;
+pub mod gateway;
+
+use std::time::Duration;
+
+pub use client::{Client, Program};
+pub use fake_backend::{Answers, Cancelled, FakeBackend, Fault};
+pub use gateway::Gateway;
+
+/// How long a test waits for a fact before it fails: long, because the machine may be slow.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often a fact is looked at where nothing announces it.
+const GLANCE: Duration = Duration::from_millis(10);
+
+/// Waits for `future`, or fails the test naming `what` did not come.
+pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    let Ok(value) = tokio::time::timeout(PATIENCE, future).await else {
+        panic!("waited {PATIENCE:?} in vain for {what}");
+    };
+    value
+}
+
+/// Waits until `holds` says yes, or fails the test naming `what` never held.
+pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    within(what, async {
+        while !holds().await {
+            tokio::time::sleep(GLANCE).await;
+        }
+    })
+    .await;
+}
