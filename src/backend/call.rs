@@ -45,23 +45,27 @@ pub(super) async fn run(
 ) -> Ending {
     // What is on its way now, so that a cancellation can name it.
     let current = Current::default();
-    let answered = tokio::select! {
-        biased;
-        () = call.cancel.cancelled() => None,
-        answered = within_limit(&endpoint, &link, &call, repeatable, &current) => Some(answered),
+    let answered = {
+        let work = within_limit(&endpoint, &link, &call, repeatable, &current);
+        tokio::pin!(work);
+        tokio::select! {
+            biased;
+            () = call.cancel.cancelled() => {
+                call.finish(&endpoint.name, Outcome::Cancelled).await;
+                // Before the connection closes with `work`: a broken connection is no
+                // cancellation to a backend of the legacy era.
+                tell_cancelled(&endpoint, &link, current.take()).await;
+                return Ending::Answered;
+            }
+            answered = &mut work => answered,
+        }
     };
     let error = match answered {
-        None => {
-            let id = current.take();
-            call.finish(&endpoint.name, Outcome::Cancelled).await;
-            tell_cancelled(&endpoint, &link, id).await;
-            return Ending::Answered;
-        }
-        Some(Ok(outcome)) => {
+        Ok(outcome) => {
             call.finish(&endpoint.name, outcome).await;
             return Ending::Answered;
         }
-        Some(Err(error)) => error,
+        Err(error) => error,
     };
     if matches!(error, BackendError::SessionExpired) && !call.renewed {
         return Ending::Expired(call);

@@ -129,9 +129,9 @@ impl BackendError {
         )
     }
 
-    /// Whether it shows that the backend cannot be reached at all just now.
+    /// Whether it shows that the backend cannot be reached at all just now, by any request.
     pub(crate) const fn is_outage(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::BadGateway { .. })
+        matches!(self, Self::Unreachable { .. })
     }
 
     /// What the client is told.

@@ -74,7 +74,7 @@ pub(crate) struct Call {
 
 impl Call {
     /// Ends the call. The channel's other end may be gone, with nobody left to tell.
-    pub(crate) async fn finish(self, backend: &BackendName, outcome: Outcome) {
+    pub(crate) async fn finish(&self, backend: &BackendName, outcome: Outcome) {
         let finished = Finished {
             backend: Some(backend.clone()),
             outcome,

@@ -26,8 +26,8 @@ pub(super) const RUST_LOG: &str = "RUST_LOG";
 
 const AFTER_HELP: &str = "\
 Environment variables without a flag:
-  GATEWAY_SECRET_KEY  Seals credentials in the database; at least 32 random characters, such as from
-                      `openssl rand -base64 32`. Without it, a key is made and kept in --key-file
+  GATEWAY_SECRET_KEY  Seals credentials in the database; 32 bytes in hex or base64, such as
+                      `openssl rand -hex 32` prints. Without it, a key is made and kept in --key-file
   RUST_LOG            The log level where neither --log-level nor LOG_LEVEL gives one
   NO_COLOR            Set to anything, keeps colours out of the log
 

@@ -67,7 +67,7 @@ fn flags_set_what_they_name() {
     let config = read(
         &[
             "--host=[::1]",
-            "--database-url=sqlite::memory:",
+            "--database-url=sqlite:sessions.db?mode=rw",
             "--connect-timeout=1s",
             "--handshake-timeout=2s",
             "--idle-timeout=3s",

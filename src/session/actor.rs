@@ -91,7 +91,7 @@ impl Actor for SessionActor {
 
     async fn handle(
         &self,
-        myself: ActorRef<SessionMessage>,
+        _myself: ActorRef<SessionMessage>,
         message: SessionMessage,
         session: &mut Session,
     ) -> Result<(), ActorProcessingErr> {
@@ -126,20 +126,25 @@ impl Actor for SessionActor {
             SessionMessage::Reported(report) => session.reported(report),
             SessionMessage::Describe(reply) => session.describe(reply),
         }
-        if session.backends.is_empty() {
-            myself.stop(None);
-        }
         Ok(())
     }
 
     async fn handle_supervisor_evt(
         &self,
-        _myself: ActorRef<SessionMessage>,
+        myself: ActorRef<SessionMessage>,
         event: SupervisionEvent,
         session: &mut Session,
     ) -> Result<(), ActorProcessingErr> {
-        if let SupervisionEvent::ActorFailed(cell, reason) = event {
-            session.connection_died(&cell, &reason.to_string()).await;
+        match event {
+            SupervisionEvent::ActorFailed(cell, reason) => {
+                session.connection_died(&cell, &reason.to_string()).await;
+            }
+            SupervisionEvent::ActorTerminated(cell, ..) => session.connection_ended(&cell),
+            _ => {}
+        }
+        // Not before: a session's end would end its connections in the middle of their goodbyes.
+        if session.backends.is_empty() {
+            myself.stop(None);
         }
         Ok(())
     }
@@ -505,9 +510,14 @@ impl Session {
         for (_, token) in self.cancellable.values() {
             token.cancel();
         }
-        for backend in self.backends.drain(..) {
-            backend.close();
+        self.backends.retain(Backend::close);
+        if self.backends.is_empty() {
+            self.myself.stop(None);
         }
+    }
+
+    fn connection_ended(&mut self, cell: &ActorCell) {
+        self.backends.retain(|backend| !backend.is(cell));
     }
 
     fn describe(&self, reply: oneshot::Sender<SessionDescription>) {

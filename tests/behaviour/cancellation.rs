@@ -42,7 +42,7 @@ async fn heard(backend: &FakeBackend, how: Cancelled) {
     backend
         .until("the cancellation", |it| !it.cancellations().is_empty())
         .await;
-    let call = backend.requests_of("tools/call").pop().unwrap();
+    let call = backend.requests_of("tools/call").remove(0);
     let cancellation = &backend.cancellations()[0];
     assert_eq!(Some(cancellation.request_id.as_str()), call.id());
     assert_eq!(cancellation.how, how);

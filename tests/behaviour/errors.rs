@@ -174,16 +174,10 @@ async fn an_answer_without_end_is_cut_off() {
     client.call("it.echo", json!({})).await.result();
     // Far above any cap one would choose; the fake makes it as it is read.
     backend.inject(Fault::Oversized(1 << 30).on("tools/call").times(1));
-    let mut exchange = client
+    let exchange = client
         .open("tools/call", r#"{"name":"it.count","arguments":{}}"#)
         .await;
-    let message = exchange.next().await.expect("an error instead");
-    assert!(
-        message.raw().len() < 10_000,
-        "{} bytes",
-        message.raw().len()
-    );
-    let code = message.json()["error"]["code"].as_i64().unwrap();
-    assert!(OWN_CODES.contains(&code), "{}", message.raw());
+    // What came so far is with the client already: its answer breaks off.
+    exchange.broken().await;
     client.call("it.echo", json!({})).await.result();
 }

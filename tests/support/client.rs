@@ -314,6 +314,8 @@ pub fn http_client() -> reqwest::Client {
     reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
+        // A connection kept from before a restart of the gateway is dead, and a POST over it fails.
+        .pool_max_idle_per_host(0)
         .build()
         .unwrap()
 }

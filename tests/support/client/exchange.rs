@@ -84,6 +84,23 @@ impl Exchange {
         }
     }
 
+    /// Reads until the answer breaks off; fails the test if it ends as an answer does.
+    pub async fn broken(mut self) {
+        let broken = async {
+            loop {
+                match self.response.chunk().await {
+                    Ok(Some(_)) => {}
+                    Ok(None) => return false,
+                    Err(_) => return true,
+                }
+            }
+        };
+        assert!(
+            within("an answer to break off", broken).await,
+            "the answer is complete"
+        );
+    }
+
     async fn read_more(&mut self) {
         let chunk = within("more of an answer", self.response.chunk()).await;
         match chunk.unwrap_or_else(|error| panic!("an answer broke off: {error:?}")) {

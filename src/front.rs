@@ -1,0 +1,145 @@
+//! The edge towards clients: who may come in, the REST API, and the documentation.
+//!
+//! [`service`] is what [`server`] runs: the gate first, then [`routes`]. No SQL, no backend and no
+//! actor's state is known here.
+
+pub mod api;
+pub mod body;
+pub mod mcp;
+pub mod origin;
+pub mod problem;
+pub mod server;
+
+#[cfg(test)]
+mod fixture;
+
+use std::{convert::Infallible, future::Future, sync::Arc};
+
+use futures_util::future::{Either, ready};
+use http::{
+    HeaderValue, Request, StatusCode,
+    header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS},
+};
+use hyper::{body::Body, service::Service};
+use hyper_util::service::TowerToHyperService;
+use uuid::Uuid;
+use warp::{
+    Filter, Rejection,
+    reply::{Reply, Response},
+};
+
+use self::{origin::Gate, problem::Problem};
+use crate::{registry::Registry, session::Sessions};
+
+/// For answers that are no page: whatever a browser makes of one, it loads and runs nothing.
+const POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+
+/// What the routes work with.
+#[derive(Clone)]
+pub struct FrontState {
+    /// The sessions.
+    pub sessions: Sessions,
+    /// The providers that a session may name.
+    pub registry: Arc<Registry>,
+}
+
+/// Every route of the gateway: the MCP endpoint's, the REST API's, and a 404 for the rest.
+///
+/// `mcp` serves [`api::MCP`] and rejects every other path as not found. No rejection leaves as
+/// text.
+pub fn routes<M>(
+    state: FrontState,
+    mcp: M,
+) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static
+where
+    M: Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static,
+{
+    mcp.or(api::routes(state)).unify().recover(refusal).unify()
+}
+
+/// Puts the gate before the routes, and the headers that every answer carries behind them.
+pub fn service<F, B>(
+    gate: Gate,
+    routes: F,
+) -> impl Service<
+    Request<B>,
+    Response = Response,
+    Error = Infallible,
+    Future = impl Future<Output = Result<Response, Infallible>> + Send,
+> + Clone
++ Send
+where
+    F: Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static,
+    B: Body + Send + Sync + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let gate = Arc::new(gate);
+    let routes = TowerToHyperService::new(warp::service(routes));
+    hyper::service::service_fn(move |request: Request<B>| {
+        let answer = match gate.check(&request) {
+            Ok(()) => Either::Left(routes.call(request)),
+            Err(problem) => Either::Right(ready(Ok(problem.into_response()))),
+        };
+        async {
+            let mut response: Response = answer.await?;
+            let headers = response.headers_mut();
+            headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+            headers
+                .entry(CONTENT_SECURITY_POLICY)
+                .or_insert(HeaderValue::from_static(POLICY));
+            Ok(response)
+        }
+    })
+}
+
+/// Reads a session's id as the gateway writes it; any other spelling is no id.
+#[must_use]
+pub fn session_id(text: &str) -> Option<Uuid> {
+    let id = Uuid::try_parse(text).ok()?;
+    let mut written = Uuid::encode_buffer();
+    (id.hyphenated().encode_lower(&mut written) == text).then_some(id)
+}
+
+async fn refusal(rejection: Rejection) -> Result<Response, Infallible> {
+    let problem = if rejection.is_not_found() {
+        Problem::no_such_path()
+    } else if rejection.find::<warp::reject::InvalidQuery>().is_some() {
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "the query cannot be read; write it as name=value, joined by &",
+        )
+    } else {
+        tracing::error!(
+            ?rejection,
+            "a filter refused a request that no route answers for"
+        );
+        Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the request could not be routed; look at the gateway's log",
+        )
+    };
+    Ok(problem.into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_id_has_one_spelling() {
+        let id = "3f1c2b9e-7f0a-4a57-9d55-0d3f6a1f0c11";
+        assert_eq!(session_id(id).unwrap().to_string(), id);
+        for other in [
+            "",
+            "x",
+            "3F1C2B9E-7F0A-4A57-9D55-0D3F6A1F0C11",
+            "3f1c2b9e7f0a4a579d550d3f6a1f0c11",
+            "{3f1c2b9e-7f0a-4a57-9d55-0d3f6a1f0c11}",
+            "urn:uuid:3f1c2b9e-7f0a-4a57-9d55-0d3f6a1f0c11",
+        ] {
+            assert_eq!(session_id(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! The REST API: one table of routes, one filter a route, every answer JSON.
+//!
+//! What a handler answers is its own; methods, unknown paths and the log line are settled here.
+
+pub mod openapi;
+
+mod create;
+mod docs;
+mod health;
+mod json;
+mod sessions;
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderValue, Method, StatusCode,
+    header::{CACHE_CONTROL, CONTENT_TYPE},
+};
+use serde::Serialize;
+use warp::{
+    Filter, Rejection,
+    reply::{Reply, Response},
+};
+
+use super::{FrontState, problem::Problem};
+use crate::session::SessionsError;
+
+/// When a gateway that is full or stopping is worth asking again.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// A path and the methods it takes. `HEAD` goes wherever `GET` does.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The path; a part in braces is a parameter.
+    pub template: &'static str,
+    /// The methods, as the `Allow` header lists them.
+    pub allow: &'static str,
+}
+
+/// Leads to the documentation.
+const ROOT: Route = Route::new("/", "GET, HEAD");
+/// Makes a session.
+const CREATE: Route = Route::new("/create-session", "POST");
+/// Lists sessions.
+const SESSIONS: Route = Route::new("/sessions", "GET, HEAD");
+/// Describes and deletes a session.
+const SESSION: Route = Route::new("/session/{session_id}", "GET, HEAD, DELETE");
+/// A session's MCP endpoint, served by [`super::mcp`].
+pub const MCP: Route = Route::new("/session/{session_id}/mcp", "GET, POST, DELETE");
+/// The process lives.
+const HEALTH: Route = Route::new("/healthz", "GET, HEAD");
+/// The process can work.
+const READY: Route = Route::new("/readyz", "GET, HEAD");
+/// Swagger UI.
+const DOCS: Route = Route::new("/docs", "GET, HEAD");
+/// The files of Swagger UI.
+const DOCS_FILE: Route = Route::new("/docs/{file}", "GET, HEAD");
+/// The OpenAPI document.
+const OPENAPI: Route = Route::new("/openapi.json", "GET, HEAD");
+
+/// Every route of the gateway; the OpenAPI document is held to it by a test.
+pub const ROUTES: [&Route; 10] = [
+    &ROOT, &CREATE, &SESSIONS, &SESSION, &MCP, &HEALTH, &READY, &DOCS, &DOCS_FILE, &OPENAPI,
+];
+
+impl Route {
+    const fn new(template: &'static str, allow: &'static str) -> Self {
+        Self { template, allow }
+    }
+
+    /// The refusal of a method it does not take.
+    #[must_use]
+    pub fn method_not_allowed(&self) -> Problem {
+        Problem::method_not_allowed(self.allow)
+    }
+
+    /// Runs a handler of this route, turns its refusal into a response and logs the request.
+    async fn answer(
+        &self,
+        method: Method,
+        handler: impl Future<Output = Result<Response, Problem>>,
+    ) -> Response {
+        let started = Instant::now();
+        let response = handler.await.unwrap_or_else(Problem::into_response);
+        // The template, not the path: whoever knows a session's id can use the session.
+        tracing::info!(
+            http.method = %method,
+            http.route = self.template,
+            http.status = response.status().as_u16(),
+            elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "{method} {}", self.template,
+        );
+        response
+    }
+}
+
+/// The routes of the REST API; anything else is rejected as not found.
+#[must_use]
+pub fn routes(
+    state: FrontState,
+) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static {
+    let document = openapi::document(&state.registry);
+    create_route(state.clone())
+        .or(sessions_routes(state.clone()))
+        .unify()
+        .or(health_routes(state))
+        .unify()
+        .or(documentation_routes(document))
+        .unify()
+        .boxed()
+}
+
+fn with<T: Clone + Send + Sync + 'static>(
+    part: T,
+) -> impl Filter<Extract = (T,), Error = Infallible> + Clone {
+    warp::any().map(move || part.clone())
+}
+
+fn create_route(
+    state: FrontState,
+) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone {
+    warp::path!("create-session")
+        .and(warp::method())
+        .and(with(state))
+        .and(warp::header::headers_cloned())
+        .and(warp::body::stream())
+        .then(
+            |method: Method, state, headers: HeaderMap, body| async move {
+                let handler = async {
+                    match method {
+                        Method::POST => create::create(state, headers, body).await,
+                        _ => Err(CREATE.method_not_allowed()),
+                    }
+                };
+                CREATE.answer(method.clone(), handler).await
+            },
+        )
+}
+
+fn sessions_routes(
+    state: FrontState,
+) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone {
+    let list = warp::path!("sessions")
+        .and(warp::method())
+        .and(with(state.clone()))
+        .and(warp::query())
+        .then(|method: Method, state, query| async move {
+            let handler = async {
+                match method {
+                    Method::GET | Method::HEAD => sessions::list(state, query).await,
+                    _ => Err(SESSIONS.method_not_allowed()),
+                }
+            };
+            SESSIONS.answer(method.clone(), handler).await
+        });
+    let one = warp::path!("session" / String)
+        .and(warp::method())
+        .and(with(state))
+        .then(|id, method: Method, state| async move {
+            let handler = async {
+                match method {
+                    Method::GET | Method::HEAD => sessions::describe(state, id).await,
+                    Method::DELETE => sessions::delete(state, id).await,
+                    _ => Err(SESSION.method_not_allowed()),
+                }
+            };
+            SESSION.answer(method.clone(), handler).await
+        });
+    list.or(one).unify()
+}
+
+/// Probes come every few seconds for ever: they are not logged.
+fn health_routes(
+    state: FrontState,
+) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone {
+    let alive = warp::path!("healthz")
+        .and(warp::method())
+        .map(|method: Method| read_only(&HEALTH, &method, health::alive));
+    let ready = warp::path!("readyz")
+        .and(warp::method())
+        .and(with(state))
+        .then(|method: Method, state| async move {
+            match method {
+                Method::GET | Method::HEAD => health::ready(state)
+                    .await
+                    .unwrap_or_else(Problem::into_response),
+                _ => READY.method_not_allowed().into_response(),
+            }
+        });
+    alive.or(ready).unify()
+}
+
+fn documentation_routes(
+    document: Bytes,
+) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone {
+    let root = warp::path::end()
+        .and(warp::method())
+        .map(|method: Method| read_only(&ROOT, &method, || Ok(docs::root())));
+    let page = warp::path!("docs")
+        .and(warp::method())
+        .map(|method: Method| read_only(&DOCS, &method, || Ok(docs::page())));
+    let file = warp::path!("docs" / String)
+        .and(warp::method())
+        .map(|file: String, method: Method| read_only(&DOCS_FILE, &method, || docs::file(&file)));
+    let document = warp::path!("openapi.json")
+        .and(warp::method())
+        .and(with(document))
+        .map(|method: Method, document: Bytes| {
+            read_only(&OPENAPI, &method, || Ok(openapi::serve(document)))
+        });
+    root.or(page).unify().or(file).unify().or(document).unify()
+}
+
+fn read_only(
+    route: &Route,
+    method: &Method,
+    handler: impl FnOnce() -> Result<Response, Problem>,
+) -> Response {
+    match *method {
+        Method::GET | Method::HEAD => handler(),
+        _ => Err(route.method_not_allowed()),
+    }
+    .unwrap_or_else(Problem::into_response)
+}
+
+/// An answer in JSON. It may hold session ids, so no cache keeps it.
+fn answer<T: Serialize>(status: StatusCode, answer: &T) -> Result<Response, Problem> {
+    let body = serde_json::to_vec(answer).map_err(|error| {
+        tracing::error!(%error, "an answer cannot be written as JSON");
+        Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the answer could not be written; look at the gateway's log",
+        )
+    })?;
+    let mut response = json_response(body.into());
+    *response.status_mut() = status;
+    Ok(response)
+}
+
+fn json_response(body: Bytes) -> Response {
+    let mut response = Response::new(body.into());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Bytes::new().into());
+    *response.status_mut() = status;
+    response
+}
+
+/// What the caller is told when the sessions could not do it.
+fn failure(error: &SessionsError) -> Problem {
+    let detail = match error {
+        SessionsError::Store(_) => {
+            let error = error as &dyn std::error::Error;
+            tracing::error!(error, "a request found the store failing");
+            "the store does not answer; look at the gateway's log".to_owned()
+        }
+        SessionsError::Busy { .. } => format!("{error}; delete one, or try again later"),
+        SessionsError::Broken { .. } => {
+            format!("{error}; look at the gateway's log, or delete the session")
+        }
+        SessionsError::Stopping => format!("{error}; try again when it is back"),
+    };
+    Problem::unavailable(detail, RETRY_AFTER)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! `GET /openapi.json`: the document, made once at start.
+//!
+//! The handlers carry the description of their own operation. Added here is what they share: the
+//! shape of a refusal, what the gate refuses on every path, the request that depends on the
+//! registry, and the MCP endpoint.
+
+mod create_session;
+mod mcp_endpoint;
+
+use bytes::Bytes;
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+use utoipa::OpenApi;
+use warp::reply::Response;
+
+use super::{CREATE, MCP, create, docs, health, json_response, sessions};
+use crate::{
+    front::problem::{PROBLEM_JSON, ProblemDocument},
+    registry::Registry,
+};
+
+/// The members of a path that are operations.
+const METHODS: [&str; 8] = [
+    "get", "put", "post", "delete", "options", "head", "patch", "trace",
+];
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Multi-MCP Gateway",
+        description = "One MCP endpoint for many MCP servers. Make a session with \
+            `POST /create-session`, then point any MCP client at its `mcp_endpoint`. \
+            Refusals are `application/problem+json` whose `detail` says what to do.",
+    ),
+    paths(
+        create::create,
+        sessions::list,
+        sessions::describe,
+        sessions::delete,
+        health::alive,
+        health::ready,
+        docs::root,
+        docs::page,
+        docs::file,
+        openapi_json,
+    ),
+    components(schemas(ProblemDocument<'static>)),
+    tags(
+        (name = "sessions", description = "Sessions: which servers, with which credentials."),
+        (name = "mcp", description = "The MCP endpoint of a session, for MCP clients."),
+        (name = "health", description = "For whoever supervises the process."),
+        (name = "documentation", description = "This description."),
+    ),
+)]
+struct Document;
+
+/// Describes this API in OpenAPI 3.1.
+#[utoipa::path(
+    get, path = "/openapi.json", operation_id = "openapi", tag = "documentation",
+    responses((status = 200, description = "This document.", body = Object))
+)]
+fn openapi_json(document: Bytes) -> Response {
+    json_response(document)
+}
+
+/// Serves the document.
+pub(super) fn serve(document: Bytes) -> Response {
+    openapi_json(document)
+}
+
+/// Writes the document for the providers of a registry.
+#[must_use]
+pub fn document(registry: &Registry) -> Bytes {
+    Bytes::from(describe(registry).to_string())
+}
+
+fn describe(registry: &Registry) -> Value {
+    let mut document = json!(Document::openapi());
+    let paths = &mut document["paths"];
+    paths[MCP.template] = mcp_endpoint::path();
+    for operation in operations(paths) {
+        let mcp = operation["tags"] == json!(["mcp"]);
+        add_gate(&mut operation["responses"]);
+        shape_refusals(&mut operation["responses"], mcp);
+    }
+    // utoipa takes a body whose type it does not know for an optional one.
+    document["paths"][CREATE.template]["post"]["requestBody"]["required"] = json!(true);
+    let schemas = &mut document["components"]["schemas"];
+    schemas["CreateSession"] = create_session::schema(registry);
+    schemas["JsonRpcMessage"] = mcp_endpoint::message_schema();
+    document
+}
+
+fn operations(paths: &mut Value) -> impl Iterator<Item = &mut Value> {
+    let paths = paths.as_object_mut().into_iter().flat_map(Map::values_mut);
+    let members = paths.filter_map(Value::as_object_mut).flatten();
+    members.filter_map(|(member, value)| METHODS.contains(&member.as_str()).then_some(value))
+}
+
+/// What every path refuses before it is even looked at.
+fn add_gate(responses: &mut Value) {
+    let foreign = "The Host is not one of the gateway's, or the Origin is not an allowed one.";
+    responses["403"] = json!({ "description": foreign });
+    let unnamed = "The request does not name one host.";
+    match &mut responses["400"]["description"] {
+        Value::String(description) => *description = format!("{description} Or: {unnamed}"),
+        absent => *absent = json!(unnamed),
+    }
+}
+
+/// Gives each refusal its content: a problem, and on the MCP endpoint also a JSON-RPC error.
+fn shape_refusals(responses: &mut Value, mcp: bool) {
+    for (status, response) in responses.as_object_mut().into_iter().flatten() {
+        let Some(status) = status.parse().ok().filter(|status| *status >= 400) else {
+            continue;
+        };
+        let title = StatusCode::from_u16(status).ok();
+        let title = title.and_then(|status| status.canonical_reason());
+        response["content"][PROBLEM_JSON] = json!({
+            "schema": { "$ref": "#/components/schemas/Problem" },
+            "example": {
+                "type": "about:blank",
+                "title": title,
+                "status": status,
+                "detail": response["description"],
+            },
+        });
+        if mcp {
+            response["content"]["application/json"] = mcp_endpoint::error_content();
+        }
+        if status == 503 {
+            response["headers"]["Retry-After"] = json!({
+                "description": "Seconds until another attempt is worth it.",
+                "schema": { "type": "integer", "minimum": 1 },
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

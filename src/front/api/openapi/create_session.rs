@@ -1,0 +1,130 @@
+//! The schema of a create request: it names the registry's providers and what each asks for.
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    front::api::create::{NAME_CHARS_MAX, SERVERS_MAX},
+    limits::HEADER_VALUE_BYTES_MAX,
+    mcp::name::Naming,
+    registry::{AuthSpec, ProviderSpec, Registry},
+};
+
+/// Providers in the example: enough to show the point of the gateway.
+const EXAMPLE_SERVERS: usize = 3;
+/// Printable ASCII that neither begins nor ends with a space.
+const KEY_PATTERN: &str = "^[!-~]([ -~]*[!-~])?$";
+/// The same, without the scheme that the gateway adds itself.
+const TOKEN_PATTERN: &str = "^(?![Bb][Ee][Aa][Rr][Ee][Rr] )[!-~]([ -~]*[!-~])?$";
+/// Something to read, and no control character.
+const NAME_PATTERN: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
+
+pub(super) fn schema(registry: &Registry) -> Value {
+    let specs: Vec<&ProviderSpec> = registry.iter().map(AsRef::as_ref).collect();
+    let names: Vec<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
+    let credentials: Map<String, Value> = specs
+        .iter()
+        .map(|spec| (spec.name.to_string(), credential(&spec.auth)))
+        .collect();
+    json!({
+        "type": "object",
+        "required": ["servers"],
+        "additionalProperties": false,
+        "properties": {
+            "servers": {
+                "type": "array",
+                "description": "The session's servers, each a provider of the registry.",
+                "items": { "type": "string", "enum": names },
+                "minItems": 1,
+                "maxItems": SERVERS_MAX,
+                "uniqueItems": true,
+            },
+            "credentials": {
+                "type": ["object", "null"],
+                "description": "What each server asks for, by its name; only names that are also \
+                    in `servers`. A server that asks for nothing may be left out.",
+                "properties": credentials,
+                "additionalProperties": false,
+            },
+            "name": {
+                "type": ["string", "null"],
+                "description": "A name for people; it stands in lists.",
+                "minLength": 1,
+                "maxLength": NAME_CHARS_MAX,
+                "pattern": NAME_PATTERN,
+            },
+            "naming": {
+                "type": ["string", "null"],
+                "description": "How public tool names are spelled: `dot` is provider.tool, \
+                    `underscores` is provider__tool, `auto` chooses by client, `none` leaves a \
+                    tool its own name in a session of one server.",
+                "enum": Naming::ALL.map(|naming| json!(naming.as_str())).into_iter()
+                    .chain([Value::Null]).collect::<Vec<_>>(),
+            },
+        },
+        "allOf": rules(&specs),
+        "example": example(&specs),
+    })
+}
+
+/// What one member says of another, in the order a reader asks.
+fn rules(specs: &[&ProviderSpec]) -> Vec<Value> {
+    let lists = |spec: &ProviderSpec| json!({ "properties": { "servers": { "contains": { "const": spec.name.as_str() } } } });
+    let brings = |spec: &ProviderSpec| {
+        let credentials = json!({ "type": "object", "required": [spec.name.as_str()] });
+        json!({ "required": ["credentials"], "properties": { "credentials": credentials } })
+    };
+    let mut rules = vec![json!({
+        "if": { "required": ["naming"], "properties": { "naming": { "const": "none" } } },
+        "then": { "properties": { "servers": { "maxItems": 1 } } },
+    })];
+    for spec in specs {
+        rules.push(json!({ "if": brings(spec), "then": lists(spec) }));
+        if spec.auth.must_be_brought() {
+            rules.push(json!({ "if": lists(spec), "then": brings(spec) }));
+        }
+    }
+    rules
+}
+
+fn credential(auth: &AuthSpec) -> Value {
+    let (members, pattern): (&[&str], _) = match auth {
+        AuthSpec::None => (&[], KEY_PATTERN),
+        AuthSpec::Bearer { .. } => (&["token"], TOKEN_PATTERN),
+        AuthSpec::ApiKey { .. } => (&["api_key", "token", "key"], KEY_PATTERN),
+    };
+    let text = json!({
+        "type": "string",
+        "format": "password",
+        "minLength": 1,
+        "maxLength": HEADER_VALUE_BYTES_MAX,
+        "pattern": pattern,
+    });
+    let properties: Map<String, Value> = members
+        .iter()
+        .map(|member| ((*member).to_owned(), text.clone()))
+        .collect();
+    json!({
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": false,
+        "minProperties": u8::from(auth.must_be_brought()),
+        "maxProperties": members.len().min(1),
+    })
+}
+
+fn example(specs: &[&ProviderSpec]) -> Value {
+    let specs = &specs[..specs.len().min(EXAMPLE_SERVERS)];
+    let names: Vec<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
+    let credentials: Map<String, Value> = specs
+        .iter()
+        .filter_map(|spec| {
+            let credential = match spec.auth {
+                AuthSpec::None => return None,
+                AuthSpec::Bearer { .. } => json!({ "token": "your-token" }),
+                AuthSpec::ApiKey { .. } => json!({ "api_key": "your-key" }),
+            };
+            Some((spec.name.to_string(), credential))
+        })
+        .collect();
+    json!({ "servers": names, "credentials": credentials })
+}

@@ -1,0 +1,289 @@
+//! Every route as a client sees it.
+
+use http::{
+    Request,
+    header::{ACCEPT, ALLOW, HOST, LOCATION},
+    request::Builder,
+};
+use http_body_util::{BodyExt, Full};
+use hyper::service::Service;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::front::{self, fixture, origin::Gate, problem::PROBLEM_JSON};
+
+type Answer = http::Response<Bytes>;
+
+fn request(method: &str, path: &str) -> Builder {
+    let builder = Request::builder().method(method).uri(path);
+    builder.header(HOST, "localhost")
+}
+
+async fn send(state: &FrontState, request: Builder, body: impl Into<Bytes>) -> Answer {
+    let gate = Gate::new("127.0.0.1", &[], &[]).unwrap();
+    let service = front::service(gate, front::routes(state.clone(), fixture::mcp()));
+    let request = request.body(Full::new(body.into())).unwrap();
+    let (head, body) = service.call(request).await.unwrap().into_parts();
+    Answer::from_parts(head, body.collect().await.unwrap().to_bytes())
+}
+
+async fn get(state: &FrontState, path: &str) -> Answer {
+    send(state, request("GET", path), "").await
+}
+
+async fn create(state: &FrontState, body: &Value) -> Answer {
+    let request = request("POST", "/create-session").header(CONTENT_TYPE, "application/json");
+    send(state, request, body.to_string()).await
+}
+
+fn body(answer: &Answer) -> Value {
+    serde_json::from_slice(answer.body()).unwrap()
+}
+
+#[track_caller]
+fn assert_problem(answer: &Answer, status: u16) {
+    assert_eq!(answer.status(), status, "{answer:?}");
+    assert_eq!(answer.headers()[CONTENT_TYPE], PROBLEM_JSON);
+    assert_eq!(body(answer)["status"], status);
+    assert_ne!(body(answer)["detail"], "");
+}
+
+#[tokio::test]
+async fn a_session_is_made_listed_described_and_deleted() {
+    let (state, _directory) = fixture::state().await;
+    let wanted = json!({
+        "servers": ["open", "bearer"],
+        "credentials": {"bearer": {"token": "hf_secret"}, "open": {}},
+        "name": "mine",
+    });
+    let created = create(&state, &wanted).await;
+    assert_eq!(created.status(), 201);
+    let id = body(&created)["session_id"].as_str().unwrap().to_owned();
+    let path = format!("/session/{id}");
+    assert_eq!(created.headers()[LOCATION], path.as_str());
+    assert_eq!(
+        body(&created),
+        json!({"session_id": id, "mcp_endpoint": format!("{path}/mcp"), "status": "created"})
+    );
+
+    let page = body(&get(&state, "/sessions").await);
+    assert_eq!(page["next"], Value::Null);
+    assert_eq!(page["sessions"][0]["session_id"], id.as_str());
+    assert_eq!(page["sessions"][0]["servers"], json!(["open", "bearer"]));
+
+    let described = get(&state, &path).await;
+    assert_eq!(described.status(), 200);
+    assert_eq!(described.headers()[CACHE_CONTROL], "no-store");
+    let described = body(&described);
+    assert_eq!(described["name"], "mine");
+    assert_eq!(described["naming"], "auto");
+    assert_eq!(described["servers"][1]["name"], "bearer");
+    assert_eq!(described["servers"][1]["last_error"], Value::Null);
+    let created_at = described["created"].as_str().unwrap();
+    assert!(humantime::parse_rfc3339(created_at).is_ok(), "{created_at}");
+    assert!(!described.to_string().contains("hf_secret"));
+
+    let delete = || request("DELETE", &path);
+    let deleted = send(&state, delete(), "").await;
+    assert_eq!((deleted.status().as_u16(), deleted.body().len()), (204, 0));
+    assert_problem(&send(&state, delete(), "").await, 404);
+    assert_problem(&get(&state, &path).await, 404);
+}
+
+#[tokio::test]
+async fn the_list_is_read_page_by_page() {
+    let (state, _directory) = fixture::state().await;
+    let mut made = Vec::new();
+    for _ in 0..5 {
+        let created = create(&state, &json!({"servers": ["open"]})).await;
+        made.push(body(&created)["session_id"].as_str().unwrap().to_owned());
+    }
+    let (mut listed, mut sizes, mut after) = (Vec::new(), Vec::new(), String::new());
+    loop {
+        let page = body(&get(&state, &format!("/sessions?limit=2{after}")).await);
+        let sessions = page["sessions"].as_array().unwrap();
+        sizes.push(sessions.len());
+        listed.extend(
+            sessions
+                .iter()
+                .map(|session| session["session_id"].as_str().unwrap().to_owned()),
+        );
+        match page["next"].as_str() {
+            Some(next) => after = format!("&after={next}"),
+            None => break,
+        }
+    }
+    made.sort();
+    listed.sort();
+    assert_eq!((listed, sizes), (made, vec![2, 2, 1]));
+}
+
+#[tokio::test]
+async fn a_wrong_parameter_is_named() {
+    let (state, _directory) = fixture::state().await;
+    for (query, field) in [
+        ("limit=0", "limit"),
+        ("limit=501", "limit"),
+        ("limit=%2B5", "limit"),
+        ("limit=", "limit"),
+        ("limit=99999999999999999999", "limit"),
+        ("limit=1&limit=1", "limit"),
+        ("after=x", "after"),
+        ("after=", "after"),
+        ("page=2", "page"),
+    ] {
+        let answer = get(&state, &format!("/sessions?{query}")).await;
+        assert_problem(&answer, 400);
+        assert_eq!(body(&answer)["field"], field, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn an_id_that_is_unknown_and_one_that_is_none_look_alike() {
+    let (state, _directory) = fixture::state().await;
+    let mut answers = Vec::new();
+    for id in [
+        "3f1c2b9e-7f0a-4a57-9d55-0d3f6a1f0c11",
+        "3F1C2B9E-7F0A-4A57-9D55-0D3F6A1F0C11",
+        "x",
+        "%00",
+        "..",
+    ] {
+        for method in ["GET", "DELETE"] {
+            let path = format!("/session/{id}");
+            let answer = send(&state, request(method, &path), "").await;
+            assert_problem(&answer, 404);
+            answers.push(body(&answer));
+        }
+    }
+    answers.dedup();
+    assert_eq!(answers.len(), 1);
+}
+
+#[tokio::test]
+async fn an_unknown_path_is_a_problem_too() {
+    let (state, _directory) = fixture::state().await;
+    for path in [
+        "/nothing",
+        "/session",
+        "/session/",
+        "/session/a/b",
+        "/create-session/x",
+        "/docs/../Cargo.toml",
+        "/docs/nothing.js",
+        "/.well-known/oauth-protected-resource",
+        "/.well-known/oauth-protected-resource/session/x/mcp",
+        "/.well-known/oauth-authorization-server",
+        "/.well-known/openid-configuration",
+        "//sessions",
+    ] {
+        assert_problem(&get(&state, path).await, 404);
+        let post = send(&state, request("POST", path), "").await;
+        let documentation = path == "/docs/nothing.js";
+        assert_problem(&post, if documentation { 405 } else { 404 });
+    }
+}
+
+#[tokio::test]
+async fn a_path_takes_the_methods_it_allows_and_no_other() {
+    let (state, _directory) = fixture::state().await;
+    for route in ROUTES {
+        let path = route
+            .template
+            .replace("{session_id}", "x")
+            .replace("{file}", "index.css");
+        for method in [
+            "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "ODD",
+        ] {
+            let answer = send(&state, request(method, &path), "").await;
+            if route.allow.split(", ").any(|allowed| allowed == method) {
+                assert_ne!(answer.status(), 405, "{method} {path}");
+            } else {
+                assert_problem(&answer, 405);
+                assert_eq!(answer.headers()[ALLOW], route.allow, "{method} {path}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_announced_as_json_is_refused() {
+    let (state, _directory) = fixture::state().await;
+    let text = r#"{"servers": ["open"]}"#;
+    for headers in [
+        &[][..],
+        &[("content-type", "text/plain")][..],
+        &[
+            ("content-type", "application/json"),
+            ("content-encoding", "gzip"),
+        ][..],
+    ] {
+        let mut request = request("POST", "/create-session");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = send(&state, request, text).await;
+        assert_problem(&answer, 415);
+        assert_eq!(answer.headers()[ACCEPT], "application/json");
+    }
+    assert_eq!(body(&get(&state, "/sessions").await)["sessions"], json!([]));
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_refused() {
+    let (state, _directory) = fixture::state().await;
+    let large = json!({"servers": ["open"], "name": "x".repeat(1024 * 1024)});
+    assert_problem(&create(&state, &large).await, 413);
+}
+
+#[tokio::test]
+async fn the_documentation_needs_nothing_from_elsewhere() {
+    let (state, _directory) = fixture::state().await;
+    let root = get(&state, "/").await;
+    assert_eq!(
+        (root.status().as_u16(), &root.headers()[LOCATION]),
+        (303, &HeaderValue::from_static("/docs"))
+    );
+    for path in ["/docs", "/docs/"] {
+        let page = get(&state, path).await;
+        assert_eq!(page.status(), 200);
+        assert_eq!(page.headers()[CONTENT_TYPE], "text/html; charset=utf-8");
+        let page = std::str::from_utf8(page.body()).unwrap();
+        assert!(!page.contains("//"), "{page}");
+        let files: Vec<_> = page
+            .split('"')
+            .filter(|part| part.starts_with("/docs/"))
+            .collect();
+        assert_eq!(files.len(), 6);
+        for file in files {
+            let answer = get(&state, file).await;
+            assert_eq!(answer.status(), 200, "{file}");
+            assert!(!answer.body().is_empty(), "{file}");
+        }
+    }
+    let script = get(&state, "/docs/swagger-initializer.js").await;
+    assert_eq!(script.headers()[CONTENT_TYPE], "text/javascript");
+    let script = std::str::from_utf8(script.body()).unwrap();
+    assert!(script.contains("/openapi.json"), "{script}");
+}
+
+#[tokio::test]
+async fn the_process_says_that_it_lives_and_that_it_can_work() {
+    let (state, _directory) = fixture::state().await;
+    for path in ["/healthz", "/readyz"] {
+        let answer = get(&state, path).await;
+        assert_eq!(
+            (answer.status().as_u16(), body(&answer)),
+            (200, json!({"status": "ok"}))
+        );
+    }
+}
+
+#[test]
+fn what_the_sessions_cannot_do_is_worth_another_try() {
+    for error in [SessionsError::Busy { limit: 1 }, SessionsError::Stopping] {
+        let response = failure(&error).into_response();
+        assert_eq!(response.status(), 503);
+        assert_eq!(response.headers()["retry-after"], "5");
+    }
+}

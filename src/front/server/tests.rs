@@ -1,0 +1,281 @@
+//! Connections as a client sees them, over real sockets.
+
+use std::future::pending;
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::oneshot,
+    task::JoinHandle,
+    time::Instant,
+};
+use warp::{Filter, reply::Reply};
+
+use super::*;
+use crate::front::{self, fixture, origin::Gate};
+
+/// Long enough for a busy machine, short enough for a test.
+const SOON: Duration = Duration::from_millis(300);
+/// Nothing that is expected takes this long.
+const NEVER: Duration = Duration::from_secs(30);
+
+struct Served {
+    _directory: tempfile::TempDir,
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    ended: JoinHandle<Drained>,
+}
+
+/// Serves the front's routes, and one that never answers.
+async fn served(bounds: ServerBounds) -> Served {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let gate = Gate::new("127.0.0.1", &[], &[]).unwrap();
+    let hang = warp::path!("hang").then(pending::<Response>);
+    let whoami = warp::path!("whoami")
+        .and(warp::ext::get::<ClientAddress>())
+        .map(|client: ClientAddress| client.0.to_string().into_response());
+    let (state, directory) = fixture::state().await;
+    let mcp = fixture::mcp().or(hang).unify().or(whoami).unify();
+    let service = front::service(gate, front::routes(state, mcp));
+    let (stop, stopped) = oneshot::channel();
+    let ended = tokio::spawn(serve(listener, service, bounds, async {
+        stopped.await.unwrap();
+    }));
+    Served {
+        _directory: directory,
+        address,
+        stop,
+        ended,
+    }
+}
+
+fn bounds() -> ServerBounds {
+    ServerBounds {
+        headers_within: NEVER,
+        ..ServerBounds::default()
+    }
+}
+
+async fn connect(address: SocketAddr, text: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(text.as_bytes()).await.unwrap();
+    stream
+}
+
+async fn rest(mut stream: TcpStream) -> String {
+    let mut text = Vec::new();
+    // A reset is an end like any other here.
+    let _ = timeout(NEVER, stream.read_to_end(&mut text)).await.unwrap();
+    String::from_utf8(text).unwrap()
+}
+
+async fn ask(address: SocketAddr, request: &str) -> String {
+    rest(connect(address, request).await).await
+}
+
+#[tokio::test]
+async fn a_request_is_answered_with_the_headers_every_answer_has() {
+    let served = served(bounds()).await;
+    for (path, status) in [("/healthz", "200 OK"), ("/nothing", "404 Not Found")] {
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        let answer = ask(served.address, &request).await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")),
+            "{answer}"
+        );
+        assert!(
+            answer.contains("x-content-type-options: nosniff\r\n"),
+            "{answer}"
+        );
+        assert!(
+            answer.contains("content-security-policy: default-src 'none';"),
+            "{answer}"
+        );
+        assert!(
+            answer.contains("referrer-policy: no-referrer\r\n"),
+            "{answer}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn no_route_is_open_to_a_foreign_host_or_origin() {
+    let served = served(bounds()).await;
+    for route in front::api::ROUTES {
+        for headers in [
+            "host: evil.example.net",
+            "host: localhost\r\norigin: https://evil.example.net",
+            "host: localhost\r\norigin: null",
+        ] {
+            let request = format!(
+                "GET {} HTTP/1.1\r\n{headers}\r\nconnection: close\r\n\r\n",
+                route.template
+            );
+            let answer = ask(served.address, &request).await;
+            assert!(answer.starts_with("HTTP/1.1 403"), "{request}{answer}");
+            assert!(answer.contains("application/problem+json"), "{answer}");
+            assert!(!answer.contains("access-control"), "{answer}");
+        }
+    }
+    let nobody = "GET /healthz HTTP/1.1\r\nconnection: close\r\n\r\n";
+    assert!(
+        ask(served.address, nobody)
+            .await
+            .starts_with("HTTP/1.1 400")
+    );
+}
+
+#[tokio::test]
+async fn what_has_no_path_is_no_route() {
+    let served = served(bounds()).await;
+    for line in ["OPTIONS * HTTP/1.1", "CONNECT localhost:80 HTTP/1.1"] {
+        let request = format!("{line}\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        let answer = ask(served.address, &request).await;
+        assert!(answer.starts_with("HTTP/1.1 40"), "{line}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_route_knows_the_client_s_address() {
+    let served = served(bounds()).await;
+    let request = "GET /whoami HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    let stream = connect(served.address, request).await;
+    let own = stream.local_addr().unwrap().to_string();
+    let answer = rest(stream).await;
+    assert!(answer.ends_with(&own), "{answer}");
+}
+
+#[tokio::test]
+async fn a_client_that_is_slow_with_its_headers_is_cut() {
+    let bounds = ServerBounds {
+        headers_within: SOON,
+        ..bounds()
+    };
+    let served = served(bounds).await;
+    // Nothing; what could become HTTP/2; the first half of HTTP/1 headers; half of a second
+    // request; half of HTTP/2.
+    for text in [
+        "",
+        "PRI * HT",
+        "GET /healthz HTTP/1.1\r\nhost: local",
+        "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\nGET /hea",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ] {
+        let started = Instant::now();
+        ask(served.address, text).await;
+        let lasted = started.elapsed();
+        assert!(lasted >= SOON && lasted < NEVER / 2, "{text:?}: {lasted:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_cut() {
+    let served = served(ServerBounds {
+        write_stall_max: SOON,
+        ..bounds()
+    })
+    .await;
+    let request = "GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    // More answers than the kernel's buffers hold.
+    let stream = connect(served.address, &request.repeat(32)).await;
+    sleep(SOON * 3).await;
+    let received = rest(stream).await.len();
+    assert!(received < 32 * 1024 * 1024, "{received}");
+}
+
+#[tokio::test]
+async fn headers_beyond_the_bound_are_refused() {
+    let served = served(bounds()).await;
+    let long = format!(
+        "GET / HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n",
+        "x".repeat(70_000)
+    );
+    let answer = ask(served.address, &long).await;
+    assert!(
+        answer.is_empty() || answer.starts_with("HTTP/1.1 431"),
+        "{answer}"
+    );
+    let many = format!(
+        "GET / HTTP/1.1\r\nhost: localhost\r\n{}\r\n",
+        "x: y\r\n".repeat(200)
+    );
+    let answer = ask(served.address, &many).await;
+    assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+}
+
+#[tokio::test]
+async fn connections_beyond_the_bound_wait_their_turn() {
+    let served = served(ServerBounds {
+        connections_max: 1,
+        ..bounds()
+    })
+    .await;
+    let request = "GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    let first = connect(served.address, "").await;
+    let mut second = connect(served.address, request).await;
+    let waiting = timeout(SOON, second.read_u8()).await;
+    assert!(waiting.is_err(), "{waiting:?}");
+    drop(first);
+    let answer = rest(second).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_request_in_flight_ends_before_the_server_does() {
+    let served = served(ServerBounds {
+        drain_within: NEVER,
+        ..bounds()
+    })
+    .await;
+    let head = "POST /create-session HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 21\r\nexpect: 100-continue\r\n\r\n";
+    let mut stream = connect(served.address, head).await;
+    // The handler runs: it has asked for the body.
+    let mut interim = [0; 25];
+    stream.read_exact(&mut interim).await.unwrap();
+    assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
+    let idle = connect(served.address, "").await;
+    served.stop.send(()).unwrap();
+    assert_eq!(rest(idle).await, "");
+    assert!(
+        TcpStream::connect(served.address).await.is_err(),
+        "no new connections"
+    );
+    stream.write_all(br#"{"servers": ["open"]}"#).await.unwrap();
+    let answer = rest(stream).await;
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    assert_eq!(served.ended.await.unwrap(), Drained { cut: 0 });
+}
+
+#[tokio::test]
+async fn a_hanging_request_does_not_hold_up_the_end() {
+    let served = served(ServerBounds {
+        drain_within: SOON,
+        ..bounds()
+    })
+    .await;
+    let hanging = connect(
+        served.address,
+        "GET /hang HTTP/1.1\r\nhost: localhost\r\n\r\n",
+    )
+    .await;
+    // Answered on a later connection: so the earlier one has been accepted too.
+    let request = "GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    ask(served.address, request).await;
+    let started = Instant::now();
+    served.stop.send(()).unwrap();
+    let drained = timeout(NEVER, served.ended).await.unwrap().unwrap();
+    assert_eq!(drained, Drained { cut: 1 });
+    assert!(started.elapsed() >= SOON);
+    assert_eq!(rest(hanging).await, "");
+}
+
+#[tokio::test]
+async fn an_accept_that_fails_is_waited_out_unless_the_client_was_at_fault() {
+    let gone = io::Error::from(io::ErrorKind::ConnectionAborted);
+    let started = Instant::now();
+    back_off(&gone).await;
+    assert!(started.elapsed() < ACCEPT_BACKOFF);
+    back_off(&io::Error::other("too many open files")).await;
+    assert!(started.elapsed() >= ACCEPT_BACKOFF);
+}
