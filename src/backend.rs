@@ -5,6 +5,7 @@
 
 mod adapter;
 mod call;
+mod catalogue;
 mod connection;
 mod endpoint;
 mod error;
@@ -15,13 +16,14 @@ mod listing;
 mod message;
 mod modern;
 mod open;
+mod pending;
 mod refusal;
 mod retry;
 mod scanner;
 mod state;
 mod transport;
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, MessagingErr, SpawnErr};
 use secrecy::{ExposeSecret, SecretString};
@@ -30,17 +32,18 @@ use tokio::sync::oneshot;
 
 use crate::{
     mcp::{
-        discovery::Discovery, event::Outcome, failure::Failure, name::BackendName,
-        request::Context, tool::Tool,
+        discovery::Discovery, event::Outcome, failure::Failure, name::BackendName, request::Context,
     },
     registry::ProviderSpec,
 };
 
-use connection::{Connection, Pending, Slot};
+use catalogue::Catalogue;
+use connection::Connection;
 use endpoint::Endpoint;
 use error::BackendError;
 use link::Link;
 use message::BackendMessage;
+use pending::{Pending, Slot};
 use state::Machine;
 
 pub(crate) use endpoint::HttpClients;
@@ -152,13 +155,14 @@ impl Backend {
 
     /// Passes on what a list showed.
     pub(crate) fn learned(&self, listing: &Listing) {
-        let hints = listing
-            .tools
-            .iter()
-            .map(|Tool { name, hints, .. }| (name.clone(), *hints))
-            .collect::<HashMap<_, _>>();
+        let catalogue = Catalogue::of(&listing.tools);
         // What a new actor needs to know it lists for itself.
-        let _gone = self.actor.cast(BackendMessage::Listed(hints));
+        let _gone = self.actor.cast(BackendMessage::Listed(Some(catalogue)));
+    }
+
+    fn gave_no_list(&self) {
+        // As above.
+        let _gone = self.actor.cast(BackendMessage::Listed(None));
     }
 
     /// Tells how the connection stands; `None` when it is just being started anew.
@@ -202,7 +206,8 @@ impl Actor for BackendActor {
             queue: Vec::new(),
             generation: 0,
             known,
-            hints: None,
+            catalogue: None,
+            unlisted: None,
             last_error: None,
             failed_at: None,
             retry_at: None,
@@ -240,7 +245,7 @@ impl Actor for BackendActor {
                 generation,
                 ending,
             } => connection.ended(link, generation, ending),
-            BackendMessage::Listed(hints) => connection.listed(hints),
+            BackendMessage::Listed(catalogue) => connection.listed(catalogue),
             // Whoever asked may have stopped waiting.
             BackendMessage::Describe(reply) => drop(reply.send(connection.describe())),
         }

@@ -11,6 +11,7 @@ pub mod header;
 pub mod message;
 pub mod meta;
 pub mod method;
+pub mod mirror;
 pub mod name;
 pub mod object;
 pub mod request;

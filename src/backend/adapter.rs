@@ -47,7 +47,7 @@ impl Dialect {
     /// Tells what an HTTP error means for a request.
     pub(crate) fn judge(
         &self,
-        refusal: Refusal,
+        refusal: &Refusal,
         id: &RequestId,
         wire: &Wire,
     ) -> Result<Answer, BackendError> {

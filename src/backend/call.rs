@@ -121,7 +121,7 @@ async fn attempt(
     current.set(number);
     let reply = endpoint.wire.post(encoded.outgoing).await?;
     let answer = match reply.content {
-        Content::Refused(refusal) => link.dialect.judge(refusal, &id, &endpoint.wire)?,
+        Content::Refused(refusal) => link.dialect.judge(&refusal, &id, &endpoint.wire)?,
         content => {
             let audience = Audience::client(
                 &endpoint.wire,

@@ -9,25 +9,24 @@ use std::{
 };
 
 use ractor::ActorRef;
-use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::{
-    limits::WAITING_CALLS_MAX,
-    mcp::{
-        discovery::Discovery, event::Outcome, failure::Failure, name::BackendName,
-        request::Context, tool::Hints, version::Revision,
-    },
+    limits::{LIST_DEADLINE, WAITING_CALLS_MAX},
+    mcp::{method::only_reads, name::BackendName, request::Context, version::Revision},
 };
 
 use super::{
     Backend, Reporter,
     call::{self, Ending},
+    catalogue::Catalogue,
     endpoint::Endpoint,
     error::BackendError,
     link::{Link, LinkKey},
     listing::list_tools,
     message::{BackendMessage, Call, Description, Memory, Report},
     open::open,
+    pending::{Pending, Slot},
     state::{Effect, Input, Machine, State},
 };
 
@@ -43,55 +42,15 @@ pub(crate) struct Connection {
     pub(super) generation: u64,
     /// What the backend was last found to speak.
     pub(super) known: Option<Revision>,
-    pub(super) hints: Option<HashMap<String, Hints>>,
+    /// What tools there are; `None` until a list came.
+    pub(super) catalogue: Option<Catalogue>,
+    /// Calls that wait for the first list, while it is on its way.
+    pub(super) unlisted: Option<Vec<Call>>,
     pub(super) last_error: Option<BackendError>,
     pub(super) failed_at: Option<Instant>,
     pub(super) retry_at: Option<Instant>,
     pub(super) report: Reporter,
     pub(super) myself: ActorRef<BackendMessage>,
-}
-
-/// One link's place: open, or being opened with those who wait for it.
-pub(super) enum Slot {
-    Opening(Vec<Pending>),
-    Open(Arc<Link>),
-}
-
-/// Something that needs a link.
-pub(super) enum Pending {
-    Call(Call),
-    Connect {
-        link: LinkKey,
-        context: Context,
-        reply: oneshot::Sender<Result<Discovery, Failure>>,
-    },
-}
-
-impl Pending {
-    const fn link(&self) -> LinkKey {
-        match self {
-            Self::Call(call) => call.link,
-            Self::Connect { link, .. } => *link,
-        }
-    }
-
-    const fn context(&self) -> &Context {
-        match self {
-            Self::Call(call) => &call.request.context,
-            Self::Connect { context, .. } => context,
-        }
-    }
-
-    fn fail(self, backend: &BackendName, error: BackendError) {
-        let failure = error.into_failure(backend);
-        match self {
-            Self::Call(call) => {
-                let backend = backend.clone();
-                tokio::spawn(async move { call.finish(&backend, Outcome::Failed(failure)).await });
-            }
-            Self::Connect { reply, .. } => drop(reply.send(Err(failure))),
-        }
-    }
 }
 
 impl Connection {
@@ -230,12 +189,16 @@ impl Connection {
         }
     }
 
-    /// Remembers which tools there are and which of them may be repeated.
-    pub(super) fn listed(&mut self, hints: HashMap<String, Hints>) {
-        let changed = self.hints.as_ref().is_some_and(|before| *before != hints);
-        self.hints = Some(hints);
-        if changed {
-            (self.report)(Report::Changed);
+    /// Takes what a list showed; `None` when the backend gave none.
+    pub(super) fn listed(&mut self, catalogue: Option<Catalogue>) {
+        if catalogue.is_some() {
+            let before = std::mem::replace(&mut self.catalogue, catalogue);
+            if before.is_some() && before != self.catalogue {
+                (self.report)(Report::Changed);
+            }
+        }
+        for call in self.unlisted.take().unwrap_or_default() {
+            self.send_over_link(Pending::Call(call));
         }
     }
 
@@ -264,7 +227,7 @@ impl Connection {
                 self.machine.state()
             },
             revision: self.known,
-            tools: self.hints.as_ref().map(HashMap::len),
+            tools: self.catalogue.as_ref().map(Catalogue::len),
             last_error: refused
                 .or(self.last_error.as_ref())
                 .map(ToString::to_string),
@@ -312,18 +275,30 @@ impl Connection {
         }
     }
 
-    fn send(&self, pending: Pending, key: LinkKey, link: Arc<Link>) {
-        let call = match pending {
+    fn send(&mut self, pending: Pending, key: LinkKey, link: Arc<Link>) {
+        let mut call = match pending {
             Pending::Call(call) => call,
             Pending::Connect { reply, .. } => {
-                // Whoever asked may have stopped waiting.
-                return drop(reply.send(Ok(link.discovery.clone())));
+                let _asker_left = reply.send(Ok(link.discovery.clone()));
+                return;
             }
         };
+        // Only its list tells which arguments such a backend wants repeated in headers.
+        if link.dialect.is_shared()
+            && call.request.name.is_some()
+            && let Some(unlisted) = &mut self.unlisted
+            && unlisted.len() < WAITING_CALLS_MAX
+        {
+            return unlisted.push(call);
+        }
         let Ok(endpoint) = self.endpoint.clone() else {
             return;
         };
-        let repeatable = self.may_repeat(&call);
+        let mut repeatable = only_reads(&call.request.method);
+        if let Some(catalogue) = &self.catalogue {
+            repeatable |= catalogue.is_repeatable(&call.request);
+            catalogue.mirror(&mut call.request);
+        }
         let (myself, generation) = (self.myself.clone(), link.generation);
         tokio::spawn(async move {
             let ending = call::run(endpoint, link, call, repeatable).await;
@@ -337,17 +312,6 @@ impl Connection {
                 });
             }
         });
-    }
-
-    fn may_repeat(&self, call: &Call) -> bool {
-        if crate::mcp::method::only_reads(&call.request.method) {
-            return true;
-        }
-        let name = call.request.name.as_deref().unwrap_or_default();
-        self.hints
-            .as_ref()
-            .and_then(|hints| hints.get(name))
-            .is_some_and(|hints| hints.repeatable())
     }
 
     fn open(&mut self, key: LinkKey, context: Context) {
@@ -365,16 +329,24 @@ impl Connection {
         });
     }
 
-    /// Finds out in the background what tools there are: their hints decide about retries.
-    fn list_tools(&self) {
+    /// Finds out in the background what tools there are: calls are treated by what it shows.
+    fn list_tools(&mut self) {
+        if self.catalogue.is_none() {
+            self.unlisted.get_or_insert_default();
+        }
         let backend = Backend::new(self.name.clone(), self.myself.clone());
         tokio::spawn(async move {
-            match list_tools(&backend, None, &Context::default()).await {
-                Ok(listing) => backend.learned(&listing),
-                Err(error) => {
+            let context = Context::default();
+            match timeout(LIST_DEADLINE, list_tools(&backend, None, &context)).await {
+                Ok(Ok(listing)) => return backend.learned(&listing),
+                Ok(Err(error)) => {
                     tracing::debug!(backend.name = %backend.name(), %error, "could not list tools in the background");
                 }
+                Err(_) => {
+                    tracing::debug!(backend.name = %backend.name(), "the tool list is late");
+                }
             }
+            backend.gave_no_list();
         });
     }
 

@@ -85,11 +85,11 @@ impl Legacy {
     /// session is over. Spec: 2025-11-25 basic/transports, "Session Management".
     pub(super) fn judge(
         &self,
-        refusal: Refusal,
+        refusal: &Refusal,
         id: &RequestId,
         wire: &Wire,
     ) -> Result<Answer, BackendError> {
-        if self.session.is_some() && is_expiry(&refusal) {
+        if self.session.is_some() && is_expiry(refusal) {
             return Err(BackendError::SessionExpired);
         }
         refusal::judge(refusal, id, wire)
@@ -144,8 +144,8 @@ pub(super) async fn initialize(
         })
         .await?;
     let answer = match reply.content {
-        Content::Refused(refused) => refusal::judge(refused, &id, wire)?,
-        content => read_answer(content, &id, &Audience::nobody(wire)).await?,
+        Content::Refused(refused) => refusal::judge(&refused, &id, wire)?,
+        answering => read_answer(answering, &id, &Audience::nobody(wire)).await?,
     };
     let (revision, discovery) = agree(answer)?;
     let legacy = Legacy::new(revision, reply.session);
@@ -163,7 +163,7 @@ impl Legacy {
             .await?;
         match reply.content {
             Content::Refused(refused) => {
-                refusal::judge(refused, &RequestId::from_number(0), wire).map(drop)
+                refusal::judge(&refused, &RequestId::from_number(0), wire).map(drop)
             }
             // Some servers answer a notification with a body; nobody waits for it.
             _ => Ok(()),

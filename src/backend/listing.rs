@@ -118,7 +118,12 @@ fn read_page(backend: &Backend, mut json: Vec<u8>, outcome: Outcome) -> Result<T
     match outcome {
         Outcome::Completed(last) => {
             json.extend_from_slice(&last.json);
-            ToolPage::read(&json).map_err(|_| garbled("a tool list that is not one"))
+            let mut page =
+                ToolPage::read(&json).map_err(|_| garbled("a tool list that is not one"))?;
+            if last.typed {
+                leave_out_unusable(backend, &mut page.tools);
+            }
+            Ok(page)
         }
         // A server without tools need not know the method.
         Outcome::Rejected(error) if code_of(&error) == Some(METHOD_NOT_FOUND) => {
@@ -128,4 +133,22 @@ fn read_page(backend: &Backend, mut json: Vec<u8>, outcome: Outcome) -> Result<T
         Outcome::Failed(failure) => Err(failure),
         Outcome::Cancelled => Err(Failure::Lost),
     }
+}
+
+/// A backend that reads arguments from headers cannot be called where its schema is wrong about
+/// them. Spec: 2026-07-28 basic/transports/streamable-http, "Schema Extension".
+fn leave_out_unusable(backend: &Backend, tools: &mut Vec<Tool>) {
+    tools.retain(|tool| match &tool.mirrors {
+        Ok(_) => true,
+        Err(error) => {
+            tracing::warn!(
+                backend.name = %backend.name(),
+                tool.name = %tool.name,
+                %error,
+                "left out a tool of {}: {error}",
+                backend.name()
+            );
+            false
+        }
+    });
 }

@@ -9,18 +9,18 @@ use crate::mcp::{
     failure::Failure,
     name::BackendName,
     request::{Context, Request},
-    tool::Hints,
     version::Revision,
 };
 
 use super::{
     call::Ending,
+    catalogue::Catalogue,
     error::BackendError,
     link::{Link, LinkKey},
     state::State,
 };
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 /// Carries a call's events to whoever asked, in order, past the actors.
 pub(crate) type EventSender = mpsc::Sender<Event>;
@@ -52,8 +52,8 @@ pub(crate) enum BackendMessage {
         generation: u64,
         ending: Ending,
     },
-    /// Fact: the backend's tools were listed.
-    Listed(HashMap<String, Hints>),
+    /// Fact: the backend's tools were listed, or could not be.
+    Listed(Option<Catalogue>),
     /// Question: how does the connection stand?
     Describe(oneshot::Sender<Description>),
 }

@@ -105,10 +105,10 @@ pub(super) async fn probe(wire: &Wire, context: &Context) -> Result<Probe, Backe
             let says_modern = refused.json.as_deref().and_then(modern_error);
             match says_modern {
                 Some(error) => Answer::Error(error),
-                None => return unknown_era(super::refusal::judge(refused, &id, wire)),
+                None => return unknown_era(super::refusal::judge(&refused, &id, wire)),
             }
         }
-        content => match read_answer(content, &id, &Audience::nobody(wire)).await {
+        answering => match read_answer(answering, &id, &Audience::nobody(wire)).await {
             Ok(answer) => answer,
             Err(error) => return unknown_era(Err(error)),
         },

@@ -13,7 +13,11 @@ use super::{
 /// Tells a refused credential, an overloaded backend, a proxy's complaint, and an answer apart.
 ///
 /// A JSON-RPC error in the body is an answer, whatever the status: it is passed on untouched.
-pub(super) fn judge(refusal: Refusal, id: &RequestId, wire: &Wire) -> Result<Answer, BackendError> {
+pub(super) fn judge(
+    refusal: &Refusal,
+    id: &RequestId,
+    wire: &Wire,
+) -> Result<Answer, BackendError> {
     let status = refusal.status;
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(wire.credential_refused(status)),

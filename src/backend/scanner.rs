@@ -95,14 +95,11 @@ impl Scanner {
     }
 
     fn step(&mut self, byte: u8) -> Result<(), NoResult> {
-        let blank = byte.is_ascii_whitespace();
+        let between_tokens = !matches!(self.place, Place::Key | Place::Value);
+        if between_tokens && byte.is_ascii_whitespace() {
+            return Ok(());
+        }
         match self.place {
-            Place::Start
-            | Place::BeforeKey
-            | Place::BeforeColon
-            | Place::AfterValue
-            | Place::End
-                if blank => {}
             Place::Start if byte == b'{' => self.place = Place::BeforeKey,
             Place::BeforeKey if byte == b'"' => {
                 self.key.clear();
@@ -110,7 +107,6 @@ impl Scanner {
             }
             Place::Key => self.key_byte(byte)?,
             Place::BeforeColon if byte == b':' => self.place = Place::BeforeValue,
-            Place::BeforeValue if blank => {}
             Place::BeforeValue => self.begin_value(byte)?,
             Place::Value => self.value_byte(byte)?,
             Place::AfterValue => self.after_value(byte)?,

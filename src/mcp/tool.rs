@@ -3,6 +3,8 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::mirror::{self, Mirror, MirrorError};
+
 /// A tool as its backend defines it.
 #[derive(Debug, Clone)]
 pub struct Tool {
@@ -12,6 +14,8 @@ pub struct Tool {
     pub definition: Box<RawValue>,
     /// What it says of calling it twice.
     pub hints: Hints,
+    /// Which of its arguments are repeated in headers.
+    pub mirrors: Result<Vec<Mirror>, MirrorError>,
 }
 
 /// The annotations that decide about retries.
@@ -95,6 +99,7 @@ fn read_tool(definition: &RawValue) -> Result<Tool, serde_json::Error> {
         name: known.name,
         definition: definition.to_owned(),
         hints,
+        mirrors: mirror::read(definition),
     })
 }
 

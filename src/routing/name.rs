@@ -42,11 +42,10 @@ impl Spelling {
             })
         };
         match naming {
-            Naming::Dot => Self::Dot,
             Naming::Underscores => Self::Underscores,
             Naming::None => Self::Own,
             Naming::Auto if refuses_dots() => Self::Underscores,
-            Naming::Auto => Self::Dot,
+            Naming::Dot | Naming::Auto => Self::Dot,
         }
     }
 
@@ -86,13 +85,16 @@ fn strict(backend: &BackendName, own: &str) -> String {
         return plain;
     }
     let digest = Sha256::digest(own.as_bytes());
-    let hash: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let [a, b, c, d, ..] = digest[..] else {
+        return plain;
+    };
+    let hash = u32::from_be_bytes([a, b, c, d]);
     let kept: String = plain
         .chars()
         .map(|c| if allowed(c) { c } else { '_' })
         .take(STRICT_LENGTH_MAX - HASH_DIGITS - 1)
         .collect();
-    format!("{kept}_{}", &hash[..HASH_DIGITS])
+    format!("{kept}_{hash:0HASH_DIGITS$x}")
 }
 
 #[cfg(test)]

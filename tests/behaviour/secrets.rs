@@ -194,7 +194,7 @@ async fn a_redirect_takes_no_credential_along() {
     assert_eq!(thief.requests().len(), 0);
 }
 
-const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+const SEALING_KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
 #[tokio::test]
 async fn a_key_of_the_environment_opens_what_it_sealed_and_another_does_not() {
@@ -209,7 +209,7 @@ async fn a_key_of_the_environment_opens_what_it_sealed_and_another_does_not() {
     let client = Client::plain(&session.endpoint);
     client.call("it.echo", json!({})).await.result();
     let asked = backend.requests().len();
-    gateway.set_environment("GATEWAY_SECRET_KEY", &KEY.replace('0', "f"));
+    gateway.set_environment("GATEWAY_SECRET_KEY", &SEALING_KEY.replace('0', "f"));
     gateway.restart();
     let error = client.call("it.echo", json!({})).await.error();
     assert!(error.message.contains("it"), "{error:?}");

@@ -35,7 +35,7 @@ use super::{
     refusal,
 };
 
-/// Serves one POSTed message of a legacy client.
+/// Serves one `POST`ed message of a legacy client.
 pub(super) async fn post(caller: Caller, message: Message<'_>) -> Response {
     if let Some(refused) = refuse_version(&caller, message.id()) {
         return refused;

@@ -31,7 +31,7 @@ use super::{
     refusal,
 };
 
-/// Serves one POSTed message of a modern client.
+/// Serves one `POST`ed message of a modern client.
 pub(super) async fn post(caller: Caller, message: Message<'_>) -> Response {
     let Message::Request { id, method, params } = message else {
         // No notification of this era means anything to the gateway.
@@ -258,11 +258,13 @@ fn typed(json: &Bytes, freshness: Option<Freshness>) -> Bytes {
     let Some(members) = json.trim_ascii_start().strip_prefix(b"{") else {
         return json.clone();
     };
-    let mut front = String::from(r#"{"resultType":"complete""#);
-    if let Some(Freshness { ttl_ms, public }) = freshness {
-        let scope = if public { "public" } else { "private" };
-        front.push_str(&format!(r#","ttlMs":{ttl_ms},"cacheScope":"{scope}""#));
-    }
+    let front = match freshness {
+        None => r#"{"resultType":"complete""#.to_owned(),
+        Some(Freshness { ttl_ms, public }) => {
+            let scope = if public { "public" } else { "private" };
+            format!(r#"{{"resultType":"complete","ttlMs":{ttl_ms},"cacheScope":"{scope}""#)
+        }
+    };
     let is_empty = members.trim_ascii_start().starts_with(b"}");
     let mut typed = BytesMut::with_capacity(front.len() + 1 + members.len());
     typed.put_slice(front.as_bytes());

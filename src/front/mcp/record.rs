@@ -35,11 +35,11 @@ impl Record {
             Outcome::Rejected(error) => code_of(error),
             Outcome::Failed(failure) => {
                 let words = failure.to_string();
-                return self.write(backend, "failed", Some(words));
+                return self.write(backend, "failed", Some(&words));
             }
         };
         let words = code.map(|code| format!("the backend answered with error {code}"));
-        self.write(backend, "error", words);
+        self.write(backend, "error", words.as_deref());
     }
 
     /// Writes the line for a request the gateway answered by itself.
@@ -47,7 +47,7 @@ impl Record {
         self.write(None, outcome, None);
     }
 
-    fn write(&mut self, backend: Option<&BackendName>, outcome: &'static str, why: Option<String>) {
+    fn write(&mut self, backend: Option<&BackendName>, outcome: &'static str, why: Option<&str>) {
         self.written = true;
         let elapsed_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let name = self.tool.as_deref().unwrap_or_default();
@@ -59,7 +59,7 @@ impl Record {
             backend.name = backend.map(BackendName::as_str),
             outcome,
             elapsed_ms,
-            error = why.as_deref(),
+            error = why,
             "{}{separator}{name}: {outcome} in {elapsed_ms} ms",
             self.method,
         );

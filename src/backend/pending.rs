@@ -1,0 +1,63 @@
+//! What waits for a link to its backend.
+
+use tokio::sync::oneshot;
+
+use crate::mcp::{
+    discovery::Discovery, event::Outcome, failure::Failure, name::BackendName, request::Context,
+};
+
+use super::{
+    error::BackendError,
+    link::{Link, LinkKey},
+    message::Call,
+};
+
+/// Something that needs a link.
+pub(super) enum Pending {
+    /// A call to be sent over it.
+    Call(Call),
+    /// Somebody who wants to know when it is open, and to what.
+    Connect {
+        link: LinkKey,
+        context: Context,
+        reply: oneshot::Sender<Result<Discovery, Failure>>,
+    },
+}
+
+/// One link's place: open, or being opened with those who wait for it.
+pub(super) enum Slot {
+    Opening(Vec<Pending>),
+    Open(std::sync::Arc<Link>),
+}
+
+impl Pending {
+    /// The link it needs.
+    pub(super) const fn link(&self) -> LinkKey {
+        match self {
+            Self::Call(call) => call.link,
+            Self::Connect { link, .. } => *link,
+        }
+    }
+
+    /// Who needs it.
+    pub(super) const fn context(&self) -> &Context {
+        match self {
+            Self::Call(call) => &call.request.context,
+            Self::Connect { context, .. } => context,
+        }
+    }
+
+    /// Tells whoever waits that there will be none.
+    pub(super) fn fail(self, backend: &BackendName, error: BackendError) {
+        let failure = error.into_failure(backend);
+        match self {
+            Self::Call(call) => {
+                let backend = backend.clone();
+                tokio::spawn(async move { call.finish(&backend, Outcome::Failed(failure)).await });
+            }
+            Self::Connect { reply, .. } => {
+                let _asker_left = reply.send(Err(failure));
+            }
+        }
+    }
+}

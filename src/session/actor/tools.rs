@@ -1,0 +1,59 @@
+//! Requests about tools: one backend's, or all of them at once.
+
+use crate::{
+    backend::Call,
+    mcp::{event::Outcome, failure::Failure, name::BackendName},
+    routing::{name::Spelling, route::route},
+    session::{exchange::Exchange, fan_out},
+};
+
+use super::Session;
+
+impl Session {
+    pub(super) fn call_tool(&self, exchange: Exchange) {
+        let public = exchange.request.name.clone().unwrap_or_default();
+        let Some(route) = route(self.naming, &self.names, &public) else {
+            return exchange.refuse(Failure::UnknownTool {
+                name: public,
+                known: self.known_names(),
+            });
+        };
+        let backend = self.backends[route.position].clone();
+        let mut call = Call {
+            link: exchange.mcp_session,
+            request: exchange.request,
+            events: exchange.events,
+            cancel: exchange.cancel,
+            renewed: false,
+        };
+        if !route.may_be_shortened {
+            call.request.name = Some(route.own);
+            return backend.send(call);
+        }
+        tokio::spawn(async move {
+            let own = fan_out::own_name(&backend, call.link, &call.request.context, route.own);
+            call.request.name = Some(own.await);
+            backend.send(call);
+        });
+    }
+
+    pub(super) fn list_tools(&self, exchange: Exchange) {
+        let client_name = exchange.request.context.client_name();
+        let spelling = Spelling::of(self.naming, client_name.as_deref());
+        let backends = self.backends.clone();
+        tokio::spawn(async move {
+            let (link, context) = (exchange.mcp_session, &exchange.request.context);
+            let cancelled = exchange.cancel.clone();
+            let outcome = tokio::select! {
+                () = cancelled.cancelled() => Outcome::Cancelled,
+                outcome = fan_out::tools(&backends, link, context, spelling) => outcome,
+            };
+            exchange.finish(outcome).await;
+        });
+    }
+
+    pub(super) fn known_names(&self) -> String {
+        let names: Vec<&str> = self.names.iter().map(BackendName::as_str).collect();
+        names.join(", ")
+    }
+}
