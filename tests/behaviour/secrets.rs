@@ -201,7 +201,7 @@ async fn a_key_of_the_environment_opens_what_it_sealed_and_another_does_not() {
     let backend = FakeBackend::legacy().demands_bearer(TOKEN).start();
     let mut gateway = Gateway::setup()
         .provider_with("it", &backend, "auth: { type: bearer }")
-        .environment("GATEWAY_SECRET_KEY", KEY)
+        .environment("GATEWAY_SECRET_KEY", SEALING_KEY)
         .start();
     let request = json!({"servers": ["it"], "credentials": {"it": {"token": TOKEN}}});
     let session = gateway.create_session(&request).await;

@@ -2,7 +2,10 @@
 //!
 //! Spec: 2025-11-25 basic/transports, "Session Management".
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+};
 use uuid::Uuid;
 
 use crate::{
@@ -118,15 +121,24 @@ impl Session {
         });
     }
 
+    /// Ends an MCP session at a client's wish; answered when it is gone from the store too.
     pub(super) fn end_mcp_session(&mut self, id: Uuid, reply: oneshot::Sender<bool>) {
-        let known = self.forget_mcp_session(id);
-        let _asker_left = reply.send(known);
+        if !self.mcp_sessions.contains_key(&id) {
+            let _asker_left = reply.send(false);
+            return;
+        }
+        let gone = self.forget_mcp_session(id);
+        tokio::spawn(async move {
+            // A task that panicked has said so; there is nothing to wait for then.
+            let _panicked = gone.await;
+            let _asker_left = reply.send(true);
+        });
     }
 
-    pub(super) fn forget_mcp_session(&mut self, id: Uuid) -> bool {
-        if self.mcp_sessions.remove(&id).is_none() {
-            return false;
-        }
+    /// Ends an MCP session here and at the backends; the task ends when it is gone from the store,
+    /// too.
+    pub(super) fn forget_mcp_session(&mut self, id: Uuid) -> JoinHandle<()> {
+        self.mcp_sessions.remove(&id);
         for backend in &self.backends {
             backend.forget(Some(id));
         }
@@ -135,8 +147,7 @@ impl Session {
             if let Err(error) = store.delete_mcp_session(id).await {
                 tracing::error!(%error, "could not delete an MCP session; it expires later");
             }
-        });
-        true
+        })
     }
 
     pub(super) fn knows(&mut self, mcp_session: Uuid, reply: oneshot::Sender<bool>) {
