@@ -59,7 +59,7 @@ async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> 
         mcp_session_ttl: config.mcp_session_ttl,
     };
     let sessions = Sessions::start(Arc::clone(&registry), store.clone(), patience).await?;
-    announce(address, &registry, sessions.count().await?);
+    announce(address, &registry, sessions.count());
     sessions.rehydrate();
     let endpoint = mcp::route(McpState {
         sessions: sessions.clone(),
@@ -79,7 +79,7 @@ async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> 
     let stopping = sessions.clone();
     let stop = async move {
         stop.await;
-        stopping.stop_listening();
+        stopping.stop();
     };
     let service = front::service(gate, front::routes(state, endpoint));
     let drained = serve(listener, service, bounds, stop).await;

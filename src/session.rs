@@ -11,7 +11,13 @@ mod fan_out;
 mod message;
 mod supervisor;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use ractor::{Actor, ActorRef};
 use tokio::sync::oneshot;
@@ -60,6 +66,8 @@ pub struct Sessions {
     directory: Directory,
     supervisor: ActorRef<SupervisorMessage>,
     store: Store,
+    /// How many are stored: counted once, at the start.
+    count: Arc<AtomicU64>,
 }
 
 impl Sessions {
@@ -67,7 +75,7 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// When the supervisor cannot be started.
+    /// When the supervisor cannot be started, or the store does not answer.
     pub async fn start(
         registry: Arc<Registry>,
         store: Store,
@@ -87,6 +95,7 @@ impl Sessions {
         Ok(Self {
             directory,
             supervisor,
+            count: Arc::new(AtomicU64::new(store.count_sessions().await?)),
             store,
         })
     }
@@ -135,8 +144,7 @@ impl Sessions {
     ///
     /// When it could not be stored, or there are too many.
     pub async fn create(&self, new: NewSession) -> Result<Uuid, SessionsError> {
-        let count = self.count().await?;
-        if count >= SESSIONS_MAX {
+        if self.count.load(Ordering::Relaxed) >= SESSIONS_MAX {
             return Err(SessionsError::Busy {
                 limit: SESSIONS_MAX,
             });
@@ -160,6 +168,7 @@ impl Sessions {
         };
         self.ask(|reply| SupervisorMessage::Create { record, reply })
             .await??;
+        self.count.fetch_add(1, Ordering::Relaxed);
         Ok(id)
     }
 
@@ -169,8 +178,13 @@ impl Sessions {
     ///
     /// When the store failed.
     pub async fn delete(&self, id: Uuid) -> Result<bool, SessionsError> {
-        self.ask(|reply| SupervisorMessage::Delete { id, reply })
-            .await?
+        let deleted = self
+            .ask(|reply| SupervisorMessage::Delete { id, reply })
+            .await??;
+        if deleted {
+            self.count.fetch_sub(1, Ordering::Relaxed);
+        }
+        Ok(deleted)
     }
 
     /// Tells how a session stands; `None` when there is none.
@@ -209,12 +223,9 @@ impl Sessions {
     }
 
     /// How many sessions are stored.
-    ///
-    /// # Errors
-    ///
-    /// When the store failed.
-    pub async fn count(&self) -> Result<u64, SessionsError> {
-        Ok(self.store.count_sessions().await?)
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
     }
 
     /// Tells whether the store answers.
@@ -226,8 +237,10 @@ impl Sessions {
         Ok(self.store.ping().await?)
     }
 
-    /// Ends the streams on which clients hear of changes: they would outlast every deadline.
-    pub fn stop_listening(&self) {
+    /// Takes no further exchange, and ends the streams on which clients hear of changes: they would
+    /// outlast every deadline.
+    pub fn stop(&self) {
+        self.directory.stop();
         for session in self.directory.all() {
             session.stop_listening();
         }

@@ -1,9 +1,12 @@
 //! Where the live sessions are: a concurrent map, read by every request without a mailbox.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use dashmap::DashMap;
-use ractor::{ActorCell, ActorRef};
+use ractor::{ActorId, ActorRef};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use uuid::Uuid;
 
@@ -22,6 +25,7 @@ use super::{
 #[derive(Clone, Default)]
 pub(super) struct Directory {
     live: Arc<DashMap<Uuid, SessionRef>>,
+    stopping: Arc<AtomicBool>,
 }
 
 impl Directory {
@@ -29,22 +33,30 @@ impl Directory {
         self.live.get(&id).map(|entry| entry.clone())
     }
 
-    pub(super) fn insert(&self, session: SessionRef) {
-        self.live.insert(session.id, session);
+    pub(super) fn insert(&self, id: Uuid, actor: ActorRef<SessionMessage>) -> SessionRef {
+        let session = SessionRef {
+            id,
+            actor,
+            places: Arc::new(Semaphore::new(EXCHANGES_PER_SESSION_MAX)),
+            stopping: Arc::clone(&self.stopping),
+        };
+        self.live.insert(id, session.clone());
+        session
     }
 
     pub(super) fn remove(&self, id: Uuid) -> Option<SessionRef> {
         self.live.remove(&id).map(|(_, session)| session)
     }
 
-    /// Takes out the session whose actor ended.
-    pub(super) fn remove_actor(&self, cell: &ActorCell) -> Option<Uuid> {
-        let found = self
-            .live
-            .iter()
-            .find(|entry| entry.actor.get_id() == cell.get_id())
-            .map(|entry| entry.id)?;
-        self.live.remove(&found).map(|(id, _)| id)
+    /// Takes a session out whose actor ended, unless another actor has taken its place.
+    pub(super) fn remove_ended(&self, id: Uuid, actor: ActorId) {
+        self.live
+            .remove_if(&id, |_, session| session.actor.get_id() == actor);
+    }
+
+    /// From now on no session takes another exchange.
+    pub(super) fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn all(&self) -> Vec<SessionRef> {
@@ -58,28 +70,24 @@ pub struct SessionRef {
     pub(super) id: Uuid,
     actor: ActorRef<SessionMessage>,
     places: Arc<Semaphore>,
+    stopping: Arc<AtomicBool>,
 }
 
 impl SessionRef {
-    pub(super) fn new(id: Uuid, actor: ActorRef<SessionMessage>) -> Self {
-        Self {
-            id,
-            actor,
-            places: Arc::new(Semaphore::new(EXCHANGES_PER_SESSION_MAX)),
-        }
-    }
-
     /// Hands an exchange over. Its events come through its own channel; keep what is returned until
     /// the answer is written. With `cancel_when_dropped`, dropping it early takes the request back.
     ///
     /// # Errors
     ///
-    /// When the session has all the exchanges it may have, or is going down.
+    /// When the session has all the exchanges it may have, or the gateway is stopping.
     pub fn begin(
         &self,
         exchange: Exchange,
         cancel_when_dropped: bool,
     ) -> Result<InFlight, Failure> {
+        if self.stopping.load(Ordering::Relaxed) {
+            return Err(Failure::Stopping);
+        }
         let permit = Arc::clone(&self.places)
             .try_acquire_owned()
             .map_err(|_| Failure::Busy {

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -64,6 +64,8 @@ pub(super) struct State {
     /// Rows deleted while they were being read: what was read is void.
     void: HashSet<Uuid>,
     deaths: HashMap<Uuid, u32>,
+    /// Whose actors are whose.
+    actors: HashMap<ActorId, Uuid>,
     myself: ActorRef<SupervisorMessage>,
 }
 
@@ -85,6 +87,7 @@ impl Actor for Supervisor {
             loading: HashMap::new(),
             void: HashSet::new(),
             deaths: HashMap::new(),
+            actors: HashMap::new(),
             myself,
         })
     }
@@ -115,14 +118,14 @@ impl Actor for Supervisor {
     ) -> Result<(), ActorProcessingErr> {
         match event {
             SupervisionEvent::ActorFailed(cell, reason) => {
-                if let Some(id) = state.directory.remove_actor(&cell) {
+                if let Some(id) = state.buried(cell.get_id()) {
                     *state.deaths.entry(id).or_default() += 1;
                     let error = reason.to_string();
                     tracing::error!(session.id = %super::short(id), error, "a session died; its next request wakes it from its record");
                 }
             }
             SupervisionEvent::ActorTerminated(cell, ..) => {
-                state.directory.remove_actor(&cell);
+                state.buried(cell.get_id());
             }
             _ => {}
         }
@@ -239,6 +242,13 @@ impl State {
         }
     }
 
+    /// Forgets an actor that ended; tells whose it was.
+    fn buried(&mut self, actor: ActorId) -> Option<Uuid> {
+        let id = self.actors.remove(&actor)?;
+        self.directory.remove_ended(id, actor);
+        Some(id)
+    }
+
     async fn start(&mut self, row: StoredSession) -> Option<SessionRef> {
         let id = row.id;
         let started = Actor::spawn_linked(
@@ -250,9 +260,8 @@ impl State {
         .await;
         match started {
             Ok((actor, _)) => {
-                let session = SessionRef::new(id, actor);
-                self.directory.insert(session.clone());
-                Some(session)
+                self.actors.insert(actor.get_id(), id);
+                Some(self.directory.insert(id, actor))
             }
             Err(error) => {
                 tracing::error!(session.id = %super::short(id), %error, "could not start a session");
