@@ -135,15 +135,23 @@ fn announce(address: std::net::SocketAddr, registry: &Registry, sessions: u64) {
         .collect();
     let text = format!(
         "mcp-gateway {version} listening on http://{address}\n\
-         {providers} providers, {sessions} stored sessions\n\
+         {providers}, {sessions}\n\
          Next, create a session:\n  \
          curl -X POST http://{address}/create-session -H 'content-type: application/json' \
          -d '{{\"servers\": [{some}]}}'\n\
          The API is described at http://{address}/docs\n",
         version = env!("CARGO_PKG_VERSION"),
+        providers = counted(providers as u64, "provider"),
+        sessions = counted(sessions, "stored session"),
         some = some.join(", "),
     );
     // A closed standard output is no reason not to serve.
     let _closed = std::io::stdout().write_all(text.as_bytes());
     tracing::info!(%address, providers, sessions, "listening on http://{address}");
+}
+
+/// Writes a number of things.
+fn counted(number: u64, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
 }

@@ -26,9 +26,9 @@ struct Finding {
 pub(super) async fn run(config: &Config, connect: bool) -> Result<ExitCode, AppError> {
     let registry = super::read_registry(config)?;
     let mut text = format!(
-        "{}: {} providers, no mistakes\n",
+        "{}: {}, no mistakes\n",
         config.registry_path.display(),
-        registry.len()
+        super::counted(registry.len() as u64, "provider")
     );
     let mut all_answer = true;
     if connect {

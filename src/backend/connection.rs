@@ -240,7 +240,7 @@ impl Connection {
     fn note_failure(&mut self, input: Input, error: &BackendError) {
         self.failed_at = Some(Instant::now());
         self.last_error = Some(error.clone());
-        tracing::warn!(backend.name = %self.name, %error, "no connection to {}: {error}", self.name);
+        tracing::warn!(backend.name = %self.name, %error, "no connection to {}", self.name);
         if let Effect::Wait(pause) = self.machine.step(input) {
             self.retry_at = Some(Instant::now() + pause);
             // The timer ends with the actor: its message then finds no mailbox.

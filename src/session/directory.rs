@@ -35,7 +35,6 @@ impl Directory {
 
     pub(super) fn insert(&self, id: Uuid, actor: ActorRef<SessionMessage>) -> SessionRef {
         let session = SessionRef {
-            id,
             actor,
             places: Arc::new(Semaphore::new(EXCHANGES_PER_SESSION_MAX)),
             stopping: Arc::clone(&self.stopping),
@@ -67,7 +66,6 @@ impl Directory {
 /// A handle to one live session.
 #[derive(Clone)]
 pub struct SessionRef {
-    pub(super) id: Uuid,
     actor: ActorRef<SessionMessage>,
     places: Arc<Semaphore>,
     stopping: Arc<AtomicBool>,

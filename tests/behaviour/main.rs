@@ -15,6 +15,7 @@ mod world;
 
 mod calls;
 mod cancellation;
+mod command_line;
 mod eras;
 mod errors;
 mod fakes;

@@ -37,7 +37,9 @@ use super::{
 
 /// Serves one `POST`ed message of a legacy client.
 pub(super) async fn post(caller: Caller, message: Message<'_>) -> Response {
-    if let Some(refused) = refuse_version(&caller, message.id()) {
+    // `initialize` may come with the header of what the client hopes for.
+    let opens = matches!(&message, Message::Request { method, .. } if method == INITIALIZE);
+    if !opens && let Some(refused) = refuse_version(&caller, message.id()) {
         return refused;
     }
     let mcp_session = match mcp_session(&caller) {
@@ -237,8 +239,7 @@ fn refuse_version(caller: &Caller, id: Option<&RequestId>) -> Option<Response> {
         return None;
     }
     let version = caller.header(PROTOCOL_VERSION).unwrap_or_default();
-    // `initialize` may come with the header of what the client hopes for.
-    if legacy_revision(version).is_some() || !super::names_legacy(version) {
+    if legacy_revision(version).is_some() {
         return None;
     }
     let known: Vec<_> = Revision::ALL.map(Revision::as_str).into();

@@ -36,12 +36,6 @@ impl Message {
     pub(super) fn new(raw: String) -> Self {
         Self { raw }
     }
-
-    /// Its text as it came.
-    pub fn raw(&self) -> &str {
-        &self.raw
-    }
-
     /// It as a tree.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.raw).unwrap()
