@@ -46,6 +46,17 @@ impl Revision {
     /// Spec: 2025-11-25 basic/transports, "Protocol Version Header".
     pub const WITHOUT_HEADER: Self = Self::V2025_03_26;
 
+    /// Those of the legacy era, oldest first, for lists.
+    #[must_use]
+    pub const fn legacy() -> [Self; 4] {
+        [
+            Self::V2024_11_05,
+            Self::V2025_03_26,
+            Self::V2025_06_18,
+            Self::V2025_11_25,
+        ]
+    }
+
     /// The date that names this revision on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -111,5 +122,6 @@ mod tests {
             .filter(|revision| revision.era() == Era::Modern)
             .collect();
         assert_eq!(modern, [Revision::V2026_07_28]);
+        assert_eq!([&Revision::legacy()[..], &modern].concat(), Revision::ALL);
     }
 }

@@ -99,7 +99,6 @@ where
     body::require_json(&headers)?;
     let body = body::collect(&headers, body, BODY_BOUNDS).await?;
     let new = read(&body, &state.registry)?;
-    drop(body);
     let id = state
         .sessions
         .create(new)
@@ -178,7 +177,7 @@ fn read_servers(servers: Option<Json>, registry: &Registry) -> Result<Vec<Backen
         let field = format!("servers[{index}]");
         let text = server.into_text(&field, "write a server's name")?;
         let Some(spec) = registry.get(&text) else {
-            let detail = format!("there is no server {:?}; {}", shown(&text), remedy());
+            let detail = format!("there is no server \"{}\"; {}", shown(&text), remedy());
             return Err(Problem::at(field, detail));
         };
         if !seen.insert(spec.name.clone()) {
@@ -210,7 +209,7 @@ fn read_naming(naming: Json) -> Result<Naming, Problem> {
     let remedy = "write auto, dot, underscores or none";
     let text = naming.into_text("naming", remedy)?;
     text.parse().map_err(|_| {
-        let detail = format!("naming {:?} is unknown; {remedy}", shown(&text));
+        let detail = format!("naming \"{}\" is unknown; {remedy}", shown(&text));
         Problem::at("naming", detail)
     })
 }

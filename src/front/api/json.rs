@@ -79,7 +79,7 @@ impl Json {
         let mut seen = HashSet::new();
         if let Some((name, _)) = members.iter().find(|(name, _)| !seen.insert(name.as_str())) {
             let (field, which) = match names {
-                MemberNames::Shown => (joined(path, &shown(name)), format!(" {:?}", shown(name))),
+                MemberNames::Shown => (joined(path, &shown(name)), format!(" \"{}\"", shown(name))),
                 MemberNames::Hidden => (path.to_owned(), String::new()),
             };
             let detail = format!("{} has the member{which} twice; keep one", named(path));
@@ -152,7 +152,7 @@ impl Fields {
             None => Ok(()),
             Some((name, _)) => {
                 let name = shown(name);
-                let detail = format!("unknown field {name:?}; the fields here are {known}");
+                let detail = format!("unknown field \"{name}\"; the fields here are {known}");
                 Err(Problem::at(joined(&self.path, &name), detail))
             }
         }
@@ -164,7 +164,7 @@ pub(super) fn shown(text: &str) -> String {
     let mut shown: String = text
         .chars()
         .take(SHOWN_CHARS_MAX)
-        .flat_map(char::escape_default)
+        .flat_map(char::escape_debug)
         .collect();
     if text.chars().nth(SHOWN_CHARS_MAX).is_some() {
         shown.push_str("..");
@@ -281,7 +281,7 @@ mod tests {
 
     #[test]
     fn a_word_of_the_client_is_escaped_and_cut() {
-        assert_eq!(shown("a\u{1b}[31m\n\"ä"), r#"a\u{1b}[31m\n\"\u{e4}"#);
+        assert_eq!(shown("a\u{1b}[31m\n\"ä"), r#"a\u{1b}[31m\n\"ä"#);
         assert_eq!(shown(&"x".repeat(65)), format!("{}..", "x".repeat(64)));
         assert_eq!(shown(&"x".repeat(64)), "x".repeat(64));
     }

@@ -188,7 +188,7 @@ impl Page {
                 "limit" => limit.replace(read_limit(&value)?).is_some(),
                 _ => {
                     let name = shown(&name);
-                    let detail = format!("unknown parameter {name:?}; there are after and limit");
+                    let detail = format!("unknown parameter \"{name}\"; there are after and limit");
                     return Err(Problem::at(name, detail));
                 }
             };

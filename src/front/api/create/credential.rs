@@ -92,7 +92,7 @@ fn not_listed(field: String, name: &str, exists: bool, registry: &Registry) -> P
         )
     } else {
         format!(
-            "there is a credential for {name:?}, which is no server; its keys are names from servers, of the known ones: {}",
+            "there is a credential for \"{name}\", which is no server; its keys are names from servers, of the known ones: {}",
             known(registry)
         )
     };

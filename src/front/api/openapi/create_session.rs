@@ -12,9 +12,7 @@ use crate::{
 /// Providers in the example: enough to show the point of the gateway.
 const EXAMPLE_SERVERS: usize = 3;
 /// Printable ASCII that neither begins nor ends with a space.
-const KEY_PATTERN: &str = "^[!-~]([ -~]*[!-~])?$";
-/// The same, without the scheme that the gateway adds itself.
-const TOKEN_PATTERN: &str = "^(?![Bb][Ee][Aa][Rr][Ee][Rr] )[!-~]([ -~]*[!-~])?$";
+const CREDENTIAL_PATTERN: &str = "^[!-~]([ -~]*[!-~])?$";
 /// Something to read, and no control character.
 const NAME_PATTERN: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
 
@@ -61,14 +59,17 @@ pub(super) fn schema(registry: &Registry) -> Value {
                     .chain([Value::Null]).collect::<Vec<_>>(),
             },
         },
-        "allOf": rules(&specs),
+        "allOf": [{ "$ref": "#/components/schemas/CreateSessionRules" }],
         "example": example(&specs),
     })
 }
 
-/// What one member says of another, in the order a reader asks.
-fn rules(specs: &[&ProviderSpec]) -> Vec<Value> {
-    let lists = |spec: &ProviderSpec| json!({ "properties": { "servers": { "contains": { "const": spec.name.as_str() } } } });
+/// What one member of the request says of another; apart from it, since it is for machines.
+pub(super) fn rules(registry: &Registry) -> Value {
+    let lists = |spec: &ProviderSpec| {
+        let servers = json!({ "contains": { "const": spec.name.as_str() } });
+        json!({ "properties": { "servers": servers } })
+    };
     let brings = |spec: &ProviderSpec| {
         let credentials = json!({ "type": "object", "required": [spec.name.as_str()] });
         json!({ "required": ["credentials"], "properties": { "credentials": credentials } })
@@ -77,27 +78,31 @@ fn rules(specs: &[&ProviderSpec]) -> Vec<Value> {
         "if": { "required": ["naming"], "properties": { "naming": { "const": "none" } } },
         "then": { "properties": { "servers": { "maxItems": 1 } } },
     })];
-    for spec in specs {
+    for spec in registry.iter() {
         rules.push(json!({ "if": brings(spec), "then": lists(spec) }));
         if spec.auth.must_be_brought() {
             rules.push(json!({ "if": lists(spec), "then": brings(spec) }));
         }
     }
-    rules
+    json!({
+        "description": "A credential belongs to one of `servers`, and each server gets the one \
+            that it cannot do without. `naming` can be `none` for one server only.",
+        "allOf": rules,
+    })
 }
 
 fn credential(auth: &AuthSpec) -> Value {
-    let (members, pattern): (&[&str], _) = match auth {
-        AuthSpec::None => (&[], KEY_PATTERN),
-        AuthSpec::Bearer { .. } => (&["token"], TOKEN_PATTERN),
-        AuthSpec::ApiKey { .. } => (&["api_key", "token", "key"], KEY_PATTERN),
+    let (members, description): (&[&str], _) = match auth {
+        AuthSpec::None => (&[], "It takes no credential."),
+        AuthSpec::Bearer { .. } => (&["token"], "A bearer token, without `Bearer `."),
+        AuthSpec::ApiKey { .. } => (&["api_key", "token", "key"], "An API key, by one name."),
     };
     let text = json!({
         "type": "string",
         "format": "password",
         "minLength": 1,
         "maxLength": HEADER_VALUE_BYTES_MAX,
-        "pattern": pattern,
+        "pattern": CREDENTIAL_PATTERN,
     });
     let properties: Map<String, Value> = members
         .iter()
@@ -105,6 +110,7 @@ fn credential(auth: &AuthSpec) -> Value {
         .collect();
     json!({
         "type": "object",
+        "description": description,
         "properties": properties,
         "additionalProperties": false,
         "minProperties": u8::from(auth.must_be_brought()),

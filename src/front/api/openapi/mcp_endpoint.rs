@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::mcp::version::Revision;
+
 /// The path's operations.
 pub(super) fn path() -> Value {
     json!({
@@ -10,7 +12,7 @@ pub(super) fn path() -> Value {
             "tags": ["mcp"],
             "operationId": "mcpListen",
             "summary": "Opens the stream on which a client hears changes.",
-            "parameters": [session_id(), mcp_session_id(), protocol_version(), last_event_id()],
+            "parameters": [session_id(), mcp_session_id(true), protocol_version(), last_event_id()],
             "responses": {
                 "200": {
                     "description": "Server-sent events, until either side ends the stream.",
@@ -29,7 +31,7 @@ pub(super) fn path() -> Value {
             "tags": ["mcp"],
             "operationId": "mcpEnd",
             "summary": "Ends an MCP session; the gateway's session lives on.",
-            "parameters": [session_id(), mcp_session_id(), protocol_version()],
+            "parameters": [session_id(), mcp_session_id(true), protocol_version()],
             "responses": {
                 "200": { "description": "The MCP session has ended." },
                 "204": { "description": "The MCP session has ended." },
@@ -42,28 +44,49 @@ pub(super) fn path() -> Value {
     })
 }
 
-/// Any JSON-RPC message.
+/// Any message that a client may send or receive.
 pub(super) fn message_schema() -> Value {
-    json!({
+    let id = json!({ "type": ["string", "integer"], "maxLength": 1024 });
+    let version = json!({ "type": "string", "const": "2.0" });
+    let error = json!({
         "type": "object",
-        "description": "A JSON-RPC 2.0 request, notification or response, as MCP defines them.",
-        "required": ["jsonrpc"],
+        "required": ["code", "message"],
         "properties": {
-            "jsonrpc": { "type": "string", "const": "2.0" },
-            "id": { "type": ["string", "integer", "null"] },
-            "method": { "type": "string" },
-            "params": { "type": "object" },
-            "result": { "type": "object" },
-            "error": {
-                "type": "object",
-                "required": ["code", "message"],
-                "properties": {
-                    "code": { "type": "integer" },
-                    "message": { "type": "string" },
-                    "data": {},
-                },
-            },
+            "code": { "type": "integer" },
+            "message": { "type": "string" },
+            "data": {},
         },
+    });
+    json!({
+        "description": "A JSON-RPC 2.0 message, as MCP defines it.",
+        "oneOf": [
+            {
+                "title": "Request, or without an id a notification",
+                "type": "object",
+                "required": ["jsonrpc", "method"],
+                "properties": {
+                    "jsonrpc": version,
+                    "id": id,
+                    "method": { "type": "string" },
+                    "params": { "type": "object" },
+                },
+                "not": { "anyOf": [{ "required": ["result"] }, { "required": ["error"] }] },
+            },
+            {
+                "title": "Result",
+                "type": "object",
+                "required": ["jsonrpc", "id", "result"],
+                "properties": { "jsonrpc": version, "id": id, "result": { "type": "object" } },
+                "not": { "anyOf": [{ "required": ["method"] }, { "required": ["error"] }] },
+            },
+            {
+                "title": "Error; without an id where the request's could not be read",
+                "type": "object",
+                "required": ["jsonrpc", "error"],
+                "properties": { "jsonrpc": version, "id": id, "error": error },
+                "not": { "anyOf": [{ "required": ["method"] }, { "required": ["result"] }] },
+            },
+        ],
         "example": {
             "jsonrpc": "2.0", "id": 1, "method": "tools/call",
             "params": { "name": "github.search", "arguments": { "query": "mcp" } },
@@ -92,7 +115,7 @@ fn post() -> Value {
             with `initialize` and then send `Mcp-Session-Id`; clients of 2026-07-28 send \
             `MCP-Protocol-Version`, `Mcp-Method` and `_meta` with each request.",
         "parameters": [
-            session_id(), mcp_session_id(), protocol_version(),
+            session_id(), mcp_session_id(false), protocol_version(),
             header("Mcp-Method", "The method of the message, for modern clients."),
             header("Mcp-Name", "The tool, prompt or resource it is for, for modern clients."),
         ],
@@ -130,18 +153,20 @@ fn session_id() -> Value {
     })
 }
 
-fn mcp_session_id() -> Value {
-    header(
-        "Mcp-Session-Id",
-        "The MCP session, for clients with a handshake.",
-    )
+fn mcp_session_id(required: bool) -> Value {
+    let mut header = header("Mcp-Session-Id", "The MCP session that `initialize` made.");
+    header["required"] = json!(required);
+    header
 }
 
+/// The values of the legacy era: that another one calls for a `_meta` in the body is a rule between
+/// header and body, which OpenAPI has no words for.
 fn protocol_version() -> Value {
-    header(
-        "MCP-Protocol-Version",
-        "The revision of MCP that the client speaks.",
-    )
+    let description = "The revision of MCP that the client speaks; 2025-03-26 if left out. \
+        A POST of 2026-07-28 names it here and in the `_meta` of its params.";
+    let mut header = header("MCP-Protocol-Version", description);
+    header["schema"]["enum"] = json!(Revision::legacy().map(Revision::as_str));
+    header
 }
 
 fn last_event_id() -> Value {

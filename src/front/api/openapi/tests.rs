@@ -96,3 +96,22 @@ fn the_request_names_the_providers_and_what_they_ask_for() {
     assert_eq!(asks("bearer"), (1, 1));
     assert_eq!(asks("key"), (1, 1));
 }
+
+#[test]
+fn the_rules_tell_which_credential_goes_with_which_server() {
+    let document = document();
+    let rules = &document["components"]["schemas"]["CreateSessionRules"]["allOf"];
+    let rules: Vec<String> = rules
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(Value::to_string)
+        .collect();
+    // Each of five only with its server, two needed by theirs, and the rule of naming.
+    assert_eq!(rules.len(), 8);
+    let about = |server: &str| rules.iter().filter(|rule| rule.contains(server)).count();
+    assert_eq!(
+        (about("\"open\""), about("\"preset\""), about("\"bearer\"")),
+        (1, 1, 2)
+    );
+}
