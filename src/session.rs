@@ -121,7 +121,9 @@ impl Sessions {
                 }
                 tokio::time::sleep(REHYDRATION_PAUSE).await;
             }
-            tracing::info!(sessions = awake, "woke {awake} stored sessions");
+            if awake > 0 {
+                tracing::info!(sessions = awake, "woke {awake} stored sessions");
+            }
         });
     }
 

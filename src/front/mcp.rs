@@ -24,6 +24,7 @@ use warp::{
 
 use crate::{
     front::{
+        api::MCP,
         body::{BodyBounds, collect, require_json},
         problem::Problem,
     },
@@ -76,6 +77,9 @@ where
     S: Stream<Item = Result<B, warp::Error>> + Send,
     B: Buf + Send,
 {
+    if ![Method::POST, Method::GET, Method::DELETE].contains(&method) {
+        return MCP.method_not_allowed().into_response();
+    }
     let found = match super::session_id(&id) {
         Some(id) => state
             .sessions
@@ -98,8 +102,7 @@ where
     match method {
         Method::POST => post(caller, state.body, body).await,
         Method::GET => legacy::listen(caller).await,
-        Method::DELETE => legacy::end(caller).await,
-        _ => Problem::method_not_allowed("GET, POST, DELETE").into_response(),
+        _ => legacy::end(caller).await,
     }
 }
 
