@@ -1,0 +1,235 @@
+//! Holds README.md to the program: what can be set, asked or met stands there, as it is.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "tests say what must hold by unwrapping it"
+)]
+
+use std::{collections::HashSet, path::Path, process::Command, time::Duration};
+
+use mcp_gateway::{
+    front::api,
+    limits,
+    registry::{AuthSpec, Defaults, Registry},
+};
+
+fn text(path: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+/// The rows of README's tables.
+fn rows() -> Vec<String> {
+    let readme = text("README.md");
+    readme
+        .lines()
+        .filter(|line| line.starts_with('|'))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Fails unless one row has all these words, each as code.
+fn assert_row(words: &[&str]) {
+    let has = |row: &String| words.iter().all(|word| row.contains(&format!("`{word}`")));
+    assert!(rows().iter().any(has), "no row of README has {words:?}");
+}
+
+/// The fenced blocks of one language.
+fn blocks(language: &str) -> Vec<String> {
+    let readme = text("README.md");
+    let fence = format!("```{language}\n");
+    let behind = readme.split(fence.as_str()).skip(1);
+    behind
+        .map(|block| block.split("```").next().unwrap().to_owned())
+        .collect()
+}
+
+/// What stands between two marks, once for each time they do.
+fn between<'a>(text: &'a str, before: &str, after: &str) -> Vec<&'a str> {
+    let behind = text.split(before).skip(1);
+    behind.filter_map(|rest| rest.split(after).next()).collect()
+}
+
+/// The mistakes of a provider's entry that has this line, in words.
+fn mistakes(line: &str) -> String {
+    let file = format!("providers:\n  a:\n    url: http://127.0.0.1/mcp\n    {line}\n");
+    let outcome = Registry::parse(&file, Path::new("r"), &Defaults::default(), &|_| None);
+    outcome.unwrap_err().to_string()
+}
+
+#[test]
+fn every_flag_stands_there_with_its_variable_and_its_default() {
+    let help = Command::new(env!("CARGO_BIN_EXE_mcp-gateway"))
+        .arg("--help")
+        .env_clear()
+        .output()
+        .unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let flags = between(&help, "\n      --", "\n      --");
+    assert!(flags.len() > 15, "{help}");
+    for block in flags {
+        let flag = format!("--{}", block.split_whitespace().next().unwrap());
+        let mut words = vec![flag.as_str()];
+        words.extend(between(block, "[env: ", "]").iter().map(|variable| {
+            let end = variable.find('=').unwrap_or(variable.len());
+            &variable[..end]
+        }));
+        // A default in words, such as the key file's, is none that could be written.
+        let defaults = between(block, "[default: ", "]");
+        words.extend(defaults.iter().filter(|default| !default.contains(' ')));
+        assert_row(&words);
+    }
+    let (_, unflagged) = help.split_once("without a flag:\n").unwrap();
+    let variables = unflagged.lines().filter_map(|line| {
+        let name = line.strip_prefix("  ")?.split("  ").next()?;
+        name.starts_with(|first: char| first.is_ascii_uppercase())
+            .then_some(name)
+    });
+    assert_eq!(variables.clone().count(), 3, "{unflagged}");
+    variables.for_each(|variable| assert_row(&[variable]));
+}
+
+#[test]
+fn every_route_stands_there_with_its_methods() {
+    let rows = rows();
+    let codes = rows
+        .iter()
+        .flat_map(|row| row.split('`').skip(1).step_by(2));
+    let shown: HashSet<(&str, &str)> = codes
+        .filter_map(|code| code.rsplit_once(' '))
+        .flat_map(|(methods, path)| methods.split(", ").map(move |method| (method, path)))
+        .collect();
+    for route in api::ROUTES {
+        let methods = route.allow.split(", ").filter(|method| *method != "HEAD");
+        for method in methods {
+            let is_shown = shown.contains(&(method, route.template));
+            assert!(is_shown, "no row of README has {method} {}", route.template);
+        }
+    }
+}
+
+#[test]
+fn every_field_of_the_registry_stands_there() {
+    for (line, path) in [
+        ("nothing_like_it: 1", ""),
+        ("timeouts: { nothing_like_it: 1s }", "timeouts."),
+        ("retries: { nothing_like_it: 1s }", "retries."),
+        ("auth: { type: none, nothing_like_it: 1 }", "auth."),
+    ] {
+        let told = mistakes(line);
+        let (_, fields) = told.split_once("known fields are ").unwrap();
+        for field in fields.lines().next().unwrap().split(", ") {
+            // It has rows for what is in it.
+            if !matches!(field, "auth" | "timeouts" | "retries") {
+                assert_row(&[&format!("{path}{field}")]);
+            }
+        }
+    }
+    assert_row(&[&["auth.type"], &AuthSpec::KINDS[..2]].concat());
+    let told = mistakes("protocol: nothing");
+    let (_, revisions) = told.split_once("one of ").unwrap();
+    let revisions: Vec<&str> = revisions.split(", ").collect();
+    assert_row(&[&["protocol", "auto"], &revisions[..]].concat());
+}
+
+#[test]
+fn every_code_the_gateway_answers_with_stands_there() {
+    let source = text("src/mcp/error.rs");
+    let codes = between(&source, "i64 = ", ";");
+    assert!(codes.len() > 10, "{codes:?}");
+    for code in codes {
+        let row = format!("| `{code}` |");
+        assert!(rows().iter().any(|line| line.starts_with(&row)), "{row}");
+    }
+}
+
+#[test]
+fn limits_are_what_it_says() {
+    let time = |limit: Duration| humantime::format_duration(limit).to_string();
+    let size = |bytes: usize| match bytes / 1024 {
+        kib if kib % 1024 == 0 => format!("{} MiB", kib / 1024),
+        kib => format!("{kib} KiB"),
+    };
+    let limits = [
+        (
+            "EXCHANGES_PER_SESSION_MAX",
+            limits::EXCHANGES_PER_SESSION_MAX.to_string(),
+        ),
+        (
+            "MCP_SESSIONS_PER_SESSION_MAX",
+            limits::MCP_SESSIONS_PER_SESSION_MAX.to_string(),
+        ),
+        (
+            "LISTENERS_PER_MCP_SESSION_MAX",
+            limits::LISTENERS_PER_MCP_SESSION_MAX.to_string(),
+        ),
+        ("WAITING_CALLS_MAX", limits::WAITING_CALLS_MAX.to_string()),
+        ("SESSIONS_MAX", limits::SESSIONS_MAX.to_string()),
+        ("REHYDRATED_MAX", limits::REHYDRATED_MAX.to_string()),
+        ("LIST_DEADLINE", time(limits::LIST_DEADLINE)),
+        ("LIST_PAGES_MAX", limits::LIST_PAGES_MAX.to_string()),
+        ("LIST_TOOLS_MAX", limits::LIST_TOOLS_MAX.to_string()),
+        ("ANSWER_BYTES_MAX", size(limits::ANSWER_BYTES_MAX)),
+        ("EVENT_BYTES_MAX", size(limits::EVENT_BYTES_MAX)),
+        ("STREAMED_ABOVE_BYTES", size(limits::STREAMED_ABOVE_BYTES)),
+        (
+            "BACKEND_REQUESTS_MAX",
+            limits::BACKEND_REQUESTS_MAX.to_string(),
+        ),
+        ("RETRY_AFTER_MAX", time(limits::RETRY_AFTER_MAX)),
+        ("KEEP_ALIVE_INTERVAL", time(limits::KEEP_ALIVE_INTERVAL)),
+        ("BODY_WITHIN", time(limits::BODY_WITHIN)),
+        ("REGISTRY_BYTES_MAX", size(limits::REGISTRY_BYTES_MAX)),
+        (
+            "HEADER_VALUE_BYTES_MAX",
+            size(limits::HEADER_VALUE_BYTES_MAX),
+        ),
+    ];
+    for (name, value) in limits {
+        let end = format!("| {value} | `{name}` |");
+        assert!(rows().iter().any(|row| row.ends_with(&end)), "{end}");
+    }
+}
+
+#[test]
+fn its_examples_can_be_read() {
+    let json = blocks("json");
+    assert!(json.len() > 5);
+    for block in json {
+        let read: Result<serde_json::Value, _> = serde_json::from_str(&block);
+        assert!(read.is_ok(), "{read:?}: {block}");
+    }
+    let yaml = blocks("yaml");
+    assert_eq!(yaml.len(), 1);
+    for block in yaml {
+        let path = Path::new("README.md");
+        let read = Registry::parse(&block, path, &Defaults::default(), &|_| None);
+        assert!(read.is_ok(), "{read:?}");
+    }
+}
+
+#[test]
+fn what_it_links_to_exists() {
+    let readme = text("README.md");
+    let headings: Vec<String> = readme
+        .lines()
+        .filter(|line| line.starts_with('#'))
+        .map(|line| {
+            let title = line.trim_start_matches('#').trim().to_lowercase();
+            let kept = |c: &char| c.is_alphanumeric() || " -_".contains(*c);
+            title
+                .chars()
+                .filter(kept)
+                .collect::<String>()
+                .replace(' ', "-")
+        })
+        .collect();
+    for link in between(&readme, "](", ")") {
+        match link.strip_prefix('#') {
+            Some(anchor) => assert!(headings.iter().any(|heading| heading == anchor), "{link}"),
+            None => assert!(
+                Path::new(env!("CARGO_MANIFEST_DIR")).join(link).exists(),
+                "{link}"
+            ),
+        }
+    }
+}
