@@ -116,7 +116,8 @@ impl Backend {
             let backend = self.name.clone();
             let failure = Failure::Unavailable {
                 backend: backend.clone(),
-                reason: "the gateway is starting its connection anew; try again".to_owned(),
+                reason: "its part of the gateway died; try again, or look at the gateway's log"
+                    .to_owned(),
             };
             tokio::spawn(async move { call.finish(&backend, Outcome::Failed(failure)).await });
         }

@@ -70,7 +70,10 @@ pub(super) async fn run(
     if matches!(error, BackendError::SessionExpired) && !call.renewed {
         return Ending::Expired(call);
     }
-    if matches!(error, BackendError::Silent { .. }) {
+    if matches!(
+        error,
+        BackendError::Silent { .. } | BackendError::TooLong { .. }
+    ) {
         // Nobody waits for it any more; the backend need not go on.
         let id = current.take();
         tell_cancelled(&endpoint, &link, id).await;
@@ -106,7 +109,7 @@ async fn within_limit(
     let after: Duration = endpoint.timeouts.call;
     timeout(after, attempts)
         .await
-        .unwrap_or(Err(BackendError::Silent { after }))
+        .unwrap_or(Err(BackendError::TooLong { after }))
 }
 
 async fn attempt(

@@ -35,6 +35,9 @@ pub(crate) enum BackendError {
     /// The backend was silent for too long after the request was sent.
     #[error("it sent nothing for {}", humantime::format_duration(*after))]
     Silent { after: Duration },
+    /// The backend was lively, but not done within a call's limit.
+    #[error("it was not done after {}", humantime::format_duration(*after))]
+    TooLong { after: Duration },
     /// 429 or 503: the backend did not take the request.
     #[error("it is overloaded (HTTP {status})")]
     Overloaded {
@@ -109,6 +112,7 @@ impl BackendError {
             // An expired session is renewed by the connection, not repeated by the call.
             Self::SessionExpired
             | Self::CutOff { .. }
+            | Self::TooLong { .. }
             | Self::CredentialRefused { .. }
             | Self::CredentialUnusable { .. }
             | Self::Unregistered
@@ -145,7 +149,10 @@ impl BackendError {
                 backend,
                 reason: self.to_string(),
             },
-            Self::Silent { after } => Failure::TimedOut { backend, after },
+            Self::Silent { .. } | Self::TooLong { .. } => Failure::TimedOut {
+                backend,
+                reason: self.to_string(),
+            },
             Self::Garbled { what } => Failure::Garbled {
                 backend,
                 reason: what.to_owned(),

@@ -70,6 +70,8 @@ pub(crate) struct Call {
     pub(crate) cancel: CancellationToken,
     /// Whether the MCP session was renewed for this call already: once is enough.
     pub(crate) renewed: bool,
+    /// What whoever made the call wants kept until its end.
+    pub(crate) _held: Option<Box<dyn Send + Sync>>,
 }
 
 impl Call {

@@ -29,7 +29,7 @@ Environment variables without a flag:
   GATEWAY_SECRET_KEY  Seals credentials in the database; 32 bytes in hex or base64, such as
                       `openssl rand -hex 32` prints. Without it, a key is made and kept in --key-file
   RUST_LOG            The log level where neither --log-level nor LOG_LEVEL gives one
-  NO_COLOR            Set to anything, keeps colours out of the log
+  NO_COLOR            Set to anything, keeps colours out of the log, unless --log-format is pretty
 
 A flag wins over its variable. Durations have a unit (100ms, 3s, 10m, 24h), sizes may (KiB, MiB).";
 
@@ -124,7 +124,7 @@ pub(super) struct Listening {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Storage")]
 pub(super) struct Storage {
-    /// Database of the sessions; mode=rwc makes the file, sqlite::memory: forgets all at the end
+    /// Database of the sessions; mode=rwc makes the file if it is not there
     #[arg(
         long,
         global = true,

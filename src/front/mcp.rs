@@ -34,7 +34,7 @@ use crate::{
         message::{Message, salvage_id, write_error},
         meta,
         method::INITIALIZE,
-        object::RawObject,
+        object::{RawObject, read_object},
         version::Revision,
     },
     session::{SessionRef, Sessions, SessionsError, short},
@@ -202,7 +202,7 @@ impl<'a> Head<'a> {
     /// Reads them; what is not of the expected type counts as absent.
     fn read(params: Option<&'a RawValue>) -> Self {
         params
-            .and_then(|params| serde_json::from_str(params.get()).ok())
+            .and_then(|params| read_object(params.get()).ok())
             .unwrap_or_default()
     }
 }

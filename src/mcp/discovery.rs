@@ -3,6 +3,8 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::object::read_object;
+
 /// What a backend offers, the same for both eras.
 #[derive(Debug, Clone)]
 pub struct Discovery {
@@ -33,7 +35,7 @@ impl Discovery {
             #[serde(borrow, default)]
             tools: Option<&'a RawValue>,
         }
-        let known: Known<'_> = serde_json::from_str(result.get())?;
+        let known: Known<'_> = read_object(result.get())?;
         Ok(Self {
             result: result.to_owned(),
             instructions: known.instructions.filter(|text| !text.trim().is_empty()),

@@ -2,7 +2,7 @@
 
 use serde_json::{json, value::RawValue};
 
-use super::object::to_raw;
+use super::object::{read_object, to_raw};
 
 /// Invalid JSON was received.
 pub const PARSE_ERROR: i64 = -32700;
@@ -48,7 +48,7 @@ pub fn code_of(error: &RawValue) -> Option<i64> {
     struct OnlyCode {
         code: i64,
     }
-    serde_json::from_str::<OnlyCode>(error.get())
+    read_object::<OnlyCode>(error.get())
         .ok()
         .map(|error| error.code)
 }

@@ -1,7 +1,5 @@
 //! Why the gateway could not get an answer, in words for the client.
 
-use std::time::Duration;
-
 use super::name::BackendName;
 
 /// What stood between a request and its answer. The text says which backend, what happened, and
@@ -49,12 +47,14 @@ pub enum Failure {
         reason: String,
     },
     /// The backend took too long.
-    #[error("backend {backend} sent nothing for {}; the request may still be carried out there", humantime::format_duration(*after))]
+    #[error(
+        "backend {backend} did not answer in time: {reason}; the request may still be carried out there"
+    )]
     TimedOut {
         /// Which one.
         backend: BackendName,
-        /// How long the gateway waited.
-        after: Duration,
+        /// How long the gateway waited for what.
+        reason: String,
     },
     /// The backend answered with something that is not MCP.
     #[error("backend {backend} answered with {reason}")]
@@ -67,6 +67,23 @@ pub enum Failure {
     /// The client's MCP session has ended or never was.
     #[error("unknown MCP session: it has ended or expired; initialize again")]
     UnknownMcpSession,
+    /// Nobody may open another MCP session in this session.
+    #[error(
+        "this session has {limit} MCP sessions open already; end some with DELETE, or wait for idle ones to expire"
+    )]
+    TooManyMcpSessions {
+        /// How many it may have.
+        limit: usize,
+    },
+    /// An MCP session has all the streams it may have.
+    #[error("this MCP session has {limit} GET streams open already; close one")]
+    TooManyListeners {
+        /// How many it may have.
+        limit: usize,
+    },
+    /// The session was deleted while the request was on its way.
+    #[error("this session was deleted; create another one")]
+    SessionDeleted,
     /// The session has all the exchanges it may have.
     #[error("this session has {limit} requests in flight already; wait for some to finish")]
     Busy {

@@ -3,10 +3,13 @@
 use std::{borrow::Cow, fmt};
 
 use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::{error::Category, value::RawValue};
 
-use super::error::{INVALID_REQUEST, PARSE_ERROR};
+use super::{
+    error::{INVALID_REQUEST, PARSE_ERROR},
+    object::read_object,
+};
 
 /// The id of a request: the JSON text of a string or a whole number, kept exactly.
 ///
@@ -151,16 +154,20 @@ impl<'a> Message<'a> {
     ///
     /// When the bytes are not JSON, a batch, or no JSON-RPC 2.0 message.
     pub fn read(bytes: &'a [u8]) -> Result<Self, MessageError> {
-        let envelope: Envelope<'a> = serde_json::from_slice(bytes).map_err(|error| {
-            let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
-            match (error.classify(), first) {
-                (serde_json::error::Category::Data, Some(b'[')) => MessageError::Batch,
-                (serde_json::error::Category::Data, _) => {
-                    MessageError::Invalid("a member is doubled or of the wrong type")
-                }
+        let begins_with = |byte: u8| bytes.trim_ascii_start().first() == Some(&byte);
+        if !begins_with(b'{') {
+            // serde would take a list for the members of an object in order.
+            return Err(match serde_json::from_slice::<IgnoredAny>(bytes) {
+                Err(error) => MessageError::NotJson(error.to_string()),
+                Ok(_) if begins_with(b'[') => MessageError::Batch,
+                Ok(_) => MessageError::Invalid("a message is an object"),
+            });
+        }
+        let envelope: Envelope<'a> =
+            serde_json::from_slice(bytes).map_err(|error| match error.classify() {
+                Category::Data => MessageError::Invalid("a member is doubled or of the wrong type"),
                 _ => MessageError::NotJson(error.to_string()),
-            }
-        })?;
+            })?;
         envelope.sort()
     }
 
@@ -221,7 +228,7 @@ pub fn salvage_id(bytes: &[u8]) -> Option<RequestId> {
         #[serde(borrow, default)]
         id: Option<&'a RawValue>,
     }
-    let only: OnlyId<'_> = serde_json::from_slice(bytes).ok()?;
+    let only: OnlyId<'_> = read_object(std::str::from_utf8(bytes).ok()?).ok()?;
     RequestId::from_raw(only.id?).ok()
 }
 
@@ -317,6 +324,8 @@ mod tests {
             ("{", PARSE_ERROR),
             ("", PARSE_ERROR),
             ("[]", INVALID_REQUEST),
+            (r#"["2.0",7,"tools/call",{"name":"x"}]"#, INVALID_REQUEST),
+            ("[", PARSE_ERROR),
             (r#"[{"jsonrpc":"2.0"}]"#, INVALID_REQUEST),
             ("1", INVALID_REQUEST),
             (r#"{"jsonrpc":"1.0","id":1,"method":"x"}"#, INVALID_REQUEST),

@@ -99,6 +99,20 @@ impl<'a> RawObject<'a> {
     }
 }
 
+/// Reads a JSON object into a type of known members.
+///
+/// serde's derived types also take a list of their members' values, which is no object.
+///
+/// # Errors
+///
+/// When the text is no object, or a member is of the wrong type.
+pub fn read_object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, serde_json::Error> {
+    if text.trim_ascii_start().starts_with('{') {
+        return serde_json::from_str(text);
+    }
+    Err(serde::de::Error::custom("expected a JSON object"))
+}
+
 /// A JSON string holding `text`.
 #[must_use]
 pub fn quote(text: &str) -> Box<RawValue> {

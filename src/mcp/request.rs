@@ -4,6 +4,8 @@ use std::{borrow::Cow, sync::Arc};
 
 use serde_json::value::RawValue;
 
+use super::object::read_object;
+
 /// Who asks and what it can do, as the modern era says it with every request.
 ///
 /// For a legacy client it is what its `initialize` said. Values are the client's own JSON.
@@ -26,7 +28,7 @@ impl Context {
             name: String,
         }
         let info = self.client_info.as_ref()?;
-        serde_json::from_str::<Implementation>(info.get())
+        read_object::<Implementation>(info.get())
             .ok()
             .map(|info| info.name)
     }

@@ -3,7 +3,10 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::mirror::{self, Mirror, MirrorError};
+use super::{
+    mirror::{self, Mirror, MirrorError},
+    object::read_object,
+};
 
 /// A tool as its backend defines it.
 #[derive(Debug, Clone)]
@@ -68,7 +71,8 @@ impl ToolPage {
             #[serde(default)]
             cache_scope: Option<String>,
         }
-        let page: Page<'_> = serde_json::from_slice(result)?;
+        let text = std::str::from_utf8(result).map_err(serde::de::Error::custom)?;
+        let page: Page<'_> = read_object(text)?;
         Ok(Self {
             tools: page
                 .tools
@@ -89,7 +93,7 @@ fn read_tool(definition: &RawValue) -> Result<Tool, serde_json::Error> {
         #[serde(default)]
         annotations: Option<serde_json::Value>,
     }
-    let known: Known = serde_json::from_str(definition.get())?;
+    let known: Known = read_object(definition.get())?;
     // A backend whose annotations make no sense has declared nothing: the safe reading.
     let hints = known
         .annotations
@@ -128,7 +132,13 @@ mod tests {
 
     #[test]
     fn a_list_without_tools_is_an_error() {
-        for text in ["{}", "[]", r#"{"tools":[{}]}"#, r#"{"tools":[1]}"#] {
+        for text in [
+            "{}",
+            "[]",
+            r#"{"tools":[{}]}"#,
+            r#"{"tools":[1]}"#,
+            r#"{"tools":[["x"]]}"#,
+        ] {
             assert!(ToolPage::read(text.as_bytes()).is_err(), "{text}");
         }
     }

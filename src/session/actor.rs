@@ -28,7 +28,7 @@ use crate::{
 use super::{
     clock::now_ms,
     describe::{ConnectionDescription, ConnectionState, SessionDescription},
-    exchange::{CancelKey, Exchange},
+    exchange::{CancelKey, Exchange, Place},
     message::SessionMessage,
 };
 
@@ -46,6 +46,14 @@ pub(super) struct Shared {
     pub(super) mcp_session_ttl: Duration,
 }
 
+impl Shared {
+    /// MCP sessions last used before this have expired.
+    pub(super) fn oldest_mcp_session_ms(&self) -> i64 {
+        let ttl_ms = i64::try_from(self.mcp_session_ttl.as_millis()).unwrap_or(i64::MAX);
+        now_ms().saturating_sub(ttl_ms)
+    }
+}
+
 /// One session's state.
 pub(super) struct Session {
     id: Uuid,
@@ -60,6 +68,8 @@ pub(super) struct Session {
     names: Vec<BackendName>,
     backends: Vec<Backend>,
     deaths: u32,
+    /// The session is deleted; its connections say their goodbyes.
+    closing: bool,
     mcp_sessions: HashMap<Uuid, McpSession>,
     /// Requests in flight that a client may take back.
     cancellable: HashMap<CancelKey, (u64, CancellationToken)>,
@@ -89,7 +99,11 @@ impl Actor for SessionActor {
         session: &mut Session,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            SessionMessage::Begin { exchange, number } => session.begin(exchange, number),
+            SessionMessage::Begin {
+                exchange,
+                number,
+                place,
+            } => session.begin(exchange, number, place),
             SessionMessage::Cancel {
                 mcp_session,
                 request,
@@ -149,6 +163,7 @@ impl Session {
         shared: Shared,
         myself: ActorRef<SessionMessage>,
     ) -> Result<Self, ActorProcessingErr> {
+        let oldest_ms = shared.oldest_mcp_session_ms();
         let mut session = Self {
             id: record.id,
             name: record.name,
@@ -164,9 +179,11 @@ impl Session {
             servers: record.servers,
             backends: Vec::new(),
             deaths: 0,
+            closing: false,
             mcp_sessions: record
                 .mcp_sessions
                 .into_iter()
+                .filter(|record| record.last_used_ms >= oldest_ms)
                 .map(|record| (record.id, McpSession::remembered(record)))
                 .collect(),
             cancellable: HashMap::new(),
@@ -209,7 +226,10 @@ impl Session {
         Ok(Backend::start(start, Some(self.myself.get_cell())).await?)
     }
 
-    fn begin(&mut self, mut exchange: Exchange, number: u64) {
+    fn begin(&mut self, mut exchange: Exchange, number: u64, place: Place) {
+        if self.closing {
+            return exchange.refuse(Failure::SessionDeleted);
+        }
         self.last_used_ms = now_ms();
         if let Some(id) = exchange.mcp_session {
             let Some(mcp_session) = self.mcp_sessions.get_mut(&id) else {
@@ -224,8 +244,8 @@ impl Session {
         }
         match exchange.request.method.as_ref() {
             PING => exchange.complete("{}"),
-            TOOLS_CALL => self.call_tool(exchange),
-            TOOLS_LIST => self.list_tools(exchange),
+            TOOLS_CALL => self.call_tool(exchange, place),
+            TOOLS_LIST => self.list_tools(exchange, place),
             method => {
                 let method = method.to_owned();
                 exchange.refuse(Failure::UnknownMethod { method });
@@ -257,6 +277,8 @@ impl Session {
         for (_, token) in self.cancellable.values() {
             token.cancel();
         }
+        self.closing = true;
+        self.stop_listening();
         self.backends.retain(Backend::close);
         if self.backends.is_empty() {
             self.myself.stop(None);
@@ -264,6 +286,7 @@ impl Session {
     }
 
     fn connection_ended(&mut self, cell: &ActorCell) {
+        // Only a session that is closing ends its connections, so no call is routed any more.
         self.backends.retain(|backend| !backend.is(cell));
     }
 
@@ -274,6 +297,10 @@ impl Session {
         let name = &self.names[position];
         tracing::error!(backend.name = %name, error = reason, "the connection to {name} died");
         self.deaths += 1;
+        if self.closing {
+            self.backends.remove(position);
+            return;
+        }
         if self.deaths > BACKEND_DEATHS_MAX {
             return;
         }

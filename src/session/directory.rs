@@ -17,7 +17,7 @@ use crate::{
 
 use super::{
     describe::SessionDescription,
-    exchange::{Exchange, InFlight, next_number},
+    exchange::{Exchange, InFlight, Place, next_number},
     message::{Client, SessionMessage, Welcome},
 };
 
@@ -97,15 +97,21 @@ impl SessionRef {
             .zip(exchange.cancel_by.clone())
             .map(|key| (key, number));
         let cancel = exchange.cancel.clone();
-        self.actor
-            .cast(SessionMessage::Begin { exchange, number })
-            .map_err(|_| Failure::Lost)?;
-        Ok(InFlight {
+        let place = Place {
             session: self.clone(),
             registered,
+            _permit: permit,
+        };
+        self.actor
+            .cast(SessionMessage::Begin {
+                exchange,
+                number,
+                place,
+            })
+            .map_err(|_| Failure::Lost)?;
+        Ok(InFlight {
             cancel,
             cancel_when_dropped,
-            _permit: permit,
         })
     }
 
@@ -147,22 +153,22 @@ impl SessionRef {
             .await
     }
 
-    /// Has changes told to a listener of that MCP session; tells whether the MCP session exists.
+    /// Has changes told to a listener of that MCP session.
     ///
     /// # Errors
     ///
-    /// When the session is going down.
+    /// When there is no such MCP session, or it has all the listeners it may have.
     pub async fn listen(
         &self,
         mcp_session: Uuid,
         listener: mpsc::Sender<Notification>,
-    ) -> Result<bool, Failure> {
+    ) -> Result<(), Failure> {
         self.ask(|reply| SessionMessage::Listen {
             mcp_session,
             listener,
             reply,
         })
-        .await
+        .await?
     }
 
     /// Tells whether a client's MCP session exists, and notes that it is in use.

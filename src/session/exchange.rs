@@ -66,15 +66,27 @@ pub(super) fn next_number() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// Holds an exchange's place in its session; the front keeps it until the answer is written.
-///
-/// Dropping it gives the place back and, where the era says so, takes the request back.
-pub struct InFlight {
+/// An exchange's place among those its session may have. It goes with the work, not with the
+/// client: a client that hangs up frees nothing while its call runs on.
+pub(super) struct Place {
     pub(super) session: SessionRef,
     pub(super) registered: Option<(CancelKey, u64)>,
+    pub(super) _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some((key, number)) = self.registered.take() {
+            self.session.ended(key, number);
+        }
+    }
+}
+
+/// The front's hold on an exchange. With `cancel_when_dropped`, dropping it before the answer is
+/// complete takes the request back.
+pub struct InFlight {
     pub(super) cancel: CancellationToken,
     pub(super) cancel_when_dropped: bool,
-    pub(super) _permit: OwnedSemaphorePermit,
 }
 
 impl InFlight {
@@ -88,9 +100,6 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         if self.cancel_when_dropped {
             self.cancel.cancel();
-        }
-        if let Some((key, number)) = self.registered.take() {
-            self.session.ended(key, number);
         }
     }
 }

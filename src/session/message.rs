@@ -13,13 +13,17 @@ use crate::{
 
 use super::{
     describe::SessionDescription,
-    exchange::{CancelKey, Exchange},
+    exchange::{CancelKey, Exchange, Place},
 };
 
 /// Commands, facts and questions of one session.
 pub(crate) enum SessionMessage {
     /// Command: carry out an exchange; `number` tells it from others of the same id.
-    Begin { exchange: Exchange, number: u64 },
+    Begin {
+        exchange: Exchange,
+        number: u64,
+        place: Place,
+    },
     /// Command: a client takes a request back.
     Cancel {
         mcp_session: Uuid,
@@ -40,11 +44,11 @@ pub(crate) enum SessionMessage {
         id: Uuid,
         reply: oneshot::Sender<bool>,
     },
-    /// Command: tell this client's listener of changes; answers whether its MCP session exists.
+    /// Command: tell this client's listener of changes.
     Listen {
         mcp_session: Uuid,
         listener: mpsc::Sender<Notification>,
-        reply: oneshot::Sender<bool>,
+        reply: oneshot::Sender<Result<(), Failure>>,
     },
     /// Question: is there this MCP session? Asking counts as use.
     Knows {

@@ -75,10 +75,8 @@ pub(super) async fn listen(caller: Caller) -> Response {
         return session_wanted();
     };
     let (listener, heard) = mpsc::channel(CHANGES_IN_FLIGHT);
-    match caller.session.listen(mcp_session, listener).await {
-        Ok(true) => {}
-        Ok(false) => return refuse(&caller, None, &Failure::UnknownMcpSession),
-        Err(failure) => return refuse(&caller, None, &failure),
+    if let Err(failure) = caller.session.listen(mcp_session, listener).await {
+        return refuse(&caller, None, &failure);
     }
     let changes = stream::unfold(heard, |mut heard| async move {
         let bytes = match timeout(KEEP_ALIVE_INTERVAL, heard.recv()).await {

@@ -26,18 +26,21 @@ pub(super) const fn code(failure: &Failure) -> i64 {
             BACKEND_UNAVAILABLE
         }
         Failure::TimedOut { .. } => BACKEND_TIMED_OUT,
-        Failure::UnknownMcpSession => INVALID_REQUEST,
-        Failure::Busy { .. } => SESSION_BUSY,
+        Failure::UnknownMcpSession | Failure::SessionDeleted => INVALID_REQUEST,
+        Failure::Busy { .. }
+        | Failure::TooManyMcpSessions { .. }
+        | Failure::TooManyListeners { .. } => SESSION_BUSY,
         Failure::Stopping => GATEWAY_STOPPING,
         Failure::Lost | Failure::NotStored => INTERNAL_ERROR,
     }
 }
 
-/// Legacy clients read errors from answers they take for successful HTTP; only an unknown MCP
-/// session is told by its status. Spec: 2025-11-25 basic/transports, "Session Management".
+/// Legacy clients read errors from answers they take for successful HTTP; only what has no request
+/// to answer, and an unknown MCP session, is told by its status. Spec: 2025-11-25 basic/transports, "Session Management".
 pub(super) const fn legacy_status(failure: &Failure) -> StatusCode {
     match failure {
-        Failure::UnknownMcpSession => StatusCode::NOT_FOUND,
+        Failure::UnknownMcpSession | Failure::SessionDeleted => StatusCode::NOT_FOUND,
+        Failure::TooManyListeners { .. } => StatusCode::CONFLICT,
         _ => StatusCode::OK,
     }
 }

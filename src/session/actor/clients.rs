@@ -57,7 +57,7 @@ impl Session {
     ) {
         if self.mcp_sessions.len() >= MCP_SESSIONS_PER_SESSION_MAX {
             // Whoever asked may have left.
-            return drop(reply.send(Err(Failure::Busy {
+            return drop(reply.send(Err(Failure::TooManyMcpSessions {
                 limit: MCP_SESSIONS_PER_SESSION_MAX,
             })));
         }
@@ -103,7 +103,7 @@ impl Session {
         reply: oneshot::Sender<Result<(Uuid, Welcome), Failure>>,
     ) {
         self.mcp_sessions
-            .insert(id, McpSession::new(client.context));
+            .insert(id, McpSession::new(client.context, now_ms()));
         if reply.send(Ok((id, welcome))).is_err() {
             // The client left before it learned the id: nobody will ever use it.
             self.forget_mcp_session(id);
@@ -162,21 +162,13 @@ impl Session {
         &mut self,
         mcp_session: Uuid,
         listener: mpsc::Sender<Notification>,
-        reply: oneshot::Sender<bool>,
+        reply: oneshot::Sender<Result<(), Failure>>,
     ) {
-        let known = match self.mcp_sessions.get_mut(&mcp_session) {
-            None => false,
-            Some(mcp_session) => {
-                mcp_session.touch();
-                mcp_session.listeners.retain(|open| !open.is_closed());
-                if mcp_session.listeners.len() >= LISTENERS_PER_MCP_SESSION_MAX {
-                    mcp_session.listeners.remove(0);
-                }
-                mcp_session.listeners.push(listener);
-                true
-            }
+        let listening = match self.mcp_sessions.get_mut(&mcp_session) {
+            None => Err(Failure::UnknownMcpSession),
+            Some(mcp_session) => mcp_session.listen(listener),
         };
-        let _asker_left = reply.send(known);
+        let _asker_left = reply.send(listening);
     }
 
     pub(super) fn tell_listeners(&self) {
@@ -191,17 +183,22 @@ impl Session {
 
     pub(super) fn stop_listening(&mut self) {
         for mcp_session in self.mcp_sessions.values_mut() {
-            mcp_session.listeners.clear();
+            mcp_session.stop_listening();
         }
     }
 
     pub(super) fn sweep(&mut self, done: oneshot::Sender<()>) {
-        let ttl_ms = i64::try_from(self.shared.mcp_session_ttl.as_millis()).unwrap_or(i64::MAX);
-        let oldest_ms = now_ms().saturating_sub(ttl_ms);
+        // Whoever listens is there, however little it says.
+        for mcp_session in self.mcp_sessions.values_mut() {
+            if mcp_session.has_listener() {
+                mcp_session.touch();
+            }
+        }
+        let oldest_ms = self.shared.oldest_mcp_session_ms();
         let idle: Vec<Uuid> = self
             .mcp_sessions
             .iter()
-            .filter(|(_, mcp)| mcp.last_used_ms < oldest_ms && !mcp.has_listener())
+            .filter(|(_, mcp)| mcp.last_used_ms < oldest_ms)
             .map(|(id, _)| *id)
             .collect();
         for id in idle {
@@ -233,26 +230,26 @@ impl Session {
 }
 
 impl McpSession {
-    pub(super) fn new(context: Context) -> Self {
+    /// What the client can do is stored but not passed on: a backend would ask it for input, which
+    /// is not carried to clients of the legacy era.
+    fn new(context: Context, last_used_ms: i64) -> Self {
         Self {
-            context,
-            last_used_ms: now_ms(),
+            context: Context {
+                capabilities: None,
+                ..context
+            },
+            last_used_ms,
             used_since_sweep: false,
             listeners: Vec::new(),
         }
     }
 
     pub(super) fn remembered(record: McpSessionRecord) -> Self {
-        Self {
-            context: Context {
-                client_info: record.client_info.map(Into::into),
-                capabilities: record.capabilities.map(Into::into),
-                log_level: None,
-            },
-            last_used_ms: record.last_used_ms,
-            used_since_sweep: false,
-            listeners: Vec::new(),
-        }
+        let context = Context {
+            client_info: record.client_info.map(Into::into),
+            ..Context::default()
+        };
+        Self::new(context, record.last_used_ms)
     }
 
     pub(super) fn touch(&mut self) {
@@ -260,7 +257,24 @@ impl McpSession {
         self.used_since_sweep = true;
     }
 
-    pub(super) fn has_listener(&self) -> bool {
+    pub(super) fn stop_listening(&mut self) {
+        self.listeners.clear();
+    }
+
+    /// A further stream never takes over from one that is open.
+    fn listen(&mut self, listener: mpsc::Sender<Notification>) -> Result<(), Failure> {
+        self.touch();
+        self.listeners.retain(|open| !open.is_closed());
+        if self.listeners.len() >= LISTENERS_PER_MCP_SESSION_MAX {
+            return Err(Failure::TooManyListeners {
+                limit: LISTENERS_PER_MCP_SESSION_MAX,
+            });
+        }
+        self.listeners.push(listener);
+        Ok(())
+    }
+
+    fn has_listener(&self) -> bool {
         self.listeners.iter().any(|listener| !listener.is_closed())
     }
 }

@@ -4,13 +4,16 @@ use crate::{
     backend::Call,
     mcp::{event::Outcome, failure::Failure, name::BackendName},
     routing::{name::Spelling, route::route},
-    session::{exchange::Exchange, fan_out},
+    session::{
+        exchange::{Exchange, Place},
+        fan_out,
+    },
 };
 
 use super::Session;
 
 impl Session {
-    pub(super) fn call_tool(&self, exchange: Exchange) {
+    pub(super) fn call_tool(&self, exchange: Exchange, place: Place) {
         let public = exchange.request.name.clone().unwrap_or_default();
         let Some(route) = route(self.naming, &self.names, &public) else {
             return exchange.refuse(Failure::UnknownTool {
@@ -25,6 +28,7 @@ impl Session {
             events: exchange.events,
             cancel: exchange.cancel,
             renewed: false,
+            _held: Some(Box::new(place)),
         };
         if !route.may_be_shortened {
             call.request.name = Some(route.own);
@@ -37,7 +41,7 @@ impl Session {
         });
     }
 
-    pub(super) fn list_tools(&self, exchange: Exchange) {
+    pub(super) fn list_tools(&self, exchange: Exchange, place: Place) {
         let client_name = exchange.request.context.client_name();
         let spelling = Spelling::of(self.naming, client_name.as_deref());
         let backends = self.backends.clone();
@@ -49,6 +53,7 @@ impl Session {
                 outcome = fan_out::tools(&backends, link, context, spelling) => outcome,
             };
             exchange.finish(outcome).await;
+            drop(place);
         });
     }
 
