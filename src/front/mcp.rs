@@ -99,11 +99,16 @@ where
         accepts: Accepts::read(headers.get_all(ACCEPT)),
         headers,
     };
-    match method {
-        Method::POST => post(caller, state.body, body).await,
+    if method == Method::POST {
+        return post(caller, state.body, body).await;
+    }
+    let session_short = caller.session_short.clone();
+    let response = match method {
         Method::GET => legacy::listen(caller).await,
         _ => legacy::end(caller).await,
-    }
+    };
+    record::plain(&method, &session_short, response.status());
+    response
 }
 
 /// Who sent a request, and where to.
@@ -126,22 +131,20 @@ where
     S: Stream<Item = Result<B, warp::Error>> + Send,
     B: Buf + Send,
 {
-    if !caller.accepts.anything() {
-        return not_acceptable("application/json, text/event-stream");
-    }
-    if let Err(problem) = require_json(&caller.headers) {
-        return problem.into_response();
-    }
-    let body: Bytes = match collect(&caller.headers, body, bounds).await {
+    let refused = |response: Response| {
+        record::plain(&Method::POST, &caller.session_short, response.status());
+        response
+    };
+    let body = match admit(&caller, bounds, body).await {
         Ok(body) => body,
-        Err(error) => return Problem::from(error).into_response(),
+        Err(response) => return refused(response),
     };
     let message = match Message::read(&body) {
         Ok(message) => message,
         Err(error) => {
             let object = error_object(error.code(), &error.to_string());
             let written = write_error(salvage_id(&body).as_ref(), &object);
-            return event_stream::json(StatusCode::BAD_REQUEST, written);
+            return refused(event_stream::json(StatusCode::BAD_REQUEST, written));
         }
     };
     if speaks_modern(&caller, &message) {
@@ -149,6 +152,21 @@ where
     } else {
         legacy::post(caller, message).await
     }
+}
+
+/// Takes a body in whose announcement is right, or says what is wrong with it.
+async fn admit<S, B>(caller: &Caller, bounds: BodyBounds, body: S) -> Result<Bytes, Response>
+where
+    S: Stream<Item = Result<B, warp::Error>> + Send,
+    B: Buf + Send,
+{
+    if !caller.accepts.anything() {
+        return Err(not_acceptable("application/json, text/event-stream"));
+    }
+    require_json(&caller.headers).map_err(Reply::into_response)?;
+    collect(&caller.headers, body, bounds)
+        .await
+        .map_err(|error| Problem::from(error).into_response())
 }
 
 /// Picks the era of one message: the modern one is told by what each of its requests carries.

@@ -68,6 +68,9 @@ pub(super) async fn listen(caller: Caller) -> Response {
     if !caller.accepts.events {
         return not_acceptable("text/event-stream");
     }
+    if let Some(refused) = refuse_version(&caller, None) {
+        return refused;
+    }
     let Ok(mcp_session) = mcp_session(&caller) else {
         return refuse(&caller, None, &Failure::UnknownMcpSession);
     };
@@ -97,6 +100,9 @@ pub(super) async fn listen(caller: Caller) -> Response {
 ///
 /// Spec: 2025-11-25 basic/transports, "Session Management".
 pub(super) async fn end(caller: Caller) -> Response {
+    if let Some(refused) = refuse_version(&caller, None) {
+        return refused;
+    }
     let ended = match mcp_session(&caller) {
         Ok(None) => return session_wanted(),
         Ok(Some(id)) => caller.session.end_mcp_session(id).await,

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use http::{Method, StatusCode};
+
 use crate::mcp::{error::code_of, event::Outcome, name::BackendName};
 
 /// Gathers what is logged of a request, and writes it once, when the answer is out.
@@ -64,6 +66,17 @@ impl Record {
             self.method,
         );
     }
+}
+
+/// Writes the line for an HTTP request that carried no JSON-RPC request.
+pub(super) fn plain(method: &Method, session_short: &str, status: StatusCode) {
+    let status = status.as_u16();
+    tracing::info!(
+        session.id = %session_short,
+        http.method = %method,
+        http.status = status,
+        "{method} of the MCP endpoint: {status}"
+    );
 }
 
 impl Drop for Record {
