@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::timeout;
+use tokio_retry::RetryIf;
 
 use crate::{
     mcp::{
@@ -19,9 +20,11 @@ use super::{
     error::BackendError,
     legacy,
     modern::{self, Probe},
+    retry::Policy,
 };
 
-/// Opens a conversation with a backend.
+/// Opens a conversation with a backend. A handshake may run twice, so it is tried again as any
+/// request that only reads is.
 ///
 /// `known` is what the connection last found; a finding that no longer holds is found out anew.
 ///
@@ -29,6 +32,23 @@ use super::{
 ///
 /// The reason why there is none.
 pub(super) async fn open(
+    endpoint: &Endpoint,
+    known: Option<Revision>,
+    context: &Context,
+) -> Result<(Dialect, Discovery), BackendError> {
+    let policy = Policy::new(true);
+    RetryIf::start(
+        policy.pauses(&endpoint.retries),
+        || attempt(endpoint, known, context),
+        // Whoever waits has waited long enough for a backend that is silent.
+        |error: &BackendError| {
+            policy.allows(error) && !matches!(error, BackendError::Silent { .. })
+        },
+    )
+    .await
+}
+
+async fn attempt(
     endpoint: &Endpoint,
     known: Option<Revision>,
     context: &Context,
