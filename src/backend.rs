@@ -279,3 +279,6 @@ fn implementation_of(context: &Context) -> Arc<RawValue> {
             .into(),
     }
 }
+
+#[cfg(test)]
+mod tests;

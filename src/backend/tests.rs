@@ -1,0 +1,17 @@
+//! What one connection promises to its session and to its backend, shown on servers made of mocks.
+//!
+//! `world` has such a server and a connection to it, `mocked` the answers of mocks, `asking` how
+//! a session asks. `socket` is a server for what no mock can do: be gone, come back, keep silent,
+//! break off. Each of the others shows one subject.
+
+mod answers;
+mod asking;
+mod credentials;
+mod eras;
+mod links;
+mod mocked;
+mod outages;
+mod refusals;
+mod retries;
+mod socket;
+mod world;

@@ -1,0 +1,199 @@
+//! What of a backend's answer reaches whoever asked, and what is no answer at all.
+
+use serde_json::{Value, json};
+
+use super::{
+    asking::{NAME, call, raw, tool},
+    mocked::Answers,
+    world::World,
+};
+use crate::{
+    backend::State,
+    limits::STREAMED_ABOVE_BYTES,
+    mcp::{event::Outcome, failure::Failure},
+};
+
+/// What is no answer to the request `$ID`: its media type and its text.
+const LIES: [(&str, &str); 15] = [
+    ("text/html", "<p>Welcome</p>"),
+    ("text/plain", "{}"),
+    ("application/json", "{"),
+    ("application/json", "{}"),
+    ("application/json", "null"),
+    (
+        "application/json",
+        r#"[{"jsonrpc":"2.0","id":$ID,"result":{}}]"#,
+    ),
+    (
+        "application/json",
+        r#"{"jsonrpc":"1.0","id":$ID,"result":{}}"#,
+    ),
+    (
+        "application/json",
+        r#"{"jsonrpc":"2.0","id":1,"result":{}}"#,
+    ),
+    (
+        "application/json",
+        r#"{"jsonrpc":"2.0","id":"$ID","result":{}}"#,
+    ),
+    (
+        "application/json",
+        r#"{"jsonrpc":"2.0","id":null,"result":{}}"#,
+    ),
+    (
+        "application/json",
+        r#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":""}}"#,
+    ),
+    (
+        "application/json",
+        r#"{"jsonrpc":"2.0","id":$ID,"result":{},"error":{}}"#,
+    ),
+    (
+        "application/json",
+        r#"{"jsonrpc":"2.0","method":"notifications/x"}"#,
+    ),
+    ("text/event-stream", "data: {\n\n"),
+    (
+        "text/event-stream",
+        "data: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n\n",
+    ),
+];
+
+fn garbled(failure: Failure) {
+    match failure {
+        Failure::Garbled { backend, .. } if backend.as_str() == NAME => {}
+        other => panic!("not garbled: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_answer_fails_its_call_and_is_not_asked_for_again() {
+    let mut world = World::new().await;
+    world.is_legacy();
+    for (media_type, text) in LIES {
+        let lied = world.on_list_page().text(media_type, text);
+        let lied = lied.expect(1).create();
+        garbled(world.list_page().await.failure());
+        lied.assert();
+    }
+    let taken = world.on_list_page().with_status(202).expect(1).create();
+    garbled(world.list_page().await.failure());
+    taken.assert();
+    assert_eq!(world.state().await, State::Ready);
+}
+
+#[tokio::test]
+async fn a_page_for_people_is_no_handshake() {
+    let mut world = World::new().await;
+    let page = world.on_http("POST");
+    page.text("text/html; charset=utf-8", "<p>Welcome</p>")
+        .create();
+    let failure = world.connect().await.unwrap_err();
+    assert!(failure.to_string().contains("HTML"), "{failure}");
+    garbled(failure);
+}
+
+const RESULT: &str = r#"{"n":1.0, "a" : [1E2,"\u00e9\"}"],"n":2}"#;
+
+#[tokio::test]
+async fn a_result_arrives_byte_for_byte() {
+    let mut world = World::new().await;
+    world.is_legacy();
+    let called = world.on("tools/call").result(RESULT).expect(1);
+    called.create();
+    assert_eq!(world.pay().await.result(), RESULT);
+    let response = format!(r#"{{"result":{RESULT},"id":$ID,"jsonrpc":"2.0"}}"#);
+    world.on("tools/call").events(&[&response]).create();
+    assert_eq!(world.pay().await.result(), RESULT);
+}
+
+#[tokio::test]
+async fn a_backends_own_error_arrives_byte_for_byte() {
+    let error = r#"{"code":-32000, "message":"\u00e9","data":{"n":1.0}}"#;
+    for status in [200, 400, 404, 500] {
+        let mut world = World::new().await;
+        world.is_modern();
+        let called = world.on("tools/call").with_status(status).error(error);
+        let called = called.expect(1).create();
+        let outcome = world.pay().await.outcome;
+        assert!(
+            matches!(&outcome, Outcome::Rejected(own) if own.get() == error),
+            "{status}: {outcome:?}"
+        );
+        called.assert();
+    }
+}
+
+#[tokio::test]
+async fn progress_bears_the_clients_token_here_and_the_requests_id_there() {
+    let mut world = World::new().await;
+    world.is_legacy();
+    let progress = |token: &str| {
+        format!(
+            r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{token},"progress":1.0}}}}"#
+        )
+    };
+    let log =
+        r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","n":1e2}}"#;
+    let result = r#"{"jsonrpc":"2.0","id":$ID,"result":{}}"#;
+    let events = [
+        &progress("$ID"),
+        &progress("7"),
+        &progress("\"mine\""),
+        log,
+        result,
+    ];
+    let token_is_id = |request: &mockito::Request| {
+        let message: Value = serde_json::from_slice(request.body().unwrap()).unwrap();
+        message["params"]["_meta"]["progressToken"] == message["id"]
+    };
+    let called = world.on("tools/call").match_request(token_is_id);
+    called.events(&events).create();
+
+    let mut request = tool("pay");
+    let params = json!({ "name": "pay", "_meta": { "progressToken": "mine" } });
+    request.params = Some(raw(&params.to_string()));
+    let heard = call(&world.backend, None, request).await;
+    assert_eq!(heard.result(), "{}");
+    let notified: Vec<_> = heard
+        .notifications
+        .iter()
+        .map(|told| (told.method.as_str(), told.params.as_deref().unwrap().get()))
+        .collect();
+    assert_eq!(
+        notified,
+        [
+            (
+                "notifications/progress",
+                r#"{"progressToken":"mine","progress":1.0}"#
+            ),
+            ("notifications/message", r#"{"level":"info","n":1e2}"#),
+        ]
+    );
+}
+
+/// JSON text that is passed on in parts.
+fn large() -> String {
+    let item = r#"{"n":1.0, "t":"}\"]\u00e9 "},"#;
+    let items = item.repeat(4 * STREAMED_ABOVE_BYTES / item.len());
+    format!(r#"{{"content":[{items}null]}}"#)
+}
+
+#[tokio::test]
+async fn a_large_result_arrives_in_parts_byte_for_byte() {
+    let large = large();
+    for response in [
+        format!(r#"{{"jsonrpc":"2.0","id":$ID,"result":{large}}}"#),
+        format!(r#"{{ "result" : {large} , "id" : $ID , "jsonrpc" : "2.0" }}"#),
+    ] {
+        let mut world = World::new().await;
+        world.is_legacy();
+        world
+            .on("tools/call")
+            .text("application/json", &response)
+            .create();
+        let heard = world.pay().await;
+        assert!(!heard.parts.is_empty());
+        assert!(heard.result() == large, "the parts are not the whole");
+    }
+}

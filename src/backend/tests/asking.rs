@@ -1,0 +1,182 @@
+//! Asks a connection as a session does, and hears what comes back.
+
+use std::{fmt::Write as _, path::Path, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use serde_json::{json, value::RawValue};
+use tokio::{sync::mpsc, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    backend::{Backend, Call, Description, HttpClients, LinkKey, Memory, Start, list_tools},
+    limits::EVENTS_IN_FLIGHT,
+    mcp::{
+        discovery::Discovery,
+        event::{Event, Notification, Outcome},
+        failure::Failure,
+        request::{Context, Request},
+    },
+    registry::{Defaults, ProviderSpec, Registry},
+};
+
+/// The backend's name.
+pub(super) const NAME: &str = "shop";
+/// What the environment variable `PRESET` holds.
+pub(super) const PRESET: &str = "preset-3fa1";
+/// Repeats that cost no time, where a test does not say otherwise.
+const RETRIES: &str = "retries: { attempts: 2, base: 1ms, max: 1ms }";
+/// Ends a test whose fact never comes: far more than a busy machine needs.
+const NEVER: Duration = Duration::from_secs(30);
+
+/// A provider's entry, as the registry reads it.
+pub(super) fn entry(url: &str, fields: &[&str]) -> Arc<ProviderSpec> {
+    let mut text = format!("providers:\n  {NAME}:\n    url: {url}\n");
+    let says_retries = fields.iter().any(|field| field.starts_with("retries"));
+    let retries = (!says_retries).then_some(RETRIES);
+    for field in fields.iter().copied().chain(retries) {
+        writeln!(text, "    {field}").unwrap();
+    }
+    let environment = |name: &str| (name == "PRESET").then(|| PRESET.to_owned());
+    let path = Path::new("registry.yaml");
+    let registry = Registry::parse(&text, path, &Defaults::default(), &environment).unwrap();
+    Arc::clone(registry.get(NAME).unwrap())
+}
+
+/// Starts a connection.
+pub(super) async fn start(
+    spec: Arc<ProviderSpec>,
+    credential: Option<&str>,
+    remembered: Vec<(LinkKey, Memory)>,
+) -> Backend {
+    let start = Start {
+        name: spec.name.clone(),
+        spec: Some(spec),
+        credential: Ok(credential.map(Into::into)),
+        clients: HttpClients::default(),
+        remembered,
+        report: Arc::new(|_| {}),
+    };
+    Backend::start(start, None).await.unwrap()
+}
+
+/// Opens a conversation.
+pub(super) async fn connect(backend: &Backend, link: LinkKey) -> Result<Discovery, Failure> {
+    soon(backend.connect(link, Context::default())).await
+}
+
+/// How a connection stands.
+pub(super) async fn describe(backend: &Backend) -> Description {
+    soon(backend.describe()).await.unwrap()
+}
+
+/// Lists the tools and passes on what the list shows, as a session does.
+pub(super) async fn learn_tools(backend: &Backend) {
+    let listing = soon(list_tools(backend, None, &Context::default())).await;
+    backend.learned(&listing.unwrap());
+}
+
+/// A call of a tool.
+pub(super) fn tool(name: &str) -> Request {
+    Request {
+        method: "tools/call".into(),
+        name: Some(name.to_owned()),
+        params: Some(raw(&json!({ "name": name }).to_string())),
+        context: Context::default(),
+        param_headers: Vec::new(),
+    }
+}
+
+/// A request for a page of the tool list.
+pub(super) fn tools_page(cursor: &str) -> Request {
+    Request {
+        method: "tools/list".into(),
+        name: None,
+        params: Some(raw(&json!({ "cursor": cursor }).to_string())),
+        context: Context::default(),
+        param_headers: Vec::new(),
+    }
+}
+
+/// JSON text.
+pub(super) fn raw(json: &str) -> Box<RawValue> {
+    RawValue::from_string(json.to_owned()).unwrap()
+}
+
+/// All that came back for one request.
+#[derive(Debug)]
+pub(super) struct Heard {
+    pub(super) notifications: Vec<Notification>,
+    pub(super) parts: Vec<Bytes>,
+    pub(super) outcome: Outcome,
+}
+
+impl Heard {
+    /// The result's whole text.
+    pub(super) fn result(&self) -> String {
+        match &self.outcome {
+            Outcome::Completed(last) => {
+                let text = [self.parts.concat(), last.json.to_vec()].concat();
+                String::from_utf8(text).unwrap()
+            }
+            other => panic!("no result but {other:?}"),
+        }
+    }
+
+    /// What the gateway says where it got no answer.
+    pub(super) fn failure(self) -> Failure {
+        match self.outcome {
+            Outcome::Failed(failure) => failure,
+            other => panic!("no failure but {other:?}"),
+        }
+    }
+}
+
+/// Makes a call and hears it to its end, which must come once, and last.
+pub(super) async fn call(backend: &Backend, link: LinkKey, request: Request) -> Heard {
+    let (events, mut received) = mpsc::channel(EVENTS_IN_FLIGHT);
+    backend.send(Call {
+        link,
+        request,
+        events,
+        cancel: CancellationToken::new(),
+        renewed: false,
+    });
+    let (mut notifications, mut parts) = (Vec::new(), Vec::new());
+    let outcome = loop {
+        match soon(received.recv()).await.expect("an end") {
+            Event::Notified(notification) => notifications.push(notification),
+            Event::Part(part) => parts.push(part.json),
+            Event::Finished(finished) => break finished.outcome,
+        }
+    };
+    let more = soon(received.recv()).await;
+    assert!(more.is_none(), "after the end: {more:?}");
+    Heard {
+        notifications,
+        parts,
+        outcome,
+    }
+}
+
+/// The words of a failure that says the backend is unavailable; any other fails the test.
+pub(super) fn unavailable(failure: &Failure) -> &str {
+    match failure {
+        Failure::Unavailable { backend, reason } if backend.as_str() == NAME => reason,
+        other => panic!("not unavailable: {other:?}"),
+    }
+}
+
+/// Waits for what must come.
+pub(super) async fn soon<T>(work: impl Future<Output = T>) -> T {
+    timeout(NEVER, work).await.expect("it never came")
+}
+
+/// Waits for a fact that nobody reports.
+pub(super) async fn until(fact: impl AsyncFn() -> bool) {
+    soon(async {
+        while !fact().await {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    })
+    .await;
+}

@@ -1,0 +1,182 @@
+//! The backend's MCP sessions: one for each of ours, renewed when forgotten, ended when done with.
+
+use futures_util::future::join_all;
+use mockito::{Matcher, Mock};
+use uuid::Uuid;
+
+use super::{
+    asking::{call, connect, raw, tool, unavailable, until},
+    mocked::{Answers, initialized},
+    world::World,
+};
+use crate::{
+    backend::{Memory, State},
+    mcp::version::Revision,
+};
+
+/// Answers calls within one MCP session of the backend's.
+fn calls_in(world: &mut World, session: &str) -> Mock {
+    let mock = world.on("tools/call");
+    mock.match_header("mcp-session-id", session)
+}
+
+#[tokio::test]
+async fn each_message_after_a_handshake_names_its_mcp_session() {
+    let mut world = World::new().await;
+    world.on("server/discover").with_status(404).create();
+    let handshake = world.opens("first");
+    handshake
+        .match_header("mcp-session-id", Matcher::Missing)
+        .create();
+    let confirmed = world.on("notifications/initialized").with_status(202);
+    let confirmed = confirmed.match_header("mcp-session-id", "first").create();
+    let called = calls_in(&mut world, "first").result("{}").create();
+    assert_eq!(world.pay().await.result(), "{}");
+    confirmed.assert();
+    called.assert();
+}
+
+#[tokio::test]
+async fn each_mcp_session_of_ours_has_one_of_its_own_at_a_legacy_backend() {
+    let mut world = World::new().await;
+    world.is_legacy_but_for_initialize();
+    let opened = ["default", "first", "second"].map(|name| world.opens(name).expect(1).create());
+    let called = ["first", "second"].map(|name| {
+        let mock = calls_in(&mut world, name).result("{}");
+        mock.expect(2).create()
+    });
+    let links = [Some(Uuid::new_v4()), Some(Uuid::new_v4())];
+    for own in links {
+        connect(&world.backend, own).await.unwrap();
+    }
+    for own in links.iter().chain(&links) {
+        let heard = call(&world.backend, *own, tool("pay")).await;
+        assert_eq!(heard.result(), "{}");
+    }
+    opened.iter().for_each(Mock::assert);
+    called.iter().for_each(Mock::assert);
+}
+
+#[tokio::test]
+async fn a_modern_backend_is_asked_once_for_all_mcp_sessions() {
+    let mut world = World::new().await;
+    world.is_modern();
+    let probed = world.on("server/discover").expect(0).create();
+    let called = world.on("tools/call").result("{}").expect(2).create();
+    for _ in 0..2 {
+        let heard = call(&world.backend, Some(Uuid::new_v4()), tool("pay")).await;
+        assert_eq!(heard.result(), "{}");
+    }
+    probed.assert();
+    called.assert();
+}
+
+#[tokio::test]
+async fn a_forgotten_mcp_session_is_renewed_once_for_all_calls_in_flight() {
+    // How the protocol says it, and how the reference servers do.
+    let not_found = |mock: Mock| mock.with_status(404);
+    let bad_request = |mock: Mock| {
+        let error = r#"{"code":-32000,"message":"Bad Request: no valid session"}"#;
+        mock.with_status(400).error(error)
+    };
+    for forgets in [&not_found as &dyn Fn(Mock) -> Mock, &bad_request] {
+        let mut world = World::new().await;
+        let probed = world.on("server/discover").with_status(404);
+        let probed = probed.expect(1).create();
+        world.confirms();
+        let opened = ["first", "second"].map(|name| world.opens(name).expect(1).create());
+        let old = forgets(calls_in(&mut world, "first")).expect(20).create();
+        let new = calls_in(&mut world, "second").result("{}");
+        let new = new.expect(20).create();
+
+        world.connect().await.unwrap();
+        for heard in join_all((0..20).map(|_| world.pay())).await {
+            assert_eq!(heard.result(), "{}");
+        }
+        assert_eq!(world.state().await, State::Ready);
+        probed.assert();
+        opened.iter().for_each(Mock::assert);
+        old.assert();
+        new.assert();
+    }
+}
+
+#[tokio::test]
+async fn a_backend_that_forgets_the_renewed_mcp_session_too_has_failed() {
+    let mut world = World::new().await;
+    world.is_legacy_but_for_initialize();
+    let opened = ["first", "second"].map(|name| world.opens(name).expect(1).create());
+    let third = world.opens("third").expect(0).create();
+    let called = ["first", "second"].map(|name| {
+        let mock = calls_in(&mut world, name).with_status(404);
+        mock.expect(1).create()
+    });
+    let failure = world.pay().await.failure();
+    assert!(
+        unavailable(&failure).contains("no longer knows the MCP session"),
+        "{failure}"
+    );
+    opened.iter().for_each(Mock::assert);
+    third.assert();
+    called.iter().for_each(Mock::assert);
+}
+
+#[tokio::test]
+async fn a_404_without_an_mcp_session_renews_nothing() {
+    let mut world = World::new().await;
+    world.is_legacy_but_for_initialize();
+    let opened = world.on("initialize").result(&initialized("2025-11-25"));
+    let opened = opened.expect(1).create();
+    let called = world.on("tools/call").with_status(404).expect(1).create();
+    let failure = world.pay().await.failure();
+    assert!(unavailable(&failure).contains("HTTP 404"), "{failure}");
+    opened.assert();
+    called.assert();
+}
+
+#[tokio::test]
+async fn an_mcp_session_that_is_done_with_is_ended_at_the_backend() {
+    let mut world = World::new().await;
+    world.is_legacy_but_for_initialize();
+    for name in ["default", "own"] {
+        world.opens(name).expect(1).create();
+    }
+    let ends = |mock: Mock, session: &str| {
+        mock.match_header("mcp-session-id", session)
+            .match_header("mcp-protocol-version", "2025-11-25")
+            .expect(1)
+            .create()
+    };
+    let of_own = ends(world.on_http("DELETE"), "own");
+    let of_default = ends(world.on_http("DELETE"), "default");
+    let own = Some(Uuid::new_v4());
+    connect(&world.backend, own).await.unwrap();
+
+    world.backend.forget(own);
+    until(async || of_own.matched()).await;
+    assert!(!of_default.matched());
+    assert!(world.backend.close());
+    until(async || of_default.matched()).await;
+    of_own.assert();
+}
+
+#[tokio::test]
+async fn a_remembered_mcp_session_is_gone_on_with() {
+    let memory = Memory {
+        revision: Revision::V2025_11_25,
+        backend_session: Some("old".into()),
+        discovery: raw(&initialized("2025-11-25")),
+    };
+    let own = Some(Uuid::new_v4());
+    let remembered = vec![(None, memory.clone()), (own, memory)];
+    let mut world = World::remembering(&[], None, remembered).await;
+    let probed = world.on("server/discover").expect(0).create();
+    let opened = world.opens("new").expect(0).create();
+    let called = calls_in(&mut world, "old").result("{}").expect(1).create();
+    let heard = call(&world.backend, own, tool("pay")).await;
+    assert_eq!(heard.result(), "{}");
+    assert_eq!(world.state().await, State::Ready);
+    probed.assert();
+    opened.assert();
+    called.assert();
+}
