@@ -1,12 +1,22 @@
 //! The backend's MCP sessions: one for each of ours, renewed when forgotten, ended when done with.
 
-use futures_util::future::join_all;
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use futures_util::future::{join, join_all};
 use mockito::{Matcher, Mock};
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{
-    asking::{call, connect, raw, tool, unavailable, until},
+    asking::{call, connect, entry, raw, start, tool, unavailable, until},
     mocked::{Answers, initialized},
+    socket::{Port, Reply, shake_hands},
     world::World,
 };
 use crate::{
@@ -99,6 +109,43 @@ async fn a_forgotten_mcp_session_is_renewed_once_for_all_calls_in_flight() {
         old.assert();
         new.assert();
     }
+}
+
+#[tokio::test]
+async fn late_news_of_an_mcp_session_already_renewed_renews_nothing() {
+    let port = Port::new();
+    let word = Arc::new(Notify::new());
+    let (held, opened, forgets) = (
+        Arc::clone(&word),
+        AtomicUsize::new(0),
+        Mutex::<HashSet<String>>::default(),
+    );
+    let server = port.serve(move |message| match message["method"].as_str() {
+        Some("initialize") => {
+            Reply::Opened(["first", "second", "third"][opened.fetch_add(1, Ordering::Relaxed)])
+        }
+        Some("tools/call") => {
+            let name = message["params"]["name"].to_string();
+            let is_late = name.contains("late");
+            let is_new = forgets.lock().unwrap().insert(name);
+            match (is_new, is_late) {
+                (true, true) => Reply::StatusAfter(Arc::clone(&held), 404),
+                (true, false) => Reply::Status(404),
+                (false, _) => Reply::Result("{}".to_owned()),
+            }
+        }
+        _ => shake_hands(message),
+    });
+    let backend = start(entry(&port.url(), &[]), None, Vec::new()).await;
+    let (late, ()) = join(call(&backend, None, tool("late")), async {
+        until(async || server.heard("tools/call") == 1).await;
+        let heard = call(&backend, None, tool("pay")).await;
+        assert_eq!(heard.result(), "{}");
+        word.notify_one();
+    })
+    .await;
+    assert_eq!(late.result(), "{}");
+    assert_eq!(server.heard("initialize"), 2);
 }
 
 #[tokio::test]

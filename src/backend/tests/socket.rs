@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpSocket, TcpStream},
+    sync::Notify,
     task::{JoinHandle, JoinSet},
 };
 
@@ -95,6 +96,10 @@ pub(super) enum Reply {
     Result(String),
     /// Answers with this status and nothing else.
     Status(u16),
+    /// The same, but not before the word is given.
+    StatusAfter(Arc<Notify>, u16),
+    /// Opens this MCP session.
+    Opened(&'static str),
     /// Closes the connection.
     Cut,
     /// Begins to answer with a result and closes the connection in the middle.
@@ -131,16 +136,29 @@ async fn read(mut stream: TcpStream) -> Option<(TcpStream, Value)> {
 async fn write(stream: &mut TcpStream, message: &Value, reply: Reply) {
     let id = &message["id"];
     let response = |result| format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#);
-    let (status, body, missing_bytes) = match reply {
+    let (mut session, mut missing_bytes) = (String::new(), 0);
+    let (status, body) = match reply {
         Reply::Cut => return,
         Reply::Silence => std::future::pending().await,
-        Reply::Status(status) => (status, String::new(), 0),
-        Reply::Result(result) => (200, response(result), 0),
-        Reply::Half(result) => (200, response(result), 1),
+        Reply::Status(status) => (status, String::new()),
+        Reply::StatusAfter(word, status) => {
+            word.notified().await;
+            (status, String::new())
+        }
+        Reply::Result(result) => (200, response(result)),
+        Reply::Half(result) => {
+            missing_bytes = 1;
+            (200, response(result))
+        }
+        Reply::Opened(opened) => {
+            session = format!("mcp-session-id: {opened}\r\n");
+            (200, response(initialized("2025-11-25")))
+        }
     };
+    let length = body.len() + missing_bytes;
     let head = format!(
-        "HTTP/1.1 {status} Mock\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-        body.len() + missing_bytes
+        "HTTP/1.1 {status} Mock\r\ncontent-type: application/json\r\n\
+         {session}content-length: {length}\r\nconnection: close\r\n\r\n"
     );
     // Whoever asked may have left.
     let _gone = stream.write_all((head + &body).as_bytes()).await;
