@@ -131,16 +131,23 @@ impl Heard {
     }
 }
 
-/// Makes a call and hears it to its end, which must come once, and last.
-pub(super) async fn call(backend: &Backend, link: LinkKey, request: Request) -> Heard {
-    let (events, mut received) = mpsc::channel(EVENTS_IN_FLIGHT);
+/// Makes a call; what comes back is for the caller to hear.
+pub(super) fn send(backend: &Backend, link: LinkKey, request: Request) -> mpsc::Receiver<Event> {
+    let (events, received) = mpsc::channel(EVENTS_IN_FLIGHT);
     backend.send(Call {
         link,
         request,
         events,
         cancel: CancellationToken::new(),
         renewed: false,
+        _held: None,
     });
+    received
+}
+
+/// Makes a call and hears it to its end, which must come once, and last.
+pub(super) async fn call(backend: &Backend, link: LinkKey, request: Request) -> Heard {
+    let mut received = send(backend, link, request);
     let (mut notifications, mut parts) = (Vec::new(), Vec::new());
     let outcome = loop {
         match soon(received.recv()).await.expect("an end") {
