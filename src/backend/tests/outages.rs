@@ -40,7 +40,8 @@ async fn a_backend_that_refuses_connections_is_waited_for_until_it_is_there() {
 
 #[tokio::test]
 async fn a_call_during_the_pause_fails_at_once_with_the_last_error() {
-    let mut world = World::with(&["retries: { attempts: 0 }"], None).await;
+    let once = "retries: { attempts: 0, base: 1ms, max: 1ms }";
+    let mut world = World::with(&[once], None).await;
     let asked = world.on_http("POST").with_status(503);
     let asked = asked.expect(1).create();
     let began = Instant::now();

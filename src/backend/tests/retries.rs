@@ -75,6 +75,19 @@ async fn a_longer_pause_than_a_caller_waits_is_the_answer() {
 }
 
 #[tokio::test]
+async fn an_opening_that_was_not_taken_is_tried_again() {
+    for method in ["server/discover", "initialize"] {
+        for status in [429, 502, 503, 504] {
+            let mut world = World::new().await;
+            let refused = world.on(method).with_status(status).expect(2).create();
+            world.is_legacy();
+            world.connect().await.unwrap();
+            refused.assert();
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_list_that_a_proxy_lost_is_asked_for_again() {
     for status in [502, 504] {
         let mut world = World::new().await;
@@ -135,6 +148,13 @@ async fn repeats_end() {
         interrupted(world.list_page().await);
         call.assert();
         page.assert();
+
+        let mut world = World::with(&[&retries], None).await;
+        let opening = world.on("server/discover").with_status(503);
+        let opening = opening.expect(attempts + 1).create();
+        unavailable(&world.connect().await.unwrap_err());
+        // The next try in the background comes after half a second.
+        opening.assert();
     }
 }
 
