@@ -12,6 +12,7 @@ mod error;
 mod exchange;
 mod legacy;
 mod link;
+mod listening;
 mod listing;
 mod message;
 mod modern;
@@ -38,7 +39,7 @@ use crate::{
 };
 
 use catalogue::Catalogue;
-use connection::Connection;
+use connection::{Connection, Looks};
 use endpoint::Endpoint;
 use error::BackendError;
 use link::Link;
@@ -158,12 +159,12 @@ impl Backend {
     pub(crate) fn learned(&self, listing: &Listing) {
         let catalogue = Catalogue::of(&listing.tools);
         // What a new actor needs to know it lists for itself.
-        let _gone = self.actor.cast(BackendMessage::Listed(Some(catalogue)));
+        let _gone = self.actor.cast(BackendMessage::Listed(catalogue));
     }
 
-    fn gave_no_list(&self) {
+    fn looked(&self, catalogue: Option<Catalogue>) {
         // As above.
-        let _gone = self.actor.cast(BackendMessage::Listed(None));
+        let _gone = self.actor.cast(BackendMessage::Looked(catalogue));
     }
 
     /// Tells how the connection stands; `None` when it is just being started anew.
@@ -203,12 +204,19 @@ impl Actor for BackendActor {
             name: start.name,
             endpoint: endpoint.map(Arc::new),
             machine: Machine::new(),
-            links: start.remembered.into_iter().filter_map(resume).collect(),
+            links: start
+                .remembered
+                .into_iter()
+                .filter_map(|remembered| resume(remembered, &myself))
+                .collect(),
             queue: Vec::new(),
             generation: 0,
             known,
             catalogue: None,
             unlisted: None,
+            looks: Looks::default(),
+            listener: None,
+            unheard: 0,
             last_error: None,
             failed_at: None,
             retry_at: None,
@@ -247,6 +255,10 @@ impl Actor for BackendActor {
                 ending,
             } => connection.ended(link, generation, ending),
             BackendMessage::Listed(catalogue) => connection.listed(catalogue),
+            BackendMessage::Looked(catalogue) => connection.looked(catalogue),
+            BackendMessage::ToolsChanged => connection.tools_changed(),
+            BackendMessage::HeardAgain => connection.heard_again(),
+            BackendMessage::Unheard { generation, tries } => connection.unheard(generation, tries),
             // Whoever asked may have stopped waiting.
             BackendMessage::Describe(reply) => drop(reply.send(connection.describe())),
         }
@@ -255,14 +267,18 @@ impl Actor for BackendActor {
 }
 
 /// Takes up a link as it was remembered; one that cannot be read is opened anew instead.
-fn resume((key, memory): (LinkKey, Memory)) -> Option<(LinkKey, Slot)> {
+fn resume(
+    (key, memory): (LinkKey, Memory),
+    connection: &ActorRef<BackendMessage>,
+) -> Option<(LinkKey, Slot)> {
     let session = match &memory.backend_session {
         Some(session) => Some(session.expose_secret().parse().ok()?),
         None => None,
     };
     let discovery = Discovery::read(&memory.discovery).ok()?;
     let dialect = adapter::resume(memory.revision, session);
-    Some((key, Slot::Open(Arc::new(Link::new(0, dialect, discovery)))))
+    let link = Link::new(0, dialect, discovery, connection.clone());
+    Some((key, Slot::Open(Arc::new(link))))
 }
 
 /// The gateway's own `Implementation`, where it speaks for no client in particular.

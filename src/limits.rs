@@ -87,6 +87,20 @@ pub const ERROR_BODY_BYTES_MAX: usize = 256 * 1024;
 pub const BACKEND_REQUESTS_MAX: usize = 100;
 /// The longest `Retry-After` that is waited for; a longer one is the answer.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
+/// Streams on which backends announce changes, of the whole process: each holds a socket, of which a
+/// process is commonly allowed 1024. Connections beyond it wait for one to end.
+pub const BACKEND_LISTENERS_MAX: usize = 512;
+/// How long such a stream may be silent, its opening included: nothing on it is due. Then it is
+/// opened anew, in case something in between forgot it and did not say so.
+pub const LISTENING_SILENCE_MAX: Duration = Duration::from_hours(6);
+/// Silence after which the other side's system is asked whether it still holds such a stream.
+pub const LISTENING_KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// The longest pause before such a stream is opened again; the first is half a second.
+pub const LISTENING_PAUSE_MAX: Duration = MINUTES_5;
+/// A stream that lasted this long worked: when it ends, the pauses begin anew.
+pub const LISTENING_PROVEN: Duration = Duration::from_secs(30);
+/// The least time between two lists for announcements: a backend may announce at any pace.
+pub const ANNOUNCED_LIST_PAUSE: Duration = Duration::from_secs(1);
 /// Idle sockets kept for each provider, shared by all sessions.
 pub const POOL_IDLE_PER_BACKEND: usize = 256;
 /// How long an idle socket is kept: shorter than servers commonly keep theirs.

@@ -17,7 +17,7 @@ use super::{
     exchange::Answer,
     legacy::Legacy,
     modern::Modern,
-    transport::streamable_http::{Outgoing, Refusal, Wire},
+    transport::streamable_http::{Content, Outgoing, Refusal, Wire},
 };
 
 /// What was agreed with a backend about how to speak.
@@ -64,6 +64,23 @@ impl Dialect {
             Self::Legacy(legacy) => Some(legacy.cancellation(id)),
             Self::Modern(_) => None,
         }
+    }
+
+    /// Opens a stream of what the backend says by itself; `id` names it where such streams have names.
+    pub(crate) async fn listen(
+        &self,
+        wire: &Wire,
+        id: &RequestId,
+    ) -> Result<Content, BackendError> {
+        match self {
+            Self::Legacy(legacy) => wire.listen(legacy.listening()).await,
+            Self::Modern(modern) => wire.listen(modern.listening(id)).await,
+        }
+    }
+
+    /// Whether such a stream says itself from when on nothing is missed; else it is from its opening.
+    pub(crate) const fn acknowledges_listening(&self) -> bool {
+        matches!(self, Self::Modern(_))
     }
 
     /// The headers of a message that answers a request of the backend's; `None` where backends may

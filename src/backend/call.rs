@@ -128,7 +128,7 @@ async fn attempt(
         content => {
             let audience = Audience::client(
                 &endpoint.wire,
-                &link.dialect,
+                link,
                 &call.events,
                 encoded.client_token.as_deref(),
             );

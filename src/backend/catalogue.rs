@@ -1,6 +1,9 @@
 //! What a connection knows of its backend's tools, from the last list it saw.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
 use crate::mcp::{
     mirror::{self, Mirror},
@@ -9,9 +12,11 @@ use crate::mcp::{
 };
 
 /// The tools by their own names.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Catalogue {
     tools: HashMap<String, Known>,
+    /// Stands for the definitions, of which the rest is not kept.
+    digest: u64,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -27,12 +32,29 @@ impl Catalogue {
             hints: tool.hints,
             mirrors: tool.mirrors.clone().unwrap_or_default(),
         };
+        let mut digest = DefaultHasher::new();
+        for tool in tools {
+            tool.definition.get().hash(&mut digest);
+        }
         Self {
             tools: tools
                 .iter()
                 .map(|tool| (tool.name.clone(), known(tool)))
                 .collect(),
+            digest: digest.finish(),
         }
+    }
+
+    /// Whether calls are treated alike after either list. Less than [`Self::shows_the_same`], and
+    /// the only question after a client's list: a backend may word each list anew, and if that were
+    /// news, clients that list upon news would never end.
+    pub(crate) fn treats_alike(&self, other: &Self) -> bool {
+        self.tools == other.tools
+    }
+
+    /// Whether both lists are the same in every byte.
+    pub(crate) fn shows_the_same(&self, other: &Self) -> bool {
+        self.digest == other.digest
     }
 
     /// How many tools there are.
@@ -56,5 +78,32 @@ impl Catalogue {
 
     fn named(&self, request: &Request) -> Option<&Known> {
         self.tools.get(request.name.as_deref()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::RawValue;
+
+    use super::*;
+    use crate::mcp::tool::ToolPage;
+
+    fn catalogue(tools: &str) -> Catalogue {
+        let page = RawValue::from_string(format!(r#"{{"tools":[{tools}]}}"#)).unwrap();
+        Catalogue::of(&ToolPage::read(page.get().as_bytes()).unwrap().tools)
+    }
+
+    #[test]
+    fn other_words_are_another_list_but_change_no_call() {
+        let before = catalogue(r#"{"name":"a","description":"old","inputSchema":{}}"#);
+        let worded = catalogue(r#"{"name":"a","description":"new","inputSchema":{}}"#);
+        assert!(before.treats_alike(&worded));
+        assert!(!before.shows_the_same(&worded));
+        let hinted = catalogue(
+            r#"{"name":"a","description":"old","inputSchema":{},"annotations":{"readOnlyHint":true}}"#,
+        );
+        assert!(!before.treats_alike(&hinted));
+        let same = catalogue(r#"{"name":"a","description":"old","inputSchema":{}}"#);
+        assert!(before.shows_the_same(&same) && before.treats_alike(&same));
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Nothing here waits. Whatever takes time is a task that reports back with a message.
 
+mod tools;
+
 use std::{
     collections::HashMap,
     sync::Arc,
@@ -9,26 +11,29 @@ use std::{
 };
 
 use ractor::ActorRef;
-use tokio::time::timeout;
 
 use crate::{
-    limits::{LIST_DEADLINE, WAITING_CALLS_MAX},
+    limits::WAITING_CALLS_MAX,
     mcp::{method::only_reads, name::BackendName, request::Context, version::Revision},
 };
 
 use super::{
-    Backend, Reporter,
+    Reporter,
     call::{self, Ending},
     catalogue::Catalogue,
     endpoint::Endpoint,
     error::BackendError,
     link::{Link, LinkKey},
-    listing::list_tools,
+    listening::Listener,
     message::{BackendMessage, Call, Description, Memory, Report},
     open::open,
     pending::{Pending, Slot},
     state::{Effect, Input, Machine, State},
 };
+
+pub(super) use tools::Looks;
+
+use tools::Reason;
 
 /// Everything one backend's actor knows.
 pub(crate) struct Connection {
@@ -46,6 +51,12 @@ pub(crate) struct Connection {
     pub(super) catalogue: Option<Catalogue>,
     /// Calls that wait for the first list, while it is on its way.
     pub(super) unlisted: Option<Vec<Call>>,
+    /// The lists made in the background.
+    pub(super) looks: Looks,
+    /// Hears what the backend announces over the default link; ends when it is dropped.
+    pub(super) listener: Option<Listener>,
+    /// How many times in a row the last listener found no stream.
+    pub(super) unheard: u32,
     pub(super) last_error: Option<BackendError>,
     pub(super) failed_at: Option<Instant>,
     pub(super) retry_at: Option<Instant>,
@@ -62,7 +73,8 @@ impl Connection {
         }
         if self.machine.state() == State::Idle && self.links.contains_key(&None) {
             self.machine.step(Input::Remembered);
-            self.list_tools();
+            self.look(Reason::Unsure);
+            self.listen();
         }
         let since_failure = self.failed_at.map_or(Duration::MAX, |at| at.elapsed());
         let effect = self.machine.step(Input::Wanted { since_failure });
@@ -125,8 +137,11 @@ impl Connection {
             for pending in std::mem::take(&mut self.queue) {
                 self.send_over_link(pending);
             }
-            self.list_tools();
+            self.look(Reason::Unsure);
             (self.report)(Report::Changed);
+        }
+        if key.is_none() {
+            self.listen();
         }
         for pending in waiting {
             self.send_over_link(pending);
@@ -189,19 +204,6 @@ impl Connection {
         }
     }
 
-    /// Takes what a list showed; `None` when the backend gave none.
-    pub(super) fn listed(&mut self, catalogue: Option<Catalogue>) {
-        if catalogue.is_some() {
-            let before = std::mem::replace(&mut self.catalogue, catalogue);
-            if before.is_some() && before != self.catalogue {
-                (self.report)(Report::Changed);
-            }
-        }
-        for call in self.unlisted.take().unwrap_or_default() {
-            self.send_over_link(Pending::Call(call));
-        }
-    }
-
     /// Ends the backend's MCP session for one of ours.
     pub(super) fn forget(&mut self, key: LinkKey) {
         if let Some(Slot::Open(link)) = self.links.remove(&key) {
@@ -211,6 +213,7 @@ impl Connection {
 
     /// Ends every MCP session at the backend.
     pub(super) fn close(&mut self) {
+        self.listener = None;
         let keys: Vec<LinkKey> = self.links.keys().copied().collect();
         for key in keys {
             self.forget(key);
@@ -323,30 +326,11 @@ impl Connection {
         tokio::spawn(async move {
             let outcome = open(&endpoint, known, &context)
                 .await
-                .map(|(dialect, discovery)| Arc::new(Link::new(generation, dialect, discovery)));
+                .map(|(dialect, discovery)| {
+                    Arc::new(Link::new(generation, dialect, discovery, myself.clone()))
+                });
             // As above: without the connection nobody waits.
             let _gone = myself.cast(BackendMessage::Opened { link: key, outcome });
-        });
-    }
-
-    /// Finds out in the background what tools there are: calls are treated by what it shows.
-    fn list_tools(&mut self) {
-        if self.catalogue.is_none() {
-            self.unlisted.get_or_insert_default();
-        }
-        let backend = Backend::new(self.name.clone(), self.myself.clone());
-        tokio::spawn(async move {
-            let context = Context::default();
-            match timeout(LIST_DEADLINE, list_tools(&backend, None, &context)).await {
-                Ok(Ok(listing)) => return backend.learned(&listing),
-                Ok(Err(error)) => {
-                    tracing::debug!(backend.name = %backend.name(), %error, "could not list tools in the background");
-                }
-                Err(_) => {
-                    tracing::debug!(backend.name = %backend.name(), "the tool list is late");
-                }
-            }
-            backend.gave_no_list();
         });
     }
 

@@ -4,21 +4,29 @@ use std::sync::Arc;
 
 use dashmap::DashMap;
 use http::HeaderMap;
-use reqwest::{Client, redirect::Policy};
+use reqwest::{Client, ClientBuilder, redirect::Policy};
 use secrecy::SecretString;
+use tokio::sync::Semaphore;
 
 use crate::{
-    limits::{POOL_IDLE_PER_BACKEND, POOL_IDLE_TIMEOUT},
+    limits::{
+        BACKEND_LISTENERS_MAX, LISTENING_KEEP_ALIVE, POOL_IDLE_PER_BACKEND, POOL_IDLE_TIMEOUT,
+    },
     mcp::name::BackendName,
     registry::{AuthSpec, Protocol, ProviderSpec, Retries, Timeouts},
 };
 
-use super::{error::BackendError, transport::streamable_http::Wire};
+use super::{
+    error::BackendError,
+    transport::streamable_http::{Clients, Wire},
+};
 
 /// One backend as one session sees it.
 pub(crate) struct Endpoint {
     pub(crate) name: BackendName,
     pub(crate) wire: Wire,
+    /// A permit for each stream of announcements that the process may hold open.
+    pub(crate) listeners: Arc<Semaphore>,
     pub(crate) timeouts: Timeouts,
     pub(crate) retries: Retries,
     pub(crate) protocol: Protocol,
@@ -63,6 +71,7 @@ impl Endpoint {
                 credential,
                 spec.timeouts.idle,
             ),
+            listeners: Arc::clone(&clients.listeners),
             timeouts: spec.timeouts,
             retries: spec.retries,
             protocol: spec.protocol,
@@ -70,30 +79,51 @@ impl Endpoint {
     }
 }
 
-/// One HTTP client a provider, shared by all sessions: its sockets are warm for each of them, and a
+/// The HTTP clients of each provider, shared by all sessions: its sockets are warm for each of them, and a
 /// session costs none. Nothing of a session lives in a client; credentials travel with requests.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct HttpClients {
-    clients: Arc<DashMap<BackendName, Client>>,
+    clients: Arc<DashMap<BackendName, Clients>>,
+    listeners: Arc<Semaphore>,
+}
+
+impl Default for HttpClients {
+    fn default() -> Self {
+        Self {
+            clients: Arc::default(),
+            listeners: Arc::new(Semaphore::new(BACKEND_LISTENERS_MAX)),
+        }
+    }
 }
 
 impl HttpClients {
-    fn of(&self, spec: &ProviderSpec) -> Result<Client, BackendError> {
-        if let Some(client) = self.clients.get(&spec.name) {
-            return Ok(client.clone());
+    fn of(&self, spec: &ProviderSpec) -> Result<Clients, BackendError> {
+        if let Some(clients) = self.clients.get(&spec.name) {
+            return Ok(clients.clone());
         }
-        let client = Client::builder()
-            .user_agent(concat!("mcp-gateway/", env!("CARGO_PKG_VERSION")))
-            // A redirect would carry the credential to an address the registry does not name.
-            .redirect(Policy::none())
-            .no_proxy()
-            .connect_timeout(spec.timeouts.connect)
-            .tcp_nodelay(true)
+        let calls = builder(spec)
             .pool_max_idle_per_host(POOL_IDLE_PER_BACKEND)
-            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
-            .build()
-            .map_err(BackendError::from_http)?;
-        self.clients.insert(spec.name.clone(), client.clone());
-        Ok(client)
+            .pool_idle_timeout(POOL_IDLE_TIMEOUT);
+        let listening = builder(spec)
+            .http1_only()
+            .pool_max_idle_per_host(0)
+            // Nothing is sent on such a stream, so that only this tells a lost one from a silent one.
+            .tcp_keepalive(LISTENING_KEEP_ALIVE);
+        let clients = Clients {
+            calls: calls.build().map_err(BackendError::from_http)?,
+            listening: listening.build().map_err(BackendError::from_http)?,
+        };
+        self.clients.insert(spec.name.clone(), clients.clone());
+        Ok(clients)
     }
+}
+
+fn builder(spec: &ProviderSpec) -> ClientBuilder {
+    Client::builder()
+        .user_agent(concat!("mcp-gateway/", env!("CARGO_PKG_VERSION")))
+        // A redirect would carry the credential to an address the registry does not name.
+        .redirect(Policy::none())
+        .no_proxy()
+        .connect_timeout(spec.timeouts.connect)
+        .tcp_nodelay(true)
 }

@@ -12,15 +12,15 @@ use crate::{
         error::{METHOD_NOT_FOUND, error_object},
         event::{Event, Notification, ResultBody},
         message::{Message, RequestId, write_error, write_result},
-        method::{PING, PROGRESS},
+        method::{PING, PROGRESS, TOOLS_CHANGED},
         object::RawObject,
     },
 };
 
 use super::{
-    adapter::Dialect,
     error::BackendError,
-    message::EventSender,
+    link::Link,
+    message::{BackendMessage, EventSender},
     scanner::Scanner,
     transport::streamable_http::{Body, Content, Head, Outgoing, Wire},
 };
@@ -40,6 +40,8 @@ pub(crate) struct Audience<'a> {
     wire: &'a Wire,
     /// Their headers; `None` where the backend may not ask.
     reply_headers: Option<HeaderMap>,
+    /// Whose connection hears what is about all of it.
+    link: Option<&'a Link>,
     /// Who hears notifications.
     events: Option<&'a EventSender>,
     /// What the client calls this request's progress.
@@ -55,6 +57,7 @@ impl<'a> Audience<'a> {
         Self {
             wire,
             reply_headers: None,
+            link: None,
             events: None,
             client_token: None,
             typed: false,
@@ -62,20 +65,29 @@ impl<'a> Audience<'a> {
         }
     }
 
+    /// For a message of a stream that answers nothing: the connection alone hears it.
+    pub(super) fn connection(wire: &'a Wire, link: &'a Link) -> Self {
+        Self {
+            reply_headers: link.dialect.reply_headers(),
+            link: Some(link),
+            ..Self::nobody(wire)
+        }
+    }
+
     /// For a client's call.
     pub(super) fn client(
         wire: &'a Wire,
-        dialect: &Dialect,
+        link: &'a Link,
         events: &'a EventSender,
         client_token: Option<&'a RawValue>,
     ) -> Self {
         Self {
-            wire,
-            reply_headers: dialect.reply_headers(),
+            reply_headers: link.dialect.reply_headers(),
+            link: Some(link),
             events: Some(events),
             client_token,
-            typed: dialect.types_results(),
-            requests: AtomicUsize::new(0),
+            typed: link.dialect.types_results(),
+            ..Self::nobody(wire)
         }
     }
 
@@ -90,7 +102,14 @@ impl<'a> Audience<'a> {
         let _nobody_left = events.send(Event::Part(part)).await;
     }
 
-    async fn hear(&self, method: &str, params: Option<&RawValue>, id: &RequestId) {
+    /// Takes a notification that came on the stream of the request `id`.
+    pub(super) async fn hear(&self, method: &str, params: Option<&RawValue>, id: &RequestId) {
+        if method == TOOLS_CHANGED
+            && let Some(link) = self.link
+        {
+            // All clients want to know, not only the one whose call happens to be under way.
+            return link.tell(BackendMessage::ToolsChanged);
+        }
         let Some(events) = self.events else { return };
         let params = if method == PROGRESS {
             let Some(params) = self.client_progress(params, id) else {
@@ -120,7 +139,7 @@ impl<'a> Audience<'a> {
     }
 
     /// Answers what the backend asks: a ping lives; anything else is not served.
-    async fn reply(&self, id: &RequestId, method: &str) -> Result<(), BackendError> {
+    pub(super) async fn reply(&self, id: &RequestId, method: &str) -> Result<(), BackendError> {
         let Some(headers) = &self.reply_headers else {
             return Ok(());
         };

@@ -2,6 +2,7 @@
 //!
 //! Spec: 2025-11-25 basic/lifecycle, basic/transports.
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::{json, value::RawValue};
 
@@ -78,6 +79,15 @@ impl Legacy {
         Outgoing {
             headers: self.headers(),
             body: write_notification(CANCELLED, Some(&params)),
+        }
+    }
+
+    /// Asks for the stream of what belongs to no request.
+    /// Spec: 2025-11-25 basic/transports, "Listening for Messages from the Server".
+    pub(super) fn listening(&self) -> Outgoing {
+        Outgoing {
+            headers: self.headers(),
+            body: Bytes::new(),
         }
     }
 

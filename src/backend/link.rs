@@ -5,11 +5,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use ractor::ActorRef;
 use uuid::Uuid;
 
 use crate::mcp::discovery::Discovery;
 
-use super::adapter::Dialect;
+use super::{adapter::Dialect, message::BackendMessage};
 
 /// Whose conversation a link is: an MCP session of ours, or the connection's default one (`None`).
 pub(crate) type LinkKey = Option<Uuid>;
@@ -22,18 +23,31 @@ pub(crate) struct Link {
     pub(crate) dialect: Dialect,
     /// What the backend said of itself.
     pub(crate) discovery: Discovery,
+    connection: ActorRef<BackendMessage>,
     next_id: AtomicU64,
 }
 
 impl Link {
     /// A link just agreed upon, or taken up again.
-    pub(crate) fn new(generation: u64, dialect: Dialect, discovery: Discovery) -> Self {
+    pub(crate) fn new(
+        generation: u64,
+        dialect: Dialect,
+        discovery: Discovery,
+        connection: ActorRef<BackendMessage>,
+    ) -> Self {
         Self {
             generation,
             dialect,
             discovery,
+            connection,
             next_id: AtomicU64::new(first_id()),
         }
+    }
+
+    /// Tells the connection what was heard in this conversation and is about more than one call.
+    pub(crate) fn tell(&self, fact: BackendMessage) {
+        // With the connection gone, nobody wants to know.
+        let _gone = self.connection.cast(fact);
     }
 
     /// A request id never used in this conversation; never 0.

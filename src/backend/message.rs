@@ -52,8 +52,17 @@ pub(crate) enum BackendMessage {
         generation: u64,
         ending: Ending,
     },
-    /// Fact: the backend's tools were listed, or could not be.
-    Listed(Option<Catalogue>),
+    /// Fact: the backend's tools were listed for a client.
+    Listed(Catalogue),
+    /// Fact: they were listed in the background, or could not be.
+    Looked(Option<Catalogue>),
+    /// Fact: the backend says that its tools are others now.
+    ToolsChanged,
+    /// Fact: the backend is heard again; what it announced before was missed.
+    HeardAgain,
+    /// Fact: the listener met the end of its MCP session, and stopped. So many times in a row it
+    /// found no stream.
+    Unheard { generation: u64, tries: u32 },
     /// Question: how does the connection stand?
     Describe(oneshot::Sender<Description>),
 }

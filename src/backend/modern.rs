@@ -3,7 +3,7 @@
 //! Spec: 2026-07-28 basic/versioning, basic/transports/streamable-http.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
 
 use crate::mcp::{
     discovery::Discovery,
@@ -11,8 +11,8 @@ use crate::mcp::{
     header::{self, encode_value},
     message::{Message, RequestId},
     meta,
-    method::DISCOVER,
-    object::RawObject,
+    method::{DISCOVER, LISTEN},
+    object::{self, RawObject},
     request::{Context, Request},
     version::{Era, Revision},
 };
@@ -68,6 +68,28 @@ impl Modern {
             client_token,
         }
     }
+
+    /// Asks to hear of other tools. Spec: 2026-07-28 basic/patterns/subscriptions.
+    pub(super) fn listening(&self, id: &RequestId) -> Outgoing {
+        let request = Request {
+            method: LISTEN.into(),
+            name: None,
+            params: Some(object::to_raw(
+                &json!({ "notifications": { "toolsListChanged": true } }),
+            )),
+            context: own_context(&Context::default()),
+            param_headers: Vec::new(),
+        };
+        self.encode(&request, id).outgoing
+    }
+}
+
+/// What the gateway says of itself in a request of its own, made for a client or for none.
+fn own_context(context: &Context) -> Context {
+    Context {
+        client_info: Some(super::implementation_of(context)),
+        ..Context::default()
+    }
 }
 
 fn insert(headers: &mut HeaderMap, name: &str, value: &str) {
@@ -93,10 +115,7 @@ pub(super) async fn probe(wire: &Wire, context: &Context) -> Result<Probe, Backe
         method: DISCOVER.into(),
         name: None,
         params: None,
-        context: Context {
-            client_info: Some(super::implementation_of(context)),
-            ..Context::default()
-        },
+        context: own_context(context),
         param_headers: Vec::new(),
     };
     let reply = wire.post(modern.encode(&request, &id).outgoing).await?;
@@ -227,6 +246,22 @@ mod tests {
         );
         assert!(read_discovery(br#"{"capabilities":{}}"#).is_none());
         assert!(read_discovery(b"[]").is_none());
+    }
+
+    #[test]
+    fn only_other_tools_are_listened_for() {
+        let modern = Modern::speaking(Revision::LATEST_MODERN).unwrap();
+        let outgoing = modern.listening(&RequestId::from_number(5));
+        assert_eq!(outgoing.headers["mcp-method"], "subscriptions/listen");
+        let body: serde_json::Value = serde_json::from_slice(&outgoing.body).unwrap();
+        assert_eq!(body["id"], 5);
+        assert_eq!(
+            body["params"]["notifications"],
+            json!({"toolsListChanged": true})
+        );
+        let meta = &body["params"]["_meta"];
+        assert_eq!(meta[meta::PROTOCOL_VERSION], "2026-07-28");
+        assert_eq!(meta[meta::CLIENT_CAPABILITIES], json!({}));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::object::read_object;
+use super::object::{RawObject, read_object};
 
 /// What a backend offers, the same for both eras.
 #[derive(Debug, Clone)]
@@ -14,6 +14,8 @@ pub struct Discovery {
     pub instructions: Option<String>,
     /// Whether the server has tools.
     pub has_tools: bool,
+    /// Whether it announces when its tools are others.
+    pub announces_tools: bool,
 }
 
 impl Discovery {
@@ -36,10 +38,14 @@ impl Discovery {
             tools: Option<&'a RawValue>,
         }
         let known: Known<'_> = read_object(result.get())?;
+        let tools = RawObject::parse_or_empty(known.capabilities.tools);
         Ok(Self {
             result: result.to_owned(),
             instructions: known.instructions.filter(|text| !text.trim().is_empty()),
             has_tools: known.capabilities.tools.is_some(),
+            announces_tools: tools
+                .get("listChanged")
+                .is_some_and(|announces| announces.get() == "true"),
         })
     }
 }
@@ -62,5 +68,22 @@ mod tests {
         }
         let raw = RawValue::from_string("{}".to_owned()).unwrap();
         assert!(Discovery::read(&raw).is_err());
+    }
+
+    #[test]
+    fn a_server_that_announces_its_tools_says_so() {
+        for (tools, announces) in [
+            ("{\"listChanged\":true}", true),
+            ("{ \"x\":1, \"listChanged\" : true }", true),
+            ("{\"listChanged\":false}", false),
+            ("{\"listChanged\":\"true\"}", false),
+            ("{}", false),
+            ("[]", false),
+        ] {
+            let text = format!(r#"{{"capabilities":{{"tools":{tools}}}}}"#);
+            let raw = RawValue::from_string(text).unwrap();
+            let discovery = Discovery::read(&raw).unwrap();
+            assert_eq!(discovery.announces_tools, announces, "{tools}");
+        }
     }
 }

@@ -21,6 +21,11 @@ pub const LOG_MESSAGE: &str = "notifications/message";
 /// Tells that the list of tools is another now.
 pub const TOOLS_CHANGED: &str = "notifications/tools/list_changed";
 
+/// Asks a modern server to announce changes on the answer's stream.
+pub const LISTEN: &str = "subscriptions/listen";
+/// Tells which changes a modern server announces on a stream; the first message on it.
+pub const LISTEN_ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
+
 /// Whether a request of this method may be sent again after its bytes may have reached a backend.
 ///
 /// Reading twice changes nothing; a tool may have run. Whether a tool says that it may be repeated

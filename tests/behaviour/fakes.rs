@@ -384,3 +384,31 @@ async fn a_listener_hears_what_is_announced() {
     let heard = stream.next().await.unwrap();
     assert_eq!(heard.method().unwrap(), "notifications/tools/list_changed");
 }
+
+#[tokio::test]
+async fn a_subscription_is_acknowledged_and_hears_what_is_announced() {
+    let backend = FakeBackend::modern().start();
+    let client = Client::modern(&backend.url());
+    let wanted = r#"{"notifications":{"toolsListChanged":true,"promptsListChanged":true}}"#;
+    let mut stream = client
+        .open_as("\"s\"", "subscriptions/listen", wanted)
+        .await;
+    let first = stream.next().await.unwrap();
+    assert_eq!(
+        first.method().unwrap(),
+        "notifications/subscriptions/acknowledged"
+    );
+    assert_eq!(
+        first.json()["params"]["notifications"],
+        json!({"toolsListChanged": true})
+    );
+    backend.announce(r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#);
+    let heard = stream.next().await.unwrap();
+    assert_eq!(heard.method().unwrap(), "notifications/tools/list_changed");
+    let meta = &heard.json()["params"]["_meta"];
+    assert_eq!(meta["io.modelcontextprotocol/subscriptionId"], "s");
+    assert_eq!(backend.listeners(), 1);
+    backend.end_streams();
+    assert!(stream.next().await.is_none());
+    assert_eq!(backend.listeners(), 0);
+}

@@ -233,30 +233,3 @@ async fn a_list_that_cannot_be_read_hides_no_other() {
         bad.clear_faults();
     }
 }
-
-#[tokio::test]
-async fn a_changed_list_is_announced_and_shown() {
-    let backend = FakeBackend::legacy().start();
-    let gateway = Gateway::with(&[("it", &backend)]);
-    let session = gateway.session(&["it"]).await;
-    let client = Client::legacy(&session.endpoint, LATEST_LEGACY).await;
-    assert_eq!(
-        client.opening()["capabilities"]["tools"]["listChanged"],
-        true
-    );
-    client.tool_names().await;
-    let mut stream = client.get_stream().await;
-    assert_eq!(stream.status(), 200);
-    backend
-        .until("the gateway listens", |it| it.listeners() > 0)
-        .await;
-    let before = backend.requests_of("tools/list").len();
-    backend.announce(r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#);
-    let heard = stream.next().await.expect("an announcement");
-    assert_eq!(heard.method().unwrap(), "notifications/tools/list_changed");
-    client.tool_names().await;
-    assert!(
-        backend.requests_of("tools/list").len() > before,
-        "no stale list"
-    );
-}

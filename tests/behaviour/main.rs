@@ -19,6 +19,7 @@ mod command_line;
 mod eras;
 mod errors;
 mod fakes;
+mod listening;
 mod lists;
 mod manners;
 mod mcp_sessions;

@@ -102,13 +102,28 @@ impl FakeBackend {
             .change(|state| result.clone_into(&mut state.exact));
     }
 
-    /// Sends a message, raw JSON, on every open `GET` stream.
+    /// Sends a message, raw JSON, on every open stream for announcements.
     pub fn announce(&self, message: &str) {
         self.stage.change(|state| {
-            state
-                .listeners
-                .retain(|listener| listener.send(Event::Message(message.to_owned())).is_ok());
+            state.listeners.retain(|listener| {
+                let message = match &listener.subscription {
+                    Some(id) => modern::tagged(message, id),
+                    None => message.to_owned(),
+                };
+                listener.events.send(Event::Message(message)).is_ok()
+            });
         });
+    }
+
+    /// Ends every stream for announcements.
+    pub fn end_streams(&self) {
+        self.stage.change(|state| state.listeners.clear());
+    }
+
+    /// Adds a tool by its definition, raw JSON, and announces nothing.
+    pub fn add_tool(&self, definition: &str) {
+        self.stage
+            .change(|state| state.tools.push(definition.to_owned()));
     }
 
     /// Ends every MCP session, as a restarted server has: their ids are answered 404 from now on.
@@ -160,13 +175,13 @@ impl FakeBackend {
             .read(|state| state.completions.get(tool).copied().unwrap_or(0))
     }
 
-    /// How many `GET` streams are open.
+    /// How many streams for announcements are open.
     pub fn listeners(&self) -> usize {
         self.stage.read(|state| {
             let open = state
                 .listeners
                 .iter()
-                .filter(|listener| !listener.is_closed());
+                .filter(|listener| !listener.events.is_closed());
             open.count()
         })
     }

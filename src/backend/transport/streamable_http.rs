@@ -24,17 +24,27 @@ use tokio::time::timeout;
 
 use crate::{
     backend::error::BackendError,
-    limits::{ERROR_BODY_BYTES_MAX, EVENT_BYTES_MAX},
+    limits::{ERROR_BODY_BYTES_MAX, EVENT_BYTES_MAX, LISTENING_SILENCE_MAX},
     mcp::header,
 };
 
 /// One backend's address and everything that goes with each request to it.
 pub(crate) struct Wire {
-    client: Client,
+    clients: Clients,
     url: Url,
     headers: HeaderMap,
     credential: &'static str,
     idle: Duration,
+}
+
+/// The HTTP clients of one backend.
+#[derive(Clone)]
+pub(crate) struct Clients {
+    /// For everything that is answered.
+    pub(crate) calls: Client,
+    /// For streams without an end: one socket each, so that they use up none of the streams that a
+    /// shared one may have.
+    pub(crate) listening: Client,
 }
 
 /// A message to send: the protocol's headers and the body.
@@ -78,14 +88,14 @@ impl Wire {
     ///
     /// `credential` says in words what that is; `idle` bounds every silence of the backend.
     pub(crate) const fn new(
-        client: Client,
+        clients: Clients,
         url: Url,
         headers: HeaderMap,
         credential: &'static str,
         idle: Duration,
     ) -> Self {
         Self {
-            client,
+            clients,
             url,
             headers,
             credential,
@@ -103,10 +113,24 @@ impl Wire {
 
     /// Sends one message and waits for the head of the answer.
     pub(crate) async fn post(&self, outgoing: Outgoing) -> Result<Reply, BackendError> {
-        let response = self.send(Method::POST, outgoing).await?;
+        let request = self.request(Method::POST, outgoing);
+        let response = execute(&self.clients.calls, request, self.idle).await?;
         let session = response.headers().get(header::SESSION_ID).cloned();
-        let content = self.read_head(response).await?;
+        let content = read_head(response, self.idle).await?;
         Ok(Reply { session, content })
+    }
+
+    /// Opens a stream of what the backend says by itself, with a GET where there is nothing to send.
+    /// Its silence is bounded by [`LISTENING_SILENCE_MAX`] alone.
+    pub(crate) async fn listen(&self, outgoing: Outgoing) -> Result<Content, BackendError> {
+        let method = if outgoing.body.is_empty() {
+            Method::GET
+        } else {
+            Method::POST
+        };
+        let request = self.request(method, outgoing);
+        let response = execute(&self.clients.listening, request, LISTENING_SILENCE_MAX).await?;
+        read_head(response, LISTENING_SILENCE_MAX).await
     }
 
     /// Ends an MCP session; backends may refuse to, and whatever they say ends the matter.
@@ -115,11 +139,12 @@ impl Wire {
             headers,
             body: Bytes::new(),
         };
-        let response = self.send(Method::DELETE, outgoing).await?;
+        let request = self.request(Method::DELETE, outgoing);
+        let response = execute(&self.clients.calls, request, self.idle).await?;
         Ok(response.status())
     }
 
-    async fn send(&self, method: Method, outgoing: Outgoing) -> Result<Response, BackendError> {
+    fn request(&self, method: Method, outgoing: Outgoing) -> reqwest::Request {
         let mut headers = outgoing.headers;
         if method == Method::POST {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -127,6 +152,8 @@ impl Wire {
                 ACCEPT,
                 HeaderValue::from_static("application/json, text/event-stream"),
             );
+        } else if method == Method::GET {
+            headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
         }
         // The registry's headers win: they are the operator's, and hold the credential.
         headers.extend(self.headers.clone());
@@ -135,44 +162,52 @@ impl Wire {
         if !outgoing.body.is_empty() {
             *request.body_mut() = Some(outgoing.body.into());
         }
-        match timeout(self.idle, self.client.execute(request)).await {
-            Ok(response) => response.map_err(BackendError::from_http),
-            Err(_) => Err(BackendError::Silent { after: self.idle }),
-        }
+        request
     }
+}
 
-    async fn read_head(&self, response: Response) -> Result<Content, BackendError> {
-        let status = response.status();
-        let media_type = media_type(response.headers());
-        if status == StatusCode::ACCEPTED || status == StatusCode::NO_CONTENT {
-            return Ok(Content::Accepted);
-        }
-        if !status.is_success() {
-            let retry_after = retry_after(response.headers());
-            let json = match media_type.as_deref() {
-                Some("application/json") => Body::new(response, self.idle)
-                    .whole(ERROR_BODY_BYTES_MAX)
-                    .await
-                    .ok(),
-                _ => None,
-            };
-            return Ok(Content::Refused(Refusal {
-                status,
-                retry_after,
-                json,
-            }));
-        }
-        match media_type.as_deref() {
-            Some("application/json") => Ok(Content::Json(Body::new(response, self.idle))),
-            Some("text/event-stream") => Ok(Content::Events(Events::new(response, self.idle))),
-            _ if response.content_length() == Some(0) => Ok(Content::Accepted),
-            Some("text/html") => Err(BackendError::Garbled {
-                what: "an HTML page instead of MCP; is the address in the registry right?",
-            }),
-            _ => Err(BackendError::Garbled {
-                what: "neither JSON nor an event stream",
-            }),
-        }
+async fn execute(
+    client: &Client,
+    request: reqwest::Request,
+    after: Duration,
+) -> Result<Response, BackendError> {
+    match timeout(after, client.execute(request)).await {
+        Ok(response) => response.map_err(BackendError::from_http),
+        Err(_) => Err(BackendError::Silent { after }),
+    }
+}
+
+async fn read_head(response: Response, idle: Duration) -> Result<Content, BackendError> {
+    let status = response.status();
+    let media_type = media_type(response.headers());
+    if status == StatusCode::ACCEPTED || status == StatusCode::NO_CONTENT {
+        return Ok(Content::Accepted);
+    }
+    if !status.is_success() {
+        let retry_after = retry_after(response.headers());
+        let json = match media_type.as_deref() {
+            Some("application/json") => Body::new(response, idle)
+                .whole(ERROR_BODY_BYTES_MAX)
+                .await
+                .ok(),
+            _ => None,
+        };
+        return Ok(Content::Refused(Refusal {
+            status,
+            retry_after,
+            json,
+        }));
+    }
+    match media_type.as_deref() {
+        Some("application/json") => Ok(Content::Json(Body::new(response, idle))),
+        Some("text/event-stream") => Ok(Content::Events(Events::new(response, idle))),
+        _ if response.content_length() == Some(0) => Ok(Content::Accepted),
+        Some("text/html") => Err(BackendError::Garbled {
+            what: "an HTML page instead of MCP; is the address in the registry right?",
+        }),
+        _ => Err(BackendError::Garbled {
+            what: "neither JSON nor an event stream",
+        }),
     }
 }
 
@@ -239,8 +274,9 @@ pub(crate) enum Head {
 
 /// A stream of messages on its way.
 pub(crate) struct Events {
-    events: SseByteStream<BoxStream<'static, Result<Bytes, BackendError>>>,
+    stream: SseByteStream<BoxStream<'static, Result<Bytes, BackendError>>>,
     unread: Arc<AtomicUsize>,
+    retry: Option<Duration>,
 }
 
 impl Events {
@@ -248,16 +284,23 @@ impl Events {
         let unread = Arc::new(AtomicUsize::new(0));
         let bytes = bounded(Body::new(response, idle), Arc::clone(&unread)).boxed();
         Self {
-            events: SseByteStream::new(bytes),
+            stream: SseByteStream::new(bytes),
             unread,
+            retry: None,
         }
+    }
+
+    /// The pause that the backend asks for before such a stream is opened again.
+    pub(crate) const fn retry(&self) -> Option<Duration> {
+        self.retry
     }
 
     /// Waits for the next message's text; `None` at the end of the stream.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, BackendError> {
-        while let Some(event) = self.events.next().await {
+        while let Some(event) = self.stream.next().await {
             self.unread.store(0, Ordering::Relaxed);
             let event = event.map_err(from_sse)?;
+            self.retry = event.retry.map(Duration::from_millis).or(self.retry);
             // Other event types, and events without data (a priming id), carry no message.
             let is_message = event.event.is_none_or(|name| name == "message");
             match event.data {

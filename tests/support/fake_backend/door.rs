@@ -10,6 +10,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
+    time::Instant,
 };
 
 use http::Response;
@@ -25,6 +26,7 @@ use tokio::{
 };
 
 use super::{
+    super::{GLANCE, PATIENCE},
     legacy, modern,
     record::Recorded,
     reply::{Body, Reply},
@@ -51,7 +53,7 @@ struct OpenDoor {
 
 impl Door {
     pub(super) fn new(runtime: Handle, stage: Arc<Stage>) -> Self {
-        let reserve = bind(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let reserve = bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let address = reserve.local_addr().unwrap();
         Self {
             reserve,
@@ -71,7 +73,7 @@ impl Door {
         assert!(open.is_none(), "the backend listens already");
         debug_assert_eq!(self.reserve.local_addr().ok(), Some(self.address));
         let _context = self.runtime.enter();
-        let listener = bind(self.address).listen(BACKLOG).unwrap();
+        let listener = listen(self.address);
         let (close, closing) = oneshot::channel();
         let stage = Arc::clone(&self.stage);
         let closed = self.runtime.spawn(receive(listener, stage, closing));
@@ -93,11 +95,27 @@ impl Door {
     }
 }
 
-fn bind(address: SocketAddr) -> TcpSocket {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_reuseaddr(true).unwrap();
-    socket.bind(address).unwrap();
-    socket
+fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
+/// Listens on a port of ours. A process that another test starts just now holds a copy of the
+/// listener that was closed there, until it runs its own program.
+fn listen(address: SocketAddr) -> TcpListener {
+    let begun = Instant::now();
+    loop {
+        match bind(address).and_then(|socket| socket.listen(BACKLOG)) {
+            Err(error)
+                if error.kind() == io::ErrorKind::AddrInUse && begun.elapsed() < PATIENCE =>
+            {
+                std::thread::sleep(GLANCE);
+            }
+            listener => return listener.unwrap(),
+        }
+    }
 }
 
 async fn receive(listener: TcpListener, stage: Arc<Stage>, mut closing: oneshot::Receiver<()>) {

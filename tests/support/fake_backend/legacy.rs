@@ -14,7 +14,7 @@ use super::{
     record::{Envelope, Recorded},
     reply::{Event, Reply},
     script::Answers,
-    stage::{CallKey, McpSession, Stage},
+    stage::{CallKey, Listener, McpSession, Stage},
     tools,
     work::{self, Call, Manners},
 };
@@ -174,7 +174,7 @@ fn request(
     let params = envelope.params.as_deref();
     let reply = match method {
         "ping" | "logging/setLevel" => Reply::result(id, "{}"),
-        "tools/list" => match tools::list(&stage.script, params) {
+        "tools/list" => match tools::list(stage, params) {
             Ok(page) => Reply::result(id, &format!("{{{page}}}")),
             Err(error) => Reply::error(200, Some(id), &error),
         },
@@ -240,11 +240,26 @@ fn response(stage: &Stage, envelope: &Envelope) -> Reply {
 }
 
 fn get(stage: &Stage, heard: &Recorded) -> Reply {
+    let accept = heard.header("accept").unwrap_or_default();
+    if !accept.contains("text/event-stream") {
+        return Reply::status(406);
+    }
     if let Err(refusal) = find_session(stage, heard) {
         return refusal;
     }
-    let (sender, receiver) = mpsc::unbounded_channel::<Event>();
-    stage.change(|state| state.listeners.push(sender));
+    if let Some(refusal) = refusal_of_version(stage, heard) {
+        return refusal;
+    }
+    if !stage.script.offers_streams {
+        return Reply::status(405);
+    }
+    let (events, receiver) = mpsc::unbounded_channel::<Event>();
+    stage.change(|state| {
+        state.listeners.push(Listener {
+            events,
+            subscription: None,
+        });
+    });
     Reply::Open(receiver)
 }
 

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::Method;
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
 use super::{
     record::{Envelope, Recorded},
-    reply::Reply,
+    reply::{Event, Reply},
     script::MODERN,
-    stage::{CallKey, Stage},
+    stage::{CallKey, Listener, Stage},
     tools,
     work::{self, Call, Manners},
 };
@@ -92,7 +93,7 @@ fn refusal_of_headers(stage: &Stage, heard: &Recorded, id: &str) -> Option<Reply
     if decoded(heard, "mcp-name").as_deref() != named.as_str() {
         return Some(mismatch(id, "Mcp-Name"));
     }
-    for (argument, header) in tools::mirrored_arguments(&stage.script, named.as_str()?) {
+    for (argument, header) in tools::mirrored_arguments(stage, named.as_str()?) {
         let said = match &params["arguments"][argument] {
             Value::Null => None,
             Value::String(text) => Some(text.clone()),
@@ -128,7 +129,7 @@ fn request(
     let raw = envelope.params.as_deref();
     let reply = match method {
         "server/discover" => Reply::result(id, &discovery(stage)),
-        "tools/list" => match tools::list(&stage.script, raw) {
+        "tools/list" => match tools::list(stage, raw) {
             Ok(page) => Reply::result(id, &format!("{{{COMPLETE},{page},{CACHE}}}")),
             Err(error) => Reply::error(200, Some(id), &error),
         },
@@ -148,9 +149,49 @@ fn request(
             };
             return Call::read(key, raw, manners).start(stage, ": hello\n\n");
         }
+        "subscriptions/listen" if stage.script.offers_streams => {
+            return listen(stage, id, &params["notifications"]);
+        }
         _ => return Reply::error(404, Some(id), &error(-32601, "Method not found")),
     };
     reply.in_form(stage.script.answers, ": hello\n\n")
+}
+
+/// Opens a subscription, which announces other tools and nothing else.
+/// Spec: 2026-07-28 basic/patterns/subscriptions.
+fn listen(stage: &Stage, id: &str, wanted: &Value) -> Reply {
+    if !wanted.is_object() {
+        return Reply::error(400, Some(id), &error(-32602, "no notifications are wanted"));
+    }
+    let wants_tools = wanted["toolsListChanged"] == true;
+    let honoured = if wants_tools {
+        json!({"toolsListChanged": true})
+    } else {
+        json!({})
+    };
+    let (events, receiver) = mpsc::unbounded_channel::<Event>();
+    let acknowledgement = format!(
+        r#"{{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{{"_meta":{{"{META}/subscriptionId":{id}}},"notifications":{honoured}}}}}"#
+    );
+    // The receiver is in our hand.
+    let _ = events.send(Event::Message(acknowledgement));
+    stage.change(|state| {
+        if wants_tools {
+            state.listeners.push(Listener {
+                events,
+                subscription: Some(id.to_owned()),
+            });
+        }
+    });
+    Reply::Open(receiver)
+}
+
+/// A message as it stands on a subscription's stream.
+pub(super) fn tagged(message: &str, subscription: &str) -> String {
+    let mut message: Value = serde_json::from_str(message).unwrap();
+    let id: Value = serde_json::from_str(subscription).unwrap();
+    message["params"]["_meta"][format!("{META}/subscriptionId")] = id;
+    message.to_string()
 }
 
 fn discovery(stage: &Stage) -> String {
@@ -159,7 +200,7 @@ fn discovery(stage: &Stage) -> String {
         None => String::new(),
     };
     format!(
-        r#"{{{COMPLETE},"supportedVersions":["{MODERN}"],"capabilities":{{"tools":{{}},"logging":{{}}}},{instructions}{CACHE}}}"#
+        r#"{{{COMPLETE},"supportedVersions":["{MODERN}"],"capabilities":{{"tools":{{"listChanged":true}},"logging":{{}}}},{instructions}{CACHE}}}"#
     )
 }
 

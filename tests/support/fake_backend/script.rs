@@ -47,6 +47,7 @@ pub struct Script {
     pub(super) credential: Option<Credential>,
     pub(super) keeps_sessions: bool,
     pub(super) instructions: Option<String>,
+    pub(super) offers_streams: bool,
 }
 
 impl Script {
@@ -60,6 +61,7 @@ impl Script {
             credential: None,
             keeps_sessions: true,
             instructions: None,
+            offers_streams: true,
         }
     }
 
@@ -149,6 +151,12 @@ impl Script {
     /// What it tells clients about itself when they open.
     pub fn instructions(mut self, instructions: &str) -> Self {
         self.instructions = Some(instructions.to_owned());
+        self
+    }
+
+    /// Has no stream for what it announces, though it does announce: on the streams of calls.
+    pub fn without_listeners(mut self) -> Self {
+        self.offers_streams = false;
         self
     }
 

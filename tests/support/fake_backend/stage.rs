@@ -34,13 +34,22 @@ pub(super) struct State {
     pub(super) cancellations: Vec<Cancellation>,
     pub(super) complaints: Vec<String>,
     pub(super) exact: String,
+    /// The definitions of the tools there are now.
+    pub(super) tools: Vec<String>,
     /// Calls under way, which `notifications/cancelled` may end.
     pub(super) running: HashMap<CallKey, oneshot::Sender<()>>,
     /// Requests sent to the client, by their raw id, that wait for its answer.
     pub(super) asked: HashMap<String, oneshot::Sender<String>>,
-    /// The open `GET` streams.
-    pub(super) listeners: Vec<mpsc::UnboundedSender<Event>>,
+    /// The open streams for what is announced.
+    pub(super) listeners: Vec<Listener>,
     serial: usize,
+}
+
+/// A stream that a client opened to hear of changes.
+pub(super) struct Listener {
+    pub(super) events: mpsc::UnboundedSender<Event>,
+    /// In the modern era, the raw id of the request that opened it.
+    pub(super) subscription: Option<String>,
 }
 
 /// A request id and the MCP session it counts in.
@@ -59,12 +68,14 @@ pub(super) struct McpSession {
 
 impl Stage {
     pub(super) fn new(script: Script) -> Self {
+        let tools = script.tools.clone();
         Self {
             script,
             faults: Faults::default(),
             steps: Semaphore::new(0),
             state: Mutex::new(State {
                 exact: "{}".to_owned(),
+                tools,
                 ..State::default()
             }),
             happened: watch::Sender::new(()),

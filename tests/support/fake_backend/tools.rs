@@ -2,10 +2,7 @@
 
 use serde_json::{Value, json, value::RawValue};
 
-use super::{
-    script::{Paging, Script},
-    work::field,
-};
+use super::{script::Paging, stage::Stage, work::field};
 
 /// The tools of every fake backend; [`super::work`] says what they do.
 pub(super) const DEFINITIONS: [&str; 9] = [
@@ -20,8 +17,14 @@ pub(super) const DEFINITIONS: [&str; 9] = [
     r#"{"name":"ask","description":"Asks the user for a name","inputSchema":{"type":"object"}}"#,
 ];
 
+/// The tool that a call to `grow` adds; `grow` itself is for a script to add.
+pub(super) const GROWN: &str = r#"{"name":"grown","inputSchema":{"type":"object"}}"#;
+
+/// The announcement of another list.
+pub(super) const CHANGED: &str = r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
+
 /// The members of one page of `tools/list`, or a raw error object.
-pub(super) fn list(script: &Script, params: Option<&RawValue>) -> Result<String, String> {
+pub(super) fn list(stage: &Stage, params: Option<&RawValue>) -> Result<String, String> {
     let page: usize = match field(params, "cursor") {
         None => 0,
         Some(cursor) => serde_json::from_str::<String>(cursor.get())
@@ -29,16 +32,18 @@ pub(super) fn list(script: &Script, params: Option<&RawValue>) -> Result<String,
             .and_then(|cursor| cursor.strip_prefix("page-")?.parse().ok())
             .ok_or_else(|| json!({"code": -32602, "message": "Invalid cursor"}).to_string())?,
     };
-    let (tools, more) = match script.paging {
+    let (tools, more) = match stage.script.paging {
         Paging::Endless => {
             let tool = format!(r#"{{"name":"tool_{page}","inputSchema":{{"type":"object"}}}}"#);
             (tool, true)
         }
         Paging::Of(size) => {
             let skipped = page.saturating_mul(size);
-            let mut rest = script.tools.iter().skip(skipped);
-            let tools: Vec<&str> = rest.by_ref().take(size).map(String::as_str).collect();
-            (tools.join(","), rest.next().is_some())
+            stage.read(|state| {
+                let mut rest = state.tools.iter().skip(skipped);
+                let tools: Vec<&str> = rest.by_ref().take(size).map(String::as_str).collect();
+                (tools.join(","), rest.next().is_some())
+            })
         }
     };
     let next = if more {
@@ -50,13 +55,13 @@ pub(super) fn list(script: &Script, params: Option<&RawValue>) -> Result<String,
 }
 
 /// Says whether this backend has a tool of this name.
-pub(super) fn is_known(script: &Script, name: &str) -> bool {
-    matches!(script.paging, Paging::Endless) || definition(script, name).is_some()
+pub(super) fn is_known(stage: &Stage, name: &str) -> bool {
+    matches!(stage.script.paging, Paging::Endless) || definition(stage, name).is_some()
 }
 
 /// The top-level arguments of a tool that its schema mirrors into `Mcp-Param-*`: (argument, header).
-pub(super) fn mirrored_arguments(script: &Script, name: &str) -> Vec<(String, String)> {
-    let Some(definition) = definition(script, name) else {
+pub(super) fn mirrored_arguments(stage: &Stage, name: &str) -> Vec<(String, String)> {
+    let Some(definition) = definition(stage, name) else {
         return Vec::new();
     };
     let properties = definition["inputSchema"]["properties"].as_object();
@@ -70,10 +75,12 @@ pub(super) fn mirrored_arguments(script: &Script, name: &str) -> Vec<(String, St
         .collect()
 }
 
-fn definition(script: &Script, name: &str) -> Option<Value> {
-    script
-        .tools
-        .iter()
-        .filter_map(|definition| serde_json::from_str::<Value>(definition).ok())
-        .find(|definition| definition["name"] == name)
+fn definition(stage: &Stage, name: &str) -> Option<Value> {
+    stage.read(|state| {
+        let mut definitions = state
+            .tools
+            .iter()
+            .filter_map(|definition| serde_json::from_str::<Value>(definition).ok());
+        definitions.find(|definition| definition["name"] == name)
+    })
 }

@@ -54,7 +54,7 @@ impl Call {
 
     /// Begins to run; what it says comes out of the reply.
     pub(super) fn start(self, stage: &Arc<Stage>, preamble: &'static str) -> Reply {
-        if !tools::is_known(&stage.script, &self.name) {
+        if !tools::is_known(stage, &self.name) {
             let message = Value::from(format!("Unknown tool: {}", self.name));
             let error = format!(r#"{{"code":-32602,"message":{message}}}"#);
             return Reply::error(200, Some(&self.key.request_id), &error)
@@ -116,6 +116,11 @@ impl Call {
                 );
             }
             "wait" => pending().await,
+            "grow" => {
+                stage.change(|state| state.tools.push(tools::GROWN.to_owned()));
+                outlet.message(tools::CHANGED.to_owned());
+                self.complete("grown", None)
+            }
             "ask" => self.ask(stage, outlet).await,
             _ => self.complete(&self.arguments, Some(&self.arguments)),
         };

@@ -1,0 +1,156 @@
+//! What a connection knows of its backend's tools, and how it notices that they are others now.
+
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::{
+    backend::{
+        Backend,
+        catalogue::Catalogue,
+        listening::Listener,
+        listing::list_tools,
+        message::Report,
+        pending::{Pending, Slot},
+        state::State,
+    },
+    limits::{ANNOUNCED_LIST_PAUSE, LIST_DEADLINE},
+    mcp::request::Context,
+};
+
+use super::Connection;
+
+/// The lists made in the background: one at a time, however many reasons there are.
+#[derive(Debug, Default)]
+pub(in crate::backend) struct Looks {
+    /// Why the one on its way was begun.
+    under_way: Option<Reason>,
+    /// Why there has to be another one after it.
+    next: Option<Reason>,
+    /// When the last one for an announcement began, or will begin.
+    announced_at: Option<Instant>,
+}
+
+/// Why the tools are listed in the background. The greater one wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Reason {
+    /// They may be others: told only if the list shows it.
+    Unsure,
+    /// The backend says that they are: told whatever the list shows, or if it does not come.
+    Announced,
+}
+
+impl Connection {
+    /// Takes what a client's list showed.
+    pub(in crate::backend) fn listed(&mut self, catalogue: Catalogue) {
+        if self
+            .catalogue
+            .as_ref()
+            .is_some_and(|before| !before.treats_alike(&catalogue))
+        {
+            (self.report)(Report::Changed);
+        }
+        self.catalogue = Some(catalogue);
+        self.send_unlisted();
+    }
+
+    /// Takes what a list in the background showed; `None` when the backend gave none.
+    pub(in crate::backend) fn looked(&mut self, catalogue: Option<Catalogue>) {
+        let announced = self.looks.under_way.take() == Some(Reason::Announced);
+        let differs = match (&self.catalogue, &catalogue) {
+            (Some(before), Some(now)) => !before.shows_the_same(now),
+            _ => false,
+        };
+        if announced || differs {
+            (self.report)(Report::Changed);
+        }
+        if catalogue.is_some() {
+            self.catalogue = catalogue;
+        }
+        self.send_unlisted();
+        if let Some(reason) = self.looks.next.take() {
+            self.look(reason);
+        }
+    }
+
+    /// The backend says that its tools are others now.
+    pub(in crate::backend) fn tools_changed(&mut self) {
+        self.look(Reason::Announced);
+    }
+
+    /// The backend is heard again, and may have announced something before.
+    pub(in crate::backend) fn heard_again(&mut self) {
+        self.look(Reason::Unsure);
+    }
+
+    /// The listener met the end of its MCP session. If that has really ended, the list gets another
+    /// one, which is listened to; else the backend has no stream to listen to.
+    pub(in crate::backend) fn unheard(&mut self, generation: u64, tries: u32) {
+        if self.listens_to(generation) {
+            self.listener = None;
+            self.unheard = tries;
+            self.look(Reason::Unsure);
+        }
+    }
+
+    /// Listens to what the backend announces, if it does and nobody listens yet.
+    pub(super) fn listen(&mut self) {
+        let (Ok(endpoint), Some(Slot::Open(link))) = (&self.endpoint, self.links.get(&None)) else {
+            return;
+        };
+        if self.machine.state() != State::Ready
+            || !link.discovery.announces_tools
+            || self.listens_to(link.generation)
+        {
+            return;
+        }
+        let tries = std::mem::take(&mut self.unheard);
+        self.listener = Some(Listener::start(endpoint.clone(), link.clone(), tries));
+    }
+
+    fn listens_to(&self, generation: u64) -> bool {
+        let listener = self.listener.as_ref();
+        listener.is_some_and(|listener| listener.generation() == generation)
+    }
+
+    /// Finds out in the background what tools there are: calls are treated by what it shows.
+    pub(super) fn look(&mut self, reason: Reason) {
+        if self.looks.under_way.is_some() {
+            self.looks.next = self.looks.next.max(Some(reason));
+            return;
+        }
+        self.looks.under_way = Some(reason);
+        let mut at = Instant::now();
+        if reason == Reason::Announced {
+            let before = self.looks.announced_at;
+            at = before.map_or(at, |before| at.max(before + ANNOUNCED_LIST_PAUSE));
+            self.looks.announced_at = Some(at);
+        }
+        if self.catalogue.is_none() {
+            self.unlisted.get_or_insert_default();
+        }
+        let backend = Backend::new(self.name.clone(), self.myself.clone());
+        tokio::spawn(async move {
+            sleep_until(at).await;
+            backend.looked(catalogue_of(&backend).await);
+        });
+    }
+
+    fn send_unlisted(&mut self) {
+        for call in self.unlisted.take().unwrap_or_default() {
+            self.send_over_link(Pending::Call(call));
+        }
+    }
+}
+
+async fn catalogue_of(backend: &Backend) -> Option<Catalogue> {
+    let context = Context::default();
+    match timeout(LIST_DEADLINE, list_tools(backend, None, &context)).await {
+        Ok(Ok(listing)) => return Some(Catalogue::of(&listing.tools)),
+        Ok(Err(error)) => {
+            tracing::debug!(backend.name = %backend.name(), %error, "could not list tools in the background");
+        }
+        Err(_) => {
+            tracing::debug!(backend.name = %backend.name(), "the tool list is late");
+        }
+    }
+    None
+}
