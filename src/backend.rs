@@ -213,13 +213,16 @@ impl Actor for BackendActor {
             generation: 0,
             known,
             catalogue: None,
-            unlisted: None,
+            unmirrored: Vec::new(),
             looks: Looks::default(),
             listener: None,
             unheard: 0,
             last_error: None,
             failed_at: None,
             retry_at: None,
+            handshakes: 0,
+            closing: false,
+            pause: 0,
             report: start.report,
             myself,
         })
@@ -227,7 +230,7 @@ impl Actor for BackendActor {
 
     async fn handle(
         &self,
-        myself: ActorRef<BackendMessage>,
+        _myself: ActorRef<BackendMessage>,
         message: BackendMessage,
         connection: &mut Connection,
     ) -> Result<(), ActorProcessingErr> {
@@ -243,12 +246,9 @@ impl Actor for BackendActor {
                 reply,
             }),
             BackendMessage::Forget(link) => connection.forget(link),
-            BackendMessage::Close => {
-                connection.close();
-                myself.stop(None);
-            }
+            BackendMessage::Close => connection.close(),
             BackendMessage::Opened { link, outcome } => connection.opened(link, outcome),
-            BackendMessage::Elapsed => connection.elapsed(),
+            BackendMessage::Elapsed { pause } => connection.elapsed(pause),
             BackendMessage::Ended {
                 link,
                 generation,

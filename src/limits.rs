@@ -103,8 +103,11 @@ pub const LISTENING_PROVEN: Duration = Duration::from_secs(30);
 pub const ANNOUNCED_LIST_PAUSE: Duration = Duration::from_secs(1);
 /// Idle sockets kept for each provider, shared by all sessions.
 pub const POOL_IDLE_PER_BACKEND: usize = 256;
-/// How long an idle socket is kept: shorter than servers commonly keep theirs.
-pub const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long an idle socket is kept. Common servers close theirs after 5 s, and a call sent in that
+/// moment may or may not have arrived.
+pub const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+/// The longest pause before a background try that a backend may ask for.
+pub const RECONNECT_PAUSE_MAX: Duration = Duration::from_mins(5);
 /// Silence on a stream to a client after which a comment is sent, so that nothing in between
 /// takes the stream for dead; also how long an answer may take before its stream is begun.
 pub const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);

@@ -53,7 +53,7 @@ impl Dialect {
     ) -> Result<Answer, BackendError> {
         match self {
             Self::Legacy(legacy) => legacy.judge(refusal, id, wire),
-            Self::Modern(_) => super::refusal::judge(refusal, id, wire),
+            Self::Modern(_) => Modern::judge(refusal, id, wire),
         }
     }
 

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use tokio_retry::RetryIf;
 
 use crate::mcp::{
+    error::{HEADER_MISMATCH, code_of},
     event::{Outcome, ResultBody},
     message::RequestId,
 };
@@ -32,8 +33,14 @@ pub(crate) enum Ending {
     Answered,
     /// The client has its answer: the backend is out of reach, for this reason.
     Lost(BackendError),
+    /// The client has its answer: the backend will turn every call down, for this reason.
+    TurnedDown(BackendError),
     /// Nothing ran: the backend forgot the MCP session. The call wants another one.
     Expired(Call),
+    /// Nothing ran: the backend speaks in the other era now. The call wants a link in that.
+    EraChanged(Call),
+    /// Nothing ran: the backend wants the call's arguments in headers.
+    Unmirrored(Call),
 }
 
 /// Carries out a call over an opened link.
@@ -51,10 +58,13 @@ pub(super) async fn run(
         tokio::select! {
             biased;
             () = call.cancel.cancelled() => {
-                call.finish(&endpoint.name, Outcome::Cancelled).await;
                 // Before the connection closes with `work`: a broken connection is no
-                // cancellation to a backend of the legacy era.
-                tell_cancelled(&endpoint, &link, current.take()).await;
+                // cancellation to a backend of the legacy era. And beside the answer, for which a
+                // slow client may leave no room.
+                tokio::join!(
+                    tell_cancelled(&endpoint, &link, current.take()),
+                    call.finish(&endpoint.name, Outcome::Cancelled),
+                );
                 return Ending::Answered;
             }
             answered = &mut work => answered,
@@ -67,8 +77,16 @@ pub(super) async fn run(
         }
         Err(error) => error,
     };
-    if matches!(error, BackendError::SessionExpired) && !call.renewed {
-        return Ending::Expired(call);
+    match &error {
+        BackendError::SessionExpired if !call.renewed => return Ending::Expired(call),
+        BackendError::EraChanged if !call.renewed => return Ending::EraChanged(call),
+        BackendError::HeadersWanted { .. } if !call.mirrored => return Ending::Unmirrored(call),
+        BackendError::HeadersWanted { error } => {
+            let answer = Outcome::Rejected((**error).to_owned());
+            call.finish(&endpoint.name, answer).await;
+            return Ending::Answered;
+        }
+        _ => {}
     }
     if matches!(
         error,
@@ -82,8 +100,10 @@ pub(super) async fn run(
     call.finish(&endpoint.name, Outcome::Failed(failure)).await;
     if error.is_outage() {
         Ending::Lost(error)
-    } else {
+    } else if error.is_passing() {
         Ending::Answered
+    } else {
+        Ending::TurnedDown(error)
     }
 }
 
@@ -141,6 +161,11 @@ async fn attempt(
             typed: link.dialect.types_results(),
             freshness: None,
         }),
+        Answer::Error(error) if code_of(&error) == Some(HEADER_MISMATCH) => {
+            return Err(BackendError::HeadersWanted {
+                error: error.into(),
+            });
+        }
         Answer::Error(error) => Outcome::Rejected(error),
     })
 }

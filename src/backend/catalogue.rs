@@ -45,13 +45,6 @@ impl Catalogue {
         }
     }
 
-    /// Whether calls are treated alike after either list. Less than [`Self::shows_the_same`], and
-    /// the only question after a client's list: a backend may word each list anew, and if that were
-    /// news, clients that list upon news would never end.
-    pub(crate) fn treats_alike(&self, other: &Self) -> bool {
-        self.tools == other.tools
-    }
-
     /// Whether both lists are the same in every byte.
     pub(crate) fn shows_the_same(&self, other: &Self) -> bool {
         self.digest == other.digest
@@ -94,16 +87,15 @@ mod tests {
     }
 
     #[test]
-    fn other_words_are_another_list_but_change_no_call() {
+    fn a_list_is_the_same_only_word_for_word() {
         let before = catalogue(r#"{"name":"a","description":"old","inputSchema":{}}"#);
-        let worded = catalogue(r#"{"name":"a","description":"new","inputSchema":{}}"#);
-        assert!(before.treats_alike(&worded));
-        assert!(!before.shows_the_same(&worded));
-        let hinted = catalogue(
+        for other in [
+            r#"{"name":"a","description":"new","inputSchema":{}}"#,
             r#"{"name":"a","description":"old","inputSchema":{},"annotations":{"readOnlyHint":true}}"#,
-        );
-        assert!(!before.treats_alike(&hinted));
+        ] {
+            assert!(!before.shows_the_same(&catalogue(other)), "{other}");
+        }
         let same = catalogue(r#"{"name":"a","description":"old","inputSchema":{}}"#);
-        assert!(before.shows_the_same(&same) && before.treats_alike(&same));
+        assert!(before.shows_the_same(&same));
     }
 }

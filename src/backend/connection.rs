@@ -2,6 +2,7 @@
 //!
 //! Nothing here waits. Whatever takes time is a task that reports back with a message.
 
+mod links;
 mod tools;
 
 use std::{
@@ -11,9 +12,10 @@ use std::{
 };
 
 use ractor::ActorRef;
+use tokio_retry::strategy::jitter;
 
 use crate::{
-    limits::WAITING_CALLS_MAX,
+    limits::{RECONNECT_PAUSE_MAX, WAITING_CALLS_MAX},
     mcp::{method::only_reads, name::BackendName, request::Context, version::Revision},
 };
 
@@ -26,7 +28,7 @@ use super::{
     link::{Link, LinkKey},
     listening::Listener,
     message::{BackendMessage, Call, Description, Memory, Report},
-    open::open,
+    open::{open, still_holds},
     pending::{Pending, Slot},
     state::{Effect, Input, Machine, State},
 };
@@ -49,8 +51,8 @@ pub(crate) struct Connection {
     pub(super) known: Option<Revision>,
     /// What tools there are; `None` until a list came.
     pub(super) catalogue: Option<Catalogue>,
-    /// Calls that wait for the first list, while it is on its way.
-    pub(super) unlisted: Option<Vec<Call>>,
+    /// Calls that wait for a list, to know which of their arguments go into headers.
+    pub(super) unmirrored: Vec<Call>,
     /// The lists made in the background.
     pub(super) looks: Looks,
     /// Hears what the backend announces over the default link; ends when it is dropped.
@@ -60,6 +62,12 @@ pub(crate) struct Connection {
     pub(super) last_error: Option<BackendError>,
     pub(super) failed_at: Option<Instant>,
     pub(super) retry_at: Option<Instant>,
+    /// Counts the pauses: a timer of an earlier one has nothing to say any more.
+    pub(super) pause: u64,
+    /// How many handshakes are under way.
+    pub(super) handshakes: usize,
+    /// The session is deleted.
+    pub(super) closing: bool,
     pub(super) report: Reporter,
     pub(super) myself: ActorRef<BackendMessage>,
 }
@@ -68,6 +76,9 @@ impl Connection {
     /// Takes something that needs the backend: sends it now, holds it while a handshake is under
     /// way, or fails it now.
     pub(super) fn begin(&mut self, pending: Pending) {
+        if self.closing {
+            return pending.fail(&self.name, BackendError::SessionExpired);
+        }
         if let Err(error) = &self.endpoint {
             return pending.fail(&self.name, error.clone());
         }
@@ -91,6 +102,7 @@ impl Connection {
                     pending.fail(&self.name, crowded());
                 }
                 if effect == Effect::Open {
+                    self.retry_at = None;
                     self.open(None, Context::default());
                 }
             }
@@ -99,6 +111,13 @@ impl Connection {
 
     /// Takes the news of a handshake.
     pub(super) fn opened(&mut self, link: LinkKey, outcome: Result<Arc<Link>, BackendError>) {
+        self.handshakes = self.handshakes.saturating_sub(1);
+        if self.closing {
+            if let Ok(opened) = &outcome {
+                self.say_goodbye(opened);
+            }
+            return self.stop_if_done();
+        }
         let waiting = match (self.links.remove(&link), &outcome) {
             (Some(Slot::Opening(waiting)), _) => waiting,
             // The MCP session ended while the backend's was being opened: end that too.
@@ -134,10 +153,10 @@ impl Connection {
             tracing::info!(backend.name = %self.name, %revision, "connected to {}", self.name);
             self.last_error = None;
             self.retry_at = None;
+            self.look(Reason::Unsure);
             for pending in std::mem::take(&mut self.queue) {
                 self.send_over_link(pending);
             }
-            self.look(Reason::Unsure);
             (self.report)(Report::Changed);
         }
         if key.is_none() {
@@ -164,8 +183,10 @@ impl Connection {
             }
         } else if error.is_outage() {
             self.note_failure(Input::Lost, &error);
-        } else {
+        } else if error.is_passing() {
             self.last_error = Some(error);
+        } else {
+            self.note_failure(Input::Refused, &error);
         }
     }
 
@@ -179,44 +200,34 @@ impl Connection {
                     (self.report)(Report::Changed);
                 }
             }
+            Ending::TurnedDown(error) => {
+                if self.machine.state() == State::Ready {
+                    self.note_failure(Input::Refused, &error);
+                    (self.report)(Report::Changed);
+                }
+            }
             Ending::Expired(mut call) => {
                 call.renewed = true;
-                let key = self.serving(key);
-                let expired = matches!(
-                    self.links.get(&key),
-                    Some(Slot::Open(link)) if link.generation == generation
-                );
-                // One renewal for every call that met the old session: only the first finds it here.
-                if expired {
-                    tracing::info!(backend.name = %self.name, "the MCP session at {} ended; opening another", self.name);
-                    self.links.remove(&key);
-                }
+                self.renew(key, generation, call);
+            }
+            Ending::EraChanged(mut call) => {
+                call.renewed = true;
+                self.change_era(key, generation);
                 self.send_over_link(Pending::Call(call));
+            }
+            Ending::Unmirrored(mut call) => {
+                call.mirrored = true;
+                self.unmirrored.push(call);
+                self.look(Reason::Unsure);
             }
         }
     }
 
     /// The pause after a failure is over.
-    pub(super) fn elapsed(&mut self) {
-        if self.machine.step(Input::Elapsed) == Effect::Open {
+    pub(super) fn elapsed(&mut self, pause: u64) {
+        if pause == self.pause && self.machine.step(Input::Elapsed) == Effect::Open {
             self.retry_at = None;
             self.open(None, Context::default());
-        }
-    }
-
-    /// Ends the backend's MCP session for one of ours.
-    pub(super) fn forget(&mut self, key: LinkKey) {
-        if let Some(Slot::Open(link)) = self.links.remove(&key) {
-            self.say_goodbye(&link);
-        }
-    }
-
-    /// Ends every MCP session at the backend.
-    pub(super) fn close(&mut self) {
-        self.listener = None;
-        let keys: Vec<LinkKey> = self.links.keys().copied().collect();
-        for key in keys {
-            self.forget(key);
         }
     }
 
@@ -244,18 +255,18 @@ impl Connection {
         self.failed_at = Some(Instant::now());
         self.last_error = Some(error.clone());
         tracing::warn!(backend.name = %self.name, %error, "no connection to {}", self.name);
+        self.retry_at = None;
         if let Effect::Wait(pause) = self.machine.step(input) {
+            let asked = error.asked_pause().unwrap_or_default();
+            // Half of it by chance: sessions that lost a backend together come back one by one.
+            let pause = (pause / 2 + jitter(pause / 2)).max(asked.min(RECONNECT_PAUSE_MAX));
             self.retry_at = Some(Instant::now() + pause);
+            self.pause += 1;
+            let number = self.pause;
             // The timer ends with the actor: its message then finds no mailbox.
-            let _timer = self.myself.send_after(pause, || BackendMessage::Elapsed);
-        }
-    }
-
-    /// The link that serves a key: stateless backends have one for all.
-    fn serving(&self, key: LinkKey) -> LinkKey {
-        match self.links.get(&None) {
-            Some(Slot::Open(link)) if link.dialect.is_shared() => None,
-            _ => key,
+            let _timer = self
+                .myself
+                .send_after(pause, move || BackendMessage::Elapsed { pause: number });
         }
     }
 
@@ -278,7 +289,7 @@ impl Connection {
         }
     }
 
-    fn send(&mut self, pending: Pending, key: LinkKey, link: Arc<Link>) {
+    fn send(&self, pending: Pending, key: LinkKey, link: Arc<Link>) {
         let mut call = match pending {
             Pending::Call(call) => call,
             Pending::Connect { reply, .. } => {
@@ -286,14 +297,6 @@ impl Connection {
                 return;
             }
         };
-        // Only its list tells which arguments such a backend wants repeated in headers.
-        if link.dialect.is_shared()
-            && call.request.name.is_some()
-            && let Some(unlisted) = &mut self.unlisted
-            && unlisted.len() < WAITING_CALLS_MAX
-        {
-            return unlisted.push(call);
-        }
         let Ok(endpoint) = self.endpoint.clone() else {
             return;
         };
@@ -322,32 +325,26 @@ impl Connection {
             return;
         };
         self.generation += 1;
+        self.handshakes += 1;
         let (myself, known, generation) = (self.myself.clone(), self.known, self.generation);
+        let before = match self.links.get(&key) {
+            Some(Slot::Open(link)) => Some(Arc::clone(link)),
+            _ => None,
+        };
+        // In the background the next pause is the retry.
+        let somebody_waits = key.is_some() || !self.queue.is_empty();
         tokio::spawn(async move {
-            let outcome = open(&endpoint, known, &context)
-                .await
-                .map(|(dialect, discovery)| {
-                    Arc::new(Link::new(generation, dialect, discovery, myself.clone()))
-                });
+            let outcome = match before {
+                // A network that was gone for a moment has ended no MCP session.
+                Some(link) if still_holds(&endpoint, &link).await => Ok(link),
+                _ => open(&endpoint, known, &context, somebody_waits).await.map(
+                    |(dialect, discovery)| {
+                        Arc::new(Link::new(generation, dialect, discovery, myself.clone()))
+                    },
+                ),
+            };
             // As above: without the connection nobody waits.
             let _gone = myself.cast(BackendMessage::Opened { link: key, outcome });
-        });
-    }
-
-    fn say_goodbye(&self, link: &Link) {
-        let (Ok(endpoint), Some(_)) = (self.endpoint.clone(), link.dialect.session()) else {
-            return;
-        };
-        let Some(headers) = link.dialect.reply_headers() else {
-            return;
-        };
-        tokio::spawn(async move {
-            let farewell = endpoint.wire.delete(headers);
-            if let Ok(Err(error)) =
-                tokio::time::timeout(endpoint.timeouts.handshake, farewell).await
-            {
-                tracing::debug!(backend.name = %endpoint.name, %error, "could not end an MCP session");
-            }
         });
     }
 }

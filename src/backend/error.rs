@@ -3,6 +3,7 @@
 use std::{error::Error, sync::Arc, time::Duration};
 
 use http::StatusCode;
+use serde_json::value::RawValue;
 
 use crate::mcp::{failure::Failure, name::BackendName};
 
@@ -71,6 +72,15 @@ pub(crate) enum BackendError {
     /// The backend speaks no revision that the gateway, or the registry's pin, does.
     #[error("no common MCP revision: {reason}")]
     Incompatible { reason: String },
+    /// It turned a handshake down for a reason that may pass.
+    #[error("it answered initialize with error {code}")]
+    NotOpened { code: i64 },
+    /// It wants a call's arguments repeated in headers, by its tool list.
+    #[error("it wants arguments in headers")]
+    HeadersWanted { error: Arc<RawValue> },
+    /// What was found out of the backend's era no longer holds: it spoke in the other one.
+    #[error("it speaks in the other era now")]
+    EraChanged,
     /// Too many calls wait for the connection.
     #[error("{limit} calls wait for it already")]
     Crowded { limit: usize },
@@ -119,6 +129,9 @@ impl BackendError {
             | Self::Status { .. }
             | Self::Garbled { .. }
             | Self::Incompatible { .. }
+            | Self::NotOpened { .. }
+            | Self::HeadersWanted { .. }
+            | Self::EraChanged
             | Self::Crowded { .. } => Retry::Never,
         }
     }
@@ -133,15 +146,35 @@ impl BackendError {
         )
     }
 
+    /// How long the backend wants to be left alone.
+    pub(crate) const fn asked_pause(&self) -> Option<Duration> {
+        match self {
+            Self::Overloaded { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
     /// Whether it shows that the backend cannot be reached at all just now, by any request.
     pub(crate) const fn is_outage(&self) -> bool {
         matches!(self, Self::Unreachable { .. })
     }
 
-    /// What the client is told.
+    /// What the client is told when its request never left: only that the backend is not there.
+    pub(crate) fn into_unsent(self, backend: &BackendName) -> Failure {
+        Failure::Unavailable {
+            backend: backend.clone(),
+            reason: self.to_string(),
+        }
+    }
+
+    /// What the client is told when its request may have left.
     pub(crate) fn into_failure(self, backend: &BackendName) -> Failure {
         let backend = backend.clone();
         match self {
+            Self::Status { status } if status.is_server_error() => Failure::Interrupted {
+                backend,
+                reason: self.to_string(),
+            },
             Self::Interrupted { .. }
             | Self::Truncated
             | Self::CutOff { .. }

@@ -4,15 +4,16 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use serde_json::{json, value::RawValue};
+use serde_json::value::RawValue;
 
 use crate::mcp::{
     discovery::Discovery,
+    error::{INVALID_PARAMS, METHOD_NOT_FOUND, UNSUPPORTED_VERSION, code_of},
     header::{PROTOCOL_VERSION, SESSION_ID},
     message::{Message, RequestId, write_notification, write_request},
     meta,
     method::{CANCELLED, INITIALIZE, INITIALIZED},
-    object::{self, RawObject},
+    object::RawObject,
     request::{Context, Request},
     version::Revision,
 };
@@ -21,6 +22,7 @@ use super::{
     adapter::{Encoded, write_body},
     error::BackendError,
     exchange::{Answer, Audience, read_answer},
+    modern::modern_error,
     refusal,
     transport::streamable_http::{Content, Outgoing, Refusal, Wire},
 };
@@ -99,7 +101,10 @@ impl Legacy {
         id: &RequestId,
         wire: &Wire,
     ) -> Result<Answer, BackendError> {
-        if self.session.is_some() && is_expiry(refusal) {
+        if refusal.json.as_deref().and_then(modern_error).is_some() {
+            return Err(BackendError::EraChanged);
+        }
+        if self.session.is_some() && is_expiry(refusal, id) {
             return Err(BackendError::SessionExpired);
         }
         refusal::judge(refusal, id, wire)
@@ -107,21 +112,26 @@ impl Legacy {
 }
 
 /// The reference servers answer 400 with words about a session or initialization where the
-/// protocol wants 404; nothing of the request was carried out either way.
-fn is_expiry(refusal: &Refusal) -> bool {
+/// protocol wants 404. They do so before they read the request, so their error does not carry its
+/// id; one that does is the request's own answer.
+fn is_expiry(refusal: &Refusal, id: &RequestId) -> bool {
     match refusal.status {
         StatusCode::NOT_FOUND => true,
-        StatusCode::BAD_REQUEST => {
-            let Some(Ok(Message::Error { error, .. })) = refusal.json.as_deref().map(Message::read)
-            else {
-                return false;
-            };
-            let message = RawObject::parse_or_empty(Some(error)).get_str("message");
-            message.is_some_and(|message| {
-                let message = message.to_ascii_lowercase();
-                message.contains("session") || message.contains("not initialized")
-            })
-        }
+        StatusCode::BAD_REQUEST => match refusal.json.as_deref().map(Message::read) {
+            Some(Ok(Message::Error {
+                id: answered,
+                error,
+            })) if answered.as_ref() != Some(id) => {
+                let message = RawObject::parse_or_empty(Some(error)).get_str("message");
+                message.is_some_and(|message| {
+                    let message = message.to_ascii_lowercase();
+                    message.contains("session id")
+                        || message.contains("session not found")
+                        || message.contains("not initialized")
+                })
+            }
+            _ => false,
+        },
         _ => false,
     }
 }
@@ -185,14 +195,15 @@ fn agree(answer: Answer) -> Result<(Revision, Discovery), BackendError> {
     let result = match answer {
         Answer::Result(result) => result,
         Answer::Error(error) => {
-            let message = RawObject::parse_or_empty(Some(&error))
-                .get("code")
-                .map_or_else(
-                    || "an error".to_owned(),
-                    |code| format!("error {}", code.get()),
-                );
-            return Err(BackendError::Incompatible {
-                reason: format!("it answered initialize with {message}"),
+            let code = code_of(&error).unwrap_or_default();
+            return Err(match code {
+                METHOD_NOT_FOUND | INVALID_PARAMS | UNSUPPORTED_VERSION => {
+                    BackendError::Incompatible {
+                        reason: format!("it answered initialize with error {code}"),
+                    }
+                }
+                // A server that is still starting, say: it may agree later.
+                _ => BackendError::NotOpened { code },
             });
         }
     };
@@ -205,11 +216,10 @@ fn agree(answer: Answer) -> Result<(Revision, Discovery), BackendError> {
     let version = version.unwrap_or_default();
     match version.parse::<Revision>() {
         Ok(revision) if revision <= Revision::LATEST_LEGACY => Ok((revision, discovery)),
+        // Not quoted: what a backend wrote has no place in logs and in the API.
         _ => Err(BackendError::Incompatible {
-            reason: format!(
-                "it speaks {}",
-                object::to_raw(&json!(version.chars().take(32).collect::<String>()))
-            ),
+            reason: "it answered initialize with a revision that the gateway does not speak"
+                .to_owned(),
         }),
     }
 }
@@ -228,13 +238,17 @@ mod tests {
 
     #[test]
     fn an_ended_session_is_told_from_a_bad_request() {
+        let id = RequestId::from_number(1);
+        let is_expiry = |status, json| super::is_expiry(&refused(status, json), &id);
         let says = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Bad Request: No valid session ID provided"}}"#;
-        let other = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"bad arguments"}}"#;
-        assert!(is_expiry(&refused(404, None)));
-        assert!(is_expiry(&refused(400, Some(says))));
-        assert!(!is_expiry(&refused(400, Some(other))));
-        assert!(!is_expiry(&refused(400, None)));
-        assert!(!is_expiry(&refused(500, Some(says))));
+        let own = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32000,"message":"the session id of the shop is used up"}}"#;
+        let other = r#"{"jsonrpc":"2.0","error":{"code":-32602,"message":"bad arguments"}}"#;
+        assert!(is_expiry(404, None));
+        assert!(is_expiry(400, Some(says)));
+        assert!(!is_expiry(400, Some(own)));
+        assert!(!is_expiry(400, Some(other)));
+        assert!(!is_expiry(400, None));
+        assert!(!is_expiry(500, Some(says)));
     }
 
     #[test]

@@ -97,6 +97,7 @@ async fn page(
         events,
         cancel: cancel.clone(),
         renewed: false,
+        mirrored: false,
         _held: None,
     });
     let mut json = Vec::new();

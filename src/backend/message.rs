@@ -44,8 +44,8 @@ pub(crate) enum BackendMessage {
         link: LinkKey,
         outcome: Result<Arc<Link>, BackendError>,
     },
-    /// Fact: the pause after a failure is over.
-    Elapsed,
+    /// Fact: the pause after a failure is over; `pause` tells which.
+    Elapsed { pause: u64 },
     /// Fact: a call's task ended.
     Ended {
         link: LinkKey,
@@ -79,6 +79,8 @@ pub(crate) struct Call {
     pub(crate) cancel: CancellationToken,
     /// Whether the MCP session was renewed for this call already: once is enough.
     pub(crate) renewed: bool,
+    /// Whether its arguments were put into headers by the backend's own wish: once is enough.
+    pub(crate) mirrored: bool,
     /// What whoever made the call wants kept until its end.
     pub(crate) _held: Option<Box<dyn Send + Sync>>,
 }

@@ -2,7 +2,7 @@
 //!
 //! Spec: 2026-07-28 basic/versioning, basic/transports/streamable-http.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::{json, value::RawValue};
 
 use crate::mcp::{
@@ -21,7 +21,7 @@ use super::{
     adapter::{Encoded, write_body},
     error::BackendError,
     exchange::{Answer, Audience, read_answer},
-    transport::streamable_http::{Content, Outgoing, Wire},
+    transport::streamable_http::{Content, Outgoing, Refusal, Wire},
 };
 
 /// Speaks a modern revision; there is nothing else to agree upon.
@@ -90,6 +90,33 @@ fn own_context(context: &Context) -> Context {
         client_info: Some(super::implementation_of(context)),
         ..Context::default()
     }
+}
+
+impl Modern {
+    /// As for everyone, but what only a server of the legacy era answers shows that the backend
+    /// became one. Nothing of the request was carried out.
+    pub(super) fn judge(
+        refusal: &Refusal,
+        id: &RequestId,
+        wire: &Wire,
+    ) -> Result<Answer, BackendError> {
+        let legacy_words = matches!(
+            refusal.status,
+            StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED
+        ) && !answers(refusal, id);
+        if legacy_words && refusal.json.as_deref().and_then(modern_error).is_none() {
+            return Err(BackendError::EraChanged);
+        }
+        super::refusal::judge(refusal, id, wire)
+    }
+}
+
+/// Whether an HTTP error carries a JSON-RPC error for this very request.
+fn answers(refusal: &Refusal, id: &RequestId) -> bool {
+    matches!(
+        refusal.json.as_deref().map(Message::read),
+        Some(Ok(Message::Error { id: Some(answered), .. })) if answered == *id
+    )
 }
 
 fn insert(headers: &mut HeaderMap, name: &str, value: &str) {
@@ -161,7 +188,7 @@ fn read_discovery(result: &[u8]) -> Option<Discovery> {
     is_discovery.then(|| Discovery::read(result).ok()).flatten()
 }
 
-fn modern_error(body: &[u8]) -> Option<Box<RawValue>> {
+pub(super) fn modern_error(body: &[u8]) -> Option<Box<RawValue>> {
     match Message::read(body) {
         Ok(Message::Error { error, .. }) => code_of(error)
             .is_some_and(|code| {

@@ -8,7 +8,9 @@ use tokio_retry::RetryIf;
 use crate::{
     mcp::{
         discovery::Discovery,
-        request::Context,
+        message::RequestId,
+        method::PING,
+        request::{Context, Request},
         version::{Era, Revision},
     },
     registry::Protocol,
@@ -18,15 +20,19 @@ use super::{
     adapter::Dialect,
     endpoint::Endpoint,
     error::BackendError,
+    exchange::{Audience, read_answer},
     legacy,
+    link::Link,
     modern::{self, Probe},
     retry::Policy,
+    transport::streamable_http::Content,
 };
 
 /// Opens a conversation with a backend. A handshake may run twice, so it is tried again as any
 /// request that only reads is.
 ///
 /// `known` is what the connection last found; a finding that no longer holds is found out anew.
+/// Without `retries` there is one try only.
 ///
 /// # Errors
 ///
@@ -35,6 +41,7 @@ pub(super) async fn open(
     endpoint: &Endpoint,
     known: Option<Revision>,
     context: &Context,
+    retries: bool,
 ) -> Result<(Dialect, Discovery), BackendError> {
     let policy = Policy::new(true);
     RetryIf::start(
@@ -42,10 +49,36 @@ pub(super) async fn open(
         || attempt(endpoint, known, context),
         // Whoever waits has waited long enough for a backend that is silent.
         |error: &BackendError| {
-            policy.allows(error) && !matches!(error, BackendError::Silent { .. })
+            retries && policy.allows(error) && !matches!(error, BackendError::Silent { .. })
         },
     )
     .await
+}
+
+/// Whether the backend still knows the MCP session of a link; for others there is nothing to know.
+pub(super) async fn still_holds(endpoint: &Endpoint, link: &Link) -> bool {
+    if link.dialect.session().is_none() {
+        return false;
+    }
+    let id = RequestId::from_number(link.next_id());
+    let ping = Request {
+        method: PING.into(),
+        name: None,
+        params: None,
+        context: Context::default(),
+        param_headers: Vec::new(),
+    };
+    let asked = async {
+        let reply = endpoint
+            .wire
+            .post(link.dialect.encode(&ping, &id).outgoing)
+            .await?;
+        match reply.content {
+            Content::Refused(refusal) => link.dialect.judge(&refusal, &id, &endpoint.wire),
+            answering => read_answer(answering, &id, &Audience::nobody(&endpoint.wire)).await,
+        }
+    };
+    within_handshake(endpoint, asked).await.is_ok()
 }
 
 async fn attempt(

@@ -49,7 +49,7 @@ impl Pending {
 
     /// Tells whoever waits that there will be none.
     pub(super) fn fail(self, backend: &BackendName, error: BackendError) {
-        let failure = error.into_failure(backend);
+        let failure = error.into_unsent(backend);
         match self {
             Self::Call(call) => {
                 let backend = backend.clone();

@@ -40,7 +40,7 @@ pub(crate) enum Input {
     Opened,
     /// The handshake failed; it may work later.
     Failed,
-    /// The backend turned the gateway down: a later try would meet the same end.
+    /// The backend turned the gateway down, or a call: a later try would meet the same end.
     Refused,
     /// The pause is over.
     Elapsed,
@@ -122,7 +122,7 @@ impl Machine {
                 (State::Waiting, Effect::Wait(pause))
             }
 
-            (State::Connecting, Input::Refused) => (State::Refused, Effect::None),
+            (State::Connecting | State::Ready, Input::Refused) => (State::Refused, Effect::None),
 
             (state, _) => (state, Effect::None),
         };

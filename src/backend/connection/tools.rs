@@ -39,17 +39,11 @@ pub(super) enum Reason {
 }
 
 impl Connection {
-    /// Takes what a client's list showed.
+    /// Takes what a client's list showed. Nobody is told: a backend may show each MCP session other
+    /// tools, and clients that list what they were told of would never come to an end.
     pub(in crate::backend) fn listed(&mut self, catalogue: Catalogue) {
-        if self
-            .catalogue
-            .as_ref()
-            .is_some_and(|before| !before.treats_alike(&catalogue))
-        {
-            (self.report)(Report::Changed);
-        }
         self.catalogue = Some(catalogue);
-        self.send_unlisted();
+        self.send_unmirrored();
     }
 
     /// Takes what a list in the background showed; `None` when the backend gave none.
@@ -65,7 +59,7 @@ impl Connection {
         if catalogue.is_some() {
             self.catalogue = catalogue;
         }
-        self.send_unlisted();
+        self.send_unmirrored();
         if let Some(reason) = self.looks.next.take() {
             self.look(reason);
         }
@@ -124,9 +118,6 @@ impl Connection {
             at = before.map_or(at, |before| at.max(before + ANNOUNCED_LIST_PAUSE));
             self.looks.announced_at = Some(at);
         }
-        if self.catalogue.is_none() {
-            self.unlisted.get_or_insert_default();
-        }
         let backend = Backend::new(self.name.clone(), self.myself.clone());
         tokio::spawn(async move {
             sleep_until(at).await;
@@ -134,8 +125,8 @@ impl Connection {
         });
     }
 
-    fn send_unlisted(&mut self) {
-        for call in self.unlisted.take().unwrap_or_default() {
+    fn send_unmirrored(&mut self) {
+        for call in std::mem::take(&mut self.unmirrored) {
             self.send_over_link(Pending::Call(call));
         }
     }

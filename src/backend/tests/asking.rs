@@ -140,6 +140,7 @@ pub(super) fn send(backend: &Backend, link: LinkKey, request: Request) -> mpsc::
         events,
         cancel: CancellationToken::new(),
         renewed: false,
+        mirrored: false,
         _held: None,
     });
     received

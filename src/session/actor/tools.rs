@@ -28,6 +28,7 @@ impl Session {
             events: exchange.events,
             cancel: exchange.cancel,
             renewed: false,
+            mirrored: false,
             _held: Some(Box::new(place)),
         };
         if !route.may_be_shortened {

@@ -1,0 +1,103 @@
+//! Which link serves a call, and how links end.
+
+use crate::backend::{
+    error::BackendError,
+    link::{Link, LinkKey},
+    message::Call,
+    pending::{Pending, Slot},
+};
+
+use super::{Connection, tools::Reason};
+
+impl Connection {
+    /// Forgets every link, and what was found out of the backend: it speaks in the other era now.
+    pub(super) fn change_era(&mut self, key: LinkKey, generation: u64) {
+        let key = self.serving(key);
+        // Only the first of the calls that met it finds the old link here.
+        if matches!(self.links.get(&key), Some(Slot::Open(link)) if link.generation == generation) {
+            tracing::info!(backend.name = %self.name, "{} speaks in another era now; asking it anew", self.name);
+            self.known = None;
+            self.listener = None;
+            self.links
+                .retain(|_, slot| matches!(slot, Slot::Opening(_)));
+            self.look(Reason::Unsure);
+        }
+    }
+
+    /// Sends a call again over another link than the one that ended.
+    pub(super) fn renew(&mut self, key: LinkKey, generation: u64, call: Call) {
+        let key = self.serving(key);
+        match self.links.get(&key) {
+            // One renewal for every call that met the old link: only the first finds it here.
+            Some(Slot::Open(link)) if link.generation == generation => {
+                tracing::info!(backend.name = %self.name, "the conversation with {} ended; opening another", self.name);
+                self.links.remove(&key);
+            }
+            Some(_) => {}
+            // The client's MCP session was ended meanwhile, or could not be renewed: a call must
+            // not bring it back.
+            None => return Pending::Call(call).fail(&self.name, BackendError::SessionExpired),
+        }
+        self.send_over_link(Pending::Call(call));
+    }
+
+    /// Ends the backend's MCP session for one of ours; what still waits for it fails.
+    pub(in crate::backend) fn forget(&mut self, key: LinkKey) {
+        let queue = std::mem::take(&mut self.queue);
+        let (mut forgotten, kept): (Vec<_>, Vec<_>) =
+            queue.into_iter().partition(|pending| pending.link() == key);
+        self.queue = kept;
+        match self.links.remove(&key) {
+            Some(Slot::Open(link)) => self.say_goodbye(&link),
+            Some(Slot::Opening(waiting)) => forgotten.extend(waiting),
+            None => {}
+        }
+        for pending in forgotten {
+            pending.fail(&self.name, BackendError::SessionExpired);
+        }
+    }
+
+    /// Ends every MCP session at the backend. Those that are being opened are ended when they are
+    /// open: until then the connection stays.
+    pub(in crate::backend) fn close(&mut self) {
+        self.closing = true;
+        self.listener = None;
+        let keys: Vec<LinkKey> = self.links.keys().copied().chain([None]).collect();
+        for key in keys {
+            self.forget(key);
+        }
+        self.stop_if_done();
+    }
+
+    /// Ends the actor once nothing is left to say goodbye to.
+    pub(super) fn stop_if_done(&self) {
+        if self.closing && self.handshakes == 0 {
+            self.myself.stop(None);
+        }
+    }
+
+    /// The link that serves a key: stateless backends have one for all.
+    pub(super) fn serving(&self, key: LinkKey) -> LinkKey {
+        match self.links.get(&None) {
+            Some(Slot::Open(link)) if link.dialect.is_shared() => None,
+            _ => key,
+        }
+    }
+
+    pub(super) fn say_goodbye(&self, link: &Link) {
+        let (Ok(endpoint), Some(_)) = (self.endpoint.clone(), link.dialect.session()) else {
+            return;
+        };
+        let Some(headers) = link.dialect.reply_headers() else {
+            return;
+        };
+        tokio::spawn(async move {
+            let farewell = endpoint.wire.delete(headers);
+            if let Ok(Err(error)) =
+                tokio::time::timeout(endpoint.timeouts.handshake, farewell).await
+            {
+                tracing::debug!(backend.name = %endpoint.name, %error, "could not end an MCP session");
+            }
+        });
+    }
+}
