@@ -8,6 +8,7 @@ mod answers;
 mod asking;
 mod credentials;
 mod eras;
+mod found;
 mod links;
 mod mocked;
 mod outages;

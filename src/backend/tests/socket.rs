@@ -126,7 +126,8 @@ async fn read(mut stream: TcpStream) -> Option<(TcpStream, Value)> {
         }
         let text = String::from_utf8_lossy(&bytes);
         if let Some((_, body)) = text.split_once("\r\n\r\n")
-            && let Ok(message) = serde_json::from_str(body)
+            && (text.starts_with("DELETE") || !body.is_empty())
+            && let Ok(message) = serde_json::from_str(if body.is_empty() { "{}" } else { body })
         {
             return Some((stream, message));
         }
