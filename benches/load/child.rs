@@ -9,6 +9,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
 use crate::fault::RunError;
+use crate::usage::Usage;
 
 /// How long a program may take until it listens.
 const START_LIMIT: Duration = Duration::from_secs(30);
@@ -58,6 +59,11 @@ impl Running {
                 Ok(Self { child, authorities })
             }
         }
+    }
+
+    /// What it has used so far, where that is known.
+    pub(crate) fn usage(&self) -> Option<Usage> {
+        Usage::of(self.child.id()?)
     }
 
     /// Kills the program and waits for its end.

@@ -162,17 +162,19 @@ async fn load(clients: &mut Clients, stretch: Stretch) -> Result<Tally, RunError
 }
 
 async fn keep_busy(client: &mut Client, stretch: Stretch, tally: &RefCell<Tally>) {
-    let lost = client.lost();
+    // A server may close a connection that was idle while the other side was measured.
+    let mut lost = None;
     loop {
         let begun = Instant::now();
         if begun >= stretch.until {
             break;
         }
         let outcome = client.operate().await;
+        lost.get_or_insert_with(|| client.lost());
         tally.borrow_mut().record(stretch, begun, &outcome);
         if outcome.is_err() {
             sleep(REST).await;
         }
     }
-    tally.borrow_mut().lost += client.lost() - lost;
+    tally.borrow_mut().lost += client.lost() - lost.unwrap_or_else(|| client.lost());
 }

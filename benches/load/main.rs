@@ -14,6 +14,7 @@ mod rest;
 mod stage;
 mod tally;
 mod text;
+mod usage;
 mod wire;
 
 use std::fmt::Display;
@@ -27,9 +28,10 @@ use tokio::time::{Instant, timeout};
 use crate::crew::Crew;
 use crate::fault::RunError;
 use crate::options::{CommandLine, Options, Program};
-use crate::report::{Report, Side};
+use crate::report::{DIRECT, Findings, GATEWAY, Report, Side};
 use crate::stage::Stage;
 use crate::tally::Stretch;
+use crate::usage::Usage;
 
 /// What starting, opening and clearing may take, and more for every thousand sessions.
 const SET_UP_LIMIT: Duration = Duration::from_mins(2);
@@ -82,8 +84,7 @@ async fn measure(options: &Options) -> Result<bool, RunError> {
         });
     }
     let cleared = stage.clear().await;
-    let sides = outcome?;
-    let report = Report::new(options, &sides)?;
+    let report = Report::new(options, &outcome?)?;
     report::print(&report);
     if let Some(path) = &options.json {
         report.write(path)?;
@@ -93,24 +94,40 @@ async fn measure(options: &Options) -> Result<bool, RunError> {
 }
 
 /// The rounds: direct, gateway, direct, gateway, … so that a machine that slows down slows both.
-async fn put_load(options: &Options, stage: &Stage) -> Result<Vec<Side>, RunError> {
-    let all = [("direct", &stage.direct), ("gateway", &stage.gateway)];
+async fn put_load(options: &Options, stage: &Stage) -> Result<Findings, RunError> {
+    let all = [(DIRECT, &stage.direct), (GATEWAY, &stage.gateway)];
     let (mut sides, mut endpoints) = (Vec::new(), Vec::new());
     for (name, there) in all.into_iter().filter(|(_, there)| !there.is_empty()) {
-        sides.push((name, Vec::new()));
+        sides.push(Side::new(name));
         endpoints.push(there.clone());
     }
     let crew = Crew::new(options, &endpoints)?;
     crew.open().await?;
     for _ in 0..options.rounds.get() {
-        for (side, (_, rounds)) in sides.iter_mut().enumerate() {
+        for (number, side) in sides.iter_mut().enumerate() {
             let from = Instant::now() + options.warmup;
             let until = from + options.stretch();
-            rounds.push(crew.load(side, Stretch { from, until }).await?);
+            let before = stage.gateway_usage();
+            side.rounds
+                .push(crew.load(number, Stretch { from, until }).await?);
+            side.gateway_cpu += spent(before, stage.gateway_usage());
         }
     }
+    let gateway = stage.gateway_usage();
     crew.close().await?;
-    Ok(sides)
+    Ok(Findings {
+        sides,
+        gateway,
+        creation: stage.creation,
+    })
+}
+
+/// Processor time between two moments; none where it is not known.
+fn spent(before: Option<Usage>, after: Option<Usage>) -> Duration {
+    match (before, after) {
+        (Some(before), Some(after)) => after.cpu.saturating_sub(before.cpu),
+        _ => Duration::ZERO,
+    }
 }
 
 /// The longest that a run with these options can take if everything is as slow as allowed.

@@ -11,12 +11,18 @@ use serde::Serialize;
 
 use crate::fault::RunError;
 use crate::options::Options;
+use crate::stage::Creation;
 use crate::tally::Tally;
+use crate::usage::Usage;
 
 pub(crate) use self::table::print;
 
 /// Version of the JSON file's form.
-const FORM: u32 = 1;
+const FORM: u32 = 2;
+
+/// Names of the sides.
+pub(crate) const DIRECT: &str = "direct";
+pub(crate) const GATEWAY: &str = "gateway";
 
 /// Everything that `--json` writes.
 #[derive(Debug, Serialize)]
@@ -29,6 +35,16 @@ pub(crate) struct Report<'a> {
     sides: Vec<SideReport>,
     /// Absent with one side only.
     gateway_to_direct: Option<Ratios>,
+    /// Absent unless the gateway was started for the run, on Linux.
+    gateway: Option<GatewayReport>,
+    sessions_made_per_second: Option<f64>,
+}
+
+/// What the gateway's process held at the end of the load.
+#[derive(Debug, Serialize)]
+struct GatewayReport {
+    resident_mib: f64,
+    resident_most_mib: f64,
 }
 
 /// One side over all rounds.
@@ -42,6 +58,8 @@ struct SideReport {
     wrong: u64,
     failed: u64,
     connections_lost: u64,
+    /// Processor time of the gateway for each operation; zero where it is not known.
+    gateway_cpu_us: f64,
     error_samples: Vec<String>,
 }
 
@@ -70,16 +88,42 @@ struct Spread {
     greatest: f64,
 }
 
-/// The name of a side and what it did, round by round.
-pub(crate) type Side = (&'static str, Vec<Tally>);
+/// A side and what it did.
+#[derive(Debug)]
+pub(crate) struct Side {
+    name: &'static str,
+    pub(crate) rounds: Vec<Tally>,
+    /// What the gateway worked meanwhile.
+    pub(crate) gateway_cpu: Duration,
+}
+
+impl Side {
+    pub(crate) fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            rounds: Vec::new(),
+            gateway_cpu: Duration::ZERO,
+        }
+    }
+}
+
+/// All that a run found.
+#[derive(Debug)]
+pub(crate) struct Findings {
+    /// Direct and gateway, or one of them.
+    pub(crate) sides: Vec<Side>,
+    /// The gateway at the end of the load.
+    pub(crate) gateway: Option<Usage>,
+    pub(crate) creation: Option<Creation>,
+}
 
 impl<'a> Report<'a> {
-    /// `sides` are direct and gateway, or one of them.
-    pub(crate) fn new(options: &'a Options, sides: &[Side]) -> Result<Self, RunError> {
+    pub(crate) fn new(options: &'a Options, findings: &Findings) -> Result<Self, RunError> {
         let stretch = options.stretch();
-        let sides: Vec<_> = sides
+        let sides: Vec<_> = findings
+            .sides
             .iter()
-            .map(|(name, rounds)| SideReport::new(name, rounds, stretch))
+            .map(|side| SideReport::new(side, stretch))
             .collect::<Result<_, _>>()?;
         let gateway_to_direct = match &sides[..] {
             [direct, gateway] => Some(Ratios::new(&direct.rounds, &gateway.rounds)),
@@ -92,6 +136,8 @@ impl<'a> Report<'a> {
             options,
             sides,
             gateway_to_direct,
+            gateway: findings.gateway.map(GatewayReport::new),
+            sessions_made_per_second: findings.creation.map(Creation::per_second),
         })
     }
 
@@ -107,24 +153,34 @@ impl<'a> Report<'a> {
 }
 
 impl SideReport {
-    fn new(name: &'static str, rounds: &[Tally], stretch: Duration) -> Result<Self, RunError> {
+    fn new(side: &Side, stretch: Duration) -> Result<Self, RunError> {
         let mut total = Tally::new()?;
-        for round in rounds {
+        for round in &side.rounds {
             total.add(round);
         }
         let figures = |round: &Tally| Figures::new(per_second(round.done, stretch), &round.latency);
-        let rounds: Vec<_> = rounds.iter().map(figures).collect();
+        let rounds: Vec<_> = side.rounds.iter().map(figures).collect();
         let throughput = Spread::of(rounds.iter().map(|round| round.operations_per_second));
         Ok(Self {
-            name,
+            name: side.name,
             whole: Figures::new(throughput.median, &total.latency),
             rounds,
             verified: total.verified,
             wrong: total.wrong,
             failed: total.failed,
             connections_lost: total.lost,
+            gateway_cpu_us: microseconds_each(side.gateway_cpu, total.operations()),
             error_samples: total.samples,
         })
+    }
+}
+
+impl GatewayReport {
+    fn new(usage: Usage) -> Self {
+        Self {
+            resident_mib: mebibytes(usage.resident_bytes),
+            resident_most_mib: mebibytes(usage.resident_most_bytes),
+        }
     }
 }
 
@@ -179,6 +235,16 @@ impl Spread {
 #[expect(clippy::cast_precision_loss, reason = "no run has 2^53 operations")]
 fn per_second(operations: u64, time: Duration) -> f64 {
     operations as f64 / time.as_secs_f64()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "no run has 2^53 operations")]
+fn microseconds_each(time: Duration, operations: u64) -> f64 {
+    time.as_secs_f64() * 1e6 / operations.max(1) as f64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "no program has 2^53 bytes")]
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
 }
 
 fn milliseconds(nanoseconds: u64) -> f64 {

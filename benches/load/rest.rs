@@ -15,7 +15,7 @@ use crate::fault::{Fault, RunError, excerpt};
 use crate::wire::Wire;
 
 /// How many sessions are made or deleted at the same time.
-const CALLERS: usize = 16;
+const CALLERS: usize = 64;
 
 /// How long one of them may take.
 const LIMIT: Duration = Duration::from_secs(30);

@@ -3,16 +3,19 @@
 mod programs;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::Uri;
 use http::uri::Scheme;
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 use crate::child::Running;
 use crate::endpoint::{Endpoint, Names};
 use crate::fault::RunError;
 use crate::options::{Era, Mode, Options};
 use crate::rest::{self, Session};
+use crate::usage::Usage;
 
 /// Where the load goes, and what has to be taken down after it.
 #[derive(Debug)]
@@ -21,10 +24,26 @@ pub(crate) struct Stage {
     pub(crate) direct: Vec<Endpoint>,
     /// The sessions of the gateway; none if only the backend is measured.
     pub(crate) gateway: Vec<Endpoint>,
+    /// How long making the sessions took; none if none were made.
+    pub(crate) creation: Option<Creation>,
     running: Vec<Running>,
     made: Option<Made>,
     // After the programs that write into it: fields are dropped in this order.
     folder: Option<TempDir>,
+}
+
+/// Sessions that were made for the run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Creation {
+    pub(crate) sessions: usize,
+    pub(crate) took: Duration,
+}
+
+impl Creation {
+    #[expect(clippy::cast_precision_loss, reason = "no run has 2^53 sessions")]
+    pub(crate) fn per_second(self) -> f64 {
+        self.sessions as f64 / self.took.as_secs_f64()
+    }
 }
 
 /// Sessions to delete at a gateway that lives on.
@@ -56,6 +75,14 @@ impl Stage {
         Ok(())
     }
 
+    /// What the gateway has used so far, if it was started for this run.
+    pub(crate) fn gateway_usage(&self) -> Option<Usage> {
+        match &self.running[..] {
+            [_backend, gateway] => gateway.usage(),
+            _ => None,
+        }
+    }
+
     /// The end of the gateway's log, if the gateway has ended by itself.
     pub(crate) fn last_words(&mut self) -> Option<String> {
         let has_ended = self.running.iter_mut().any(Running::has_ended);
@@ -66,10 +93,10 @@ impl Stage {
     /// A gateway that runs already.
     async fn at(options: &Options, url: &str) -> Result<Self, RunError> {
         let authority = authority(url).ok_or_else(|| RunError::Url(url.to_owned()))?;
-        let mut made = None;
+        let (mut made, mut creation) = (None, None);
         let paths = if options.session.is_empty() {
-            let count = options.sessions.get();
-            let sessions = rest::create_sessions(&authority, &options.servers, count).await?;
+            let (sessions, took) = create(options, &authority, &options.servers).await?;
+            creation = Some(took);
             made = Some(Made {
                 authority: authority.clone(),
                 ids: sessions
@@ -86,6 +113,7 @@ impl Stage {
         Ok(Self {
             direct: Vec::new(),
             gateway: endpoints(&authority, &paths, options.era, names)?,
+            creation,
             running: Vec::new(),
             made,
             folder: None,
@@ -98,6 +126,7 @@ impl Stage {
         let mut stage = Self {
             direct: direct_endpoints(options, &addresses)?,
             gateway: Vec::new(),
+            creation: None,
             running: vec![backend],
             made: None,
             folder: None,
@@ -113,12 +142,27 @@ impl Stage {
         let authority = gateway.authorities.concat();
         stage.running.push(gateway);
         stage.folder = Some(folder);
-        let count = options.sessions.get();
-        let sessions = rest::create_sessions(&authority, &providers, count).await?;
+        let (sessions, took) = create(options, &authority, &providers).await?;
+        stage.creation = Some(took);
         let names = Names::public(options, &providers)?;
         stage.gateway = endpoints(&authority, &mcp_endpoints(sessions), options.era, names)?;
         Ok(stage)
     }
+}
+
+/// Makes the sessions of the run, and takes the time.
+async fn create(
+    options: &Options,
+    authority: &str,
+    providers: &[String],
+) -> Result<(Vec<Session>, Creation), RunError> {
+    let (count, begun) = (options.sessions.get(), Instant::now());
+    let sessions = rest::create_sessions(authority, providers, count).await?;
+    let creation = Creation {
+        sessions: count,
+        took: begun.elapsed(),
+    };
+    Ok((sessions, creation))
 }
 
 /// The same work without a gateway. A list is asked of one backend that has all the tools of the merged list; anything

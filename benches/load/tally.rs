@@ -80,6 +80,11 @@ impl Tally {
         }
     }
 
+    /// Operations that ended, warm-up included.
+    pub(crate) fn operations(&self) -> u64 {
+        self.verified + self.wrong + self.failed
+    }
+
     pub(crate) fn add(&mut self, other: &Tally) {
         self.done += other.done;
         // Cannot fail: both have the same bounds.

@@ -10,7 +10,32 @@ use hyper::body::{Body, Frame, SizeHint};
 
 /// Buffers that are sent one after the other.
 #[derive(Debug, Default)]
-pub(super) struct Pieces(VecDeque<Bytes>);
+pub(super) struct Pieces {
+    pieces: VecDeque<Bytes>,
+    end: End,
+}
+
+/// How the reader learns that nothing more comes.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The length is announced.
+    #[default]
+    Announced,
+    /// The end is sent by itself, after all else.
+    Later,
+    /// The end is sent now.
+    Now,
+}
+
+impl Pieces {
+    /// Leaves the length open, and the end for later: so servers send event streams.
+    pub(super) fn streamed(self) -> Self {
+        Self {
+            end: End::Later,
+            ..self
+        }
+    }
+}
 
 /// From this size on a buffer is sent as it is; smaller neighbours are cheaper copied together.
 const LARGE_BYTES: usize = 4096;
@@ -29,7 +54,10 @@ impl FromIterator<Bytes> for Pieces {
         }
         pieces.push_back(Bytes::from(small));
         pieces.retain(|piece| !piece.is_empty());
-        Self(pieces)
+        Self {
+            pieces,
+            end: End::Announced,
+        }
     }
 }
 
@@ -39,16 +67,30 @@ impl Body for Pieces {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _context: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.0.pop_front().map(|piece| Ok(Frame::data(piece))))
+        if let Some(piece) = self.pieces.pop_front() {
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        }
+        if self.end == End::Later {
+            self.end = End::Now;
+            // Waiting once makes hyper send what it has.
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(None)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_empty()
+        self.pieces.is_empty() && self.end == End::Announced
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.0.iter().map(|piece| piece.len() as u64).sum())
+        match self.end {
+            End::Announced => {
+                SizeHint::with_exact(self.pieces.iter().map(|piece| piece.len() as u64).sum())
+            }
+            End::Later | End::Now => SizeHint::default(),
+        }
     }
 }

@@ -151,11 +151,12 @@ impl Fake {
         let head = Bytes::from(format!(r#"{open}{{"jsonrpc":"2.0","id":{id},"result":"#));
         let tail = Bytes::from(format!("}}{close}"));
         let parts = std::iter::once(head).chain(result).chain([tail]);
-        let kind = match self.framing {
-            Framing::Json => "application/json",
-            Framing::Sse => "text/event-stream",
+        let pieces: Pieces = parts.collect();
+        let (kind, pieces) = match self.framing {
+            Framing::Json => ("application/json", pieces),
+            Framing::Sse => ("text/event-stream", pieces.streamed()),
         };
-        let mut response = Response::new(parts.collect());
+        let mut response = Response::new(pieces);
         let kind = HeaderValue::from_static(kind);
         response.headers_mut().insert(CONTENT_TYPE, kind);
         response

@@ -1,7 +1,10 @@
 //! The report as a person reads it.
 
-use super::{Figures, Report, SideReport, Spread};
+use super::{Figures, GATEWAY, Report, SideReport, Spread};
 use crate::options::{Era, Mode, Options};
+
+/// Fewer sessions than this are made before a rate means anything.
+const SESSIONS_TIMED_FROM: usize = 100;
 
 /// Prints the report on standard output.
 #[expect(clippy::print_stdout, reason = "the report is what the program is for")]
@@ -27,6 +30,9 @@ pub(crate) fn print(report: &Report<'_>) {
         for (name, ratio) in lines {
             println!("{name:<16}{}", spread(ratio));
         }
+    }
+    for line in costs(report) {
+        println!("{line}");
     }
     for side in &report.sides {
         for complaint in complaints(side) {
@@ -100,6 +106,28 @@ fn spread(spread: &Spread) -> String {
         greatest,
     } = spread;
     format!("{median:>11.3}   ({least:.3} to {greatest:.3})")
+}
+
+/// What the gateway cost, and how fast it made sessions where there were enough of them to tell.
+fn costs(report: &Report<'_>) -> Vec<String> {
+    let mut costs = Vec::new();
+    let sides = report.sides.iter();
+    for side in sides.filter(|side| side.name == GATEWAY && side.gateway_cpu_us > 0.0) {
+        let cpu_us = side.gateway_cpu_us;
+        costs.push(format!("\ngateway CPU     {cpu_us:>11.0} µs an operation"));
+    }
+    if let Some(gateway) = &report.gateway {
+        let (now, most) = (gateway.resident_mib, gateway.resident_most_mib);
+        costs.push(format!(
+            "gateway memory  {now:>11.1} MiB at the end, {most:.1} at most"
+        ));
+    }
+    if let Some(rate) = report.sessions_made_per_second
+        && report.options.sessions.get() >= SESSIONS_TIMED_FROM
+    {
+        costs.push(format!("sessions made   {rate:>11.0} a second"));
+    }
+    costs
 }
 
 fn complaints(side: &SideReport) -> Vec<String> {
