@@ -161,9 +161,16 @@ impl BackendError {
 
     /// What the client is told when its request never left: only that the backend is not there.
     pub(crate) fn into_unsent(self, backend: &BackendName) -> Failure {
-        Failure::Unavailable {
-            backend: backend.clone(),
-            reason: self.to_string(),
+        let backend = backend.clone();
+        match self {
+            Self::Garbled { what } => Failure::Garbled {
+                backend,
+                reason: what.to_owned(),
+            },
+            _ => Failure::Unavailable {
+                backend,
+                reason: self.to_string(),
+            },
         }
     }
 

@@ -125,9 +125,7 @@ fn is_expiry(refusal: &Refusal, id: &RequestId) -> bool {
                 let message = RawObject::parse_or_empty(Some(error)).get_str("message");
                 message.is_some_and(|message| {
                     let message = message.to_ascii_lowercase();
-                    message.contains("session id")
-                        || message.contains("session not found")
-                        || message.contains("not initialized")
+                    message.contains("session") || message.contains("not initialized")
                 })
             }
             _ => false,

@@ -86,8 +86,8 @@ async fn a_forgotten_mcp_session_is_renewed_once_for_all_calls_in_flight() {
     // How the protocol says it, and how the reference servers do.
     let not_found = |mock: Mock| mock.with_status(404);
     let bad_request = |mock: Mock| {
-        let error = r#"{"code":-32000,"message":"Bad Request: no valid session"}"#;
-        mock.with_status(400).error(error)
+        let error = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Bad Request: no valid session"}}"#;
+        mock.with_status(400).text("application/json", error)
     };
     for forgets in [&not_found as &dyn Fn(Mock) -> Mock, &bad_request] {
         let mut world = World::new().await;
