@@ -90,7 +90,7 @@ impl<'a> RawObject<'a> {
             if index > 0 {
                 text.push(',');
             }
-            text.push_str(quote(name).get());
+            push_quoted(&mut text, name);
             text.push(':');
             text.push_str(value.get());
         }
@@ -116,7 +116,21 @@ pub fn read_object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, serde_jso
 /// A JSON string holding `text`.
 #[must_use]
 pub fn quote(text: &str) -> Box<RawValue> {
-    raw(serde_json::Value::from(text).to_string())
+    let mut quoted = String::with_capacity(text.len() + 2);
+    push_quoted(&mut quoted, text);
+    raw(quoted)
+}
+
+/// Appends a JSON string holding `text`; nearly every name needs no escape.
+pub(super) fn push_quoted(out: &mut String, text: &str) {
+    let plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
+    if text.bytes().all(plain) {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+    } else {
+        out.push_str(&serde_json::Value::from(text).to_string());
+    }
 }
 
 /// Writes a value that cannot fail to be JSON: maps with text keys, numbers, texts, lists.
@@ -204,6 +218,14 @@ mod tests {
             members.to_raw().get(),
             r#"{"z":1.0e+2,"name":"b","deep":{"k" : [1, 2.50]},"a":"\u00e9","more":{"x":1}}"#
         );
+    }
+
+    #[test]
+    fn every_text_reads_back_from_its_quotes() {
+        for text in ["", "plain", "ünï", "\"", "\\", "a\nb\u{1}", "\u{7f}"] {
+            let back: String = serde_json::from_str(quote(text).get()).unwrap();
+            assert_eq!(back, text);
+        }
     }
 
     #[test]
