@@ -7,7 +7,7 @@ mod signal;
 use std::{io::Write as _, process::ExitCode, sync::Arc};
 
 use secrecy::ExposeSecret as _;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::timeout};
 
 use crate::{
     config::{self, Command, Config, SealingKey},
@@ -18,7 +18,7 @@ use crate::{
         origin::Gate,
         server::{ServerBounds, serve},
     },
-    limits::BODY_WITHIN,
+    limits::{BODY_WITHIN, REST_WITHIN},
     registry::Registry,
     session::{Patience, Sessions},
     store::{self, Store},
@@ -89,8 +89,13 @@ async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> 
             "cut requests that took too long to finish"
         );
     }
-    sessions.rest().await;
-    store.close().await;
+    let rest = async {
+        sessions.rest().await;
+        store.close().await;
+    };
+    if timeout(REST_WITHIN, rest).await.is_err() {
+        tracing::warn!("the database is slow: stopped before all was written down");
+    }
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
 }

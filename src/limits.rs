@@ -68,6 +68,11 @@ pub const REHYDRATED_MAX: u64 = 1_000;
 pub const REHYDRATION_PAUSE: Duration = Duration::from_millis(1);
 /// How often sessions write down what was used and forget idle MCP sessions.
 pub const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
+/// Sessions, or MCP sessions, whose use one write tells of: other writes wait meanwhile.
+pub const USED_AT_ONCE_MAX: usize = 1_000;
+/// How long writing down what was used, and closing the database, may take at the end: without
+/// either the gateway starts again all the same.
+pub const REST_WITHIN: Duration = Duration::from_secs(2);
 /// How long a list waits for a backend; the others' tools are shown without it.
 pub const LIST_DEADLINE: Duration = Duration::from_secs(10);
 /// Pages of one backend's list: enough for thousands of tools, and an end to one that has none.

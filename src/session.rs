@@ -10,6 +10,9 @@ mod exchange;
 mod fan_out;
 mod message;
 mod supervisor;
+#[cfg(test)]
+mod tests;
+mod used;
 
 use std::{
     sync::{
@@ -250,9 +253,7 @@ impl Sessions {
 
     /// Has every live session write down what was used, before the gateway stops.
     pub async fn rest(&self) {
-        for session in self.directory.all() {
-            session.sweep().await;
-        }
+        used::write_down(&self.directory.all(), &self.store).await;
     }
 
     async fn ask<T>(

@@ -59,11 +59,9 @@ pub struct ResultBody {
     pub freshness: Option<Freshness>,
 }
 
-/// How long, and for whom, a result stays good.
+/// How long a result stays good, for the client that has it: names depend on who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Freshness {
     /// Milliseconds; 0 means not at all.
     pub ttl_ms: u64,
-    /// Whether it is the same for everyone.
-    pub public: bool,
 }

@@ -12,24 +12,36 @@ use crate::mcp::{
 
 use super::name::Spelling;
 
-/// Writes the merged `tools` array: the session's backend order, then each backend's own.
+/// Many backends' tools in one list.
+#[derive(Debug)]
+pub struct Merged {
+    /// The JSON text of the `tools` array.
+    pub array: String,
+    /// The public names of tools that were left out: another one has the name already.
+    pub doubled: Vec<String>,
+}
+
+/// Merges tools: the session's backend order, then each backend's own.
 ///
 /// Each definition stays as its backend wrote it but for `name`. A name that is there already is
 /// left out: the first keeps it.
 #[must_use]
-pub fn tools_array<'a>(
+pub fn tools<'a>(
     lists: impl IntoIterator<Item = (&'a BackendName, &'a [Tool])>,
     spelling: Spelling,
-) -> String {
+) -> Merged {
     let mut seen = HashSet::new();
+    let mut doubled = Vec::new();
     let mut array = String::from("[");
     for (backend, tools) in lists {
         for tool in tools {
             let public = spelling.public_name(backend, &tool.name);
-            let name = quote(&public);
-            if !seen.insert(public) {
+            if seen.contains(&public) {
+                doubled.push(public);
                 continue;
             }
+            let name = quote(&public);
+            seen.insert(public);
             if array.len() > 1 {
                 array.push(',');
             }
@@ -37,7 +49,7 @@ pub fn tools_array<'a>(
         }
     }
     array.push(']');
-    array
+    Merged { array, doubled }
 }
 
 /// Writes one text of all instructions, each under its backend's name, and names what is missing.
@@ -82,9 +94,10 @@ mod tests {
         let (one, two) = ("one".parse().unwrap(), "two".parse().unwrap());
         let a = tools(r#"[{"title":"T","name":"x","n":1.0},{"name":"y","x-more":{"k" : 1e2}}]"#);
         let b = tools(r#"[{"name":"x"},{"name":"x","second":true}]"#);
-        let merged = tools_array([(&two, &b[..]), (&one, &a[..])], Spelling::Dot);
+        let merged = super::tools([(&two, &b[..]), (&one, &a[..])], Spelling::Dot);
+        assert_eq!(merged.doubled, ["two.x"]);
         assert_eq!(
-            merged,
+            merged.array,
             r#"[{"name":"two.x"},{"title":"T","name":"one.x","n":1.0},{"name":"one.y","x-more":{"k" : 1e2}}]"#
         );
     }

@@ -69,13 +69,17 @@ pub fn may_be_shortened(own: &str) -> bool {
         })
 }
 
-/// Splits a public name at the first separator of either spelling into provider and own name.
+/// Splits a public name at the first separator of either spelling into provider and own name, and
+/// tells which spelling that is.
 ///
 /// A provider's name holds neither a dot nor `__`, so the first of them is the separator.
-pub fn candidates(public: &str) -> impl Iterator<Item = (&str, &str)> {
-    [DOT, UNDERSCORES]
+pub fn candidates(public: &str) -> impl Iterator<Item = (Spelling, &str, &str)> {
+    [(Spelling::Dot, DOT), (Spelling::Underscores, UNDERSCORES)]
         .into_iter()
-        .filter_map(move |separator| public.split_once(separator))
+        .filter_map(move |(spelling, separator)| {
+            let (provider, own) = public.split_once(separator)?;
+            Some((spelling, provider, own))
+        })
 }
 
 fn strict(backend: &BackendName, own: &str) -> String {
@@ -149,7 +153,7 @@ mod tests {
         fn a_dotted_name_splits_back_into_its_halves(own in ".{1,40}") {
             let hf = backend("hugging-face_2");
             let public = Spelling::Dot.public_name(&hf, &own);
-            prop_assert_eq!(candidates(&public).next(), Some(("hugging-face_2", own.as_str())));
+            prop_assert_eq!(candidates(&public).next(), Some((Spelling::Dot, "hugging-face_2", own.as_str())));
         }
 
         #[test]
@@ -158,7 +162,7 @@ mod tests {
             let public = Spelling::Underscores.public_name(&hf, &own);
             prop_assert!(public.len() <= STRICT_LENGTH_MAX);
             prop_assert!(public.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-'));
-            let (provider, rest) = candidates(&public).next().unwrap();
+            let (_, provider, rest) = candidates(&public).next().unwrap();
             prop_assert_eq!(provider, "hugging-face_2");
             prop_assert!(rest == own || may_be_shortened(rest));
         }

@@ -2,7 +2,7 @@
 
 use crate::mcp::name::{BackendName, Naming};
 
-use super::name::{candidates, may_be_shortened};
+use super::name::{Spelling, candidates, may_be_shortened};
 
 /// Where a call goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,14 +25,17 @@ pub fn route(naming: Naming, backends: &[BackendName], public: &str) -> Option<R
             may_be_shortened: false,
         });
     }
-    let (position, own) = candidates(public).find_map(|(provider, own)| {
+    let (spelling, position, own) = candidates(public).find_map(|(spelling, provider, own)| {
         let position = backends.iter().position(|name| name.as_str() == provider)?;
-        Some((position, own))
+        Some((spelling, position, own))
     })?;
+    // Whoever was shown dots was shown every name whole.
+    let may_be_shortened =
+        naming != Naming::Dot && spelling == Spelling::Underscores && may_be_shortened(own);
     (!own.is_empty()).then(|| Route {
         position,
         own: own.to_owned(),
-        may_be_shortened: may_be_shortened(own),
+        may_be_shortened,
     })
 }
 
@@ -64,6 +67,23 @@ mod tests {
                 .as_ref()
                 .map(|route| (route.position, route.own.as_str()));
             assert_eq!(found, expected, "{public}");
+        }
+    }
+
+    #[test]
+    fn only_a_name_with_underscores_may_be_shortened() {
+        let backends = ["docs".parse().unwrap()];
+        for (naming, public, expected) in [
+            (Naming::Auto, "docs__x_deadbeef", true),
+            (Naming::Underscores, "docs__x_deadbeef", true),
+            (Naming::Underscores, "docs__x", false),
+            (Naming::Dot, "docs__x_deadbeef", false),
+            (Naming::Auto, "docs.x_deadbeef", false),
+            (Naming::Underscores, "docs.x_deadbeef", false),
+            (Naming::None, "docs__x_deadbeef", false),
+        ] {
+            let route = route(naming, &backends, public).unwrap();
+            assert_eq!(route.may_be_shortened, expected, "{naming:?} {public}");
         }
     }
 

@@ -3,18 +3,18 @@
 //! Its handler is a list of one-line arms; nothing in it waits for a network or a disk.
 
 mod clients;
+mod running;
 mod tools;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent};
-use tokio::sync::oneshot;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use uuid::Uuid;
 
 use crate::{
     backend::{Backend, HttpClients, LinkKey, Memory, Report, Start},
-    limits::BACKEND_DEATHS_MAX,
+    limits::{BACKEND_DEATHS_MAX, MCP_SESSIONS_PER_SESSION_MAX},
     mcp::{
         failure::Failure,
         method::{PING, TOOLS_CALL, TOOLS_LIST},
@@ -28,11 +28,12 @@ use crate::{
 use super::{
     clock::now_ms,
     describe::{ConnectionDescription, ConnectionState, SessionDescription},
-    exchange::{CancelKey, Exchange, Place},
+    exchange::{Exchange, Place},
     message::SessionMessage,
 };
 
 use clients::McpSession;
+use running::Running;
 
 /// What every session of the process shares.
 #[derive(Clone)]
@@ -71,8 +72,11 @@ pub(super) struct Session {
     /// The session is deleted; its connections say their goodbyes.
     closing: bool,
     mcp_sessions: HashMap<Uuid, McpSession>,
-    /// Requests in flight that a client may take back.
-    cancellable: HashMap<CancelKey, (u64, CancellationToken)>,
+    /// MCP sessions that ended, but whose rows are still there: each keeps its place until then.
+    ended: HashMap<Uuid, Option<OwnedSemaphorePermit>>,
+    /// Places for those that are open, being opened, or not yet gone.
+    mcp_session_places: Arc<Semaphore>,
+    running: Running,
     shared: Shared,
     myself: ActorRef<SessionMessage>,
 }
@@ -99,24 +103,22 @@ impl Actor for SessionActor {
         session: &mut Session,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            SessionMessage::Begin {
-                exchange,
-                number,
-                place,
-            } => session.begin(exchange, number, place),
+            SessionMessage::Begin { exchange, place } => session.begin(exchange, place),
             SessionMessage::Cancel {
                 mcp_session,
                 request,
-            } => session.cancel(mcp_session, request),
+            } => session.running.cancel(&(mcp_session, request)),
             SessionMessage::OpenMcpSession { client, reply } => {
                 session.open_mcp_session(client, reply);
             }
             SessionMessage::McpSessionOpened {
                 id,
                 client,
+                place,
                 welcome,
                 reply,
-            } => session.mcp_session_opened(id, client, welcome, reply),
+            } => session.mcp_session_opened(McpSession::new(client, place), (id, welcome), reply),
+            SessionMessage::McpSessionDeleted { id } => session.mcp_session_deleted(id),
             SessionMessage::Discover { context, reply } => session.discover(context, reply),
             SessionMessage::EndMcpSession { id, reply } => session.end_mcp_session(id, reply),
             SessionMessage::Listen {
@@ -129,7 +131,7 @@ impl Actor for SessionActor {
             SessionMessage::Sweep(done) => session.sweep(done),
             SessionMessage::StopListening => session.stop_listening(),
             SessionMessage::Close => session.close(),
-            SessionMessage::Ended { key, number } => session.ended(&key, number),
+            SessionMessage::Ended { number } => session.running.ended(number),
             SessionMessage::Reported(report) => session.reported(report),
             SessionMessage::Describe(reply) => session.describe(reply),
         }
@@ -164,6 +166,7 @@ impl Session {
         myself: ActorRef<SessionMessage>,
     ) -> Result<Self, ActorProcessingErr> {
         let oldest_ms = shared.oldest_mcp_session_ms();
+        let places = Arc::new(Semaphore::new(MCP_SESSIONS_PER_SESSION_MAX));
         let mut session = Self {
             id: record.id,
             name: record.name,
@@ -184,9 +187,14 @@ impl Session {
                 .mcp_sessions
                 .into_iter()
                 .filter(|record| record.last_used_ms >= oldest_ms)
-                .map(|record| (record.id, McpSession::remembered(record)))
+                .map(|record| {
+                    let place = Arc::clone(&places).try_acquire_owned().ok();
+                    (record.id, McpSession::remembered(record, place))
+                })
                 .collect(),
-            cancellable: HashMap::new(),
+            ended: HashMap::new(),
+            mcp_session_places: places,
+            running: Running::default(),
             shared,
             myself,
         };
@@ -226,7 +234,7 @@ impl Session {
         Ok(Backend::start(start, Some(self.myself.get_cell())).await?)
     }
 
-    fn begin(&mut self, mut exchange: Exchange, number: u64, place: Place) {
+    fn begin(&mut self, mut exchange: Exchange, place: Place) {
         if self.closing {
             return exchange.refuse(Failure::SessionDeleted);
         }
@@ -237,11 +245,8 @@ impl Session {
             };
             mcp_session.touch();
             exchange.request.context = mcp_session.context.clone();
-            if let Some(request) = exchange.cancel_by.clone() {
-                self.cancellable
-                    .insert((id, request), (number, exchange.cancel.clone()));
-            }
         }
+        self.running.began(&exchange, place.number);
         match exchange.request.method.as_ref() {
             PING => exchange.complete("{}"),
             TOOLS_CALL => self.call_tool(exchange, place),
@@ -274,10 +279,8 @@ impl Session {
     }
 
     fn close(&mut self) {
-        for (_, token) in self.cancellable.values() {
-            token.cancel();
-        }
         self.closing = true;
+        self.running.end_all();
         self.stop_listening();
         self.backends.retain(Backend::close);
         if self.backends.is_empty() {

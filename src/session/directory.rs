@@ -19,6 +19,7 @@ use super::{
     describe::SessionDescription,
     exchange::{Exchange, InFlight, Place, next_number},
     message::{Client, SessionMessage, Welcome},
+    used::Used,
 };
 
 /// The live sessions by id.
@@ -92,22 +93,14 @@ impl SessionRef {
                 limit: EXCHANGES_PER_SESSION_MAX,
             })?;
         let number = next_number();
-        let registered = exchange
-            .mcp_session
-            .zip(exchange.cancel_by.clone())
-            .map(|key| (key, number));
         let cancel = exchange.cancel.clone();
         let place = Place {
             session: self.clone(),
-            registered,
+            number,
             _permit: permit,
         };
         self.actor
-            .cast(SessionMessage::Begin {
-                exchange,
-                number,
-                place,
-            })
+            .cast(SessionMessage::Begin { exchange, place })
             .map_err(|_| Failure::Lost)?;
         Ok(InFlight {
             cancel,
@@ -147,10 +140,11 @@ impl SessionRef {
     ///
     /// # Errors
     ///
-    /// When the session is going down.
+    /// When the session is going down, or the store could not delete it: then it has ended, may be
+    /// back after a restart, and can be ended again.
     pub async fn end_mcp_session(&self, id: Uuid) -> Result<bool, Failure> {
         self.ask(|reply| SessionMessage::EndMcpSession { id, reply })
-            .await
+            .await?
     }
 
     /// Has changes told to a listener of that MCP session.
@@ -185,17 +179,17 @@ impl SessionRef {
         self.ask(SessionMessage::Describe).await
     }
 
-    pub(super) fn ended(&self, key: super::exchange::CancelKey, number: u64) {
-        self.tell(SessionMessage::Ended { key, number });
+    pub(super) fn ended(&self, number: u64) {
+        self.tell(SessionMessage::Ended { number });
     }
 
     pub(super) fn warm(&self) {
         self.tell(SessionMessage::Warm);
     }
 
-    /// Ends when what was used is written down, or the session is gone.
-    pub(super) async fn sweep(&self) {
-        let _gone = self.ask(SessionMessage::Sweep).await;
+    /// Tells what was used since the last time; nothing of a session that is gone.
+    pub(super) async fn sweep(&self) -> Used {
+        self.ask(SessionMessage::Sweep).await.unwrap_or_default()
     }
 
     pub(super) fn stop_listening(&self) {

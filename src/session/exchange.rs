@@ -60,7 +60,7 @@ impl Exchange {
 /// so that nobody takes back another's.
 pub(super) type CancelKey = (Uuid, RequestId);
 
-/// Numbers exchanges, so that an old one's end does not remove a younger one of the same id.
+/// Numbers exchanges: their ids may meet, those of different clients and those of one.
 pub(super) fn next_number() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
@@ -70,15 +70,13 @@ pub(super) fn next_number() -> u64 {
 /// client: a client that hangs up frees nothing while its call runs on.
 pub(super) struct Place {
     pub(super) session: SessionRef,
-    pub(super) registered: Option<(CancelKey, u64)>,
+    pub(super) number: u64,
     pub(super) _permit: OwnedSemaphorePermit,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if let Some((key, number)) = self.registered.take() {
-            self.session.ended(key, number);
-        }
+        self.session.ended(self.number);
     }
 }
 

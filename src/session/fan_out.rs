@@ -15,7 +15,10 @@ use crate::{
         failure::Failure,
         request::Context,
     },
-    routing::{merge, name::Spelling},
+    routing::{
+        merge::{self, Merged},
+        name::Spelling,
+    },
 };
 
 use super::message::Welcome;
@@ -50,13 +53,18 @@ pub(super) async fn tools(
     let freshness = Freshness {
         // What lacks a backend must not be kept.
         ttl_ms: if complete { least_ttl(&listings) } else { 0 },
-        public: complete && listings.iter().flatten().all(|listing| listing.public),
     };
     let lists = backends
         .iter()
         .zip(&listings)
         .filter_map(|(backend, listing)| Some((backend.name(), &listing.as_ref()?.tools[..])));
-    let array = merge::tools_array(lists, spelling);
+    let Merged { array, doubled } = merge::tools(lists, spelling);
+    if let Some(first) = doubled.first() {
+        tracing::warn!(
+            tools = doubled.len(),
+            "left tools out of the list whose names are there already, {first:?} the first of them"
+        );
+    }
     Outcome::Completed(ResultBody {
         json: format!(r#"{{"tools":{array}}}"#).into(),
         typed: false,

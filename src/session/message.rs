@@ -1,6 +1,6 @@
 //! What can be said to a session's actor.
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::{
@@ -13,17 +13,14 @@ use crate::{
 
 use super::{
     describe::SessionDescription,
-    exchange::{CancelKey, Exchange, Place},
+    exchange::{Exchange, Place},
+    used::Used,
 };
 
 /// Commands, facts and questions of one session.
 pub(crate) enum SessionMessage {
-    /// Command: carry out an exchange; `number` tells it from others of the same id.
-    Begin {
-        exchange: Exchange,
-        number: u64,
-        place: Place,
-    },
+    /// Command: carry out an exchange.
+    Begin { exchange: Exchange, place: Place },
     /// Command: a client takes a request back.
     Cancel {
         mcp_session: Uuid,
@@ -42,7 +39,7 @@ pub(crate) enum SessionMessage {
     /// Command: a client ends its MCP session; answers whether there was one.
     EndMcpSession {
         id: Uuid,
-        reply: oneshot::Sender<bool>,
+        reply: oneshot::Sender<Result<bool, Failure>>,
     },
     /// Command: tell this client's listener of changes.
     Listen {
@@ -57,9 +54,9 @@ pub(crate) enum SessionMessage {
     },
     /// Command: connect to every backend now.
     Warm,
-    /// Command: write down what was used, and forget MCP sessions nobody used for long; answered
-    /// when it is written.
-    Sweep(oneshot::Sender<()>),
+    /// Command: forget MCP sessions nobody used for long, and tell what was used since the last
+    /// time; whoever asks writes it down.
+    Sweep(oneshot::Sender<Used>),
     /// Command: end the streams on which clients hear of changes: the gateway is stopping.
     StopListening,
     /// Command: the session is deleted.
@@ -68,11 +65,14 @@ pub(crate) enum SessionMessage {
     McpSessionOpened {
         id: Uuid,
         client: Client,
+        place: OwnedSemaphorePermit,
         welcome: Welcome,
         reply: oneshot::Sender<Result<(Uuid, Welcome), Failure>>,
     },
-    /// Fact: an exchange's answer is written.
-    Ended { key: CancelKey, number: u64 },
+    /// Fact: the row of an MCP session that ended is gone.
+    McpSessionDeleted { id: Uuid },
+    /// Fact: the work on an exchange ended.
+    Ended { number: u64 },
     /// Fact: a connection has news.
     Reported(Report),
     /// Question: how does the session stand?

@@ -18,6 +18,7 @@ use super::{
     actor::{SessionActor, Shared},
     describe::SessionsError,
     directory::{Directory, SessionRef},
+    used,
 };
 
 /// Answers whoever looks for a session: `None` when there is none.
@@ -159,14 +160,11 @@ impl State {
         drop(reply.send(Ok(())));
     }
 
-    /// One after the other: thousands of sessions must not crowd the store's writer.
     fn sweep(&self) {
         let (sessions, store) = (self.directory.all(), self.shared.store.clone());
         let oldest_ms = self.shared.oldest_mcp_session_ms();
         tokio::spawn(async move {
-            for session in sessions {
-                session.sweep().await;
-            }
+            used::write_down(&sessions, &store).await;
             // Those of sessions that sleep; the others have just said what they still use.
             if let Err(error) = store.expire_mcp_sessions(oldest_ms).await {
                 tracing::warn!(%error, "could not expire idle MCP sessions");

@@ -1,10 +1,13 @@
 //! A call that nobody waits for any more ends at its backend, and no other does.
 
+use std::time::Duration;
+
 use serde_json::json;
+use tokio::time::timeout;
 
 use crate::{
     LATEST_LEGACY,
-    world::{Answers, Cancelled, Client, FakeBackend, Gateway},
+    world::{Answers, Cancelled, Client, FakeBackend, Fault, Gateway},
 };
 
 const WAIT: &str = r#"{"name":"it.wait","arguments":{}}"#;
@@ -108,6 +111,85 @@ async fn a_client_that_leaves_after_progress_ends_its_call() {
         backend.until("the backend to be told", told).await;
         client.call("it.echo", json!({})).await.result();
     }
+}
+
+#[tokio::test]
+async fn a_call_is_taken_back_while_its_name_is_looked_up() {
+    let backend = FakeBackend::legacy().start();
+    let gateway = Gateway::with(&[("it", &backend)]);
+    let session = gateway.session(&["it"]).await;
+    let client = Client::legacy(&session.endpoint, LATEST_LEGACY).await;
+    client.tool_names().await;
+    let before = backend.requests_of("tools/list").len();
+    backend.inject(Fault::Hold.on("tools/list"));
+    let call = async {
+        let params = r#"{"name":"it__x_deadbeef"}"#;
+        let call = client.open_as("\"mine\"", "tools/call", params);
+        call.await.finish().await
+    };
+    let cancel = async {
+        let asked = |it: &FakeBackend| it.requests_of("tools/list").len() > before;
+        backend.until("the list to be asked for", asked).await;
+        client.cancel("\"mine\"").await;
+    };
+    let both = async { tokio::join!(call, cancel) };
+    // A list may take ten seconds.
+    let (answer, ()) = timeout(Duration::from_secs(5), both).await.unwrap();
+    assert!(answer.response.is_none(), "{answer:?}");
+    backend.release();
+    client.call("it.echo", json!({})).await.result();
+    assert_eq!(backend.executions("x_deadbeef"), 0);
+    assert_eq!(backend.requests_of("tools/call").len(), 1);
+}
+
+#[tokio::test]
+async fn the_end_of_a_session_ends_its_calls_with_an_answer() {
+    for (backend, how) in backends() {
+        for revision in crate::CLIENTS {
+            let gateway = Gateway::with(&[("it", &backend)]);
+            let session = gateway.session(&["it"]).await;
+            let client = Client::speaking(revision, &session.endpoint).await;
+            let (before, told) = (backend.executions("wait"), backend.cancellations().len());
+            let call = async { client.open("tools/call", WAIT).await.finish().await };
+            let end = async {
+                let waits = |it: &FakeBackend| it.executions("wait") > before;
+                backend.until("the call to wait", waits).await;
+                let path = format!("/session/{}", session.id);
+                assert_eq!(gateway.delete(&path).await.status, 204);
+            };
+            let (answer, ()) = tokio::join!(call, end);
+            let error = answer.error();
+            assert!(error.message.contains("deleted"), "{revision}: {error:?}");
+            let heard = |it: &FakeBackend| it.cancellations().len() > told;
+            backend.until("the cancellation", heard).await;
+            assert_eq!(backend.cancellations()[told].how, how, "{revision}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_an_mcp_session_ends_its_calls_and_no_others() {
+    let backend = FakeBackend::legacy().start();
+    let gateway = Gateway::with(&[("it", &backend)]);
+    let session = gateway.session(&["it"]).await;
+    let leaving = Client::legacy(&session.endpoint, LATEST_LEGACY).await;
+    let staying = Client::legacy(&session.endpoint, LATEST_LEGACY).await;
+    let lively = r#"{"name":"it.progress","arguments":{"steps":1,"gated":true}}"#;
+    let ended = async { leaving.open("tools/call", WAIT).await.finish().await };
+    let kept = async { staying.open("tools/call", lively).await.finish().await };
+    let end = async {
+        let both = |it: &FakeBackend| it.executions("wait") + it.executions("progress") == 2;
+        backend.until("two calls", both).await;
+        assert_eq!(leaving.delete().await, 204);
+        let heard = |it: &FakeBackend| !it.cancellations().is_empty();
+        backend.until("the cancellation", heard).await;
+        backend.step();
+    };
+    let (ended, kept, ()) = tokio::join!(ended, kept, end);
+    assert_eq!(ended.status, 404);
+    let error = ended.error();
+    assert!(error.message.contains("initialize again"), "{error:?}");
+    kept.result();
 }
 
 #[tokio::test]

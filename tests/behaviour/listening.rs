@@ -85,6 +85,22 @@ async fn a_change_announced_during_a_call_is_told_to_every_client() {
 }
 
 #[tokio::test]
+async fn a_change_is_told_on_one_stream_of_a_client() {
+    let backend = FakeBackend::legacy().start();
+    let gateway = Gateway::with(&[("it", &backend)]);
+    let session = gateway.session(&["it"]).await;
+    let (client, mut older) = listener(&session.endpoint, &backend).await;
+    let mut newer = client.get_stream().await;
+    assert_eq!(newer.status(), 200);
+    backend.add_tool(r#"{"name":"new","inputSchema":{"type":"object"}}"#);
+    backend.announce(CHANGED);
+    hears_of_a_change(&mut newer).await;
+    client.delete().await;
+    let twice = older.next().await;
+    assert!(twice.is_none(), "one change was told twice: {twice:?}");
+}
+
+#[tokio::test]
 async fn a_backend_without_a_stream_is_asked_for_it_once() {
     for script in SCRIPTS {
         let backend = script().without_listeners().start();

@@ -148,6 +148,18 @@ async fn names_without_dots_are_short_unique_and_callable() {
 }
 
 #[tokio::test]
+async fn a_merged_list_is_for_its_client_only() {
+    let backend = FakeBackend::modern().start();
+    let gateway = Gateway::with(&[("it", &backend)]);
+    let session = gateway.session(&["it"]).await;
+    let client = Client::modern(&session.endpoint);
+    let list = client.request("tools/list", json!({})).await.result();
+    // The backend says `public`; the names depend on who asks.
+    assert_eq!(list["cacheScope"], "private");
+    assert_eq!(list["ttlMs"], 60000);
+}
+
+#[tokio::test]
 async fn all_pages_of_all_backends_come_in_one() {
     let paged = FakeBackend::legacy().page_size(2).start();
     let modern = FakeBackend::modern().page_size(4).start();
@@ -190,6 +202,8 @@ async fn a_name_listed_twice_is_listed_once() {
     let tools = client.tools().await;
     assert_eq!(tools.len(), 1);
     assert_eq!(tools[0]["title"], "first");
+    let logs = gateway.logs();
+    assert!(logs.contains("WARN") && logs.contains("it.t"), "{logs}");
 }
 
 #[tokio::test]

@@ -260,9 +260,8 @@ fn typed(json: &Bytes, freshness: Option<Freshness>) -> Bytes {
     };
     let front = match freshness {
         None => r#"{"resultType":"complete""#.to_owned(),
-        Some(Freshness { ttl_ms, public }) => {
-            let scope = if public { "public" } else { "private" };
-            format!(r#"{{"resultType":"complete","ttlMs":{ttl_ms},"cacheScope":"{scope}""#)
+        Some(Freshness { ttl_ms }) => {
+            format!(r#"{{"resultType":"complete","ttlMs":{ttl_ms},"cacheScope":"private""#)
         }
     };
     let is_empty = members.trim_ascii_start().starts_with(b"}");
@@ -287,10 +286,7 @@ mod tests {
             r#"{"resultType":"complete","content":[ 1.0 ]}"#
         );
         assert_eq!(typed("{ }", None), r#"{"resultType":"complete" }"#);
-        let freshness = Some(Freshness {
-            ttl_ms: 5,
-            public: false,
-        });
+        let freshness = Some(Freshness { ttl_ms: 5 });
         assert_eq!(
             typed(r#"{"tools":[]}"#, freshness),
             r#"{"resultType":"complete","ttlMs":5,"cacheScope":"private","tools":[]}"#

@@ -2,25 +2,28 @@
 //!
 //! Spec: 2025-11-25 basic/transports, "Session Management".
 
+use std::{collections::HashSet, sync::Arc};
+
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{
+        OwnedSemaphorePermit,
+        mpsc::{self, error::TrySendError},
+        oneshot,
+    },
     task::JoinHandle,
 };
 use uuid::Uuid;
 
 use crate::{
     limits::{LISTENERS_PER_MCP_SESSION_MAX, MCP_SESSIONS_PER_SESSION_MAX},
-    mcp::{
-        event::Notification, failure::Failure, message::RequestId, method::TOOLS_CHANGED,
-        request::Context,
-    },
+    mcp::{event::Notification, failure::Failure, method::TOOLS_CHANGED, request::Context},
     session::{
         clock::now_ms,
-        exchange::CancelKey,
         fan_out,
         message::{Client, SessionMessage, Welcome},
+        used::Used,
     },
-    store::McpSessionRecord,
+    store::{McpSessionRecord, StoreError},
 };
 
 use super::Session;
@@ -31,36 +34,24 @@ pub(super) struct McpSession {
     last_used_ms: i64,
     used_since_sweep: bool,
     listeners: Vec<mpsc::Sender<Notification>>,
+    place: Option<OwnedSemaphorePermit>,
 }
 
 impl Session {
-    pub(super) fn cancel(&mut self, mcp_session: Uuid, request: RequestId) {
-        if let Some((_, token)) = self.cancellable.remove(&(mcp_session, request)) {
-            token.cancel();
-        }
-    }
-
-    pub(super) fn ended(&mut self, key: &CancelKey, number: u64) {
-        if self
-            .cancellable
-            .get(key)
-            .is_some_and(|(current, _)| *current == number)
-        {
-            self.cancellable.remove(key);
-        }
-    }
-
     pub(super) fn open_mcp_session(
         &self,
         client: Client,
         reply: oneshot::Sender<Result<(Uuid, Welcome), Failure>>,
     ) {
-        if self.mcp_sessions.len() >= MCP_SESSIONS_PER_SESSION_MAX {
+        if self.closing {
             // Whoever asked may have left.
+            return drop(reply.send(Err(Failure::SessionDeleted)));
+        }
+        let Ok(place) = Arc::clone(&self.mcp_session_places).try_acquire_owned() else {
             return drop(reply.send(Err(Failure::TooManyMcpSessions {
                 limit: MCP_SESSIONS_PER_SESSION_MAX,
             })));
-        }
+        };
         let id = Uuid::new_v4();
         let now = now_ms();
         let record = McpSessionRecord {
@@ -89,6 +80,7 @@ impl Session {
             let _gone = myself.cast(SessionMessage::McpSessionOpened {
                 id,
                 client,
+                place,
                 welcome,
                 reply,
             });
@@ -97,17 +89,20 @@ impl Session {
 
     pub(super) fn mcp_session_opened(
         &mut self,
-        id: Uuid,
-        client: Client,
-        welcome: Welcome,
+        mcp_session: McpSession,
+        opened: (Uuid, Welcome),
         reply: oneshot::Sender<Result<(Uuid, Welcome), Failure>>,
     ) {
-        self.mcp_sessions
-            .insert(id, McpSession::new(client.context, now_ms()));
-        if reply.send(Ok((id, welcome))).is_err() {
+        let id = opened.0;
+        self.mcp_sessions.insert(id, mcp_session);
+        if reply.send(Ok(opened)).is_err() {
             // The client left before it learned the id: nobody will ever use it.
             self.forget_mcp_session(id);
         }
+    }
+
+    pub(super) fn mcp_session_deleted(&mut self, id: Uuid) {
+        self.ended.remove(&id);
     }
 
     pub(super) fn discover(&mut self, context: Context, reply: oneshot::Sender<Welcome>) {
@@ -121,31 +116,50 @@ impl Session {
         });
     }
 
-    /// Ends an MCP session at a client's wish; answered when it is gone from the store too.
-    pub(super) fn end_mcp_session(&mut self, id: Uuid, reply: oneshot::Sender<bool>) {
-        if !self.mcp_sessions.contains_key(&id) {
-            let _asker_left = reply.send(false);
+    /// Ends an MCP session at a client's wish; answered when it is gone from the store too, or could
+    /// not be deleted there. Then it can be ended again.
+    pub(super) fn end_mcp_session(
+        &mut self,
+        id: Uuid,
+        reply: oneshot::Sender<Result<bool, Failure>>,
+    ) {
+        if !self.mcp_sessions.contains_key(&id) && !self.ended.contains_key(&id) {
+            let _asker_left = reply.send(Ok(false));
             return;
         }
         let gone = self.forget_mcp_session(id);
         tokio::spawn(async move {
-            // A task that panicked has said so; there is nothing to wait for then.
-            let _panicked = gone.await;
-            let _asker_left = reply.send(true);
+            let ended = match gone.await {
+                Ok(Ok(())) => Ok(true),
+                Ok(Err(_)) => Err(Failure::NotStored),
+                Err(_panicked) => Err(Failure::Lost),
+            };
+            let _asker_left = reply.send(ended);
         });
     }
 
     /// Ends an MCP session here and at the backends; the task ends when it is gone from the store,
-    /// too.
-    pub(super) fn forget_mcp_session(&mut self, id: Uuid) -> JoinHandle<()> {
-        self.mcp_sessions.remove(&id);
-        for backend in &self.backends {
-            backend.forget(Some(id));
+    /// too. What could not be deleted is tried again with each sweep.
+    fn forget_mcp_session(&mut self, id: Uuid) -> JoinHandle<Result<(), StoreError>> {
+        if let Some(mcp_session) = self.mcp_sessions.remove(&id) {
+            self.ended.insert(id, mcp_session.place);
+            self.running.end_mcp_session(id);
+            for backend in &self.backends {
+                backend.forget(Some(id));
+            }
         }
-        let store = self.shared.store.clone();
+        let (store, myself) = (self.shared.store.clone(), self.myself.clone());
         tokio::spawn(async move {
-            if let Err(error) = store.delete_mcp_session(id).await {
-                tracing::error!(%error, "could not delete an MCP session; it expires later");
+            match store.delete_mcp_session(id).await {
+                Ok(()) | Err(StoreError::Gone) => {
+                    // A session that is gone has nothing to take note of.
+                    let _gone = myself.cast(SessionMessage::McpSessionDeleted { id });
+                    Ok(())
+                }
+                Err(error) => {
+                    tracing::error!(%error, "could not delete an MCP session; it is tried again");
+                    Err(error)
+                }
             }
         })
     }
@@ -172,12 +186,8 @@ impl Session {
     }
 
     pub(super) fn tell_listeners(&self) {
-        for listener in self.mcp_sessions.values().flat_map(|mcp| &mcp.listeners) {
-            // A full channel holds the same news already; a closed one has no reader.
-            let _full_or_closed = listener.try_send(Notification {
-                method: TOOLS_CHANGED.to_owned(),
-                params: None,
-            });
+        for mcp_session in self.mcp_sessions.values() {
+            mcp_session.tell();
         }
     }
 
@@ -187,52 +197,60 @@ impl Session {
         }
     }
 
-    pub(super) fn sweep(&mut self, done: oneshot::Sender<()>) {
-        // Whoever listens is there, however little it says.
-        for mcp_session in self.mcp_sessions.values_mut() {
-            if mcp_session.has_listener() {
+    pub(super) fn sweep(&mut self, reply: oneshot::Sender<Used>) {
+        // Whoever listens or waits for an answer is there, however little it says.
+        let waiting: HashSet<Uuid> = self.running.mcp_sessions().collect();
+        for (id, mcp_session) in &mut self.mcp_sessions {
+            if mcp_session.has_listener() || waiting.contains(id) {
                 mcp_session.touch();
             }
         }
         let oldest_ms = self.shared.oldest_mcp_session_ms();
-        let idle: Vec<Uuid> = self
+        let idle = self
             .mcp_sessions
             .iter()
             .filter(|(_, mcp)| mcp.last_used_ms < oldest_ms)
-            .map(|(id, _)| *id)
-            .collect();
-        for id in idle {
+            .map(|(id, _)| *id);
+        let over: Vec<Uuid> = idle.chain(self.ended.keys().copied()).collect();
+        for id in over {
             self.forget_mcp_session(id);
         }
-        let used: Vec<(Uuid, i64)> = self
-            .mcp_sessions
-            .iter_mut()
-            .filter_map(|(id, mcp)| {
-                std::mem::take(&mut mcp.used_since_sweep).then_some((*id, mcp.last_used_ms))
-            })
-            .collect();
-        if self.last_used_ms == self.stored_used_ms && used.is_empty() {
-            return;
-        }
+        let is_used = self.last_used_ms != self.stored_used_ms;
         self.stored_used_ms = self.last_used_ms;
-        let (store, session) = (self.shared.store.clone(), (self.id, self.last_used_ms));
-        tokio::spawn(async move {
-            let touched = async {
-                store.touch(vec![session]).await?;
-                store.touch_mcp_sessions(used).await
-            };
-            if let Err(error) = touched.await {
-                tracing::warn!(%error, "could not write down when a session was used");
-            }
-            let _asker_left = done.send(());
-        });
+        let used = Used {
+            session: is_used.then_some((self.id, self.last_used_ms)),
+            mcp_sessions: self
+                .mcp_sessions
+                .iter_mut()
+                .filter_map(|(id, mcp)| {
+                    std::mem::take(&mut mcp.used_since_sweep).then_some((*id, mcp.last_used_ms))
+                })
+                .collect(),
+        };
+        let _asker_left = reply.send(used);
     }
 }
 
 impl McpSession {
+    pub(super) fn new(client: Client, place: OwnedSemaphorePermit) -> Self {
+        Self::of(client.context, now_ms(), Some(place))
+    }
+
+    /// One from before a restart; without a place where more are remembered than may be opened.
+    pub(super) fn remembered(
+        record: McpSessionRecord,
+        place: Option<OwnedSemaphorePermit>,
+    ) -> Self {
+        let context = Context {
+            client_info: record.client_info.map(Into::into),
+            ..Context::default()
+        };
+        Self::of(context, record.last_used_ms, place)
+    }
+
     /// What the client can do is stored but not passed on: a backend would ask it for input, which
     /// is not carried to clients of the legacy era.
-    fn new(context: Context, last_used_ms: i64) -> Self {
+    fn of(context: Context, last_used_ms: i64, place: Option<OwnedSemaphorePermit>) -> Self {
         Self {
             context: Context {
                 capabilities: None,
@@ -241,15 +259,8 @@ impl McpSession {
             last_used_ms,
             used_since_sweep: false,
             listeners: Vec::new(),
+            place,
         }
-    }
-
-    pub(super) fn remembered(record: McpSessionRecord) -> Self {
-        let context = Context {
-            client_info: record.client_info.map(Into::into),
-            ..Context::default()
-        };
-        Self::new(context, record.last_used_ms)
     }
 
     pub(super) fn touch(&mut self) {
@@ -274,7 +285,44 @@ impl McpSession {
         Ok(())
     }
 
+    /// Tells of a change on one stream only, the newest that is open.
+    ///
+    /// Spec: 2025-11-25 basic/transports, "Multiple Connections".
+    fn tell(&self) {
+        for listener in self.listeners.iter().rev() {
+            let told = listener.try_send(Notification {
+                method: TOOLS_CHANGED.to_owned(),
+                params: None,
+            });
+            // A full channel holds the same news already; a closed one has no reader.
+            if !matches!(told, Err(TrySendError::Closed(_))) {
+                return;
+            }
+        }
+    }
+
     fn has_listener(&self) -> bool {
         self.listeners.iter().any(|listener| !listener.is_closed())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_told_on_the_newest_stream_that_is_open() {
+        let mut mcp_session = McpSession::of(Context::default(), 0, None);
+        let (older, mut told_older) = mpsc::channel(1);
+        let (newer, mut told_newer) = mpsc::channel(1);
+        mcp_session.listen(older).unwrap();
+        mcp_session.listen(newer).unwrap();
+        mcp_session.tell();
+        // The channel is full now.
+        mcp_session.tell();
+        assert!(told_newer.try_recv().is_ok() && told_older.try_recv().is_err());
+        drop(told_newer);
+        mcp_session.tell();
+        assert!(told_older.try_recv().is_ok());
     }
 }

@@ -37,7 +37,14 @@ impl Session {
         }
         tokio::spawn(async move {
             let own = fan_out::own_name(&backend, call.link, &call.request.context, route.own);
-            call.request.name = Some(own.await);
+            let own = tokio::select! {
+                () = call.cancel.cancelled() => None,
+                own = own => Some(own),
+            };
+            if own.is_none() {
+                return call.finish(backend.name(), Outcome::Cancelled).await;
+            }
+            call.request.name = own;
             backend.send(call);
         });
     }

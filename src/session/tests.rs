@@ -1,0 +1,137 @@
+//! Sessions over a real store, without backends: what is kept, counted and given back.
+
+use std::path::Path;
+
+use futures_util::future::join_all;
+use tempfile::TempDir;
+
+use super::*;
+use crate::{
+    limits::MCP_SESSIONS_PER_SESSION_MAX,
+    mcp::{failure::Failure, name::Naming, request::Context, version::Revision},
+    registry::Defaults,
+    store::SealingKey,
+};
+
+struct World {
+    sessions: Sessions,
+    store: Store,
+    id: Uuid,
+    session: SessionRef,
+    _directory: TempDir,
+}
+
+/// One session, of no backend.
+async fn world() -> World {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("gateway.db");
+    let key = SealingKey::parse(&"00".repeat(32).into()).unwrap();
+    let url = format!("sqlite://{}?mode=rwc", path.display());
+    let store = Store::open(&url, key).await.unwrap();
+    let text = "providers: { it: { url: http://127.0.0.1:9/mcp } }";
+    let environment = |_: &str| None;
+    let registry = Registry::parse(
+        text,
+        Path::new("registry.yaml"),
+        &Defaults::default(),
+        &environment,
+    );
+    let patience = Patience {
+        initialize_deadline: Duration::from_secs(1),
+        mcp_session_ttl: Duration::from_mins(1),
+    };
+    let sessions = Sessions::start(Arc::new(registry.unwrap()), store.clone(), patience);
+    let sessions = sessions.await.unwrap();
+    let new = NewSession {
+        name: None,
+        naming: Naming::Auto,
+        servers: Vec::new(),
+    };
+    let id = sessions.create(new).await.unwrap();
+    let session = sessions.find(id).await.unwrap().unwrap();
+    World {
+        sessions,
+        store,
+        id,
+        session,
+        _directory: directory,
+    }
+}
+
+async fn open(session: &SessionRef) -> Result<Uuid, Failure> {
+    let client = Client {
+        revision: Revision::LATEST_LEGACY,
+        context: Context::default(),
+    };
+    let (id, _) = session.open_mcp_session(client).await?;
+    Ok(id)
+}
+
+#[tokio::test]
+async fn an_mcp_session_that_stays_stored_has_not_ended_well() {
+    let world = world().await;
+    let (ended, kept) = (
+        open(&world.session).await.unwrap(),
+        open(&world.session).await.unwrap(),
+    );
+    assert_eq!(world.session.end_mcp_session(ended).await, Ok(true));
+    assert_eq!(world.session.end_mcp_session(ended).await, Ok(false));
+    world.store.close().await;
+    for _ in 0..2 {
+        let refused = world.session.end_mcp_session(kept).await;
+        assert_eq!(refused, Err(Failure::NotStored));
+        assert_eq!(world.session.knows(kept).await, Ok(false));
+    }
+    let strange = world.session.end_mcp_session(Uuid::new_v4()).await;
+    assert_eq!(strange, Ok(false));
+}
+
+#[tokio::test]
+async fn mcp_sessions_that_are_being_opened_count() {
+    let world = world().await;
+    let opening = (0..MCP_SESSIONS_PER_SESSION_MAX + 5).map(|_| open(&world.session));
+    let opened = join_all(opening).await;
+    let refused = Failure::TooManyMcpSessions {
+        limit: MCP_SESSIONS_PER_SESSION_MAX,
+    };
+    let are_refused = |it: &&Result<Uuid, Failure>| **it == Err(refused.clone());
+    assert_eq!(opened.iter().filter(are_refused).count(), 5);
+    let one = opened.iter().find_map(|it| it.clone().ok()).unwrap();
+    assert_eq!(open(&world.session).await, Err(refused.clone()));
+    assert_eq!(world.session.end_mcp_session(one).await, Ok(true));
+    assert!(open(&world.session).await.is_ok(), "its place is free");
+}
+
+#[tokio::test]
+async fn an_mcp_session_that_is_not_stored_keeps_no_place() {
+    let world = world().await;
+    world.store.clone().close().await;
+    for _ in 0..=MCP_SESSIONS_PER_SESSION_MAX {
+        assert_eq!(open(&world.session).await, Err(Failure::NotStored));
+    }
+}
+
+#[tokio::test]
+async fn what_was_used_is_written_down_before_the_end() {
+    let world = world().await;
+    let mcp_session = open(&world.session).await.unwrap();
+    let before = world.store.session(world.id).await.unwrap().unwrap();
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    world.session.discover(Context::default()).await.unwrap();
+    assert_eq!(world.session.knows(mcp_session).await, Ok(true));
+    world.sessions.rest().await;
+    let after = world.store.session(world.id).await.unwrap().unwrap();
+    assert!(after.last_used_ms > before.last_used_ms);
+    assert!(after.mcp_sessions[0].last_used_ms > before.mcp_sessions[0].last_used_ms);
+}
+
+#[tokio::test]
+async fn a_session_that_nobody_used_has_nothing_to_write() {
+    let world = world().await;
+    let mcp_session = open(&world.session).await.unwrap();
+    world.session.discover(Context::default()).await.unwrap();
+    assert_eq!(world.session.knows(mcp_session).await, Ok(true));
+    world.session.sweep().await;
+    let used = world.session.sweep().await;
+    assert!(used.session.is_none() && used.mcp_sessions.is_empty());
+}
