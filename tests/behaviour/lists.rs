@@ -190,6 +190,22 @@ async fn a_name_listed_twice_is_listed_once() {
     let tools = client.tools().await;
     assert_eq!(tools.len(), 1);
     assert_eq!(tools[0]["title"], "first");
+    assert!(gateway.logs().contains("it lists tools of the same name"));
+}
+
+#[tokio::test]
+async fn what_is_no_tool_hides_no_other_and_is_warned_of() {
+    let backend = FakeBackend::legacy()
+        .without_tools()
+        .tool(r#"{"title":"nameless","inputSchema":{"type":"object"}}"#)
+        .tool(r#"{"name":"t","inputSchema":{"type":"object"}}"#)
+        .tool("7")
+        .start();
+    let gateway = Gateway::with(&[("it", &backend)]);
+    let session = gateway.session(&["it"]).await;
+    let client = Client::legacy(&session.endpoint, LATEST_LEGACY).await;
+    assert_eq!(client.tool_names().await, ["it.t"]);
+    assert!(gateway.logs().contains("left out 2 tools of it"));
 }
 
 #[tokio::test]
