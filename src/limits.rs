@@ -116,6 +116,16 @@ pub const RECONNECT_PAUSE_MAX: Duration = Duration::from_mins(5);
 /// Silence on a stream to a client after which a comment is sent, so that nothing in between
 /// takes the stream for dead; also how long an answer may take before its stream is begun.
 pub const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
+/// Bytes of what a backend says of itself, and of any answer that no client waits for: kept for each
+/// conversation.
+pub const DISCOVERY_BYTES_MAX: usize = 1024 * 1024;
+/// Characters of a backend's instructions: every one of them is read by the model.
+pub const INSTRUCTIONS_CHARS_MAX: usize = 20_000;
+/// Bytes of one backend's list, all pages together: held in memory for every client that lists.
+pub const LIST_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Objects and lists within each other in an answer that goes on while it arrives: far more than
+/// readers of JSON commonly take.
+pub const STREAMED_DEPTH_MAX: usize = 512;
 
 const MILLISECONDS_10: Duration = Duration::from_millis(10);
 const MINUTES_1: Duration = Duration::from_mins(1);

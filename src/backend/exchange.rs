@@ -7,12 +7,12 @@ use http::HeaderMap;
 use serde_json::value::RawValue;
 
 use crate::{
-    limits::{ANSWER_BYTES_MAX, BACKEND_REQUESTS_MAX, STREAMED_ABOVE_BYTES},
+    limits::{ANSWER_BYTES_MAX, BACKEND_REQUESTS_MAX, DISCOVERY_BYTES_MAX, STREAMED_ABOVE_BYTES},
     mcp::{
         error::{METHOD_NOT_FOUND, error_object},
         event::{Event, Notification, ResultBody},
         message::{Message, RequestId, write_error, write_result},
-        method::{PING, PROGRESS, TOOLS_CHANGED},
+        method::{LOG_MESSAGE, PING, PROGRESS, TOOLS_CHANGED},
         object::RawObject,
     },
 };
@@ -111,14 +111,21 @@ impl<'a> Audience<'a> {
             return link.tell(BackendMessage::ToolsChanged);
         }
         let Some(events) = self.events else { return };
-        let params = if method == PROGRESS {
-            let Some(params) = self.client_progress(params, id) else {
-                tracing::debug!("dropped progress of a request that nobody made");
+        let params = match method {
+            PROGRESS => {
+                let Some(params) = self.client_progress(params, id) else {
+                    tracing::debug!("dropped progress of a request that nobody made");
+                    return;
+                };
+                Some(params)
+            }
+            LOG_MESSAGE => params.map(ToOwned::to_owned),
+            // The rest is about the client's conversation with the gateway, in which a backend
+            // has no say.
+            _ => {
+                tracing::debug!("dropped a notification that is about no call");
                 return;
-            };
-            Some(params)
-        } else {
-            params.map(ToOwned::to_owned)
+            }
         };
         let notification = Notification {
             method: method.to_owned(),
@@ -177,19 +184,19 @@ pub(crate) async fn read_answer(
     audience: &Audience<'_>,
 ) -> Result<Answer, BackendError> {
     match content {
+        Content::Json(body) if audience.events.is_none() => {
+            let bytes = body.whole(DISCOVERY_BYTES_MAX).await?;
+            read_body(&bytes, id, audience).await
+        }
         Content::Json(mut body) => match body.head(STREAMED_ABOVE_BYTES).await? {
-            Head::Whole(bytes) if bytes.is_empty() => Err(BackendError::Truncated),
-            Head::Whole(bytes) => {
-                read_message(&bytes, id, audience)
-                    .await?
-                    .ok_or(BackendError::Garbled {
-                        what: "a JSON body that is no response",
-                    })
-            }
+            Head::Whole(bytes) => read_body(&bytes, id, audience).await,
             Head::More(head) => pass_on(head, body, id, audience).await,
         },
         Content::Events(mut events) => {
             while let Some(message) = events.next().await? {
+                if audience.events.is_none() && message.len() > DISCOVERY_BYTES_MAX {
+                    return Err(too_large());
+                }
                 if let Some(answer) = read_message(&message, id, audience).await? {
                     return Ok(answer);
                 }
@@ -206,6 +213,8 @@ pub(crate) async fn read_answer(
 }
 
 /// Passes a large result on while it arrives; what is returned is its last part.
+///
+/// Anything else is read whole, as long as nothing was passed on.
 async fn pass_on(
     head: Bytes,
     mut body: Body,
@@ -213,33 +222,83 @@ async fn pass_on(
     audience: &Audience<'_>,
 ) -> Result<Answer, BackendError> {
     let mut scanner = Scanner::default();
+    let mut unpassed = vec![head.clone()];
     let mut parts = Vec::new();
     let mut next = Some(head);
-    let mut passed_bytes = 0;
-    let cut_off = |passed_bytes: usize, error: BackendError| match passed_bytes {
-        0 => error,
-        _ => BackendError::CutOff {
-            cause: Box::new(error),
-        },
-    };
+    let mut received_bytes = 0;
     while let Some(chunk) = next {
-        let no_result = |_| cut_off(passed_bytes, garbled_result());
-        scanner.feed(&chunk, &mut parts).map_err(no_result)?;
+        received_bytes += chunk.len();
+        let step = if received_bytes > ANSWER_BYTES_MAX {
+            Err(too_large())
+        } else {
+            scanner
+                .feed(&chunk, &mut parts)
+                .map_err(|_| garbled_result())
+        };
+        match step {
+            Ok(()) => {}
+            Err(error) if unpassed.is_empty() => return Err(cut_off(error)),
+            Err(_) => return read_whole(unpassed, body, id, audience).await,
+        }
+        if !parts.is_empty() {
+            unpassed.clear();
+        }
         for part in parts.drain(..) {
-            passed_bytes += part.len();
-            if passed_bytes > ANSWER_BYTES_MAX {
-                return Err(cut_off(passed_bytes, too_large()));
-            }
             audience.give(part).await;
         }
-        next = body
-            .next()
-            .await
-            .map_err(|error| cut_off(passed_bytes, error))?;
+        next = match body.next().await {
+            Ok(next) => next,
+            Err(error) if unpassed.is_empty() => return Err(cut_off(error)),
+            Err(error) => return Err(error),
+        };
+        if !unpassed.is_empty() {
+            unpassed.extend(next.clone());
+        }
     }
     match scanner.end() {
         Ok(answered) if answered == id.as_json() => Ok(Answer::Result(Bytes::new())),
-        Ok(_) | Err(_) => Err(cut_off(passed_bytes, garbled_result())),
+        Err(_) if !unpassed.is_empty() => read_whole(unpassed, body, id, audience).await,
+        Ok(_) | Err(_) => Err(cut_off(garbled_result())),
+    }
+}
+
+/// Reads a body to its end whose beginning was read already.
+async fn read_whole(
+    beginning: Vec<Bytes>,
+    mut body: Body,
+    id: &RequestId,
+    audience: &Audience<'_>,
+) -> Result<Answer, BackendError> {
+    let mut bytes = beginning.concat();
+    while bytes.len() <= ANSWER_BYTES_MAX {
+        match body.next().await? {
+            Some(chunk) => bytes.extend_from_slice(&chunk),
+            None => return read_body(&bytes.into(), id, audience).await,
+        }
+    }
+    Err(too_large())
+}
+
+/// Reads a body that is there as a whole, and can only be the answer.
+async fn read_body(
+    bytes: &Bytes,
+    id: &RequestId,
+    audience: &Audience<'_>,
+) -> Result<Answer, BackendError> {
+    if bytes.is_empty() {
+        return Err(BackendError::Truncated);
+    }
+    read_message(bytes, id, audience)
+        .await?
+        .ok_or(BackendError::Garbled {
+            what: "a JSON body that is no response",
+        })
+}
+
+/// What goes wrong once a part was passed on ends the answer in its middle.
+fn cut_off(error: BackendError) -> BackendError {
+    BackendError::CutOff {
+        cause: Box::new(error),
     }
 }
 
@@ -277,9 +336,16 @@ async fn read_message(
         Message::Result {
             id: answered,
             result,
-        } if answered == *id => Ok(Some(Answer::Result(
-            bytes.slice_ref(result.get().as_bytes()),
-        ))),
+        } if answered == *id => {
+            if !result.get().starts_with('{') {
+                return Err(BackendError::Garbled {
+                    what: "a result that is no object",
+                });
+            }
+            Ok(Some(Answer::Result(
+                bytes.slice_ref(result.get().as_bytes()),
+            )))
+        }
         // An error without an id can only be about the one request that this answer is for.
         Message::Error {
             id: answered,

@@ -1,11 +1,12 @@
 //! Lists all of a backend's tools, page by page.
 
+use bytes::Bytes;
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    limits::{EVENTS_IN_FLIGHT, LIST_PAGES_MAX, LIST_TOOLS_MAX},
+    limits::{EVENTS_IN_FLIGHT, LIST_BYTES_MAX, LIST_PAGES_MAX, LIST_TOOLS_MAX},
     mcp::{
         error::{METHOD_NOT_FOUND, code_of},
         event::{Event, Outcome},
@@ -32,8 +33,8 @@ pub(crate) struct Listing {
 
 /// Lists a backend's tools over one link.
 ///
-/// A list without an end is cut at [`LIST_PAGES_MAX`] pages or [`LIST_TOOLS_MAX`] tools, and where
-/// a cursor leads back to itself.
+/// A list without an end is cut at [`LIST_PAGES_MAX`] pages, [`LIST_TOOLS_MAX`] tools or before the
+/// page that exceeds [`LIST_BYTES_MAX`], and where a cursor leads back to itself.
 ///
 /// # Errors
 ///
@@ -46,10 +47,21 @@ pub(crate) async fn list_tools(
     // Whoever gives up waiting drops this future, and with it the call on its way.
     let cancel = CancellationToken::new();
     let _cancel_when_dropped = cancel.clone().drop_guard();
+    let mut pages = Pages {
+        backend,
+        link,
+        context,
+        cancel: &cancel,
+        room_bytes: LIST_BYTES_MAX,
+    };
     let mut listing = Listing::default();
+    let mut skipped = 0;
     let mut cursor: Option<String> = None;
+    let mut ended = false;
     for number in 0..LIST_PAGES_MAX {
-        let page = page(backend, link, context, cursor.as_deref(), &cancel).await?;
+        let Some(page) = pages.ask(cursor.as_deref()).await? else {
+            break;
+        };
         let first = number == 0;
         listing.ttl_ms = if first {
             page.ttl_ms
@@ -58,82 +70,122 @@ pub(crate) async fn list_tools(
         };
         listing.public = page.public && (first || listing.public);
         listing.tools.extend(page.tools);
-        match page.next_cursor {
-            None => return Ok(listing),
-            Some(next) if cursor.as_ref() == Some(&next) => break,
-            Some(next) => cursor = Some(next),
-        }
-        if listing.tools.len() >= LIST_TOOLS_MAX {
+        skipped += page.skipped;
+        ended = page.next_cursor.is_none();
+        if ended || cursor == page.next_cursor || listing.tools.len() >= LIST_TOOLS_MAX {
             break;
         }
+        cursor = page.next_cursor;
     }
+    let cut = !ended || listing.tools.len() > LIST_TOOLS_MAX;
     listing.tools.truncate(LIST_TOOLS_MAX);
-    tracing::warn!(
-        backend.name = %backend.name(),
-        tools = listing.tools.len(),
-        "cut the tool list of {}: it pages without an end",
-        backend.name()
-    );
+    warn_of_oddities(backend, &listing.tools, cut, skipped);
     Ok(listing)
 }
 
-async fn page(
-    backend: &Backend,
-    link: LinkKey,
-    context: &Context,
-    cursor: Option<&str>,
-    cancel: &CancellationToken,
-) -> Result<ToolPage, Failure> {
-    let (events, mut received) = mpsc::channel(EVENTS_IN_FLIGHT);
-    backend.send(Call {
-        link,
-        request: Request {
-            method: TOOLS_LIST.into(),
-            name: None,
-            params: cursor.map(|cursor| to_raw(&json!({ "cursor": cursor }))),
-            context: context.clone(),
-            param_headers: Vec::new(),
-        },
-        events,
-        cancel: cancel.clone(),
-        renewed: false,
-        mirrored: false,
-        _held: None,
-    });
-    let mut json = Vec::new();
-    while let Some(event) = received.recv().await {
-        match event {
-            Event::Notified(_) => {}
-            // The backend's connection bounds the sum of the parts.
-            Event::Part(part) => json.extend_from_slice(&part.json),
-            Event::Finished(finished) => return read_page(backend, json, finished.outcome),
-        }
+/// Tells the operator what of a list nobody sees.
+fn warn_of_oddities(backend: &Backend, tools: &[Tool], cut: bool, skipped: usize) {
+    let name = backend.name();
+    if cut {
+        tracing::warn!(
+            backend.name = %name,
+            tools = tools.len(),
+            "cut the tool list of {name}: it pages without an end, or is too long"
+        );
     }
-    Err(Failure::Lost)
+    if skipped > 0 {
+        tracing::warn!(
+            backend.name = %name,
+            skipped,
+            "left out {skipped} tools of {name}: they are no objects with a name"
+        );
+    }
 }
 
-fn read_page(backend: &Backend, mut json: Vec<u8>, outcome: Outcome) -> Result<ToolPage, Failure> {
-    let garbled = |reason: &str| Failure::Garbled {
-        backend: backend.name().clone(),
-        reason: reason.to_owned(),
-    };
-    match outcome {
-        Outcome::Completed(last) => {
-            json.extend_from_slice(&last.json);
-            let mut page =
-                ToolPage::read(&json).map_err(|_| garbled("a tool list that is not one"))?;
-            if last.typed {
-                leave_out_unusable(backend, &mut page.tools);
+/// The pages of one list, as far as there is room for them.
+struct Pages<'a> {
+    backend: &'a Backend,
+    link: LinkKey,
+    context: &'a Context,
+    cancel: &'a CancellationToken,
+    room_bytes: usize,
+}
+
+impl Pages<'_> {
+    /// Asks for a page; `None` when it exceeds the room.
+    async fn ask(&mut self, cursor: Option<&str>) -> Result<Option<ToolPage>, Failure> {
+        let mut received = self.send(cursor);
+        let mut json = Vec::new();
+        while let Some(event) = received.recv().await {
+            let (part, outcome) = match event {
+                Event::Notified(_) => continue,
+                Event::Part(part) => (part.json, None),
+                Event::Finished(finished) => match finished.outcome {
+                    Outcome::Completed(last) => (last.json, Some(Ok(last.typed))),
+                    other => (Bytes::new(), Some(Err(other))),
+                },
+            };
+            if part.len() > self.room_bytes {
+                return Ok(None);
             }
-            Ok(page)
+            self.room_bytes -= part.len();
+            json.extend_from_slice(&part);
+            match outcome {
+                None => {}
+                Some(Ok(typed)) => return read_page(self.backend, &json, typed).map(Some),
+                Some(Err(outcome)) => return without_page(self.backend, outcome).map(Some),
+            }
         }
+        Err(Failure::Lost)
+    }
+
+    fn send(&self, cursor: Option<&str>) -> mpsc::Receiver<Event> {
+        let (events, received) = mpsc::channel(EVENTS_IN_FLIGHT);
+        self.backend.send(Call {
+            link: self.link,
+            request: Request {
+                method: TOOLS_LIST.into(),
+                name: None,
+                params: cursor.map(|cursor| to_raw(&json!({ "cursor": cursor }))),
+                context: self.context.clone(),
+                param_headers: Vec::new(),
+            },
+            events,
+            cancel: self.cancel.clone(),
+            renewed: false,
+            mirrored: false,
+            _held: None,
+        });
+        received
+    }
+}
+
+fn read_page(backend: &Backend, json: &[u8], typed: bool) -> Result<ToolPage, Failure> {
+    let mut page =
+        ToolPage::read(json).map_err(|_| garbled(backend, "a tool list that is not one"))?;
+    if typed {
+        leave_out_unusable(backend, &mut page.tools);
+    }
+    Ok(page)
+}
+
+/// What the end of a request means that brought no page.
+fn without_page(backend: &Backend, outcome: Outcome) -> Result<ToolPage, Failure> {
+    match outcome {
         // A server without tools need not know the method.
         Outcome::Rejected(error) if code_of(&error) == Some(METHOD_NOT_FOUND) => {
             Ok(ToolPage::default())
         }
-        Outcome::Rejected(_) => Err(garbled("an error instead of its tools")),
+        Outcome::Rejected(_) => Err(garbled(backend, "an error instead of its tools")),
         Outcome::Failed(failure) => Err(failure),
-        Outcome::Cancelled => Err(Failure::Lost),
+        Outcome::Completed(_) | Outcome::Cancelled => Err(Failure::Lost),
+    }
+}
+
+fn garbled(backend: &Backend, reason: &str) -> Failure {
+    Failure::Garbled {
+        backend: backend.name().clone(),
+        reason: reason.to_owned(),
     }
 }
 

@@ -3,18 +3,20 @@
 //! A large result goes on to the client while the backend still writes it; the envelope around it
 //! is read here, in whatever order its members come.
 
+mod value;
+
 use bytes::Bytes;
 
-/// Reads a response byte by byte and hands out the bytes of its `result`.
+use value::{Reach, Value, is_white_space};
+
+/// Reads a response byte by byte and hands out the bytes of its `result`, which is an object.
 #[derive(Debug, Default)]
 pub(super) struct Scanner {
     place: Place,
     member: Member,
+    /// The key or the value that is being read.
+    value: Value,
     key: Vec<u8>,
-    /// Open braces and brackets within the current value.
-    depth: usize,
-    in_string: bool,
-    escaped: bool,
     id: Vec<u8>,
     result_seen: bool,
 }
@@ -24,6 +26,8 @@ pub(super) struct Scanner {
 enum Place {
     #[default]
     Start,
+    /// Just behind the opening brace.
+    KeyOrEnd,
     BeforeKey,
     Key,
     BeforeColon,
@@ -60,20 +64,19 @@ impl Scanner {
     pub(super) fn feed(&mut self, chunk: &Bytes, result: &mut Vec<Bytes>) -> Result<(), NoResult> {
         let mut from = self.in_result().then_some(0);
         for (at, &byte) in chunk.iter().enumerate() {
-            let inside = self.in_result();
             self.step(byte)?;
-            match (inside, self.in_result()) {
-                (false, true) => from = Some(at),
-                (true, false) => {
-                    // A closing brace, bracket or quote is the value's; what ends a number is not.
-                    let until = at + usize::from(self.place == Place::AfterValue && closes(byte));
-                    result.push(chunk.slice(from.take().unwrap_or(0)..until));
+            match (from, self.in_result()) {
+                (None, true) => from = Some(at),
+                (Some(start), false) => {
+                    // The byte that closes the object is still its own.
+                    result.push(chunk.slice(start..=at));
+                    from = None;
                 }
                 _ => {}
             }
         }
-        if let Some(from) = from {
-            result.push(chunk.slice(from..));
+        if let Some(start) = from {
+            result.push(chunk.slice(start..));
         }
         Ok(())
     }
@@ -96,14 +99,17 @@ impl Scanner {
 
     fn step(&mut self, byte: u8) -> Result<(), NoResult> {
         let between_tokens = !matches!(self.place, Place::Key | Place::Value);
-        if between_tokens && byte.is_ascii_whitespace() {
+        if between_tokens && is_white_space(byte) {
             return Ok(());
         }
         match self.place {
-            Place::Start if byte == b'{' => self.place = Place::BeforeKey,
-            Place::BeforeKey if byte == b'"' => {
+            Place::Start if byte == b'{' => self.place = Place::KeyOrEnd,
+            Place::KeyOrEnd if byte == b'}' => self.place = Place::End,
+            Place::KeyOrEnd | Place::BeforeKey if byte == b'"' => {
+                self.value = Value::default();
                 self.key.clear();
                 self.place = Place::Key;
+                self.key_byte(byte)?;
             }
             Place::Key => self.key_byte(byte)?,
             Place::BeforeColon if byte == b':' => self.place = Place::BeforeValue,
@@ -116,79 +122,51 @@ impl Scanner {
     }
 
     fn key_byte(&mut self, byte: u8) -> Result<(), NoResult> {
-        if self.escaped {
-            self.escaped = false;
-        } else if byte == b'\\' {
-            self.escaped = true;
-        } else if byte == b'"' {
-            self.member = match self.key.as_slice() {
-                b"id" => Member::Id,
-                b"result" => Member::Result,
-                _ => Member::Other,
-            };
-            self.place = Place::BeforeColon;
-            return Ok(());
-        }
         if self.key.len() == KEY_BYTES_MAX {
             return Err(NoResult);
         }
         self.key.push(byte);
+        if self.value.step(byte)? == Reach::Here {
+            self.member = match self.key.as_slice() {
+                b"\"id\"" => Member::Id,
+                b"\"result\"" => Member::Result,
+                // Beside a result they make it no response; alone, none that goes on in parts.
+                b"\"error\"" | b"\"method\"" => return Err(NoResult),
+                _ => Member::Other,
+            };
+            self.place = Place::BeforeColon;
+        }
         Ok(())
     }
 
     fn begin_value(&mut self, byte: u8) -> Result<(), NoResult> {
-        if self.member == Member::Result && std::mem::replace(&mut self.result_seen, true) {
-            return Err(NoResult);
+        match self.member {
+            Member::Result if byte != b'{' || self.result_seen => return Err(NoResult),
+            Member::Result => self.result_seen = true,
+            // Two ids name no request.
+            Member::Id if !self.id.is_empty() => return Err(NoResult),
+            Member::Id | Member::Other => {}
         }
-        if self.member == Member::Id {
-            self.id.clear();
-        }
+        self.value = Value::default();
         self.place = Place::Value;
-        self.depth = 0;
         self.value_byte(byte)
     }
 
     fn value_byte(&mut self, byte: u8) -> Result<(), NoResult> {
-        if self.member == Member::Id && !(self.depth == 0 && ends_scalar(byte)) {
+        let reach = self.value.step(byte)?;
+        if self.member == Member::Id && reach != Reach::Before {
             if self.id.len() == ID_BYTES_MAX {
                 return Err(NoResult);
             }
             self.id.push(byte);
         }
-        if self.in_string {
-            match byte {
-                _ if self.escaped => self.escaped = false,
-                b'\\' => self.escaped = true,
-                b'"' => {
-                    self.in_string = false;
-                    self.close_at_top();
-                }
-                _ => {}
-            }
-            return Ok(());
-        }
-        match byte {
-            b'"' => self.in_string = true,
-            b'{' | b'[' => self.depth += 1,
-            b'}' | b']' if self.depth > 0 => {
-                self.depth -= 1;
-                self.close_at_top();
-            }
-            _ if self.depth == 0 && ends_scalar(byte) => {
-                self.place = Place::AfterValue;
-                if !byte.is_ascii_whitespace() {
-                    return self.after_value(byte);
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn close_at_top(&mut self) {
-        if self.depth == 0 {
+        if reach != Reach::Beyond {
             self.place = Place::AfterValue;
         }
+        if reach == Reach::Before && !is_white_space(byte) {
+            return self.after_value(byte);
+        }
+        Ok(())
     }
 
     fn after_value(&mut self, byte: u8) -> Result<(), NoResult> {
@@ -199,14 +177,6 @@ impl Scanner {
         };
         Ok(())
     }
-}
-
-const fn ends_scalar(byte: u8) -> bool {
-    matches!(byte, b',' | b'}' | b']') || byte.is_ascii_whitespace()
-}
-
-const fn closes(byte: u8) -> bool {
-    matches!(byte, b'}' | b']' | b'"')
 }
 
 #[cfg(test)]
@@ -238,10 +208,13 @@ mod tests {
                 "7",
                 r#"{"q":"\"]"}"#,
             ),
-            (r#"{"id":"7","result":null}"#, "\"7\"", "null"),
-            (r#"{"result":12 ,"id":7}"#, "7", "12"),
-            (r#"{"result":"x","id":7}"#, "7", "\"x\""),
-            (r#"{"x":{"result":1},"result":[],"id":7}"#, "7", "[]"),
+            (r#"{"id":"7","result":{}}"#, "\"7\"", "{}"),
+            (r#"{"result":{"n":12} ,"id":7}"#, "7", r#"{"n":12}"#),
+            (
+                r#"{"x":{"result":1},"result":{"error":[]},"id":7 }"#,
+                "7",
+                r#"{"error":[]}"#,
+            ),
         ] {
             assert_eq!(
                 scan(&[text.as_bytes()]),
@@ -261,6 +234,24 @@ mod tests {
             r#"{"id":7,"result":{}}}"#,
             r#"{"id":7,"result":{},"result":{}}"#,
             r#"{"id":7 "result":{}}"#,
+            r#"{"id":7,"result":}"#,
+            r#"{"id":7,"result":null}"#,
+            r#"{"id":7,"result":[]}"#,
+            r#"{"id":7,"result":"{}"}"#,
+            r#"{"id":7,"result":{]}"#,
+            r#"{"id":7,"result":{"a":[}]}"#,
+            r#"{"id":7,"result":{"a":1"b"}}"#,
+            r#"{"id":7x,"result":{}}"#,
+            r#"{"id":7"","result":{}}"#,
+            r#"{"id":7,"id":8,"result":{}}"#,
+            r#"{"id":7,"result":{},}"#,
+            r#"{"id":7,"result":{},"error":{}}"#,
+            r#"{"id":7,"method":"x","result":{}}"#,
+            "{\"id\":7,\"result\":{\"a\":\"\r\"}}",
+            "{\"id\":7,\"result\":{\"a\":\"\n\"}}",
+            "{\"id\":7,\"result\":{\"a\n\":1}}",
+            "{\"id\":7,\"a\r\":1,\"result\":{}}",
+            "{\"id\":7,\u{c}\"result\":{}}",
         ] {
             assert_eq!(scan(&[text.as_bytes()]), Err(NoResult), "{text}");
         }

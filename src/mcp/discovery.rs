@@ -3,6 +3,8 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::limits::INSTRUCTIONS_CHARS_MAX;
+
 use super::object::{RawObject, read_object};
 
 /// What a backend offers, the same for both eras.
@@ -10,7 +12,7 @@ use super::object::{RawObject, read_object};
 pub struct Discovery {
     /// The whole result, for the record.
     pub result: Box<RawValue>,
-    /// How to use the server, for the model.
+    /// How to use the server, for the model: [`INSTRUCTIONS_CHARS_MAX`] characters at most.
     pub instructions: Option<String>,
     /// Whether the server has tools.
     pub has_tools: bool,
@@ -41,7 +43,10 @@ impl Discovery {
         let tools = RawObject::parse_or_empty(known.capabilities.tools);
         Ok(Self {
             result: result.to_owned(),
-            instructions: known.instructions.filter(|text| !text.trim().is_empty()),
+            instructions: known
+                .instructions
+                .filter(|text| !text.trim().is_empty())
+                .map(cut),
             has_tools: known.capabilities.tools.is_some(),
             announces_tools: tools
                 .get("listChanged")
@@ -50,9 +55,32 @@ impl Discovery {
     }
 }
 
+fn cut(mut instructions: String) -> String {
+    if let Some((end, _)) = instructions.char_indices().nth(INSTRUCTIONS_CHARS_MAX) {
+        instructions.truncate(end);
+    }
+    instructions
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn instructions_are_cut_between_characters() {
+        for (chars, kept) in [
+            (INSTRUCTIONS_CHARS_MAX, INSTRUCTIONS_CHARS_MAX),
+            (INSTRUCTIONS_CHARS_MAX + 1, INSTRUCTIONS_CHARS_MAX),
+        ] {
+            let text = format!(
+                r#"{{"capabilities":{{}},"instructions":"{}"}}"#,
+                "ä".repeat(chars)
+            );
+            let raw = RawValue::from_string(text).unwrap();
+            let discovery = Discovery::read(&raw).unwrap();
+            assert_eq!(discovery.instructions, Some("ä".repeat(kept)));
+        }
+    }
 
     #[test]
     fn results_of_both_eras_read_alike() {

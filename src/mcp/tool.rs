@@ -44,6 +44,8 @@ impl Hints {
 pub struct ToolPage {
     /// The tools, in the backend's order.
     pub tools: Vec<Tool>,
+    /// How many more there were that are none: no objects, or without a name.
+    pub skipped: usize,
     /// Where the next page starts, when there is one.
     pub next_cursor: Option<String>,
     /// How long the page stays fresh, in milliseconds; 0 where the backend does not say.
@@ -53,11 +55,11 @@ pub struct ToolPage {
 }
 
 impl ToolPage {
-    /// Reads a `tools/list` result of any revision.
+    /// Reads a `tools/list` result of any revision. What is no tool hides no other.
     ///
     /// # Errors
     ///
-    /// When `tools` is no list of objects with names.
+    /// When `tools` is no list.
     pub fn read(result: &[u8]) -> Result<Self, serde_json::Error> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -73,12 +75,10 @@ impl ToolPage {
         }
         let text = std::str::from_utf8(result).map_err(serde::de::Error::custom)?;
         let page: Page<'_> = read_object(text)?;
+        let tools: Vec<_> = page.tools.iter().copied().filter_map(read_tool).collect();
         Ok(Self {
-            tools: page
-                .tools
-                .into_iter()
-                .map(read_tool)
-                .collect::<Result<_, _>>()?,
+            skipped: page.tools.len() - tools.len(),
+            tools,
             next_cursor: page.next_cursor,
             ttl_ms: page.ttl_ms.unwrap_or(0),
             public: page.cache_scope.as_deref() == Some("public"),
@@ -86,20 +86,24 @@ impl ToolPage {
     }
 }
 
-fn read_tool(definition: &RawValue) -> Result<Tool, serde_json::Error> {
+/// `None` for what nobody could call.
+fn read_tool(definition: &RawValue) -> Option<Tool> {
     #[derive(Deserialize)]
     struct Known {
         name: String,
         #[serde(default)]
         annotations: Option<serde_json::Value>,
     }
-    let known: Known = read_object(definition.get())?;
+    let known: Known = read_object(definition.get()).ok()?;
+    if known.name.is_empty() {
+        return None;
+    }
     // A backend whose annotations make no sense has declared nothing: the safe reading.
     let hints = known
         .annotations
         .and_then(|annotations| Hints::deserialize(annotations).ok())
         .unwrap_or_default();
-    Ok(Tool {
+    Some(Tool {
         name: known.name,
         definition: definition.to_owned(),
         hints,
@@ -132,14 +136,18 @@ mod tests {
 
     #[test]
     fn a_list_without_tools_is_an_error() {
-        for text in [
-            "{}",
-            "[]",
-            r#"{"tools":[{}]}"#,
-            r#"{"tools":[1]}"#,
-            r#"{"tools":[["x"]]}"#,
-        ] {
+        for text in ["{}", "[]", r#"{"tools":{}}"#, r#"{"tools":[}"#] {
             assert!(ToolPage::read(text.as_bytes()).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_no_tool_is_skipped_and_counted() {
+        let page = ToolPage::read(
+            br#"{"tools":[{},{"name":"a"},1,["x"],{"name":""},{"name":7},{"name":"b"}]}"#,
+        )
+        .unwrap();
+        let names: Vec<_> = page.tools.iter().map(|tool| tool.name.as_str()).collect();
+        assert_eq!((names, page.skipped), (vec!["a", "b"], 5));
     }
 }

@@ -207,6 +207,21 @@ async fn a_name_listed_twice_is_listed_once() {
 }
 
 #[tokio::test]
+async fn what_is_no_tool_hides_no_other_and_is_warned_of() {
+    let backend = FakeBackend::legacy()
+        .without_tools()
+        .tool(r#"{"title":"nameless","inputSchema":{"type":"object"}}"#)
+        .tool(r#"{"name":"t","inputSchema":{"type":"object"}}"#)
+        .tool("7")
+        .start();
+    let gateway = Gateway::with(&[("it", &backend)]);
+    let session = gateway.session(&["it"]).await;
+    let client = Client::legacy(&session.endpoint, LATEST_LEGACY).await;
+    assert_eq!(client.tool_names().await, ["it.t"]);
+    assert!(gateway.logs().contains("left out 2 tools of it"));
+}
+
+#[tokio::test]
 async fn a_tool_with_a_wrong_header_annotation_is_left_out() {
     let tool = |name: &str, header: &str| {
         format!(

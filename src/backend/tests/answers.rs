@@ -3,18 +3,18 @@
 use serde_json::{Value, json};
 
 use super::{
-    asking::{NAME, call, raw, tool},
-    mocked::Answers,
+    asking::{NAME, call, raw, soon, tool},
+    mocked::{Answers, initialized},
     world::World,
 };
 use crate::{
-    backend::State,
-    limits::STREAMED_ABOVE_BYTES,
-    mcp::{event::Outcome, failure::Failure},
+    backend::{State, list_tools},
+    limits::{DISCOVERY_BYTES_MAX, INSTRUCTIONS_CHARS_MAX, LIST_BYTES_MAX, STREAMED_ABOVE_BYTES},
+    mcp::{event::Outcome, failure::Failure, request::Context},
 };
 
 /// What is no answer to the request `$ID`: its media type and its text.
-const LIES: [(&str, &str); 15] = [
+const LIES: [(&str, &str); 18] = [
     ("text/html", "<p>Welcome</p>"),
     ("text/plain", "{}"),
     ("application/json", "{"),
@@ -51,6 +51,18 @@ const LIES: [(&str, &str); 15] = [
     (
         "application/json",
         r#"{"jsonrpc":"2.0","method":"notifications/x"}"#,
+    ),
+    (
+        "application/json",
+        r#"{"jsonrpc":"2.0","id":$ID,"result":null}"#,
+    ),
+    (
+        "application/json",
+        r#"{"jsonrpc":"2.0","id":$ID,"result":[]}"#,
+    ),
+    (
+        "text/event-stream",
+        "data: {\"jsonrpc\":\"2.0\",\"id\":$ID,\"result\":\"x\"}\n\n",
     ),
     ("text/event-stream", "data: {\n\n"),
     (
@@ -125,7 +137,7 @@ async fn a_backends_own_error_arrives_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn progress_bears_the_clients_token_here_and_the_requests_id_there() {
+async fn a_call_hears_its_progress_under_its_own_token_and_logs_and_nothing_else() {
     let mut world = World::new().await;
     world.is_legacy();
     let progress = |token: &str| {
@@ -140,6 +152,8 @@ async fn progress_bears_the_clients_token_here_and_the_requests_id_there() {
         &progress("$ID"),
         &progress("7"),
         &progress("\"mine\""),
+        r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#,
+        r#"{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"x:y"}}"#,
         log,
         result,
     ];
@@ -196,4 +210,110 @@ async fn a_large_result_arrives_in_parts_byte_for_byte() {
         assert!(!heard.parts.is_empty());
         assert!(heard.result() == large, "the parts are not the whole");
     }
+}
+
+#[tokio::test]
+async fn a_large_error_arrives_byte_for_byte() {
+    let error = format!(r#"{{"code":-32000, "message":"","data":{}}}"#, large());
+    for response in [
+        format!(r#"{{"jsonrpc":"2.0","id":$ID,"error":{error}}}"#),
+        format!(r#"{{ "error" : {error} , "id" : $ID , "jsonrpc" : "2.0" }}"#),
+    ] {
+        let mut world = World::new().await;
+        world.is_legacy();
+        let called = world.on("tools/call");
+        called.text("application/json", &response).create();
+        let heard = world.pay().await;
+        assert!(heard.parts.is_empty());
+        assert!(
+            matches!(&heard.outcome, Outcome::Rejected(own) if own.get() == error),
+            "not the backend's error"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_large_body_that_is_no_response_is_garbled() {
+    let large = large();
+    for response in [
+        format!(r#"{{"jsonrpc":"2.0","id":$ID,"other":{large}}}"#),
+        format!(r#"{{"jsonrpc":"2.0","id":$ID,"result":[{large}]}}"#),
+        format!(r#"{{"jsonrpc":"2.0","id":$ID,"result":,"x":{large}}}"#),
+        format!(r#"{{"jsonrpc":"2.0","id":$ID,"error":{{}},"result":{large}}}"#),
+        format!(r#"{{"jsonrpc":"2.0","method":"x","params":{large}}}"#),
+    ] {
+        let mut world = World::new().await;
+        world.is_legacy();
+        let lied = world.on_list_page().text("application/json", &response);
+        let lied = lied.expect(1).create();
+        let heard = world.list_page().await;
+        assert!(heard.parts.is_empty());
+        garbled(heard.failure());
+        lied.assert();
+    }
+}
+
+#[tokio::test]
+async fn a_large_result_ends_before_a_line_break_in_a_string() {
+    let mut world = World::new().await;
+    world.is_legacy();
+    let lie = "\r\rdata: {}\r\r";
+    let response = format!(
+        r#"{{"jsonrpc":"2.0","id":$ID,"result":{{"a":{},"b":"{lie}"}}}}"#,
+        large()
+    );
+    let called = world.on("tools/call");
+    called.text("application/json", &response).create();
+    let heard = world.pay().await;
+    assert!(!heard.parts.concat().contains(&b'\r'));
+    heard.failure();
+}
+
+/// What a server says of itself, with so many bytes of instructions.
+fn talkative(bytes: usize) -> String {
+    let text = "x".repeat(bytes);
+    let known = initialized("2025-11-25");
+    format!(r#"{{"instructions":"{text}",{}"#, &known[1..])
+}
+
+#[tokio::test]
+async fn what_a_server_says_of_itself_may_be_large_but_not_huge() {
+    let events =
+        |result: &str| format!("data: {{\"jsonrpc\":\"2.0\",\"id\":$ID,\"result\":{result}}}\n\n");
+    let json = |result: &str| format!(r#"{{"jsonrpc":"2.0","id":$ID,"result":{result}}}"#);
+    let (large, huge) = (
+        talkative(4 * STREAMED_ABOVE_BYTES),
+        talkative(DISCOVERY_BYTES_MAX),
+    );
+    for (media_type, large_text, huge_text) in [
+        ("application/json", json(&large), json(&huge)),
+        ("text/event-stream", events(&large), events(&huge)),
+    ] {
+        let mut world = World::new().await;
+        world.is_legacy_but_for_initialize();
+        world
+            .on("initialize")
+            .text(media_type, &large_text)
+            .create();
+        let discovery = world.connect().await.unwrap();
+        assert!(discovery.result.get() == large, "{media_type}");
+        let instructions = discovery.instructions.unwrap();
+        assert_eq!(instructions.len(), INSTRUCTIONS_CHARS_MAX, "{media_type}");
+
+        let mut world = World::new().await;
+        world.is_legacy_but_for_initialize();
+        world.on("initialize").text(media_type, &huge_text).create();
+        garbled(world.connect().await.unwrap_err());
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_cut_before_the_page_that_makes_it_too_long() {
+    let mut world = World::new().await;
+    world.is_legacy();
+    let text = "x".repeat(LIST_BYTES_MAX / 2);
+    let page = format!(r#"{{"tools":[{{"name":"a","description":"{text}"}}],"nextCursor":"7"}}"#);
+    world.on("tools/list").result(&page).create();
+    let listing = soon(list_tools(&world.backend, None, &Context::default())).await;
+    assert_eq!(listing.unwrap().tools.len(), 1);
 }

@@ -201,7 +201,7 @@ async fn a_call_cut_off_after_it_left_is_sent_once_unless_it_may_run_twice() {
 #[tokio::test]
 async fn a_result_that_breaks_off_in_the_middle_is_not_asked_for_again() {
     let port = Port::new();
-    let half = format!("\"{}\"", "x".repeat(4 * STREAMED_ABOVE_BYTES));
+    let half = format!(r#"{{"x":"{}"}}"#, "x".repeat(4 * STREAMED_ABOVE_BYTES));
     let server = port.serve(move |message| breaks_off(message, || Reply::Half(half.clone())));
     let backend = start(entry(&port.url(), &[]), None, Vec::new()).await;
     learn_tools(&backend).await;

@@ -90,7 +90,7 @@ impl Form {
 
     /// Writes a further part.
     pub(super) fn middle(self, part: Bytes) -> Bytes {
-        if self == Self::Json || !part.contains(&b'\n') {
+        if self == Self::Json || !part.iter().any(|byte| is_line_break(*byte)) {
             return part;
         }
         let mut event = BytesMut::with_capacity(part.len());
@@ -114,8 +114,10 @@ impl Form {
 
 /// Copies JSON text into a data field. A line break between its tokens becomes one between two
 /// data lines, which the reader joins again.
+///
+/// `\r\n` becomes two of them: its halves may come in two parts, and white space is all it is.
 fn put_data(event: &mut BytesMut, text: &[u8]) {
-    let mut lines = text.split(|byte| *byte == b'\n');
+    let mut lines = text.split(|byte| is_line_break(*byte));
     if let Some(first) = lines.next() {
         event.put_slice(first);
     }
@@ -123,6 +125,12 @@ fn put_data(event: &mut BytesMut, text: &[u8]) {
         event.put_slice(b"\ndata: ");
         event.put_slice(line);
     }
+}
+
+/// Whether a reader of events ends a line here: left as it is, a lone `\r` would let a backend
+/// write fields and events of its own.
+const fn is_line_break(byte: u8) -> bool {
+    matches!(byte, b'\n' | b'\r')
 }
 
 /// Answers with one JSON-RPC message in JSON.
@@ -206,6 +214,32 @@ mod tests {
     #[test]
     fn a_message_with_line_breaks_stays_one_event() {
         assert_eq!(event(b"{}"), "event: message\ndata: {}\n\n");
-        assert_eq!(event(b"{\n}"), "event: message\ndata: {\ndata: }\n\n");
+        for broken in [b"{\n}", b"{\r}"] {
+            assert_eq!(event(broken), "event: message\ndata: {\ndata: }\n\n");
+        }
+    }
+
+    #[test]
+    fn no_split_of_line_breaks_ends_the_event_early() {
+        let text = b"{\r\n\r\n\r\r\n\n}";
+        for (first, second) in (0..=text.len())
+            .flat_map(|first| (first..=text.len()).map(move |second| (first, second)))
+        {
+            let part = |range: std::ops::Range<usize>| Bytes::copy_from_slice(&text[range]);
+            let written = [
+                Form::Events.start(&part(0..first)),
+                Form::Events.middle(part(first..second)),
+                Form::Events.end(&part(second..text.len())),
+            ]
+            .concat();
+            let body = written.strip_suffix(b"\n\n").unwrap();
+            assert!(!body.contains(&b'\r'), "{first}, {second}");
+            let mut lines = body.split(|byte| *byte == b'\n');
+            assert_eq!(lines.next(), Some(b"event: message".as_slice()));
+            assert!(
+                lines.all(|line| line.starts_with(b"data: ")),
+                "{first}, {second}"
+            );
+        }
     }
 }
