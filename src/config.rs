@@ -130,6 +130,7 @@ impl Flags {
             call: self.backends.call_timeout,
         };
         let database_url = self.storage.database_url;
+        values::check_database_url(&database_url)?;
         let sealing_key = sealing_key(&database_url, self.storage.key_file, environment)?;
         Ok(Config {
             command: match self.verb {

@@ -138,7 +138,7 @@ impl Registry {
 pub enum RegistryError {
     /// The file is not there, or is not text.
     #[error(
-        "cannot read the registry {}: {source}; name another file with --registry or REGISTRY_PATH",
+        "cannot read the registry {}; name another file with --registry or REGISTRY_PATH",
         path.display()
     )]
     Unreadable {

@@ -62,9 +62,9 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Url`], [`Missing`](StoreError::Missing), [`InUse`](StoreError::InUse),
-    /// [`Newer`](StoreError::Newer), [`Damaged`](StoreError::Damaged),
-    /// [`File`](StoreError::File) and what the database refuses. A database that is refused is not
-    /// changed.
+    /// [`Newer`](StoreError::Newer), [`Foreign`](StoreError::Foreign),
+    /// [`Damaged`](StoreError::Damaged), [`File`](StoreError::File) and what the database refuses.
+    /// A database that is refused is not changed.
     pub async fn open(url: &str, key: SealingKey) -> Result<Self, StoreError> {
         Self::open_tuned(url, key, std::convert::identity).await
     }

@@ -132,7 +132,7 @@ pub(super) struct Storage {
         value_name = "URL",
         hide_env_values = true
     )]
-    #[arg(default_value = "sqlite://gateway.db?mode=rwc", value_parser = values::database_url)]
+    #[arg(default_value = "sqlite://gateway.db?mode=rwc", value_parser = values::secret)]
     pub(super) database_url: SecretString,
 
     /// File that holds the key which seals credentials; made, for its owner only, if it is not

@@ -39,6 +39,16 @@ pub enum StoreError {
         /// A migration this version does not know.
         migration: String,
     },
+    /// Another program's database: it holds something, and no gateway ever migrated it.
+    #[error(
+        "{path} is another program's database (it holds {name}); give the gateway a file of its own by DATABASE_URL; nothing was changed"
+    )]
+    Foreign {
+        /// The database.
+        path: PathBuf,
+        /// What it holds: the name of a table, a view or a trigger.
+        name: String,
+    },
     /// The file is no SQLite database, or not a whole one.
     #[error(
         "{path} is damaged ({detail}); restore a backup, or move it away to start without sessions; nothing was changed"

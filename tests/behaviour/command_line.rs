@@ -117,6 +117,47 @@ fn the_help_explains_flags_and_variables() {
 }
 
 #[test]
+fn a_database_url_that_is_refused_does_not_show_its_password() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = "postgres://u:hunter2@127.0.0.1/db";
+    let joined = format!("--database-url={url}");
+    for arguments in [
+        &["--database-url", url][..],
+        &[&joined],
+        &["check", &joined],
+    ] {
+        assert_url_is_refused_in_secret(&run(folder.path(), arguments));
+    }
+    let by_variable = Command::new(env!("CARGO_BIN_EXE_mcp-gateway"))
+        .current_dir(folder.path())
+        .env_clear()
+        .env("DATABASE_URL", url)
+        .output()
+        .unwrap();
+    assert_url_is_refused_in_secret(&by_variable);
+}
+
+fn assert_url_is_refused_in_secret(output: &Output) {
+    assert!(!output.status.success(), "{output:?}");
+    let printed = text(&output.stderr) + &text(&output.stdout);
+    assert!(printed.contains("--database-url"), "{printed}");
+    assert!(printed.contains("sqlite://gateway.db"), "{printed}");
+    assert!(!printed.contains("hunter2"), "{printed}");
+}
+
+#[test]
+fn a_registry_that_cannot_be_read_tells_why_once() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [&["--port=0"][..], &["check"]] {
+        let output = run(folder.path(), arguments);
+        assert!(!output.status.success(), "{output:?}");
+        let error = text(&output.stderr);
+        assert_eq!(error.matches("No such file").count(), 1, "{error}");
+        assert!(error.contains("--registry"), "{error}");
+    }
+}
+
+#[test]
 fn a_wrong_flag_names_itself_and_the_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let output = run(folder.path(), &["--connect-timeout", "3"]);

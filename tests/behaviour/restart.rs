@@ -1,12 +1,15 @@
 //! What was acknowledged outlives the process, however it ends.
 
-use std::time::{Duration, Instant};
-
+use mcp_gateway::{
+    mcp::name::Naming,
+    store::{SealingKey, ServerRecord, SessionRecord, Store},
+};
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::{
     LATEST_LEGACY, MODERN,
-    world::{Client, FakeBackend, Gateway},
+    world::{Client, FakeBackend, Gateway, eventually},
 };
 
 #[tokio::test]
@@ -144,32 +147,67 @@ async fn an_ended_mcp_session_stays_ended() {
     assert_eq!(client.call("it.echo", json!({})).await.status, 404);
 }
 
+/// Far more than are woken at the start.
+const STORED: usize = 10_000;
+
 #[tokio::test]
-async fn many_stored_sessions_do_not_delay_the_first_answer() {
+async fn ten_thousand_stored_sessions_delay_no_first_answer() {
     let backend = FakeBackend::modern().start();
     let mut gateway = Gateway::with(&[("it", &backend)]);
-    let mut last = gateway.session(&["it"]).await;
-    for _ in 0..300 {
-        last = gateway.session(&["it"]).await;
-    }
-    gateway.kill();
-    let asked = backend.requests().len();
+    gateway.stop();
+    let stored = fill(&gateway).await;
     gateway.restart();
-    let begun = Instant::now();
-    Client::modern(&last.endpoint)
-        .call("it.echo", json!({}))
+    // The one used longest ago is the last that would be woken; it is not among those that are.
+    for id in [stored[0], stored[STORED / 2]] {
+        let endpoint = gateway.url(&format!("/session/{id}/mcp"));
+        let answer = Client::modern(&endpoint).call("it.echo", json!({})).await;
+        answer.result();
+    }
+    let woken = |logs: &str| logs.find("woke ");
+    eventually("the end of the waking", async || {
+        woken(&gateway.logs()).is_some()
+    })
+    .await;
+    let logs = gateway.logs();
+    let line = logs.lines().find(|line| line.contains("woke ")).unwrap();
+    assert!(line.contains("woke 1000 stored sessions"), "{line}");
+    let called = logs.find("tools/call it.echo: ok").unwrap();
+    assert!(
+        called < woken(&logs).unwrap(),
+        "the first answer waited for the others"
+    );
+    let listed = gateway.get("/sessions?limit=500").await.json();
+    assert_eq!(listed["sessions"].as_array().unwrap().len(), 500);
+}
+
+/// Stores sessions of the provider `it` while no gateway runs; each was used later than the one
+/// before.
+async fn fill(gateway: &Gateway) -> Vec<Uuid> {
+    let database = gateway.folder().join("gateway.db");
+    let key = SealingKey::parse(&"11".repeat(32).into()).unwrap();
+    let store = Store::open(&format!("sqlite://{}", database.display()), key)
         .await
-        .result();
-    assert!(
-        begun.elapsed() < Duration::from_secs(3),
-        "{:?}",
-        begun.elapsed()
-    );
-    let asked = backend.requests().len() - asked;
-    assert!(
-        asked < 100,
-        "{asked} requests: the sleeping ones were not all woken first"
-    );
+        .unwrap();
+    let records: Vec<SessionRecord> = (0..STORED)
+        .map(|number| SessionRecord {
+            id: Uuid::new_v4(),
+            name: None,
+            naming: Naming::Auto,
+            servers: vec![ServerRecord {
+                backend: "it".parse().unwrap(),
+                credential: None,
+            }],
+            created_ms: 1,
+            last_used_ms: i64::try_from(number).unwrap() + 1,
+        })
+        .collect();
+    let ids = records.iter().map(|record| record.id).collect();
+    for some in records.chunks(64) {
+        let creates = some.iter().map(|it| store.create_session(it.clone()));
+        futures_util::future::try_join_all(creates).await.unwrap();
+    }
+    store.close().await;
+    ids
 }
 
 #[tokio::test]

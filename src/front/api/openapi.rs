@@ -87,7 +87,6 @@ fn describe(registry: &Registry) -> Value {
     document["paths"][CREATE.template]["post"]["requestBody"]["required"] = json!(true);
     let schemas = &mut document["components"]["schemas"];
     schemas["CreateSession"] = create_session::schema(registry);
-    schemas["CreateSessionRules"] = create_session::rules(registry);
     schemas["JsonRpcMessage"] = mcp_endpoint::message_schema();
     document
 }

@@ -115,6 +115,30 @@ async fn a_database_of_a_newer_gateway_is_refused_and_kept() {
 }
 
 #[tokio::test]
+async fn a_database_of_another_program_is_refused_and_kept() {
+    let home = Home::new();
+    let table = Table::create()
+        .table("songs")
+        .col(ColumnDef::new("title").text())
+        .to_owned();
+    let intruder = home.intruder().await;
+    intruder.execute(&table).await.unwrap();
+    intruder.close().await.unwrap();
+
+    let before = fs::read(home.database()).unwrap();
+    for _ in 0..2 {
+        let error = home.try_open().await.unwrap_err();
+        assert!(matches!(error, StoreError::Foreign { .. }), "{error:?}");
+        let words = error.to_string();
+        assert!(
+            words.contains("songs") && words.contains("DATABASE_URL"),
+            "{words}"
+        );
+        assert!(fs::read(home.database()).unwrap() == before, "changed");
+    }
+}
+
+#[tokio::test]
 async fn a_database_that_lacks_its_schema_gets_it() {
     let home = Home::new();
     fs::write(home.database(), b"").unwrap();
@@ -201,9 +225,9 @@ async fn a_first_start_that_was_cut_short_does_not_block_the_next() {
         .table("filler")
         .col(ColumnDef::new("content").text())
         .to_owned();
-    journalling.execute(&table).await.unwrap();
     // More than the page cache holds, so that a part reaches the file before the commit.
     let transaction = journalling.begin().await.unwrap();
+    transaction.execute(&table).await.unwrap();
     let filler = "x".repeat(1 << 20);
     for _ in 0..12 {
         let insert = Query::insert()

@@ -39,7 +39,7 @@ pub(super) fn schema(registry: &Registry) -> Value {
             "credentials": {
                 "type": ["object", "null"],
                 "description": "What each server asks for, by its name; only names that are also \
-                    in `servers`. A server that asks for nothing may be left out.",
+                    in `servers`. Only a server that can do without may be left out.",
                 "properties": credentials,
                 "additionalProperties": false,
             },
@@ -59,35 +59,7 @@ pub(super) fn schema(registry: &Registry) -> Value {
                     .chain([Value::Null]).collect::<Vec<_>>(),
             },
         },
-        "allOf": [{ "$ref": "#/components/schemas/CreateSessionRules" }],
         "example": example(&specs),
-    })
-}
-
-/// What one member of the request says of another; apart from it, since it is for machines.
-pub(super) fn rules(registry: &Registry) -> Value {
-    let lists = |spec: &ProviderSpec| {
-        let servers = json!({ "contains": { "const": spec.name.as_str() } });
-        json!({ "properties": { "servers": servers } })
-    };
-    let brings = |spec: &ProviderSpec| {
-        let credentials = json!({ "type": "object", "required": [spec.name.as_str()] });
-        json!({ "required": ["credentials"], "properties": { "credentials": credentials } })
-    };
-    let mut rules = vec![json!({
-        "if": { "required": ["naming"], "properties": { "naming": { "const": "none" } } },
-        "then": { "properties": { "servers": { "maxItems": 1 } } },
-    })];
-    for spec in registry.iter() {
-        rules.push(json!({ "if": brings(spec), "then": lists(spec) }));
-        if spec.auth.must_be_brought() {
-            rules.push(json!({ "if": lists(spec), "then": brings(spec) }));
-        }
-    }
-    json!({
-        "description": "A credential belongs to one of `servers`, and each server gets the one \
-            that it cannot do without. `naming` can be `none` for one server only.",
-        "allOf": rules,
     })
 }
 

@@ -12,7 +12,7 @@ pub(super) fn path() -> Value {
             "tags": ["mcp"],
             "operationId": "mcpListen",
             "summary": "Opens the stream on which a client hears changes.",
-            "parameters": [session_id(), mcp_session_id(true), protocol_version(), last_event_id()],
+            "parameters": [session_id(), mcp_session_id(true), protocol_version()],
             "responses": {
                 "200": {
                     "description": "Server-sent events, until either side ends the stream.",
@@ -162,13 +162,6 @@ fn protocol_version() -> Value {
     let mut header = header("MCP-Protocol-Version", description);
     header["schema"]["enum"] = json!(Revision::legacy().map(Revision::as_str));
     header
-}
-
-fn last_event_id() -> Value {
-    header(
-        "Last-Event-ID",
-        "The last event heard on a stream that broke.",
-    )
 }
 
 fn header(name: &str, description: &str) -> Value {
