@@ -144,7 +144,7 @@ async fn a_call_is_taken_back_while_its_name_is_looked_up() {
 
 #[tokio::test]
 async fn the_end_of_a_session_ends_its_calls_with_an_answer() {
-    for (backend, how) in backends() {
+    for (backend, _) in backends() {
         for revision in crate::CLIENTS {
             let gateway = Gateway::with(&[("it", &backend)]);
             let session = gateway.session(&["it"]).await;
@@ -160,9 +160,9 @@ async fn the_end_of_a_session_ends_its_calls_with_an_answer() {
             let (answer, ()) = tokio::join!(call, end);
             let error = answer.error();
             assert!(error.message.contains("deleted"), "{revision}: {error:?}");
+            // By a message or by its connection's end, whichever goes out first.
             let heard = |it: &FakeBackend| it.cancellations().len() > told;
-            backend.until("the cancellation", heard).await;
-            assert_eq!(backend.cancellations()[told].how, how, "{revision}");
+            backend.until("the end of the call", heard).await;
         }
     }
 }
