@@ -46,6 +46,15 @@ pub const BODY_WITHIN: Duration = Duration::from_secs(30);
 /// Exchanges in flight of one session: what one person's agents do at once, many times over; each
 /// holds a body in memory.
 pub const EXCHANGES_PER_SESSION_MAX: usize = 1024;
+/// Bytes of a client's `clientInfo`, and as many of its capabilities: each is kept in memory and on the
+/// disk for as long as an MCP session lives, and goes to backends.
+pub const CLIENT_DESCRIPTION_BYTES_MAX: usize = 16 * 1024;
+/// Levels of a request's JSON, its own object included: readers of JSON commonly give up here, and the
+/// backends' should not be the ones to find out.
+pub const DEPTH_MAX: usize = 128;
+/// Characters of a method or a tool's name that a log or an error repeats: a request may hold
+/// megabytes of it.
+pub const SHOWN_CHARS_MAX: usize = 128;
 /// Events of an exchange that wait for a slow client before the backend is read no further.
 pub const EVENTS_IN_FLIGHT: usize = 16;
 /// MCP sessions that clients hold open in one session; each costs every legacy backend one too.

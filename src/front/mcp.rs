@@ -4,6 +4,8 @@
 //! basic/transports/streamable-http.
 
 mod answer;
+mod depth;
+mod description;
 mod encode;
 mod event_stream;
 mod legacy;
@@ -16,7 +18,7 @@ use futures_util::Stream;
 use http::{HeaderMap, Method, StatusCode, header::ACCEPT};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::{borrow::Cow, str::FromStr};
+use std::str::FromStr;
 use warp::{
     Buf, Filter, Rejection,
     reply::{Reply, Response},
@@ -30,8 +32,9 @@ use crate::{
     },
     mcp::{
         error::error_object,
+        failure::Failure,
         header::PROTOCOL_VERSION,
-        message::{Message, salvage_id, write_error},
+        message::{Message, MessageError, salvage_id, write_error},
         meta,
         method::INITIALIZE,
         object::{RawObject, read_object},
@@ -139,19 +142,31 @@ where
         Ok(body) => body,
         Err(response) => return refused(response),
     };
-    let message = match Message::read(&body) {
-        Ok(message) => message,
+    let (message, head) = match read(&body) {
+        Ok(read) => read,
         Err(error) => {
             let object = error_object(error.code(), &error.to_string());
             let written = write_error(salvage_id(&body).as_ref(), &object);
             return refused(event_stream::json(StatusCode::BAD_REQUEST, written));
         }
     };
-    if speaks_modern(&caller, &message) {
-        modern::post(caller, message).await
+    if speaks_modern(&caller, &message, &head) {
+        modern::post(caller, message, head).await
     } else {
-        legacy::post(caller, message).await
+        legacy::post(caller, message, head).await
     }
+}
+
+fn read(body: &[u8]) -> Result<(Message<'_>, Head<'_>), MessageError> {
+    depth::check(body)?;
+    let message = Message::read(body)?;
+    let head = match &message {
+        Message::Request { params, .. } | Message::Notification { params, .. } => {
+            Head::read(*params)?
+        }
+        Message::Result { .. } | Message::Error { .. } => Head::default(),
+    };
+    Ok((message, head))
 }
 
 /// Takes a body in whose announcement is right, or says what is wrong with it.
@@ -172,21 +187,18 @@ where
 /// Picks the era of one message: the modern one is told by what each of its requests carries.
 ///
 /// `initialize` without that is always legacy, whatever headers came along.
-fn speaks_modern(caller: &Caller, message: &Message<'_>) -> bool {
-    let (method, params) = match message {
-        Message::Request { method, params, .. } | Message::Notification { method, params } => {
-            (method.as_ref(), *params)
-        }
-        Message::Result { .. } | Message::Error { .. } => return false,
-    };
-    let head = Head::read(params);
+fn speaks_modern(caller: &Caller, message: &Message<'_>, head: &Head<'_>) -> bool {
+    let opens = matches!(
+        message,
+        Message::Request { method, .. } | Message::Notification { method, .. } if method == INITIALIZE
+    );
     if RawObject::parse_or_empty(head.meta)
         .get(meta::PROTOCOL_VERSION)
         .is_some()
     {
         return true;
     }
-    method != INITIALIZE
+    !opens
         && caller
             .headers
             .get(PROTOCOL_VERSION)
@@ -207,21 +219,34 @@ fn names_legacy(version: &str) -> bool {
     is_date && version < "2026"
 }
 
-/// The few parameters the gateway itself reads.
+/// The few parameters the gateway itself reads, unparsed: one of a wrong type must not hide the other.
 #[derive(Default, Deserialize)]
 struct Head<'a> {
     #[serde(borrow, default)]
-    name: Option<Cow<'a, str>>,
+    name: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "_meta")]
     meta: Option<&'a RawValue>,
 }
 
 impl<'a> Head<'a> {
-    /// Reads them; what is not of the expected type counts as absent.
-    fn read(params: Option<&'a RawValue>) -> Self {
-        params
-            .and_then(|params| read_object(params.get()).ok())
-            .unwrap_or_default()
+    fn read(params: Option<&'a RawValue>) -> Result<Self, MessageError> {
+        let Some(params) = params else {
+            return Ok(Self::default());
+        };
+        // Of two, a backend might take the other one.
+        read_object(params.get()).map_err(|_| MessageError::Invalid("name or _meta is doubled"))
+    }
+
+    /// The name, when it is a string.
+    fn name(&self) -> Option<String> {
+        serde_json::from_str(self.name?.get()).ok()
+    }
+
+    /// What a `tools/call` without a name is told.
+    fn nameless() -> Failure {
+        Failure::InvalidParams {
+            reason: "tools/call needs params.name, a string".to_owned(),
+        }
     }
 }
 

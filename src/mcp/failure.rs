@@ -1,20 +1,24 @@
 //! Why the gateway could not get an answer, in words for the client.
 
+use std::borrow::Cow;
+
 use super::name::BackendName;
+use crate::limits::SHOWN_CHARS_MAX;
 
 /// What stood between a request and its answer. The text says which backend, what happened, and
 /// what to do; it never holds a credential or anything a backend wrote.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// The method is not served.
-    #[error("method not found: {method}")]
+    #[error("method not found: {}", shortened(.method))]
     UnknownMethod {
         /// As the client wrote it.
         method: String,
     },
     /// No backend of the session answers to the name.
     #[error(
-        "unknown tool {name:?}: tools are called provider.tool, and this session has the providers {known}"
+        "unknown tool {:?}: tools are called provider.tool, and this session has the providers {known}",
+        shortened(.name)
     )]
     UnknownTool {
         /// As the client wrote it.
@@ -99,4 +103,33 @@ pub enum Failure {
     /// A record could not be written.
     #[error("the gateway could not store the MCP session; try again, or look at the gateway's log")]
     NotStored,
+}
+
+/// What a client wrote, short enough to be repeated in a log or an answer.
+#[must_use]
+pub fn shortened(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(SHOWN_CHARS_MAX) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+        None => Cow::Borrowed(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_wrote_is_repeated_in_part() {
+        let fits = "ü".repeat(SHOWN_CHARS_MAX);
+        assert_eq!(shortened(&fits), fits);
+        let long = "ü".repeat(1_000_000);
+        assert_eq!(shortened(&long), format!("{fits}…"));
+        let method = long.clone();
+        let words = Failure::UnknownMethod { method }.to_string();
+        assert_eq!(words, format!("method not found: {fits}…"));
+        let (name, known) = (long, "docs".to_owned());
+        let words = Failure::UnknownTool { name, known }.to_string();
+        let start = format!("unknown tool \"{fits}…\": ");
+        assert!(words.starts_with(&start) && words.len() < 400, "{words}");
+    }
 }

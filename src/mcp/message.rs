@@ -10,6 +10,7 @@ use super::{
     error::{INVALID_REQUEST, PARSE_ERROR},
     object::read_object,
 };
+use crate::limits::DEPTH_MAX;
 
 /// The id of a request: the JSON text of a string or a whole number, kept exactly.
 ///
@@ -71,6 +72,9 @@ pub enum MessageError {
     /// A JSON array: several messages at once.
     #[error("batches are not supported; send one message a request")]
     Batch,
+    /// Nested beyond the limit.
+    #[error("the body is nested more than {} levels deep", DEPTH_MAX)]
+    TooDeep,
     /// JSON, but no JSON-RPC 2.0 message.
     #[error("not a JSON-RPC 2.0 message: {0}")]
     Invalid(&'static str),
@@ -82,7 +86,7 @@ impl MessageError {
     pub const fn code(&self) -> i64 {
         match self {
             Self::NotJson(_) => PARSE_ERROR,
-            Self::Batch | Self::Invalid(_) => INVALID_REQUEST,
+            Self::Batch | Self::TooDeep | Self::Invalid(_) => INVALID_REQUEST,
         }
     }
 }

@@ -45,6 +45,6 @@ pub struct Request {
     pub params: Option<Box<RawValue>>,
     /// Who asks.
     pub context: Context,
-    /// `Mcp-Param-*` headers the client sent, in order: passed on to a backend that reads them.
+    /// `Mcp-Param-*` headers: what the client sent, until the tool's schema says what they must be.
     pub param_headers: Vec<(String, String)>,
 }

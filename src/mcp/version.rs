@@ -41,10 +41,6 @@ impl Revision {
     pub const LATEST_LEGACY: Self = Self::V2025_11_25;
     /// What a modern peer is offered first.
     pub const LATEST_MODERN: Self = Self::V2026_07_28;
-    /// What a request of the legacy era without `MCP-Protocol-Version` speaks.
-    ///
-    /// Spec: 2025-11-25 basic/transports, "Protocol Version Header".
-    pub const WITHOUT_HEADER: Self = Self::V2025_03_26;
 
     /// Those of the legacy era, oldest first, for lists.
     #[must_use]

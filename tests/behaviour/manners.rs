@@ -123,7 +123,6 @@ async fn media_types_and_methods_are_held_to() {
 async fn what_is_no_message_is_refused_and_harms_nobody() {
     let (backend, _gateway, session) = world().await;
     let client = Client::legacy(&session.endpoint, LATEST_LEGACY).await;
-    let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
     for (body, code) in [
         ("", -32700),
         ("{", -32700),
@@ -146,9 +145,132 @@ async fn what_is_no_message_is_refused_and_harms_nobody() {
             "an id nobody gave is left out: {body}"
         );
     }
-    assert_eq!(client.post_text(&deep, &[]).await.status, 400);
     client.call("it.echo", json!({})).await.result();
     assert_eq!(backend.complaints(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_is_nested_too_deep_is_refused_and_reaches_nobody() {
+    let (backend, _gateway, session) = world().await;
+    let nested = |levels: usize| {
+        let (open, close) = ("[".repeat(levels), "]".repeat(levels));
+        format!(r#"{{"name":"it.echo","arguments":{{"a":{open}{close}}}}}"#)
+    };
+    let client = Client::legacy(&session.endpoint, LATEST_LEGACY).await;
+    client
+        .request_raw("tools/call", &nested(100))
+        .await
+        .result();
+    for levels in [126, 10_000, 1_000_000] {
+        let params = nested(levels);
+        let deep = client.open_as("\"deep\"", "tools/call", &params).await;
+        let deep = deep.finish().await;
+        assert_eq!((deep.status, deep.error().code), (400, -32600), "{levels}");
+        assert_eq!(deep.id().as_deref(), Some("\"deep\""));
+        let words = deep.error().message;
+        assert!(words.contains("more than 128 levels"), "{words}");
+    }
+    assert_eq!(backend.executions("echo"), 1);
+}
+
+#[tokio::test]
+async fn what_a_client_says_of_itself_is_held_to_its_bounds() {
+    let (_backend, gateway, session) = world().await;
+    let plain = Client::plain(&session.endpoint);
+    let large = |bytes: usize| json!({"name": "x".repeat(bytes)});
+    let wrong = [
+        ("clientInfo", large(16 * 1024)),
+        ("clientInfo", json!({"name": 7})),
+        ("clientInfo", json!("x")),
+        ("capabilities", large(16 * 1024)),
+        ("capabilities", json!([])),
+    ];
+    let right = json!({"protocolVersion": LATEST_LEGACY, "capabilities": large(16_000),
+                       "clientInfo": large(16_000)});
+    for (member, value) in &wrong {
+        let mut opening = right.clone();
+        opening[member] = value.clone();
+        let answer = plain.request("initialize", opening).await;
+        assert_eq!((answer.status, answer.error().code), (200, -32602));
+        let words = answer.error().message;
+        assert!(words.contains(member), "{words}");
+        assert_eq!(answer.header("mcp-session-id"), None);
+    }
+    for member in ["protocolVersion", "capabilities", "clientInfo"] {
+        let mut opening = right.clone();
+        opening.as_object_mut().unwrap().remove(member);
+        let answer = plain.request("initialize", opening).await;
+        assert_eq!(answer.error().code, -32602, "{member}");
+    }
+    let state = gateway.get(&format!("/session/{}", session.id)).await;
+    assert_eq!(state.json()["mcp_sessions"], 0);
+    plain.request("initialize", right).await.result();
+
+    let modern = Client::modern(&session.endpoint);
+    for (member, value) in wrong {
+        let member = match member {
+            "capabilities" => "io.modelcontextprotocol/clientCapabilities",
+            _ => "io.modelcontextprotocol/clientInfo",
+        };
+        let params = json!({"_meta": {member: value}});
+        let answer = modern.request("tools/list", params).await;
+        assert_eq!((answer.status, answer.error().code), (400, -32602));
+        let words = answer.error().message;
+        assert!(words.contains(member), "{words}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_names_no_tool_is_told_so() {
+    let (backend, _gateway, session) = world().await;
+    for revision in [LATEST_LEGACY, MODERN] {
+        let client = Client::speaking(revision, &session.endpoint).await;
+        let status = if revision == MODERN { 400 } else { 200 };
+        for params in [json!({}), json!({"name": 7}), json!({"name": null})] {
+            let answer = client.request("tools/call", params).await;
+            assert_eq!((answer.status, answer.error().code), (status, -32602));
+            let words = answer.error().message;
+            assert!(words.contains("params.name, a string"), "{words}");
+        }
+    }
+    let plain = Client::plain(&session.endpoint);
+    // A wrong name does not hide what tells the era: headers are missed as in any modern request.
+    let meta = json!({"io.modelcontextprotocol/protocolVersion": MODERN,
+                      "io.modelcontextprotocol/clientCapabilities": {}});
+    let call = json!({"name": 7, "_meta": meta});
+    let answer = plain.request("tools/call", call).await;
+    assert_eq!((answer.status, answer.error().code), (400, -32020));
+    let doubled = r#"{"name":"it.echo","name":"it.count"}"#;
+    let answer = plain.request_raw("tools/call", doubled).await;
+    assert_eq!((answer.status, answer.error().code), (400, -32600));
+    assert_eq!(backend.requests_of("tools/call").len(), 0);
+}
+
+#[tokio::test]
+async fn a_request_writes_little_into_the_log_whatever_its_names() {
+    let (_backend, gateway, session) = world().await;
+    // As long as a header can be, for the era that repeats names in headers.
+    for (revision, long) in [(LATEST_LEGACY, 1_000_000), (MODERN, 20_000)] {
+        let client = Client::speaking(revision, &session.endpoint).await;
+        let name = format!("it.{}", "x".repeat(long));
+        let refused = [
+            client.request(&name, json!({})).await,
+            client
+                .request("tools/call", json!({"name": format!("a{name}")}))
+                .await,
+        ];
+        for answer in refused {
+            let words = answer.error().message;
+            assert!(words.len() < 500 && words.contains('…'), "{words}");
+        }
+        client.call(&name, json!({})).await.error();
+    }
+    let mut gateway = gateway;
+    gateway.stop();
+    let logs = gateway.logs();
+    assert!(logs.contains("it.xxx"), "{logs}");
+    let longest = logs.lines().map(str::len).max().unwrap();
+    assert!(longest < 2000, "{longest} bytes in a line");
 }
 
 #[tokio::test]
@@ -215,6 +337,16 @@ async fn what_is_not_served_yet_is_neither_promised_nor_misunderstood() {
         for name in ["prompts", "resources", "completions"] {
             assert_eq!(promised["capabilities"].get(name), None, "{name}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_response_nobody_waits_for_is_taken_from_clients_of_each_era() {
+    let (_backend, _gateway, session) = world().await;
+    for revision in [LATEST_LEGACY, MODERN] {
+        let client = Client::speaking(revision, &session.endpoint).await;
+        let body = r#"{"jsonrpc":"2.0","id":1,"result":{}}"#;
+        assert_eq!(client.post_text(body, &[]).await.status, 202, "{revision}");
     }
 }
 

@@ -149,6 +149,60 @@ async fn a_stranger_to_the_session_is_told_to_open_again() {
 }
 
 #[tokio::test]
+async fn a_client_may_open_anew_under_the_header_of_before() {
+    let backend = FakeBackend::legacy().start();
+    let gateway = Gateway::with(&[("it", &backend)]);
+    let session = gateway.session(&["it"]).await;
+    let opening = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params":
+        {"protocolVersion": LATEST_LEGACY, "capabilities": {}, "clientInfo": {"name": "x"}}});
+    let ended = Client::legacy(&session.endpoint, LATEST_LEGACY).await;
+    assert_eq!(ended.delete().await, 204);
+    for stale in [ended.mcp_session().unwrap(), "some other server's"] {
+        let headers = [("mcp-session-id", stale)];
+        let client = Client::plain(&session.endpoint);
+        let answer = client.post_text(&opening.to_string(), &headers).await;
+        answer.result();
+        let opened = answer.header("mcp-session-id").unwrap();
+        assert_ne!(opened, stale);
+        let ping = r#"{"jsonrpc":"2.0","id":2,"method":"ping"}"#;
+        let headers = [("mcp-session-id", opened)];
+        client.post_text(ping, &headers).await.result();
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_taken_over_an_mcp_session_that_has_ended() {
+    let backend = FakeBackend::legacy().start();
+    let gateway = Gateway::with(&[("it", &backend)]);
+    let session = gateway.session(&["it"]).await;
+    let client = Client::legacy(&session.endpoint, LATEST_LEGACY).await;
+    let messages = [
+        r#"{"jsonrpc":"2.0","id":1,"result":{}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"no"}}"#,
+        r#"{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}"#,
+    ];
+    for message in messages {
+        assert_eq!(
+            client.post_text(message, &[]).await.status,
+            202,
+            "{message}"
+        );
+    }
+    assert_eq!(client.delete().await, 204);
+    let plain = Client::plain(&session.endpoint);
+    let nameless = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call"}"#;
+    for message in messages {
+        assert_eq!(
+            client.post_text(message, &[]).await.status,
+            404,
+            "{message}"
+        );
+        assert_eq!(plain.post_text(message, &[]).await.status, 202, "{message}");
+    }
+    assert_eq!(client.post_text(nameless, &[]).await.status, 404);
+}
+
+#[tokio::test]
 async fn the_end_of_a_session_ends_everything_in_it() {
     let backend = FakeBackend::legacy().start();
     let gateway = Gateway::with(&[("it", &backend)]);

@@ -18,7 +18,7 @@ use crate::{
         failure::Failure,
         header::{PROTOCOL_VERSION, SESSION_ID},
         message::{Message, RequestId, write_error, write_notification, write_result},
-        method::{CANCELLED, INITIALIZE},
+        method::{CANCELLED, INITIALIZE, TOOLS_CALL},
         object::{RawObject, to_raw},
         request::{Context, Request},
         version::Revision,
@@ -29,6 +29,7 @@ use crate::{
 use super::{
     Caller, Head,
     answer::{Asked, answer},
+    description,
     encode::Encode,
     event_stream, legacy_revision, not_acceptable,
     record::Record,
@@ -36,10 +37,15 @@ use super::{
 };
 
 /// Serves one `POST`ed message of a legacy client.
-pub(super) async fn post(caller: Caller, message: Message<'_>) -> Response {
-    // `initialize` may come with the header of what the client hopes for.
-    let opens = matches!(&message, Message::Request { method, .. } if method == INITIALIZE);
-    if !opens && let Some(refused) = refuse_version(&caller, message.id()) {
+pub(super) async fn post(caller: Caller, message: Message<'_>, head: Head<'_>) -> Response {
+    // `initialize` may come with headers of what the client hopes for, or had before.
+    let message = match message {
+        Message::Request { id, method, params } if method == INITIALIZE => {
+            return initialize(caller, id, params).await;
+        }
+        message => message,
+    };
+    if let Some(refused) = refuse_version(&caller, message.id()) {
         return refused;
     }
     let mcp_session = match mcp_session(&caller) {
@@ -47,17 +53,27 @@ pub(super) async fn post(caller: Caller, message: Message<'_>) -> Response {
         Err(failure) => return refuse(&caller, message.id(), &failure),
     };
     match message {
-        Message::Request { id, method, params } if method == INITIALIZE => {
-            initialize(caller, id, params).await
-        }
         Message::Request { id, method, params } => {
-            request(caller, mcp_session, id, &method, params).await
+            let name = head.name();
+            if name.is_none() && method == TOOLS_CALL {
+                return nameless(caller, mcp_session, id).await;
+            }
+            let request = Request {
+                method: method.into_owned().into(),
+                name,
+                params: params.map(ToOwned::to_owned),
+                context: Context::default(),
+                param_headers: Vec::new(),
+            };
+            carry_out(caller, mcp_session, id, request).await
         }
         Message::Notification { method, params } => {
             notification(&caller, mcp_session, &method, params).await
         }
         // An answer to a request; the gateway sends clients none, so nobody waits for it.
-        Message::Result { .. } | Message::Error { .. } => accepted(),
+        Message::Result { .. } | Message::Error { .. } => ended(&caller, mcp_session, None)
+            .await
+            .unwrap_or_else(accepted),
     }
 }
 
@@ -117,24 +133,14 @@ pub(super) async fn end(caller: Caller) -> Response {
 
 async fn initialize(caller: Caller, id: RequestId, params: Option<&RawValue>) -> Response {
     let record = Record::begin(INITIALIZE, None, &caller.session_short);
-    let params = RawObject::parse_or_empty(params);
-    let Some(requested) = params.get_str("protocolVersion") else {
-        let failure = Failure::InvalidParams {
-            reason: "initialize needs protocolVersion, capabilities and clientInfo".to_owned(),
-        };
-        record.end_with("failed");
-        return refuse(&caller, Some(&id), &failure);
+    let client = match introduced(params) {
+        Ok(client) => client,
+        Err(failure) => {
+            record.end_failed(&failure);
+            return refuse(&caller, Some(&id), &failure);
+        }
     };
-    // A version we do not speak this way is answered with one we do.
-    let revision = legacy_revision(&requested).unwrap_or(Revision::LATEST_LEGACY);
-    let client = Client {
-        revision,
-        context: Context {
-            client_info: params.get("clientInfo").map(|raw| raw.to_owned().into()),
-            capabilities: params.get("capabilities").map(|raw| raw.to_owned().into()),
-            log_level: None,
-        },
-    };
+    let revision = client.revision;
     match caller.session.open_mcp_session(client).await {
         Ok((mcp_session, welcome)) => {
             record.end_with("ok");
@@ -146,14 +152,33 @@ async fn initialize(caller: Caller, id: RequestId, params: Option<&RawValue>) ->
             response
         }
         Err(failure) => {
-            let outcome = Outcome::Failed(failure);
-            record.end(None, &outcome);
-            match outcome {
-                Outcome::Failed(failure) => refuse(&caller, Some(&id), &failure),
-                _ => accepted(),
-            }
+            record.end_failed(&failure);
+            refuse(&caller, Some(&id), &failure)
         }
     }
+}
+
+/// Reads who the client says it is.
+fn introduced(params: Option<&RawValue>) -> Result<Client, Failure> {
+    let params = RawObject::parse_or_empty(params);
+    let (Some(requested), Some(capabilities), Some(info)) = (
+        params.get_str("protocolVersion"),
+        params.get("capabilities"),
+        params.get("clientInfo"),
+    ) else {
+        return Err(Failure::InvalidParams {
+            reason: "initialize needs protocolVersion, capabilities and clientInfo".to_owned(),
+        });
+    };
+    Ok(Client {
+        // A version we do not speak this way is answered with one we do.
+        revision: legacy_revision(&requested).unwrap_or(Revision::LATEST_LEGACY),
+        context: Context {
+            client_info: Some(description::info("clientInfo", info)?),
+            capabilities: Some(description::capabilities("capabilities", capabilities)?),
+            log_level: None,
+        },
+    })
 }
 
 /// What the gateway offers in this era; nothing is advertised that is not served.
@@ -169,25 +194,21 @@ fn greeting(revision: Revision, welcome: Welcome) -> Box<RawValue> {
     to_raw(&result)
 }
 
-async fn request(
+async fn carry_out(
     caller: Caller,
     mcp_session: Option<Uuid>,
     id: RequestId,
-    method: &str,
-    params: Option<&RawValue>,
+    request: Request,
 ) -> Response {
-    let name = Head::read(params).name.map(std::borrow::Cow::into_owned);
-    let record = Record::begin(method, name.as_deref(), &caller.session_short);
+    let record = Record::begin(
+        &request.method,
+        request.name.as_deref(),
+        &caller.session_short,
+    );
     answer(Asked {
         session: caller.session,
         id,
-        request: Request {
-            method: method.to_owned().into(),
-            name,
-            params: params.map(ToOwned::to_owned),
-            context: Context::default(),
-            param_headers: Vec::new(),
-        },
+        request,
         mcp_session,
         // A connection may break; only a message takes a request back.
         // Spec: 2025-11-25 basic/transports, "Sending Messages to the Server".
@@ -199,21 +220,43 @@ async fn request(
     .await
 }
 
+/// Refuses a call that names no tool.
+async fn nameless(caller: Caller, mcp_session: Option<Uuid>, id: RequestId) -> Response {
+    let record = Record::begin(TOOLS_CALL, None, &caller.session_short);
+    if let Some(refused) = ended(&caller, mcp_session, Some(&id)).await {
+        record.end_with("refused");
+        return refused;
+    }
+    let failure = Head::nameless();
+    record.end_failed(&failure);
+    refuse(&caller, Some(&id), &failure)
+}
+
+/// Refuses what comes over an MCP session that has ended.
+async fn ended(
+    caller: &Caller,
+    mcp_session: Option<Uuid>,
+    id: Option<&RequestId>,
+) -> Option<Response> {
+    match caller.session.knows(mcp_session?).await {
+        Ok(true) => None,
+        Ok(false) => Some(refuse(caller, id, &Failure::UnknownMcpSession)),
+        Err(failure) => Some(refuse(caller, id, &failure)),
+    }
+}
+
 async fn notification(
     caller: &Caller,
     mcp_session: Option<Uuid>,
     method: &str,
     params: Option<&RawValue>,
 ) -> Response {
-    let Some(mcp_session) = mcp_session else {
-        return accepted();
-    };
-    match caller.session.knows(mcp_session).await {
-        Ok(true) => {}
-        Ok(false) => return refuse(caller, None, &Failure::UnknownMcpSession),
-        Err(failure) => return refuse(caller, None, &failure),
+    if let Some(refused) = ended(caller, mcp_session, None).await {
+        return refused;
     }
-    if method == CANCELLED {
+    if let Some(mcp_session) = mcp_session
+        && method == CANCELLED
+    {
         let request = RawObject::parse_or_empty(params)
             .get("requestId")
             .and_then(|raw| RequestId::from_raw(raw).ok());

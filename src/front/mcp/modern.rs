@@ -8,11 +8,9 @@ use serde_json::{json, value::RawValue};
 use warp::reply::{Reply, Response};
 
 use crate::mcp::{
-    error::{
-        HEADER_MISMATCH, INVALID_PARAMS, METHOD_NOT_FOUND, UNSUPPORTED_VERSION, error_object,
-        error_object_with,
-    },
+    error::{HEADER_MISMATCH, UNSUPPORTED_VERSION, error_object, error_object_with},
     event::{Freshness, Notification, Outcome, ResultBody},
+    failure::Failure,
     header::{self, decode_value},
     message::{Message, RequestId, write_error, write_result},
     meta,
@@ -25,6 +23,7 @@ use crate::mcp::{
 use super::{
     Caller, Head,
     answer::{Asked, answer},
+    description,
     encode::Encode,
     event_stream,
     record::Record,
@@ -32,67 +31,88 @@ use super::{
 };
 
 /// Serves one `POST`ed message of a modern client.
-pub(super) async fn post(caller: Caller, message: Message<'_>) -> Response {
+pub(super) async fn post(caller: Caller, message: Message<'_>, head: Head<'_>) -> Response {
     let Message::Request { id, method, params } = message else {
         // No notification of this era means anything to the gateway.
         return StatusCode::ACCEPTED.into_response();
     };
-    let head = Head::read(params);
-    let context = match check(&caller, &method, &head) {
+    let name = head.name();
+    let context = match check(&caller, &method, name.as_deref(), &head) {
         Ok(context) => context,
         Err(error) => {
-            let record = Record::begin(&method, head.name.as_deref(), &caller.session_short);
+            let record = Record::begin(&method, name.as_deref(), &caller.session_short);
             record.end_with("refused");
             return refuse(&id, &error);
         }
     };
     match method.as_ref() {
         DISCOVER => discover(caller, id, context).await,
-        TOOLS_LIST | TOOLS_CALL => request(caller, id, &method, params, context).await,
+        TOOLS_LIST | TOOLS_CALL => {
+            let request = Request {
+                method: method.into_owned().into(),
+                name,
+                params: params.map(ToOwned::to_owned),
+                context,
+                param_headers: param_headers(&caller),
+            };
+            carry_out(caller, id, request).await
+        }
         method => {
             let record = Record::begin(method, None, &caller.session_short);
             record.end_with("unknown method");
-            let message = format!("method not found: {method}");
-            refuse(&id, &error_object(METHOD_NOT_FOUND, &message))
+            let method = method.to_owned();
+            refuse(&id, &refusal::object(&Failure::UnknownMethod { method }))
         }
     }
 }
 
 /// Checks a request in the order that tells a client most: its context, then what the headers
 /// mirror.
-fn check(caller: &Caller, method: &str, head: &Head<'_>) -> Result<Context, Box<RawValue>> {
+fn check(
+    caller: &Caller,
+    method: &str,
+    name: Option<&str>,
+    head: &Head<'_>,
+) -> Result<Context, Box<RawValue>> {
     let members = RawObject::parse_or_empty(head.meta);
     let version = members
         .get_str(meta::PROTOCOL_VERSION)
-        .ok_or_else(|| missing(meta::PROTOCOL_VERSION))?;
-    let capabilities = members
-        .get(meta::CLIENT_CAPABILITIES)
-        .filter(|raw| raw.get().starts_with('{'))
-        .ok_or_else(|| missing(meta::CLIENT_CAPABILITIES))?;
+        .ok_or_else(|| refusal::object(&missing(meta::PROTOCOL_VERSION)))?;
+    let context = context(&members).map_err(|failure| refusal::object(&failure))?;
     mirrored(caller, header::PROTOCOL_VERSION, &version)?;
     speaks(&version)?;
     mirrored(caller, header::METHOD, method)?;
     if method == TOOLS_CALL {
-        mirrored(
-            caller,
-            header::NAME,
-            head.name.as_deref().unwrap_or_default(),
-        )?;
+        let name = name.ok_or_else(|| refusal::object(&Head::nameless()))?;
+        mirrored(caller, header::NAME, name)?;
     }
+    Ok(context)
+}
+
+/// Reads who the client says it is.
+fn context(members: &RawObject<'_>) -> Result<Context, Failure> {
+    let capabilities = members
+        .get(meta::CLIENT_CAPABILITIES)
+        .ok_or_else(|| missing(meta::CLIENT_CAPABILITIES))?;
+    let info = members.get(meta::CLIENT_INFO);
     Ok(Context {
-        client_info: members
-            .get(meta::CLIENT_INFO)
-            .map(|raw| raw.to_owned().into()),
-        capabilities: Some(capabilities.to_owned().into()),
+        client_info: info
+            .map(|info| description::info(meta::CLIENT_INFO, info))
+            .transpose()?,
+        capabilities: Some(description::capabilities(
+            meta::CLIENT_CAPABILITIES,
+            capabilities,
+        )?),
         log_level: members
             .get(meta::LOG_LEVEL)
             .map(|raw| raw.to_owned().into()),
     })
 }
 
-fn missing(key: &str) -> Box<RawValue> {
-    let message = format!("invalid params: _meta needs {key}");
-    error_object(INVALID_PARAMS, &message)
+fn missing(key: &str) -> Failure {
+    Failure::InvalidParams {
+        reason: format!("_meta needs {key}"),
+    }
 }
 
 /// Demands that a header says what the body says.
@@ -159,27 +179,17 @@ async fn discover(caller: Caller, id: RequestId, context: Context) -> Response {
     event_stream::one(caller.accepts, StatusCode::OK, written)
 }
 
-async fn request(
-    caller: Caller,
-    id: RequestId,
-    method: &str,
-    params: Option<&RawValue>,
-    context: Context,
-) -> Response {
-    let name = Head::read(params).name.map(std::borrow::Cow::into_owned);
-    let record = Record::begin(method, name.as_deref(), &caller.session_short);
-    let encode = Modern::new(context.log_level.is_some());
-    let param_headers = param_headers(&caller);
+async fn carry_out(caller: Caller, id: RequestId, request: Request) -> Response {
+    let record = Record::begin(
+        &request.method,
+        request.name.as_deref(),
+        &caller.session_short,
+    );
+    let encode = Modern::new(request.context.log_level.is_some());
     answer(Asked {
         session: caller.session,
         id,
-        request: Request {
-            method: method.to_owned().into(),
-            name,
-            params: params.map(ToOwned::to_owned),
-            context,
-            param_headers,
-        },
+        request,
         mcp_session: None,
         // Spec: 2026-07-28 basic/transports/streamable-http, "Cancellation".
         leaving_cancels: true,
@@ -190,7 +200,8 @@ async fn request(
     .await
 }
 
-/// The headers that mirror a tool's arguments; the tool's backend checks them against its schema.
+/// The headers that mirror a tool's arguments. They go on only for a tool whose schema is not known
+/// yet; for any other they are written anew from the arguments.
 fn param_headers(caller: &Caller) -> Vec<(String, String)> {
     caller
         .headers

@@ -4,7 +4,12 @@ use std::time::Instant;
 
 use http::{Method, StatusCode};
 
-use crate::mcp::{error::code_of, event::Outcome, name::BackendName};
+use crate::mcp::{
+    error::code_of,
+    event::Outcome,
+    failure::{Failure, shortened},
+    name::BackendName,
+};
 
 /// Gathers what is logged of a request, and writes it once, when the answer is out.
 ///
@@ -21,8 +26,8 @@ impl Record {
     /// Begins with a request.
     pub(super) fn begin(method: &str, tool: Option<&str>, session_short: &str) -> Self {
         Self {
-            method: method.to_owned(),
-            tool: tool.map(ToOwned::to_owned),
+            method: shortened(method).into_owned(),
+            tool: tool.map(|tool| shortened(tool).into_owned()),
             session: session_short.to_owned(),
             began: Instant::now(),
             written: false,
@@ -35,18 +40,24 @@ impl Record {
             Outcome::Completed(_) => return self.write(backend, "ok", None),
             Outcome::Cancelled => return self.write(backend, "cancelled", None),
             Outcome::Rejected(error) => code_of(error),
-            Outcome::Failed(failure) => {
-                let words = failure.to_string();
-                return self.write(backend, "failed", Some(&words));
-            }
+            Outcome::Failed(failure) => return self.fail(backend, failure),
         };
         let words = code.map(|code| format!("the backend answered with error {code}"));
         self.write(backend, "error", words.as_deref());
     }
 
+    /// Writes the line for a request that went no further than here.
+    pub(super) fn end_failed(mut self, failure: &Failure) {
+        self.fail(None, failure);
+    }
+
     /// Writes the line for a request the gateway answered by itself.
     pub(super) fn end_with(mut self, outcome: &'static str) {
         self.write(None, outcome, None);
+    }
+
+    fn fail(&mut self, backend: Option<&BackendName>, failure: &Failure) {
+        self.write(backend, "failed", Some(&failure.to_string()));
     }
 
     fn write(&mut self, backend: Option<&BackendName>, outcome: &'static str, why: Option<&str>) {
