@@ -51,8 +51,9 @@ async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> 
     let stop = signal::stop()?;
     let registry = Arc::new(read_registry(&config)?);
     let gate = Gate::new(&config.host, &config.allowed_hosts, &config.allowed_origins)?;
-    let store = open_store(&config).await?;
+    // Before the database: a start that fails for its address leaves nothing behind.
     let listener = listen(&config).await?;
+    let store = open_store(&config).await?;
     let address = listener.local_addr().map_err(AppError::Runtime)?;
     let patience = Patience {
         initialize_deadline: config.initialize_deadline,

@@ -115,8 +115,10 @@ pub const LISTENING_PAUSE_MAX: Duration = MINUTES_5;
 pub const LISTENING_PROVEN: Duration = Duration::from_secs(30);
 /// The least time between two lists for announcements: a backend may announce at any pace.
 pub const ANNOUNCED_LIST_PAUSE: Duration = Duration::from_secs(1);
-/// Idle sockets kept for each provider, shared by all sessions.
-pub const POOL_IDLE_PER_BACKEND: usize = 256;
+/// How long a backend may take to end a stream after its answer before the connection is given up.
+pub const STREAM_END_WITHIN: Duration = Duration::from_secs(1);
+/// Idle sockets kept for each provider, shared by all sessions: as many as one session's exchanges.
+pub const POOL_IDLE_PER_BACKEND: usize = EXCHANGES_PER_SESSION_MAX;
 /// How long an idle socket is kept. Common servers close theirs after 5 s, and a call sent in that
 /// moment may or may not have arrived.
 pub const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(4);

@@ -198,6 +198,7 @@ pub(crate) async fn read_answer(
                     return Err(too_large());
                 }
                 if let Some(answer) = read_message(&message, id, audience).await? {
+                    events.finish();
                     return Ok(answer);
                 }
             }

@@ -27,8 +27,6 @@ pub(crate) struct Listing {
     pub(crate) tools: Vec<Tool>,
     /// How long all of it stays fresh: the least of its pages, in milliseconds.
     pub(crate) ttl_ms: u64,
-    /// Whether every page may be shown to anyone.
-    pub(crate) public: bool,
 }
 
 /// Lists a backend's tools over one link.
@@ -68,7 +66,6 @@ pub(crate) async fn list_tools(
         } else {
             listing.ttl_ms.min(page.ttl_ms)
         };
-        listing.public = page.public && (first || listing.public);
         listing.tools.extend(page.tools);
         skipped += page.skipped;
         ended = page.next_cursor.is_none();

@@ -50,8 +50,6 @@ pub struct ToolPage {
     pub next_cursor: Option<String>,
     /// How long the page stays fresh, in milliseconds; 0 where the backend does not say.
     pub ttl_ms: u64,
-    /// Whether the page may be shown to anyone (`cacheScope: "public"`).
-    pub public: bool,
 }
 
 impl ToolPage {
@@ -70,8 +68,6 @@ impl ToolPage {
             next_cursor: Option<String>,
             #[serde(default)]
             ttl_ms: Option<u64>,
-            #[serde(default)]
-            cache_scope: Option<String>,
         }
         let text = std::str::from_utf8(result).map_err(serde::de::Error::custom)?;
         let page: Page<'_> = read_object(text)?;
@@ -81,7 +77,6 @@ impl ToolPage {
             tools,
             next_cursor: page.next_cursor,
             ttl_ms: page.ttl_ms.unwrap_or(0),
-            public: page.cache_scope.as_deref() == Some("public"),
         })
     }
 }
@@ -128,10 +123,7 @@ mod tests {
         assert_eq!(page.tools[0].definition.get(), r#"{"name":"a","x": 1.0}"#);
         let repeatable: Vec<_> = page.tools.iter().map(|t| t.hints.repeatable()).collect();
         assert_eq!(repeatable, [false, true, true, false]);
-        assert_eq!(
-            (page.next_cursor.as_deref(), page.ttl_ms, page.public),
-            (Some("2"), 5, true)
-        );
+        assert_eq!((page.next_cursor.as_deref(), page.ttl_ms), (Some("2"), 5));
     }
 
     #[test]

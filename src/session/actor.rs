@@ -9,7 +9,10 @@ mod tools;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
+    task::JoinHandle,
+};
 use uuid::Uuid;
 
 use crate::{
@@ -22,7 +25,7 @@ use crate::{
         request::Context,
     },
     registry::Registry,
-    store::{LinkRecord, Store, StoredServer, StoredSession},
+    store::{LinkRecord, Store, StoreError, StoredServer, StoredSession},
 };
 
 use super::{
@@ -72,6 +75,8 @@ pub(super) struct Session {
     /// The session is deleted; its connections say their goodbyes.
     closing: bool,
     mcp_sessions: HashMap<Uuid, McpSession>,
+    /// What is being stored for MCP sessions that are being opened.
+    storing: HashMap<Uuid, Vec<JoinHandle<()>>>,
     /// MCP sessions that ended, but whose rows are still there: each keeps its place until then.
     ended: HashMap<Uuid, Option<OwnedSemaphorePermit>>,
     /// Places for those that are open, being opened, or not yet gone.
@@ -183,6 +188,7 @@ impl Session {
             backends: Vec::new(),
             deaths: 0,
             closing: false,
+            storing: HashMap::new(),
             mcp_sessions: record
                 .mcp_sessions
                 .into_iter()
@@ -333,7 +339,7 @@ impl Session {
         }
     }
 
-    fn store_link(&self, backend: BackendName, link: LinkKey, memory: Memory) {
+    fn store_link(&mut self, backend: BackendName, link: LinkKey, memory: Memory) {
         let record = LinkRecord {
             session: self.id,
             mcp_session: link,
@@ -343,11 +349,16 @@ impl Session {
             discovery: memory.discovery,
         };
         let store = self.shared.store.clone();
-        tokio::spawn(async move {
-            if let Err(error) = store.put_link(record).await {
-                tracing::warn!(%error, "could not remember a connection; after a restart it is opened anew");
+        let storing = tokio::spawn(async move {
+            match store.put_link(record).await {
+                // The MCP session ended meanwhile.
+                Ok(()) | Err(StoreError::Gone) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "could not remember a connection; after a restart it is opened anew");
+                }
             }
         });
+        self.await_before_opening(link, storing);
     }
 }
 

@@ -24,7 +24,7 @@ use tokio::time::timeout;
 
 use crate::{
     backend::error::BackendError,
-    limits::{ERROR_BODY_BYTES_MAX, EVENT_BYTES_MAX, LISTENING_SILENCE_MAX},
+    limits::{ERROR_BODY_BYTES_MAX, EVENT_BYTES_MAX, LISTENING_SILENCE_MAX, STREAM_END_WITHIN},
     mcp::header,
 };
 
@@ -295,6 +295,15 @@ impl Events {
         self.retry
     }
 
+    /// Reads the end of a stream whose answer has come: a connection is used again only then.
+    pub(crate) fn finish(mut self) {
+        tokio::spawn(async move {
+            let rest = async { while let Ok(Some(_)) = self.next().await {} };
+            // A stream that goes on costs its connection, which closes with it.
+            let _goes_on = timeout(STREAM_END_WITHIN, rest).await;
+        });
+    }
+
     /// Waits for the next message's text; `None` at the end of the stream.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, BackendError> {
         while let Some(event) = self.stream.next().await {
@@ -351,6 +360,10 @@ fn media_type(headers: &HeaderMap) -> Option<String> {
 
 /// Seconds only: a date would trust the backend's clock.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse();
-    seconds.ok().map(Duration::from_secs)
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    // More seconds than can be counted are a pause all the same.
+    Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)))
 }

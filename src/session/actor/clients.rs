@@ -15,6 +15,7 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{
+    backend::LinkKey,
     limits::{LISTENERS_PER_MCP_SESSION_MAX, MCP_SESSIONS_PER_SESSION_MAX},
     mcp::{event::Notification, failure::Failure, method::TOOLS_CHANGED, request::Context},
     session::{
@@ -95,9 +96,28 @@ impl Session {
     ) {
         let id = opened.0;
         self.mcp_sessions.insert(id, mcp_session);
-        if reply.send(Ok(opened)).is_err() {
-            // The client left before it learned the id: nobody will ever use it.
-            self.forget_mcp_session(id);
+        let storing = self.storing.remove(&id).unwrap_or_default();
+        let myself = self.myself.clone();
+        tokio::spawn(async move {
+            for stored in storing {
+                // What could not be stored has been logged.
+                let _stored = stored.await;
+            }
+            if reply.send(Ok(opened)).is_err() {
+                // The client left before it learned the id: nobody will ever use it.
+                let (reply, _nobody_waits) = oneshot::channel();
+                let _gone = myself.cast(SessionMessage::EndMcpSession { id, reply });
+            }
+        });
+    }
+
+    /// Has an MCP session's opening wait until what its connections learned is stored: after a
+    /// restart its client finds the same MCP sessions at its backends.
+    pub(super) fn await_before_opening(&mut self, link: LinkKey, storing: JoinHandle<()>) {
+        if let Some(id) = link
+            && !self.mcp_sessions.contains_key(&id)
+        {
+            self.storing.entry(id).or_default().push(storing);
         }
     }
 
