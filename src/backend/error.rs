@@ -176,31 +176,21 @@ impl BackendError {
 
     /// What the client is told when its request may have left.
     pub(crate) fn into_failure(self, backend: &BackendName) -> Failure {
-        let backend = backend.clone();
-        match self {
-            Self::Status { status } if status.is_server_error() => Failure::Interrupted {
-                backend,
-                reason: self.to_string(),
-            },
-            Self::Interrupted { .. }
+        match &self {
+            Self::Status { status } if !status.is_server_error() => self.into_unsent(backend),
+            Self::Status { .. }
+            | Self::Interrupted { .. }
             | Self::Truncated
             | Self::CutOff { .. }
             | Self::BadGateway { .. } => Failure::Interrupted {
-                backend,
+                backend: backend.clone(),
                 reason: self.to_string(),
             },
             Self::Silent { .. } | Self::TooLong { .. } => Failure::TimedOut {
-                backend,
+                backend: backend.clone(),
                 reason: self.to_string(),
             },
-            Self::Garbled { what } => Failure::Garbled {
-                backend,
-                reason: what.to_owned(),
-            },
-            _ => Failure::Unavailable {
-                backend,
-                reason: self.to_string(),
-            },
+            _ => self.into_unsent(backend),
         }
     }
 }
