@@ -1,10 +1,11 @@
 //! Builds every part once, starts them in order, and stops them in reverse.
 
+mod announcement;
 mod check;
 mod error;
 mod signal;
 
-use std::{io::Write as _, process::ExitCode, sync::Arc};
+use std::{io::Write as _, net::SocketAddr, process::ExitCode, sync::Arc};
 
 use secrecy::ExposeSecret as _;
 use tokio::{net::TcpListener, time::timeout};
@@ -131,29 +132,19 @@ async fn listen(config: &Config) -> Result<TcpListener, AppError> {
         })
 }
 
-/// Tells on standard output where the gateway is, what it has, and what to do next.
-fn announce(address: std::net::SocketAddr, registry: &Registry, sessions: u64) {
-    let providers = registry.len();
-    let some: Vec<String> = registry
-        .names()
-        .take(3)
-        .map(|name| format!("\"{name}\""))
-        .collect();
-    let text = format!(
-        "mcp-gateway {version} listening on http://{address}\n\
-         {providers}, {sessions}\n\
-         Next, create a session:\n  \
-         curl -X POST http://{address}/create-session -H 'content-type: application/json' \
-         -d '{{\"servers\": [{some}]}}'\n\
-         The API is described at http://{address}/docs\n",
-        version = env!("CARGO_PKG_VERSION"),
-        providers = counted(providers as u64, "provider"),
-        sessions = counted(sessions, "stored session"),
-        some = some.join(", "),
-    );
+/// Tells where the gateway is, what it has, and what to do next.
+fn announce(address: SocketAddr, registry: &Registry, sessions: u64) {
+    let text = announcement::text(address, registry, sessions);
     // A closed standard output is no reason not to serve.
     let _closed = std::io::stdout().write_all(text.as_bytes());
+    let providers = registry.len();
     tracing::info!(%address, providers, sessions, "listening on http://{address}");
+    if !address.ip().is_loopback() {
+        tracing::warn!(
+            "whoever reaches this address can list, use and delete every session: callers are not \
+             authenticated; put a proxy in front that does it, or listen on 127.0.0.1"
+        );
+    }
 }
 
 /// Writes a number of things.

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use crate::{
     backend::{Backend, HttpClients, Start, list_tools},
     config::Config,
-    mcp::request::Context,
+    mcp::{failure::Failure, request::Context},
     registry::{ProviderSpec, Registry},
 };
 
@@ -17,7 +17,17 @@ use super::AppError;
 struct Finding {
     name: String,
     ms: u128,
-    said: Result<(String, usize), String>,
+    said: Said,
+}
+
+/// What came of trying a provider.
+enum Said {
+    /// It answered, in this revision and with so many tools.
+    Ok { revision: String, tools: usize },
+    /// It needs a credential that only a session brings.
+    Skipped,
+    /// It did not, for this reason.
+    Failed(String),
 }
 
 /// Checks the registry and, if asked to, every provider in it; prints what it finds.
@@ -33,7 +43,9 @@ pub(super) async fn run(config: &Config, connect: bool) -> Result<ExitCode, AppE
     let mut all_answer = true;
     if connect {
         let findings = try_all(&registry).await;
-        all_answer = findings.iter().all(|finding| finding.said.is_ok());
+        all_answer = !findings
+            .iter()
+            .any(|finding| matches!(finding.said, Said::Failed(_)));
         text.push_str(&table(&findings));
     }
     // A closed standard output has no reader; the exit code still tells.
@@ -63,12 +75,9 @@ async fn try_all(registry: &Registry) -> Vec<Finding> {
 }
 
 /// Connects with the provider's default credential and lists its tools.
-async fn try_one(
-    spec: &std::sync::Arc<ProviderSpec>,
-    clients: HttpClients,
-) -> Result<(String, usize), String> {
+async fn try_one(spec: &std::sync::Arc<ProviderSpec>, clients: HttpClients) -> Said {
     if spec.auth.must_be_brought() {
-        return Err("needs a credential; give the entry a default to try it".to_owned());
+        return Said::Skipped;
     }
     let start = Start {
         name: spec.name.clone(),
@@ -78,21 +87,28 @@ async fn try_one(
         remembered: Vec::new(),
         report: std::sync::Arc::new(drop),
     };
-    let backend = Backend::start(start, None)
-        .await
-        .map_err(|error| error.to_string())?;
+    let backend = match Backend::start(start, None).await {
+        Ok(backend) => backend,
+        Err(error) => return Said::Failed(error.to_string()),
+    };
     let tried = async {
         backend.connect(None, Context::default()).await?;
         list_tools(&backend, None, &Context::default()).await
     };
-    let tried = tried.await.map_err(|failure| failure.to_string());
+    let tried: Result<_, Failure> = tried.await;
     let revision = backend
         .describe()
         .await
         .and_then(|described| described.revision)
         .map(|revision| revision.to_string());
     backend.close();
-    tried.map(|listing| (revision.unwrap_or_default(), listing.tools.len()))
+    match tried {
+        Ok(listing) => Said::Ok {
+            revision: revision.unwrap_or_default(),
+            tools: listing.tools.len(),
+        },
+        Err(failure) => Said::Failed(failure.to_string()),
+    }
 }
 
 fn table(findings: &[Finding]) -> String {
@@ -103,16 +119,22 @@ fn table(findings: &[Finding]) -> String {
         .max()
         .unwrap_or_default();
     let mut table = format!(
-        "{:width$}  {:6}  {:10}  {:>5}  {:>6}\n",
+        "{:width$}  {:7}  {:10}  {:>5}  {:>6}\n",
         "provider", "state", "revision", "tools", "ms"
     );
     for Finding { name, ms, said } in findings {
         let line = match said {
-            Ok((revision, tools)) => format!(
-                "{name:width$}  {:6}  {revision:10}  {tools:>5}  {ms:>6}",
-                "ok"
+            Said::Ok { revision, tools } => {
+                format!(
+                    "{name:width$}  {:7}  {revision:10}  {tools:>5}  {ms:>6}",
+                    "ok"
+                )
+            }
+            Said::Skipped => format!(
+                "{name:width$}  {:7}  needs a credential; give the entry a default to try it",
+                "skipped"
             ),
-            Err(reason) => format!("{name:width$}  {:6}  {reason}", "failed"),
+            Said::Failed(reason) => format!("{name:width$}  {:7}  {reason}", "failed"),
         };
         // Writing to a text cannot fail.
         let _infallible = writeln!(table, "{line}");
@@ -130,19 +152,22 @@ mod tests {
             Finding {
                 name: "docs".into(),
                 ms: 12,
-                said: Ok(("2025-11-25".into(), 3)),
+                said: Said::Ok {
+                    revision: "2025-11-25".into(),
+                    tools: 3,
+                },
             },
             Finding {
                 name: "huggingface".into(),
                 ms: 1,
-                said: Err("connection refused".into()),
+                said: Said::Failed("connection refused".into()),
             },
         ];
         assert_eq!(
             table(&findings),
-            "provider     state   revision    tools      ms\n\
-             docs         ok      2025-11-25      3      12\n\
-             huggingface  failed  connection refused\n"
+            "provider     state    revision    tools      ms\n\
+             docs         ok       2025-11-25      3      12\n\
+             huggingface  failed   connection refused\n"
         );
     }
 }

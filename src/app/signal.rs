@@ -2,7 +2,8 @@
 
 use super::AppError;
 
-/// Listens for `SIGTERM` and `SIGINT` from now on; what is returned ends with the first of them.
+/// Listens for `SIGTERM` and `SIGINT` from now on; what is returned ends with the first of them. The
+/// second ends the program at once.
 ///
 /// # Errors
 ///
@@ -19,8 +20,17 @@ pub(super) fn stop() -> Result<impl Future<Output = ()> + Send + 'static, AppErr
         };
         tracing::info!(
             signal = name,
-            "stopping on {name}; requests in flight may finish"
+            "stopping on {name}; requests in flight may finish, unless another signal comes"
         );
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            // What was acknowledged is on the disk; nothing else is worth the wait any more.
+            tracing::warn!("stopped by a second signal");
+            std::process::exit(130);
+        });
     })
 }
 

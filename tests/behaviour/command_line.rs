@@ -5,7 +5,7 @@ use std::{
     process::{Command, Output},
 };
 
-use crate::world::FakeBackend;
+use crate::world::{Client, FakeBackend, Gateway, eventually};
 
 /// Runs the program to its end in a folder of its own.
 fn run(folder: &Path, arguments: &[&str]) -> Output {
@@ -80,7 +80,7 @@ async fn check_with_connect_tries_every_provider_and_prints_a_table() {
         line("down").contains("failed") && line("down").contains("refused"),
         "{printed}"
     );
-    assert!(line("locked").contains("needs a credential"), "{printed}");
+    assert!(line("locked").contains("skipped"), "{printed}");
 }
 
 #[test]
@@ -167,4 +167,30 @@ fn a_wrong_flag_names_itself_and_the_remedy() {
         error.contains("--connect-timeout") && error.contains("3s"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_the_program_at_once() {
+    let backend = FakeBackend::legacy().start();
+    let mut gateway = Gateway::with(&[("it", &backend)]);
+    let session = gateway.session(&["it"]).await;
+    let client = Client::plain(&session.endpoint);
+    let call = tokio::spawn(async move {
+        client
+            .open("tools/call", r#"{"name":"it.wait","arguments":{}}"#)
+            .await
+            .finish()
+            .await
+    });
+    backend
+        .until("the call", |it| it.requests_of("tools/call").len() == 1)
+        .await;
+    gateway.ask_to_stop();
+    eventually("the first signal is heard", async || {
+        gateway.logs().contains("stopping on SIGTERM")
+    })
+    .await;
+    gateway.ask_to_stop();
+    assert_eq!(gateway.wait_for_end().code(), Some(130));
+    call.abort();
 }

@@ -1,0 +1,98 @@
+//! What a start prints: where the gateway is, what it has, and the next thing to do.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use crate::registry::{AuthSpec, ProviderSpec, Registry};
+
+/// Writes it; the command in it works as it stands wherever the registry allows that.
+pub(super) fn text(address: SocketAddr, registry: &Registry, sessions: u64) -> String {
+    let mut reachable = address;
+    if address.ip().is_unspecified() {
+        reachable.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    format!(
+        "mcp-gateway {version} listening on http://{address}\n\
+         {providers}, {sessions}\n\
+         Next, create a session:\n  \
+         curl -X POST http://{reachable}/create-session -H 'content-type: application/json' \
+         -d '{body}'\n\
+         The API is described at http://{reachable}/docs\n",
+        version = env!("CARGO_PKG_VERSION"),
+        providers = super::counted(registry.len() as u64, "provider"),
+        sessions = super::counted(sessions, "stored session"),
+        body = body(registry),
+    )
+}
+
+/// A request for providers that need nothing, or for one that does with a place for its credential.
+fn body(registry: &Registry) -> String {
+    let free: Vec<String> = registry
+        .iter()
+        .filter(|spec| !spec.auth.must_be_brought())
+        .take(3)
+        .map(|spec| format!("\"{}\"", spec.name))
+        .collect();
+    match registry.iter().next() {
+        Some(spec) if free.is_empty() => {
+            let ProviderSpec { name, auth, .. } = spec.as_ref();
+            let key = match auth {
+                AuthSpec::ApiKey { .. } => "api_key",
+                _ => "token",
+            };
+            format!(r#"{{"servers": ["{name}"], "credentials": {{"{name}": {{"{key}": "…"}}}}}}"#)
+        }
+        _ => format!(r#"{{"servers": [{}]}}"#, free.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::registry::Defaults;
+
+    fn registry(providers: &str) -> Registry {
+        let text = format!("providers:\n{providers}");
+        Registry::parse(
+            &text,
+            Path::new("registry.yaml"),
+            &Defaults::default(),
+            &|_| None,
+        )
+        .unwrap()
+    }
+
+    const FREE: &str = "  docs:\n    url: http://127.0.0.1:9/mcp\n";
+    const LOCKED: &str = "  shop:\n    url: http://127.0.0.1:9/mcp\n    auth: { type: api_key }\n";
+
+    #[test]
+    fn a_start_tells_where_it_listens_what_it_has_and_what_to_do() {
+        let address = "127.0.0.1:8000".parse().unwrap();
+        let printed = text(address, &registry(&[LOCKED, FREE].concat()), 1);
+        let lines: Vec<&str> = printed.lines().collect();
+        assert!(
+            lines[0].ends_with("listening on http://127.0.0.1:8000"),
+            "{printed}"
+        );
+        assert_eq!(lines[1], "2 providers, 1 stored session");
+        assert!(
+            lines[3].ends_with(r#"-d '{"servers": ["docs"]}'"#),
+            "{printed}"
+        );
+    }
+
+    #[test]
+    fn a_credential_that_is_needed_has_its_place_in_the_command() {
+        let address = "0.0.0.0:8000".parse().unwrap();
+        let printed = text(address, &registry(LOCKED), 0);
+        assert!(
+            printed.contains(r#""credentials": {"shop": {"api_key": "…"}}"#),
+            "{printed}"
+        );
+        assert!(
+            printed.contains("curl -X POST http://127.0.0.1:8000/"),
+            "{printed}"
+        );
+    }
+}
