@@ -33,8 +33,7 @@ use super::{
 /// Serves one `POST`ed message of a modern client.
 pub(super) async fn post(caller: Caller, message: Message<'_>, head: Head<'_>) -> Response {
     let Message::Request { id, method, params } = message else {
-        // No notification of this era means anything to the gateway.
-        return StatusCode::ACCEPTED.into_response();
+        return take_note(&caller);
     };
     let name = head.name();
     let context = match check(&caller, &method, name.as_deref(), &head) {
@@ -63,6 +62,17 @@ pub(super) async fn post(caller: Caller, message: Message<'_>, head: Head<'_>) -
             let method = method.to_owned();
             refuse(&id, &refusal::object(&Failure::UnknownMethod { method }))
         }
+    }
+}
+
+/// Accepts what wants no answer; nothing of the kind means anything to the gateway in this era.
+fn take_note(caller: &Caller) -> Response {
+    let version = caller.header(header::PROTOCOL_VERSION).unwrap_or_default();
+    match speaks(version) {
+        Err(error) if caller.headers.contains_key(header::PROTOCOL_VERSION) => {
+            event_stream::json(StatusCode::BAD_REQUEST, write_error(None, &error))
+        }
+        _ => StatusCode::ACCEPTED.into_response(),
     }
 }
 

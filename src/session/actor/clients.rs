@@ -40,10 +40,11 @@ pub(super) struct McpSession {
 
 impl Session {
     pub(super) fn open_mcp_session(
-        &self,
+        &mut self,
         client: Client,
         reply: oneshot::Sender<Result<(Uuid, Welcome), Failure>>,
     ) {
+        self.last_used_ms = now_ms();
         if self.closing {
             // Whoever asked may have left.
             return drop(reply.send(Err(Failure::SessionDeleted)));

@@ -11,6 +11,8 @@ use crate::{
 
 /// Providers in the example: enough to show the point of the gateway.
 const EXAMPLE_SERVERS: usize = 3;
+/// Providers up to which the schema tells what the request's members say of each other.
+const RULED_PROVIDERS_MAX: usize = 4;
 /// Printable ASCII that neither begins nor ends with a space.
 const CREDENTIAL_PATTERN: &str = "^[!-~]([ -~]*[!-~])?$";
 /// Something to read, and no control character.
@@ -23,7 +25,7 @@ pub(super) fn schema(registry: &Registry) -> Value {
         .iter()
         .map(|spec| (spec.name.to_string(), credential(&spec.auth)))
         .collect();
-    json!({
+    let mut schema = json!({
         "type": "object",
         "required": ["servers"],
         "additionalProperties": false,
@@ -60,7 +62,35 @@ pub(super) fn schema(registry: &Registry) -> Value {
             },
         },
         "example": example(&specs),
-    })
+    });
+    if let Some(rules) = rules(registry) {
+        schema["allOf"] = rules;
+    }
+    schema
+}
+
+/// What one member of the request says of another. The handler holds to it always; the document
+/// tells it for small registries, since programs that make requests from a schema give up over more.
+fn rules(registry: &Registry) -> Option<Value> {
+    let lists = |spec: &ProviderSpec| {
+        let servers = json!({ "contains": { "const": spec.name.as_str() } });
+        json!({ "properties": { "servers": servers } })
+    };
+    let brings = |spec: &ProviderSpec| {
+        let credentials = json!({ "type": "object", "required": [spec.name.as_str()] });
+        json!({ "required": ["credentials"], "properties": { "credentials": credentials } })
+    };
+    let mut rules = vec![json!({
+        "if": { "required": ["naming"], "properties": { "naming": { "const": "none" } } },
+        "then": { "properties": { "servers": { "maxItems": 1 } } },
+    })];
+    for spec in registry.iter() {
+        rules.push(json!({ "if": brings(spec), "then": lists(spec) }));
+        if spec.auth.must_be_brought() {
+            rules.push(json!({ "if": lists(spec), "then": brings(spec) }));
+        }
+    }
+    (registry.len() <= RULED_PROVIDERS_MAX).then(|| json!(rules))
 }
 
 fn credential(auth: &AuthSpec) -> Value {
