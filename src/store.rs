@@ -40,7 +40,6 @@ pub use self::{
     },
     sealing::UnsealError,
 };
-use crate::mcp::name::BackendName;
 
 /// The open database. A clone is another handle of the same.
 ///
@@ -222,25 +221,6 @@ impl Store {
             discovery: text(record.discovery),
         };
         self.write(Operation::PutLink(row)).await.map(drop)
-    }
-
-    /// Forgets what a connection learned; `None` is the default MCP session.
-    ///
-    /// # Errors
-    ///
-    /// What the database refuses.
-    pub async fn delete_link(
-        &self,
-        session: Uuid,
-        mcp_session: Option<Uuid>,
-        backend: &BackendName,
-    ) -> Result<(), StoreError> {
-        let link = Operation::DeleteLink {
-            session,
-            mcp_session: mcp_session.unwrap_or(Uuid::nil()),
-            backend: backend.to_string(),
-        };
-        self.write(link).await.map(drop)
     }
 
     /// Notes when sessions were last used, in one transaction. A use is never moved back.

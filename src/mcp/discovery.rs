@@ -14,8 +14,6 @@ pub struct Discovery {
     pub result: Box<RawValue>,
     /// How to use the server, for the model: [`INSTRUCTIONS_CHARS_MAX`] characters at most.
     pub instructions: Option<String>,
-    /// Whether the server has tools.
-    pub has_tools: bool,
     /// Whether it announces when its tools are others.
     pub announces_tools: bool,
 }
@@ -47,7 +45,6 @@ impl Discovery {
                 .instructions
                 .filter(|text| !text.trim().is_empty())
                 .map(cut),
-            has_tools: known.capabilities.tools.is_some(),
             announces_tools: tools
                 .get("listChanged")
                 .is_some_and(|announces| announces.get() == "true"),
@@ -90,7 +87,6 @@ mod tests {
         ] {
             let raw = RawValue::from_string(text.to_owned()).unwrap();
             let discovery = Discovery::read(&raw).unwrap();
-            assert!(discovery.has_tools);
             assert_eq!(discovery.instructions.as_deref(), Some("hi"));
             assert_eq!(discovery.result.get(), text);
         }

@@ -23,11 +23,6 @@ pub(super) enum Operation {
     PutMcpSession(mcp_session::Model),
     DeleteMcpSession(Uuid),
     PutLink(link::Model),
-    DeleteLink {
-        session: Uuid,
-        mcp_session: Uuid,
-        backend: String,
-    },
     /// When sessions were last used.
     Touch(Vec<(Uuid, i64)>),
     /// When MCP sessions were last used.
@@ -50,15 +45,6 @@ impl Operation {
             Self::PutMcpSession(row) => put_mcp_session(row, database).await,
             Self::DeleteMcpSession(id) => delete_mcp_session(*id, database).await,
             Self::PutLink(row) => put_link(row, database).await,
-            Self::DeleteLink {
-                session,
-                mcp_session,
-                backend,
-            } => {
-                let key = (*session, *mcp_session, backend.clone());
-                let deleted = link::Entity::delete_by_id(key).exec(database).await?;
-                Ok(deleted.rows_affected)
-            }
             Self::Touch(used) => touch(used, database).await,
             Self::TouchMcpSessions(used) => touch_mcp_sessions(used, database).await,
             Self::ExpireMcpSessions { unused_since_ms } => {
