@@ -47,7 +47,7 @@ pub(crate) enum Ending {
 pub(super) async fn run(
     endpoint: Arc<Endpoint>,
     link: Arc<Link>,
-    call: Call,
+    mut call: Call,
     repeatable: bool,
 ) -> Ending {
     // What is on its way now, so that a cancellation can name it.
@@ -79,7 +79,10 @@ pub(super) async fn run(
     };
     match &error {
         BackendError::SessionExpired if !call.renewed => return Ending::Expired(call),
-        BackendError::EraChanged if !call.renewed => return Ending::EraChanged(call),
+        BackendError::EraChanged if !call.renewed => {
+            call.turned_down = Some(link.dialect.is_shared());
+            return Ending::EraChanged(call);
+        }
         BackendError::HeadersWanted { .. } if !call.mirrored => return Ending::Unmirrored(call),
         BackendError::HeadersWanted { error } => {
             let answer = Outcome::Rejected((**error).to_owned());

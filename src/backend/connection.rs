@@ -297,6 +297,9 @@ impl Connection {
                 return;
             }
         };
+        if call.turned_down == Some(link.dialect.is_shared()) {
+            return Pending::Call(call).fail(&self.name, BackendError::EraChanged);
+        }
         let Ok(endpoint) = self.endpoint.clone() else {
             return;
         };

@@ -79,7 +79,7 @@ pub(crate) enum BackendError {
     #[error("it wants arguments in headers")]
     HeadersWanted { error: Arc<RawValue> },
     /// What was found out of the backend's era no longer holds: it spoke in the other one.
-    #[error("it speaks in the other era now")]
+    #[error("it answered as a server of the other era would")]
     EraChanged,
     /// Too many calls wait for the connection.
     #[error("{limit} calls wait for it already")]

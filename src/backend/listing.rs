@@ -151,6 +151,7 @@ impl Pages<'_> {
             cancel: self.cancel.clone(),
             renewed: false,
             mirrored: false,
+            turned_down: None,
             _held: None,
         });
         received

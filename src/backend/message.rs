@@ -79,6 +79,9 @@ pub(crate) struct Call {
     pub(crate) cancel: CancellationToken,
     /// Whether the MCP session was renewed for this call already: once is enough.
     pub(crate) renewed: bool,
+    /// Whether the link over which it was turned down, as by a server of the other era, was a shared
+    /// one. Over another of the same kind it is not sent again: then no era has changed.
+    pub(crate) turned_down: Option<bool>,
     /// Whether its arguments were put into headers by the backend's own wish: once is enough.
     pub(crate) mirrored: bool,
     /// What whoever made the call wants kept until its end.

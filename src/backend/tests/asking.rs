@@ -141,6 +141,7 @@ pub(super) fn send(backend: &Backend, link: LinkKey, request: Request) -> mpsc::
         cancel: CancellationToken::new(),
         renewed: false,
         mirrored: false,
+        turned_down: None,
         _held: None,
     });
     received

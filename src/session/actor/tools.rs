@@ -29,6 +29,7 @@ impl Session {
             cancel: exchange.cancel,
             renewed: false,
             mirrored: false,
+            turned_down: None,
             _held: Some(Box::new(place)),
         };
         if !route.may_be_shortened {
