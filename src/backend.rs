@@ -33,7 +33,11 @@ use tokio::sync::oneshot;
 
 use crate::{
     mcp::{
-        discovery::Discovery, event::Outcome, failure::Failure, name::BackendName, request::Context,
+        discovery::Discovery,
+        event::{Notification, Outcome},
+        failure::Failure,
+        name::BackendName,
+        request::Context,
     },
     registry::ProviderSpec,
 };
@@ -49,8 +53,8 @@ use state::Machine;
 
 pub(crate) use endpoint::HttpClients;
 pub(crate) use link::LinkKey;
-pub(crate) use listing::{Listing, list_tools};
-pub(crate) use message::{Call, Description, Memory, Report};
+pub(crate) use listing::{Listing, list};
+pub(crate) use message::{Call, Description, Memory, Report, Translation, Wants};
 pub(crate) use state::State;
 
 /// Hears what a connection has to tell its session.
@@ -144,6 +148,27 @@ impl Backend {
         answer.await.unwrap_or(Err(Failure::Lost))
     }
 
+    /// Has a link carry this besides its calls, and nothing else. Over a link that is not open it
+    /// begins when that is opened.
+    ///
+    /// # Errors
+    ///
+    /// Why the backend does not do it.
+    pub(crate) async fn want(&self, link: LinkKey, wants: Wants) -> Result<(), Failure> {
+        let (reply, answer) = oneshot::channel();
+        // As in `connect`.
+        let _gone = self.actor.cast(BackendMessage::Want { link, wants, reply });
+        answer.await.unwrap_or(Err(Failure::Lost))
+    }
+
+    /// Passes a client's notification on, if the backend has a use for it.
+    pub(crate) fn notify(&self, link: LinkKey, notification: Notification) {
+        // With the actor its links are gone already.
+        let _gone = self
+            .actor
+            .cast(BackendMessage::Notify { link, notification });
+    }
+
     /// Ends the backend's MCP session for one of ours.
     pub(crate) fn forget(&self, link: LinkKey) {
         // With the actor its links are gone already.
@@ -157,7 +182,7 @@ impl Backend {
 
     /// Passes on what a list showed.
     pub(crate) fn learned(&self, listing: &Listing) {
-        let catalogue = Catalogue::of(&listing.tools);
+        let catalogue = Catalogue::of(&listing.items);
         // What a new actor needs to know it lists for itself.
         let _gone = self.actor.cast(BackendMessage::Listed(catalogue));
     }
@@ -245,6 +270,8 @@ impl Actor for BackendActor {
                 context,
                 reply,
             }),
+            BackendMessage::Want { link, wants, reply } => connection.want(link, wants, reply),
+            BackendMessage::Notify { link, notification } => connection.notify(link, notification),
             BackendMessage::Forget(link) => connection.forget(link),
             BackendMessage::Close => connection.close(),
             BackendMessage::Opened { link, outcome } => connection.opened(link, outcome),

@@ -55,6 +55,14 @@ pub const DEPTH_MAX: usize = 128;
 /// Characters of a method or a tool's name that a log or an error repeats: a request may hold
 /// megabytes of it.
 pub const SHOWN_CHARS_MAX: usize = 128;
+/// How long a client may take to bring the input that a request wants: people answer, and sign in
+/// somewhere first. After that the request has to be begun anew.
+pub const REQUEST_STATE_TTL: Duration = Duration::from_hours(1);
+/// How long an exchange waits in memory for its client's answer: its backend holds a stream open
+/// meanwhile.
+pub const PARKED_WITHIN: Duration = MINUTES_10;
+/// Exchanges of one session that wait so.
+pub const PARKED_PER_SESSION_MAX: usize = 256;
 /// Events of an exchange that wait for a slow client before the backend is read no further.
 pub const EVENTS_IN_FLIGHT: usize = 16;
 /// MCP sessions that clients hold open in one session; each costs every legacy backend one too.
@@ -86,8 +94,8 @@ pub const REST_WITHIN: Duration = Duration::from_secs(2);
 pub const LIST_DEADLINE: Duration = Duration::from_secs(10);
 /// Pages of one backend's list: enough for thousands of tools, and an end to one that has none.
 pub const LIST_PAGES_MAX: usize = 200;
-/// Tools of one backend: far more than any model can choose from.
-pub const LIST_TOOLS_MAX: usize = 10_000;
+/// Definitions in one list of one backend: far more than any model can choose from.
+pub const LIST_ITEMS_MAX: usize = 10_000;
 /// Bytes of one answer of a backend in JSON, streamed or not.
 pub const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// A backend's JSON answer above this size goes on to the client while it arrives; a smaller one is

@@ -9,6 +9,9 @@ mod directory;
 mod exchange;
 mod fan_out;
 mod message;
+mod outbox;
+mod parked;
+mod request_state;
 mod supervisor;
 #[cfg(test)]
 mod tests;
@@ -44,7 +47,9 @@ pub use describe::{
 };
 pub use directory::SessionRef;
 pub use exchange::{Exchange, InFlight};
-pub use message::{Client, Welcome};
+pub use message::{Client, Filter, Told, Welcome};
+pub use outbox::Outbox;
+pub use parked::{Parked, TakenUp};
 
 /// The part of a session's id that may stand in logs: enough to find it, too little to use it.
 #[must_use]
@@ -84,7 +89,7 @@ impl Sessions {
         store: Store,
         patience: Patience,
     ) -> Result<Self, SessionsError> {
-        let directory = Directory::default();
+        let directory = Directory::new(store.sealer());
         let shared = Shared {
             registry,
             store: store.clone(),

@@ -38,7 +38,7 @@ pub use self::{
         LinkRecord, McpSessionRecord, ServerRecord, SessionRecord, SessionSummary, StoredServer,
         StoredSession,
     },
-    sealing::UnsealError,
+    sealing::{Sealer, UnsealError},
 };
 
 /// The open database. A clone is another handle of the same.
@@ -79,6 +79,12 @@ impl Store {
             key: Arc::new(key),
             queue: writer::start(opened),
         })
+    }
+
+    /// Seals what clients carry for the gateway, under the same key as what is stored.
+    #[must_use]
+    pub fn sealer(&self) -> Sealer {
+        Sealer::new(Arc::clone(&self.key))
     }
 
     /// Stores a new session with its backends.

@@ -167,7 +167,7 @@ fn limits_are_what_it_says() {
         ("REHYDRATED_MAX", limits::REHYDRATED_MAX.to_string()),
         ("LIST_DEADLINE", time(limits::LIST_DEADLINE)),
         ("LIST_PAGES_MAX", limits::LIST_PAGES_MAX.to_string()),
-        ("LIST_TOOLS_MAX", limits::LIST_TOOLS_MAX.to_string()),
+        ("LIST_ITEMS_MAX", limits::LIST_ITEMS_MAX.to_string()),
         ("ANSWER_BYTES_MAX", size(limits::ANSWER_BYTES_MAX)),
         ("EVENT_BYTES_MAX", size(limits::EVENT_BYTES_MAX)),
         ("STREAMED_ABOVE_BYTES", size(limits::STREAMED_ABOVE_BYTES)),

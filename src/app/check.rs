@@ -5,9 +5,9 @@ use std::{fmt::Write as _, io::Write as _, process::ExitCode, time::Instant};
 use futures_util::future::join_all;
 
 use crate::{
-    backend::{Backend, HttpClients, Start, list_tools},
+    backend::{Backend, HttpClients, LinkKey, Start, list},
     config::Config,
-    mcp::{failure::Failure, request::Context},
+    mcp::{failure::Failure, request::Context, shelf::Shelf},
     registry::{ProviderSpec, Registry},
 };
 
@@ -92,8 +92,16 @@ async fn try_one(spec: &std::sync::Arc<ProviderSpec>, clients: HttpClients) -> S
         Err(error) => return Said::Failed(error.to_string()),
     };
     let tried = async {
-        backend.connect(None, Context::default()).await?;
-        list_tools(&backend, None, &Context::default()).await
+        backend
+            .connect(LinkKey::Default, Context::default())
+            .await?;
+        list(
+            &backend,
+            Shelf::Tools,
+            LinkKey::Default,
+            &Context::default(),
+        )
+        .await
     };
     let tried: Result<_, Failure> = tried.await;
     let revision = backend
@@ -105,7 +113,7 @@ async fn try_one(spec: &std::sync::Arc<ProviderSpec>, clients: HttpClients) -> S
     match tried {
         Ok(listing) => Said::Ok {
             revision: revision.unwrap_or_default(),
-            tools: listing.tools.len(),
+            tools: listing.items.len(),
         },
         Err(failure) => Said::Failed(failure.to_string()),
     }

@@ -168,11 +168,8 @@ mod tests {
 
     fn request(params: &str) -> Request {
         Request {
-            method: "tools/call".into(),
             name: Some("own".into()),
-            params: Some(json(params)),
-            context: Context::default(),
-            param_headers: Vec::new(),
+            ..Request::new("tools/call", Some(json(params)), Context::default())
         }
     }
 

@@ -13,7 +13,7 @@ use tokio_retry::RetryIf;
 
 use crate::mcp::{
     error::{HEADER_MISMATCH, code_of},
-    event::{Outcome, ResultBody},
+    event::{Outcome, Rejection, ResultBody},
     message::RequestId,
 };
 
@@ -85,7 +85,10 @@ pub(super) async fn run(
         }
         BackendError::HeadersWanted { .. } if !call.mirrored => return Ending::Unmirrored(call),
         BackendError::HeadersWanted { error } => {
-            let answer = Outcome::Rejected((**error).to_owned());
+            let answer = Outcome::Rejected(Rejection {
+                error: (**error).to_owned(),
+                typed: link.dialect.types_results(),
+            });
             call.finish(&endpoint.name, answer).await;
             return Ending::Answered;
         }
@@ -169,7 +172,10 @@ async fn attempt(
                 error: error.into(),
             });
         }
-        Answer::Error(error) => Outcome::Rejected(error),
+        Answer::Error(error) => Outcome::Rejected(Rejection {
+            error,
+            typed: link.dialect.types_results(),
+        }),
     })
 }
 

@@ -8,7 +8,8 @@ use std::{
 use crate::mcp::{
     mirror::{self, Mirror},
     request::Request,
-    tool::{Hints, Tool},
+    shelf::Item,
+    tool::Hints,
 };
 
 /// The tools by their own names.
@@ -27,10 +28,10 @@ struct Known {
 
 impl Catalogue {
     /// Takes from a list what calls need to know.
-    pub(crate) fn of(tools: &[Tool]) -> Self {
-        let known = |tool: &Tool| Known {
-            hints: tool.hints,
-            mirrors: tool.mirrors.clone().unwrap_or_default(),
+    pub(crate) fn of(tools: &[Item]) -> Self {
+        let known = |tool: &Item| Known {
+            hints: Hints::of(&tool.definition),
+            mirrors: mirror::read(&tool.definition).unwrap_or_default(),
         };
         let mut digest = DefaultHasher::new();
         for tool in tools {
@@ -39,7 +40,7 @@ impl Catalogue {
         Self {
             tools: tools
                 .iter()
-                .map(|tool| (tool.name.clone(), known(tool)))
+                .map(|tool| (tool.key.clone(), known(tool)))
                 .collect(),
             digest: digest.finish(),
         }
@@ -79,11 +80,15 @@ mod tests {
     use serde_json::value::RawValue;
 
     use super::*;
-    use crate::mcp::tool::ToolPage;
+    use crate::mcp::shelf::{Page, Shelf};
 
     fn catalogue(tools: &str) -> Catalogue {
         let page = RawValue::from_string(format!(r#"{{"tools":[{tools}]}}"#)).unwrap();
-        Catalogue::of(&ToolPage::read(page.get().as_bytes()).unwrap().tools)
+        Catalogue::of(
+            &Page::read(Shelf::Tools, page.get().as_bytes())
+                .unwrap()
+                .items,
+        )
     }
 
     #[test]

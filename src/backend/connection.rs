@@ -4,6 +4,7 @@
 
 mod links;
 mod tools;
+mod wants;
 
 use std::{
     collections::HashMap,
@@ -82,7 +83,7 @@ impl Connection {
         if let Err(error) = &self.endpoint {
             return pending.fail(&self.name, error.clone());
         }
-        if self.machine.state() == State::Idle && self.links.contains_key(&None) {
+        if self.machine.state() == State::Idle && self.links.contains_key(&LinkKey::Default) {
             self.machine.step(Input::Remembered);
             self.look(Reason::Unsure);
             self.listen();
@@ -103,7 +104,7 @@ impl Connection {
                 }
                 if effect == Effect::Open {
                     self.retry_at = None;
-                    self.open(None, Context::default());
+                    self.open(LinkKey::Default, Context::default());
                 }
             }
         }
@@ -121,7 +122,7 @@ impl Connection {
         let waiting = match (self.links.remove(&link), &outcome) {
             (Some(Slot::Opening(waiting)), _) => waiting,
             // The MCP session ended while the backend's was being opened: end that too.
-            (None, Ok(opened)) if link.is_some() => return self.say_goodbye(opened),
+            (None, Ok(opened)) if link != LinkKey::Default => return self.say_goodbye(opened),
             // The first handshake of a connection has its own queue.
             (Some(Slot::Open(_)) | None, _) => Vec::new(),
         };
@@ -148,7 +149,7 @@ impl Connection {
             },
         });
         self.links.insert(key, Slot::Open(link));
-        if key.is_none() && self.machine.state() == State::Connecting {
+        if key == LinkKey::Default && self.machine.state() == State::Connecting {
             self.machine.step(Input::Opened);
             tracing::info!(backend.name = %self.name, %revision, "connected to {}", self.name);
             self.last_error = None;
@@ -157,9 +158,11 @@ impl Connection {
             for pending in std::mem::take(&mut self.queue) {
                 self.send_over_link(pending);
             }
-            (self.report)(Report::Changed);
+            (self.report)(Report::Reachable {
+                backend: self.name.clone(),
+            });
         }
-        if key.is_none() {
+        if key == LinkKey::Default {
             self.listen();
         }
         for pending in waiting {
@@ -171,7 +174,7 @@ impl Connection {
         for pending in waiting {
             pending.fail(&self.name, error.clone());
         }
-        if key.is_none() && self.machine.state() == State::Connecting {
+        if key == LinkKey::Default && self.machine.state() == State::Connecting {
             let input = if error.is_passing() {
                 Input::Failed
             } else {
@@ -197,13 +200,13 @@ impl Connection {
             Ending::Lost(error) => {
                 if self.machine.state() == State::Ready {
                     self.note_failure(Input::Lost, &error);
-                    (self.report)(Report::Changed);
+                    self.report_unreachable(&error);
                 }
             }
             Ending::TurnedDown(error) => {
                 if self.machine.state() == State::Ready {
                     self.note_failure(Input::Refused, &error);
-                    (self.report)(Report::Changed);
+                    self.report_unreachable(&error);
                 }
             }
             Ending::Expired(mut call) => {
@@ -227,7 +230,7 @@ impl Connection {
     pub(super) fn elapsed(&mut self, pause: u64) {
         if pause == self.pause && self.machine.step(Input::Elapsed) == Effect::Open {
             self.retry_at = None;
-            self.open(None, Context::default());
+            self.open(LinkKey::Default, Context::default());
         }
     }
 
@@ -249,6 +252,13 @@ impl Connection {
                 .retry_at
                 .map(|at| at.saturating_duration_since(Instant::now())),
         }
+    }
+
+    fn report_unreachable(&self, error: &BackendError) {
+        (self.report)(Report::Unreachable {
+            backend: self.name.clone(),
+            reason: error.to_string(),
+        });
     }
 
     fn note_failure(&mut self, input: Input, error: &BackendError) {
@@ -335,7 +345,7 @@ impl Connection {
             _ => None,
         };
         // In the background the next pause is the retry.
-        let somebody_waits = key.is_some() || !self.queue.is_empty();
+        let somebody_waits = key != LinkKey::Default || !self.queue.is_empty();
         tokio::spawn(async move {
             let outcome = match before {
                 // A network that was gone for a moment has ended no MCP session.

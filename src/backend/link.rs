@@ -6,14 +6,43 @@ use std::{
 };
 
 use ractor::ActorRef;
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::mcp::discovery::Discovery;
+use crate::mcp::{discovery::Discovery, object::RawObject, request::Context};
 
 use super::{adapter::Dialect, message::BackendMessage};
 
-/// Whose conversation a link is: an MCP session of ours, or the connection's default one (`None`).
-pub(crate) type LinkKey = Option<Uuid>;
+/// Whose conversation a link is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum LinkKey {
+    /// Of all clients that have no MCP session and can do nothing.
+    Default,
+    /// Of the client that has this MCP session of ours.
+    Own(Uuid),
+    /// Of all clients without an MCP session that can do the same, by a digest of what that is.
+    Capable([u8; 16]),
+}
+
+impl LinkKey {
+    /// The link for a request: a legacy backend is told once, when a link is opened, what its client
+    /// can do, and so each has one that was told the truth.
+    pub(crate) fn of(mcp_session: Option<Uuid>, context: &Context) -> Self {
+        if let Some(id) = mcp_session {
+            return Self::Own(id);
+        }
+        let capabilities = context.capabilities.as_ref().map_or("{}", |raw| raw.get());
+        if RawObject::parse_or_empty(context.capabilities.as_deref()).is_empty() {
+            return Self::Default;
+        }
+        let digest = Sha256::digest(capabilities.as_bytes());
+        let mut key = [0; 16];
+        for (to, from) in key.iter_mut().zip(digest) {
+            *to = from;
+        }
+        Self::Capable(key)
+    }
+}
 
 /// An opened conversation. In the legacy era it is the backend's MCP session.
 pub(crate) struct Link {

@@ -1,4 +1,4 @@
-//! Lists all of a backend's tools, page by page.
+//! Lists all that a backend has of one kind, page by page.
 
 use bytes::Bytes;
 use serde_json::json;
@@ -6,15 +6,15 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    limits::{EVENTS_IN_FLIGHT, LIST_BYTES_MAX, LIST_PAGES_MAX, LIST_TOOLS_MAX},
+    limits::{EVENTS_IN_FLIGHT, LIST_BYTES_MAX, LIST_ITEMS_MAX, LIST_PAGES_MAX},
     mcp::{
         error::{METHOD_NOT_FOUND, code_of},
         event::{Event, Outcome},
         failure::Failure,
-        method::TOOLS_LIST,
+        mirror,
         object::to_raw,
         request::{Context, Request},
-        tool::{Tool, ToolPage},
+        shelf::{Item, Page, Shelf},
     },
 };
 
@@ -23,22 +23,25 @@ use super::{Backend, link::LinkKey, message::Call};
 /// All pages of one backend's list.
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
-    /// The tools, in the backend's order.
-    pub(crate) tools: Vec<Tool>,
+    /// The definitions, in the backend's order.
+    pub(crate) items: Vec<Item>,
     /// How long all of it stays fresh: the least of its pages, in milliseconds.
     pub(crate) ttl_ms: u64,
+    /// Whether every page is the same for everyone, as its backend says.
+    pub(crate) public: bool,
 }
 
-/// Lists a backend's tools over one link.
+/// Lists what a backend has on one shelf, over one link.
 ///
-/// A list without an end is cut at [`LIST_PAGES_MAX`] pages, [`LIST_TOOLS_MAX`] tools or before the
+/// A list without an end is cut at [`LIST_PAGES_MAX`] pages, [`LIST_ITEMS_MAX`] items or before the
 /// page that exceeds [`LIST_BYTES_MAX`], and where a cursor leads back to itself.
 ///
 /// # Errors
 ///
 /// The failure of the first page that did not come.
-pub(crate) async fn list_tools(
+pub(crate) async fn list(
     backend: &Backend,
+    shelf: Shelf,
     link: LinkKey,
     context: &Context,
 ) -> Result<Listing, Failure> {
@@ -47,6 +50,7 @@ pub(crate) async fn list_tools(
     let _cancel_when_dropped = cancel.clone().drop_guard();
     let mut pages = Pages {
         backend,
+        shelf,
         link,
         context,
         cancel: &cancel,
@@ -61,47 +65,30 @@ pub(crate) async fn list_tools(
             break;
         };
         let first = number == 0;
+        listing.public = page.public && (first || listing.public);
         listing.ttl_ms = if first {
             page.ttl_ms
         } else {
             listing.ttl_ms.min(page.ttl_ms)
         };
-        listing.tools.extend(page.tools);
+        listing.items.extend(page.items);
         skipped += page.skipped;
         ended = page.next_cursor.is_none();
-        if ended || cursor == page.next_cursor || listing.tools.len() >= LIST_TOOLS_MAX {
+        if ended || cursor == page.next_cursor || listing.items.len() >= LIST_ITEMS_MAX {
             break;
         }
         cursor = page.next_cursor;
     }
-    let cut = !ended || listing.tools.len() > LIST_TOOLS_MAX;
-    listing.tools.truncate(LIST_TOOLS_MAX);
-    warn_of_oddities(backend, &listing.tools, cut, skipped);
+    let cut = !ended || listing.items.len() > LIST_ITEMS_MAX;
+    listing.items.truncate(LIST_ITEMS_MAX);
+    pages.warn_of_oddities(listing.items.len(), cut, skipped);
     Ok(listing)
-}
-
-/// Tells the operator what of a list nobody sees.
-fn warn_of_oddities(backend: &Backend, tools: &[Tool], cut: bool, skipped: usize) {
-    let name = backend.name();
-    if cut {
-        tracing::warn!(
-            backend.name = %name,
-            tools = tools.len(),
-            "cut the tool list of {name}: it pages without an end, or is too long"
-        );
-    }
-    if skipped > 0 {
-        tracing::warn!(
-            backend.name = %name,
-            skipped,
-            "left out {skipped} tools of {name}: they are no objects with a name"
-        );
-    }
 }
 
 /// The pages of one list, as far as there is room for them.
 struct Pages<'a> {
     backend: &'a Backend,
+    shelf: Shelf,
     link: LinkKey,
     context: &'a Context,
     cancel: &'a CancellationToken,
@@ -110,12 +97,12 @@ struct Pages<'a> {
 
 impl Pages<'_> {
     /// Asks for a page; `None` when it exceeds the room.
-    async fn ask(&mut self, cursor: Option<&str>) -> Result<Option<ToolPage>, Failure> {
+    async fn ask(&mut self, cursor: Option<&str>) -> Result<Option<Page>, Failure> {
         let mut received = self.send(cursor);
         let mut json = Vec::new();
         while let Some(event) = received.recv().await {
             let (part, outcome) = match event {
-                Event::Notified(_) => continue,
+                Event::Notified(_) | Event::Asked(_) | Event::Withdrawn(_) => continue,
                 Event::Part(part) => (part.json, None),
                 Event::Finished(finished) => match finished.outcome {
                     Outcome::Completed(last) => (last.json, Some(Ok(last.typed))),
@@ -129,8 +116,8 @@ impl Pages<'_> {
             json.extend_from_slice(&part);
             match outcome {
                 None => {}
-                Some(Ok(typed)) => return read_page(self.backend, &json, typed).map(Some),
-                Some(Err(outcome)) => return without_page(self.backend, outcome).map(Some),
+                Some(Ok(typed)) => return self.read(&json, typed).map(Some),
+                Some(Err(outcome)) => return self.without_page(outcome).map(Some),
             }
         }
         Err(Failure::Lost)
@@ -138,64 +125,75 @@ impl Pages<'_> {
 
     fn send(&self, cursor: Option<&str>) -> mpsc::Receiver<Event> {
         let (events, received) = mpsc::channel(EVENTS_IN_FLIGHT);
-        self.backend.send(Call {
-            link: self.link,
-            request: Request {
-                method: TOOLS_LIST.into(),
-                name: None,
-                params: cursor.map(|cursor| to_raw(&json!({ "cursor": cursor }))),
-                context: self.context.clone(),
-                param_headers: Vec::new(),
-            },
-            events,
-            cancel: self.cancel.clone(),
-            renewed: false,
-            mirrored: false,
-            turned_down: None,
-            _held: None,
-        });
+        let request = Request::new(
+            self.shelf.method(),
+            cursor.map(|cursor| to_raw(&json!({ "cursor": cursor }))),
+            self.context.clone(),
+        );
+        self.backend
+            .send(Call::new(self.link, request, events, self.cancel.clone()));
         received
     }
-}
 
-fn read_page(backend: &Backend, json: &[u8], typed: bool) -> Result<ToolPage, Failure> {
-    let mut page =
-        ToolPage::read(json).map_err(|_| garbled(backend, "a tool list that is not one"))?;
-    if typed {
-        leave_out_unusable(backend, &mut page.tools);
-    }
-    Ok(page)
-}
-
-/// What the end of a request means that brought no page.
-fn without_page(backend: &Backend, outcome: Outcome) -> Result<ToolPage, Failure> {
-    match outcome {
-        // A server without tools need not know the method.
-        Outcome::Rejected(error) if code_of(&error) == Some(METHOD_NOT_FOUND) => {
-            Ok(ToolPage::default())
+    fn read(&self, json: &[u8], typed: bool) -> Result<Page, Failure> {
+        let mut page = Page::read(self.shelf, json)
+            .map_err(|_| self.garbled("a list of its own that is not one"))?;
+        if typed && self.shelf == Shelf::Tools {
+            leave_out_unusable(self.backend, &mut page.items);
         }
-        Outcome::Rejected(_) => Err(garbled(backend, "an error instead of its tools")),
-        Outcome::Failed(failure) => Err(failure),
-        Outcome::Completed(_) | Outcome::Cancelled => Err(Failure::Lost),
+        Ok(page)
     }
-}
 
-fn garbled(backend: &Backend, reason: &str) -> Failure {
-    Failure::Garbled {
-        backend: backend.name().clone(),
-        reason: reason.to_owned(),
+    /// What the end of a request means that brought no page.
+    fn without_page(&self, outcome: Outcome) -> Result<Page, Failure> {
+        match outcome {
+            // A server that has none of these need not know the method.
+            Outcome::Rejected(rejection) if code_of(&rejection.error) == Some(METHOD_NOT_FOUND) => {
+                Ok(Page::default())
+            }
+            Outcome::Rejected(_) => Err(self.garbled("an error instead of a list")),
+            Outcome::Failed(failure) => Err(failure),
+            Outcome::Completed(_) | Outcome::Cancelled => Err(Failure::Lost),
+        }
+    }
+
+    fn garbled(&self, reason: &str) -> Failure {
+        Failure::Garbled {
+            backend: self.backend.name().clone(),
+            reason: reason.to_owned(),
+        }
+    }
+
+    /// Tells the operator what of a list nobody sees.
+    fn warn_of_oddities(&self, items: usize, cut: bool, skipped: usize) {
+        let (name, what) = (self.backend.name(), self.shelf.member());
+        if cut {
+            tracing::warn!(
+                backend.name = %name,
+                items,
+                "cut the list of {what} of {name}: it pages without an end, or is too long"
+            );
+        }
+        if skipped > 0 {
+            let key = self.shelf.key();
+            tracing::warn!(
+                backend.name = %name,
+                skipped,
+                "left out {skipped} {what} of {name}: they are no objects with a {key}"
+            );
+        }
     }
 }
 
 /// A backend that reads arguments from headers cannot be called where its schema is wrong about
 /// them. Spec: 2026-07-28 basic/transports/streamable-http, "Schema Extension".
-fn leave_out_unusable(backend: &Backend, tools: &mut Vec<Tool>) {
-    tools.retain(|tool| match &tool.mirrors {
+fn leave_out_unusable(backend: &Backend, tools: &mut Vec<Item>) {
+    tools.retain(|tool| match mirror::read(&tool.definition) {
         Ok(_) => true,
         Err(error) => {
             tracing::warn!(
                 backend.name = %backend.name(),
-                tool.name = %tool.name,
+                tool.name = %tool.key,
                 %error,
                 "left out a tool of {}: {error}",
                 backend.name()

@@ -1,12 +1,16 @@
 //! What can be said to a backend's actor.
 
+use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::mcp::{
     discovery::Discovery,
-    event::{Event, Finished, Outcome},
+    event::{Event, Finished, Notification, Outcome, Question},
     failure::Failure,
+    kind::ListKind,
+    level::Level,
     name::BackendName,
     request::{Context, Request},
     version::Revision,
@@ -20,7 +24,7 @@ use super::{
     state::State,
 };
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// Carries a call's events to whoever asked, in order, past the actors.
 pub(crate) type EventSender = mpsc::Sender<Event>;
@@ -34,6 +38,17 @@ pub(crate) enum BackendMessage {
         link: LinkKey,
         context: Context,
         reply: oneshot::Sender<Result<Discovery, Failure>>,
+    },
+    /// Command: have a link carry this besides its calls, and nothing else; answers when it does.
+    Want {
+        link: LinkKey,
+        wants: Wants,
+        reply: oneshot::Sender<Result<(), Failure>>,
+    },
+    /// Command: pass a client's notification on over its link, if the backend has a use for it.
+    Notify {
+        link: LinkKey,
+        notification: Notification,
     },
     /// Command: an MCP session of ours has ended; end the backend's.
     Forget(LinkKey),
@@ -84,11 +99,68 @@ pub(crate) struct Call {
     pub(crate) turned_down: Option<bool>,
     /// Whether its arguments were put into headers by the backend's own wish: once is enough.
     pub(crate) mirrored: bool,
+    /// What is changed in what comes back; `None` changes nothing.
+    pub(crate) translation: Option<Arc<dyn Translation>>,
     /// What whoever made the call wants kept until its end.
     pub(crate) _held: Option<Box<dyn Send + Sync>>,
 }
 
+/// What a session changes in what a backend answers to a call: the names that only clients know.
+pub(crate) trait Translation: Send + Sync {
+    /// Translates a result that is there as a whole; `request` is the one it answers.
+    ///
+    /// # Errors
+    ///
+    /// Why the client cannot be given this result.
+    fn result(&self, request: &Request, json: Bytes) -> Result<Bytes, Failure>;
+
+    /// Translates a notification on the call's stream.
+    fn notification(&self, notification: Notification) -> Notification;
+}
+
+/// What a link carries besides its calls.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Wants {
+    /// The resources of whose updates somebody wants to hear, by the backend's own URIs.
+    pub(crate) uris: BTreeSet<String>,
+    /// The tasks of whose changes somebody wants to hear, by the backend's own ids.
+    pub(crate) tasks: BTreeSet<String>,
+    /// Whether somebody hears what the backend says by itself, and can answer it. The default link
+    /// is listened to all the same, if its backend announces anything.
+    pub(crate) stream: bool,
+    /// The least severe log message wanted; `None` leaves it to the backend.
+    pub(crate) level: Option<Level>,
+}
+
 impl Call {
+    /// A call that nobody took back or repeated yet, and of which nothing is translated.
+    pub(crate) fn new(
+        link: LinkKey,
+        request: Request,
+        events: EventSender,
+        cancel: CancellationToken,
+    ) -> Self {
+        Self {
+            link,
+            request,
+            events,
+            cancel,
+            renewed: false,
+            turned_down: None,
+            mirrored: false,
+            translation: None,
+            _held: None,
+        }
+    }
+
+    /// The same, with something that is kept until its end.
+    pub(crate) fn holding(self, held: Box<dyn Send + Sync>) -> Self {
+        Self {
+            _held: Some(held),
+            ..self
+        }
+    }
+
     /// Ends the call. The channel's other end may be gone, with nobody left to tell.
     pub(crate) async fn finish(&self, backend: &BackendName, outcome: Outcome) {
         let finished = Finished {
@@ -107,8 +179,30 @@ pub(crate) enum Report {
         link: LinkKey,
         memory: Memory,
     },
-    /// The backend's tools are others now, or are reachable again, or no longer.
-    Changed,
+    /// Lists of the backend are others now.
+    Changed { kinds: Vec<ListKind> },
+    /// The backend can be reached: all that it has may be others now.
+    Reachable { backend: BackendName },
+    /// The backend can no longer be reached, or turned the gateway down, for this reason.
+    Unreachable {
+        backend: BackendName,
+        reason: String,
+    },
+    /// The backend said something by itself, on no call's stream: that a resource was updated, how a
+    /// task stands, a log message, or what an extension defines.
+    Heard {
+        backend: BackendName,
+        link: LinkKey,
+        notification: Notification,
+    },
+    /// The backend asks the client of an MCP session something, on no call's stream.
+    Asked {
+        backend: BackendName,
+        mcp_session: Uuid,
+        question: Question,
+    },
+    /// It no longer wants what it asked under that number.
+    Withdrawn { mcp_session: Uuid, number: u64 },
 }
 
 /// What is remembered of a link across a restart.

@@ -71,15 +71,8 @@ impl Modern {
 
     /// Asks to hear of other tools. Spec: 2026-07-28 basic/patterns/subscriptions.
     pub(super) fn listening(&self, id: &RequestId) -> Outgoing {
-        let request = Request {
-            method: LISTEN.into(),
-            name: None,
-            params: Some(object::to_raw(
-                &json!({ "notifications": { "toolsListChanged": true } }),
-            )),
-            context: own_context(&Context::default()),
-            param_headers: Vec::new(),
-        };
+        let params = object::to_raw(&json!({ "notifications": { "toolsListChanged": true } }));
+        let request = Request::new(LISTEN, Some(params), own_context(&Context::default()));
         self.encode(&request, id).outgoing
     }
 }
@@ -138,13 +131,7 @@ pub(super) async fn probe(wire: &Wire, context: &Context) -> Result<Probe, Backe
         revision: Revision::LATEST_MODERN,
     };
     let id = RequestId::from_number(0);
-    let request = Request {
-        method: DISCOVER.into(),
-        name: None,
-        params: None,
-        context: own_context(context),
-        param_headers: Vec::new(),
-    };
+    let request = Request::new(DISCOVER, None, own_context(context));
     let reply = wire.post(modern.encode(&request, &id).outgoing).await?;
     let answer = match reply.content {
         Content::Refused(refused) => {

@@ -61,13 +61,7 @@ pub(super) async fn still_holds(endpoint: &Endpoint, link: &Link) -> bool {
         return false;
     }
     let id = RequestId::from_number(link.next_id());
-    let ping = Request {
-        method: PING.into(),
-        name: None,
-        params: None,
-        context: Context::default(),
-        param_headers: Vec::new(),
-    };
+    let ping = Request::new(PING, None, Context::default());
     let asked = async {
         let reply = endpoint
             .wire

@@ -5,7 +5,10 @@ use serde_json::value::RawValue;
 
 use crate::limits::INSTRUCTIONS_CHARS_MAX;
 
-use super::object::{RawObject, read_object};
+use super::{
+    kind::ListKind,
+    object::{RawObject, read_object},
+};
 
 /// What a backend offers, the same for both eras.
 #[derive(Debug, Clone)]
@@ -14,8 +17,8 @@ pub struct Discovery {
     pub result: Box<RawValue>,
     /// How to use the server, for the model: [`INSTRUCTIONS_CHARS_MAX`] characters at most.
     pub instructions: Option<String>,
-    /// Whether it announces when its tools are others.
-    pub announces_tools: bool,
+    /// What it can do: its `capabilities` object, untouched.
+    pub capabilities: Box<RawValue>,
 }
 
 impl Discovery {
@@ -28,27 +31,51 @@ impl Discovery {
         #[derive(Deserialize)]
         struct Known<'a> {
             #[serde(borrow)]
-            capabilities: Capabilities<'a>,
+            capabilities: &'a RawValue,
             #[serde(default)]
             instructions: Option<String>,
         }
-        #[derive(Deserialize)]
-        struct Capabilities<'a> {
-            #[serde(borrow, default)]
-            tools: Option<&'a RawValue>,
-        }
         let known: Known<'_> = read_object(result.get())?;
-        let tools = RawObject::parse_or_empty(known.capabilities.tools);
+        RawObject::parse(known.capabilities)?;
         Ok(Self {
             result: result.to_owned(),
             instructions: known
                 .instructions
                 .filter(|text| !text.trim().is_empty())
                 .map(cut),
-            announces_tools: tools
-                .get("listChanged")
-                .is_some_and(|announces| announces.get() == "true"),
+            capabilities: known.capabilities.to_owned(),
         })
+    }
+
+    /// Whether it has a capability.
+    #[must_use]
+    pub fn offers(&self, capability: &str) -> bool {
+        self.capability(capability).is_some()
+    }
+
+    /// Whether it announces when its lists of that kind are others.
+    #[must_use]
+    pub fn announces(&self, kind: ListKind) -> bool {
+        self.says(kind.capability(), "listChanged")
+    }
+
+    /// Whether it announces when a resource is another, to whoever asked for that.
+    #[must_use]
+    pub fn announces_updates(&self) -> bool {
+        self.says("resources", "subscribe")
+    }
+
+    fn says(&self, capability: &str, member: &str) -> bool {
+        let raw = self.capability(capability);
+        RawObject::parse_or_empty(raw.as_deref())
+            .get(member)
+            .is_some_and(|said| said.get() == "true")
+    }
+
+    fn capability(&self, name: &str) -> Option<Box<RawValue>> {
+        RawObject::parse_or_empty(Some(&self.capabilities))
+            .get(name)
+            .map(ToOwned::to_owned)
     }
 }
 
@@ -107,7 +134,7 @@ mod tests {
             let text = format!(r#"{{"capabilities":{{"tools":{tools}}}}}"#);
             let raw = RawValue::from_string(text).unwrap();
             let discovery = Discovery::read(&raw).unwrap();
-            assert_eq!(discovery.announces_tools, announces, "{tools}");
+            assert_eq!(discovery.announces(ListKind::Tools), announces, "{tools}");
         }
     }
 }

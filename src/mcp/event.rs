@@ -1,4 +1,6 @@
-//! What comes back for a request: notifications, then one outcome.
+//! What comes back for a request: notifications and questions, then one outcome.
+
+use std::fmt;
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
@@ -12,6 +14,10 @@ pub enum Event {
     Notified(Notification),
     /// The next part of a large result's JSON text; the last one comes with [`Event::Finished`].
     Part(ResultBody),
+    /// The backend wants something of the client before it goes on.
+    Asked(Question),
+    /// The backend no longer wants what it asked for under that number.
+    Withdrawn(u64),
     /// The answer. Exactly one, last.
     Finished(Finished),
 }
@@ -23,6 +29,61 @@ pub struct Notification {
     pub method: String,
     /// The parameters, untouched but for the progress token.
     pub params: Option<Box<RawValue>>,
+}
+
+/// What a backend asks a client for: elicitation, sampling, roots, or what an extension defines.
+///
+/// Dropped without an answer, it tells the backend that there will be none.
+pub struct Question {
+    /// Told apart from every other question of the process by this.
+    pub number: u64,
+    /// The method.
+    pub method: String,
+    /// The parameters, untouched.
+    pub params: Option<Box<RawValue>>,
+    answer: Box<dyn FnOnce(Answered) + Send>,
+}
+
+impl Question {
+    /// A question whose answer `answer` takes.
+    #[must_use]
+    pub fn new(
+        number: u64,
+        method: String,
+        params: Option<Box<RawValue>>,
+        answer: impl FnOnce(Answered) + Send + 'static,
+    ) -> Self {
+        Self {
+            number,
+            method,
+            params,
+            answer: Box::new(answer),
+        }
+    }
+
+    /// Hands the client's answer to whoever asked.
+    pub fn answer(self, answered: Answered) {
+        (self.answer)(answered);
+    }
+}
+
+impl fmt::Debug for Question {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Question")
+            .field("number", &self.number)
+            .field("method", &self.method)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a client answered to a [`Question`], untouched.
+#[derive(Debug, Clone)]
+pub enum Answered {
+    /// The result.
+    Result(Box<RawValue>),
+    /// The error object.
+    Error(Box<RawValue>),
 }
 
 /// How a request ended, and who answered it.
@@ -39,12 +100,22 @@ pub struct Finished {
 pub enum Outcome {
     /// A result; the rest of one, after [`Event::Part`]s.
     Completed(ResultBody),
-    /// The backend's own error object, an answer like any other.
-    Rejected(Box<RawValue>),
+    /// The backend's own error, an answer like any other.
+    Rejected(Rejection),
     /// The gateway could not get an answer.
     Failed(Failure),
     /// The client took its request back and wants no answer.
     Cancelled,
+}
+
+/// A backend's own error.
+#[derive(Debug, Clone)]
+pub struct Rejection {
+    /// The error object, untouched.
+    pub error: Box<RawValue>,
+    /// Whether its code has the modern era's meaning. An edge whose clients expect the other
+    /// translates the few codes that differ.
+    pub typed: bool,
 }
 
 /// JSON text of a result, or of a part of one.
@@ -59,9 +130,11 @@ pub struct ResultBody {
     pub freshness: Option<Freshness>,
 }
 
-/// How long a result stays good, for the client that has it: names depend on who asks.
+/// How long a result stays good, and for whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Freshness {
     /// Milliseconds; 0 means not at all.
     pub ttl_ms: u64,
+    /// Whether it is the same for everyone, so that a shared cache may keep it.
+    pub public: bool,
 }

@@ -17,10 +17,12 @@ pub enum Failure {
     },
     /// No backend of the session answers to the name.
     #[error(
-        "unknown tool {:?}: tools are called provider.tool, and this session has the providers {known}",
+        "unknown {what} {:?}: a {what} is called provider.{what}, and this session has the providers {known}",
         shortened(.name)
     )]
-    UnknownTool {
+    UnknownName {
+        /// What it would be: a tool, a prompt, a task.
+        what: &'static str,
         /// As the client wrote it.
         name: String,
         /// The session's providers, separated by commas.
@@ -31,6 +33,31 @@ pub enum Failure {
     InvalidParams {
         /// What is wrong with them.
         reason: String,
+    },
+    /// No backend of the session has such a resource.
+    #[error("resource not found: {}", shortened(.uri))]
+    UnknownResource {
+        /// As the client wrote it.
+        uri: String,
+    },
+    /// What a client sent back to go on with a request does not belong to it.
+    #[error(
+        "invalid params: requestState is not of this request, or has expired; begin the request anew"
+    )]
+    UnknownState,
+    /// A backend wants something of the client that it cannot give.
+    #[error("backend {backend} needs the client capability {capability} for this request")]
+    Incapable {
+        /// Which one.
+        backend: BackendName,
+        /// What the client would have to declare.
+        capability: &'static str,
+    },
+    /// As many requests wait for their clients' answers as may.
+    #[error("this session has {limit} requests waiting for input already; answer or drop some")]
+    TooManyParked {
+        /// How many it may have.
+        limit: usize,
     },
     /// The backend cannot be reached, or refused the gateway; nothing ran.
     #[error("backend {backend} is unavailable: {reason}")]
@@ -128,7 +155,8 @@ mod tests {
         let words = Failure::UnknownMethod { method }.to_string();
         assert_eq!(words, format!("method not found: {fits}…"));
         let (name, known) = (long, "docs".to_owned());
-        let words = Failure::UnknownTool { name, known }.to_string();
+        let what = "tool";
+        let words = Failure::UnknownName { what, name, known }.to_string();
         let start = format!("unknown tool \"{fits}…\": ");
         assert!(words.starts_with(&start) && words.len() < 400, "{words}");
     }

@@ -12,6 +12,42 @@ pub const PING: &str = "ping";
 pub const TOOLS_LIST: &str = "tools/list";
 /// Calls a tool.
 pub const TOOLS_CALL: &str = "tools/call";
+/// Lists prompts.
+pub const PROMPTS_LIST: &str = "prompts/list";
+/// Fills a prompt in.
+pub const PROMPTS_GET: &str = "prompts/get";
+/// Lists resources.
+pub const RESOURCES_LIST: &str = "resources/list";
+/// Lists the templates that URIs of resources follow.
+pub const TEMPLATES_LIST: &str = "resources/templates/list";
+/// Reads a resource.
+pub const RESOURCES_READ: &str = "resources/read";
+/// Asks a legacy server to announce that a resource changed.
+pub const SUBSCRIBE: &str = "resources/subscribe";
+/// Takes [`SUBSCRIBE`] back.
+pub const UNSUBSCRIBE: &str = "resources/unsubscribe";
+/// Completes an argument of a prompt or of a template.
+pub const COMPLETE: &str = "completion/complete";
+/// Tells a legacy server which log messages to send.
+pub const SET_LEVEL: &str = "logging/setLevel";
+/// Asks how a task stands.
+pub const TASKS_GET: &str = "tasks/get";
+/// Gives a task what it asked for; of the tasks extension.
+pub const TASKS_UPDATE: &str = "tasks/update";
+/// Ends a task early.
+pub const TASKS_CANCEL: &str = "tasks/cancel";
+/// Waits for a task's result; of 2025-11-25.
+pub const TASKS_RESULT: &str = "tasks/result";
+/// Lists tasks; of 2025-11-25.
+pub const TASKS_LIST: &str = "tasks/list";
+
+/// Asks the client's user for something.
+pub const ELICIT: &str = "elicitation/create";
+/// Asks the client's model for something.
+pub const SAMPLE: &str = "sampling/createMessage";
+/// Asks the client for its roots.
+pub const ROOTS_LIST: &str = "roots/list";
+
 /// Ends a request early.
 pub const CANCELLED: &str = "notifications/cancelled";
 /// Tells how far a request got.
@@ -20,6 +56,16 @@ pub const PROGRESS: &str = "notifications/progress";
 pub const LOG_MESSAGE: &str = "notifications/message";
 /// Tells that the list of tools is another now.
 pub const TOOLS_CHANGED: &str = "notifications/tools/list_changed";
+/// Tells that the list of prompts is another now.
+pub const PROMPTS_CHANGED: &str = "notifications/prompts/list_changed";
+/// Tells that the list of resources, or of templates, is another now.
+pub const RESOURCES_CHANGED: &str = "notifications/resources/list_changed";
+/// Tells that a resource is another now.
+pub const RESOURCE_UPDATED: &str = "notifications/resources/updated";
+/// Tells how a task stands; of the tasks extension.
+pub const TASK_CHANGED: &str = "notifications/tasks";
+/// Tells how a task stands; of 2025-11-25.
+pub const TASK_STATUS: &str = "notifications/tasks/status";
 
 /// Asks a modern server to announce changes on the answer's stream.
 pub const LISTEN: &str = "subscriptions/listen";
@@ -32,5 +78,59 @@ pub const LISTEN_ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged"
 /// is [`Hints::repeatable`](super::tool::Hints::repeatable)'s word.
 #[must_use]
 pub fn only_reads(method: &str) -> bool {
-    matches!(method, INITIALIZE | DISCOVER | PING | TOOLS_LIST)
+    matches!(
+        method,
+        INITIALIZE
+            | DISCOVER
+            | PING
+            | TOOLS_LIST
+            | PROMPTS_LIST
+            | PROMPTS_GET
+            | RESOURCES_LIST
+            | TEMPLATES_LIST
+            | RESOURCES_READ
+            | SUBSCRIBE
+            | UNSUBSCRIBE
+            | COMPLETE
+            | SET_LEVEL
+            | TASKS_GET
+            | TASKS_RESULT
+            | TASKS_LIST
+            | LISTEN
+    )
+}
+
+/// The member of a method's parameters that says what the request is about: it is repeated in the
+/// `Mcp-Name` header, and tells the gateway whose request it is.
+///
+/// Spec: 2026-07-28 basic/transports/streamable-http, "Standard Request Headers"; SEP-2663,
+/// "Streamable HTTP: Routing Headers".
+#[must_use]
+pub fn subject_member(method: &str) -> Option<&'static str> {
+    match method {
+        TOOLS_CALL | PROMPTS_GET => Some("name"),
+        RESOURCES_READ | SUBSCRIBE | UNSUBSCRIBE => Some("uri"),
+        TASKS_GET | TASKS_UPDATE | TASKS_CANCEL | TASKS_RESULT => Some("taskId"),
+        _ => None,
+    }
+}
+
+/// Whether a request of this method may be answered with a wish for input.
+///
+/// Spec: 2026-07-28 basic/patterns/mrtr, "Supported Requests".
+#[must_use]
+pub fn may_want_input(method: &str) -> bool {
+    matches!(method, TOOLS_CALL | PROMPTS_GET | RESOURCES_READ)
+}
+
+/// The capability that a client must have declared to be asked this; `None` for what no revision
+/// defines.
+#[must_use]
+pub fn asked_capability(method: &str) -> Option<&'static str> {
+    match method {
+        ELICIT => Some("elicitation"),
+        SAMPLE => Some("sampling"),
+        ROOTS_LIST => Some("roots"),
+        _ => None,
+    }
 }

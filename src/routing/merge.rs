@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use crate::mcp::{
     name::BackendName,
     object::{RawObject, quote},
-    tool::Tool,
+    shelf::Item,
 };
 
 use super::name::Spelling;
@@ -27,7 +27,7 @@ pub struct Merged {
 /// left out: the first keeps it.
 #[must_use]
 pub fn tools<'a>(
-    lists: impl IntoIterator<Item = (&'a BackendName, &'a [Tool])>,
+    lists: impl IntoIterator<Item = (&'a BackendName, &'a [Item])>,
     spelling: Spelling,
 ) -> Merged {
     let mut seen = HashSet::new();
@@ -35,7 +35,7 @@ pub fn tools<'a>(
     let mut array = String::from("[");
     for (backend, tools) in lists {
         for tool in tools {
-            let public = spelling.public_name(backend, &tool.name);
+            let public = spelling.public_name(backend, &tool.key);
             if seen.contains(&public) {
                 doubled.push(public);
                 continue;
@@ -81,12 +81,12 @@ fn renamed(definition: &RawValue, name: Box<RawValue>) -> Box<RawValue> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mcp::tool::ToolPage;
+    use crate::mcp::shelf::{Page, Shelf};
 
-    fn tools(text: &str) -> Vec<Tool> {
-        ToolPage::read(format!(r#"{{"tools":{text}}}"#).as_bytes())
+    fn tools(text: &str) -> Vec<Item> {
+        Page::read(Shelf::Tools, format!(r#"{{"tools":{text}}}"#).as_bytes())
             .unwrap()
-            .tools
+            .items
     }
 
     #[test]

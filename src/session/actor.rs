@@ -132,6 +132,12 @@ impl Actor for SessionActor {
                 reply,
             } => session.listen(mcp_session, listener, reply),
             SessionMessage::Knows { mcp_session, reply } => session.knows(mcp_session, reply),
+            SessionMessage::Subscribe { .. }
+            | SessionMessage::Asked { .. }
+            | SessionMessage::Answer { .. }
+            | SessionMessage::Notify { .. }
+            | SessionMessage::Park { .. }
+            | SessionMessage::TakeUp { .. } => {}
             SessionMessage::Warm => session.warm(),
             SessionMessage::Sweep(done) => session.sweep(done),
             SessionMessage::StopListening => session.stop_listening(),
@@ -322,7 +328,9 @@ impl Session {
     fn warm(&self) {
         for backend in self.backends.clone() {
             // Its outcome shows in the connection's state.
-            tokio::spawn(async move { drop(backend.connect(None, Context::default()).await) });
+            tokio::spawn(async move {
+                drop(backend.connect(LinkKey::Default, Context::default()).await)
+            });
         }
     }
 }
@@ -330,7 +338,10 @@ impl Session {
 impl Session {
     fn reported(&mut self, report: Report) {
         match report {
-            Report::Changed => self.tell_listeners(),
+            Report::Changed { .. } | Report::Reachable { .. } | Report::Unreachable { .. } => {
+                self.tell_listeners();
+            }
+            Report::Heard { .. } | Report::Asked { .. } | Report::Withdrawn { .. } => {}
             Report::LinkOpened {
                 backend,
                 link,
@@ -340,9 +351,15 @@ impl Session {
     }
 
     fn store_link(&mut self, backend: BackendName, link: LinkKey, memory: Memory) {
+        let mcp_session = match link {
+            LinkKey::Default => None,
+            LinkKey::Own(id) => Some(id),
+            // Nothing tells after a restart who could use it.
+            LinkKey::Capable(_) => return,
+        };
         let record = LinkRecord {
             session: self.id,
-            mcp_session: link,
+            mcp_session,
             backend,
             revision: memory.revision,
             backend_session: memory.backend_session,
@@ -368,7 +385,10 @@ fn remember(link: &LinkRecord) -> (LinkKey, Memory) {
         backend_session: link.backend_session.clone(),
         discovery: link.discovery.clone(),
     };
-    (link.mcp_session, memory)
+    (
+        link.mcp_session.map_or(LinkKey::Default, LinkKey::Own),
+        memory,
+    )
 }
 
 async fn describe(backend: &Backend) -> ConnectionDescription {

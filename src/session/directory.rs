@@ -12,24 +12,43 @@ use uuid::Uuid;
 
 use crate::{
     limits::EXCHANGES_PER_SESSION_MAX,
-    mcp::{event::Notification, failure::Failure, message::RequestId, request::Context},
+    mcp::{
+        event::{Answered, Notification, Question},
+        failure::Failure,
+        message::RequestId,
+        request::{Context, Request},
+        version::Revision,
+    },
+    store::Sealer,
 };
 
 use super::{
     describe::SessionDescription,
     exchange::{Exchange, InFlight, Place, next_number},
-    message::{Client, SessionMessage, Welcome},
+    message::{Client, Filter, SessionMessage, Told, Welcome},
+    outbox::Outbox,
+    parked::{Parked, TakenUp},
+    request_state::{Opened, RequestStates},
     used::Used,
 };
 
 /// The live sessions by id.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Directory {
     live: Arc<DashMap<Uuid, SessionRef>>,
     stopping: Arc<AtomicBool>,
+    sealer: Sealer,
 }
 
 impl Directory {
+    pub(super) fn new(sealer: Sealer) -> Self {
+        Self {
+            live: Arc::default(),
+            stopping: Arc::default(),
+            sealer,
+        }
+    }
+
     pub(super) fn get(&self, id: Uuid) -> Option<SessionRef> {
         self.live.get(&id).map(|entry| entry.clone())
     }
@@ -39,6 +58,8 @@ impl Directory {
             actor,
             places: Arc::new(Semaphore::new(EXCHANGES_PER_SESSION_MAX)),
             stopping: Arc::clone(&self.stopping),
+            states: Arc::new(RequestStates::new(id, self.sealer.clone())),
+            outbox: Outbox::default(),
         };
         self.live.insert(id, session.clone());
         session
@@ -70,6 +91,8 @@ pub struct SessionRef {
     actor: ActorRef<SessionMessage>,
     places: Arc<Semaphore>,
     stopping: Arc<AtomicBool>,
+    states: Arc<RequestStates>,
+    outbox: Outbox,
 }
 
 impl SessionRef {
@@ -155,7 +178,7 @@ impl SessionRef {
     pub async fn listen(
         &self,
         mcp_session: Uuid,
-        listener: mpsc::Sender<Notification>,
+        listener: mpsc::Sender<Told>,
     ) -> Result<(), Failure> {
         self.ask(|reply| SessionMessage::Listen {
             mcp_session,
@@ -165,12 +188,96 @@ impl SessionRef {
         .await?
     }
 
-    /// Tells whether a client's MCP session exists, and notes that it is in use.
+    /// Has changes told to a listener without an MCP session; tells which of them it will hear of.
+    /// They are listened for when this returns.
+    ///
+    /// # Errors
+    ///
+    /// When the session has all the listeners it may have, or is going down.
+    pub async fn subscribe(
+        &self,
+        filter: Filter,
+        listener: mpsc::Sender<Told>,
+    ) -> Result<Filter, Failure> {
+        self.ask(|reply| SessionMessage::Subscribe {
+            filter,
+            listener,
+            reply,
+        })
+        .await?
+    }
+
+    /// Remembers that a question is put to a client under an id. Call it before the client can know
+    /// the id.
+    pub fn asked(&self, mcp_session: Uuid, id: RequestId, question: Question) {
+        self.tell(SessionMessage::Asked {
+            mcp_session,
+            id,
+            question,
+        });
+    }
+
+    /// Hands a client's answer to whoever asked; an answer to nothing changes nothing.
+    pub fn answer(&self, mcp_session: Uuid, id: RequestId, answered: Answered) {
+        self.tell(SessionMessage::Answer {
+            mcp_session,
+            id,
+            answered,
+        });
+    }
+
+    /// Passes a client's notification on to the backends that have a use for it.
+    pub fn notify(&self, mcp_session: Uuid, notification: Notification) {
+        self.tell(SessionMessage::Notify {
+            mcp_session,
+            notification,
+        });
+    }
+
+    /// Keeps an exchange whose client has to answer first; gives the `requestState` by which the
+    /// client goes on with it. `request` is the one that the client will send once more.
+    ///
+    /// # Errors
+    ///
+    /// When as many wait as may, or the session is going down.
+    pub async fn park(&self, request: &Request, parked: Parked) -> Result<String, Failure> {
+        let id = Uuid::new_v4();
+        let state = self.states.seal_parked(request, id)?;
+        self.ask(|reply| SessionMessage::Park { id, parked, reply })
+            .await??;
+        Ok(state)
+    }
+
+    /// Finds out how a request goes on, by the `requestState` in its parameters.
+    ///
+    /// # Errors
+    ///
+    /// When that is not of this request, or what it speaks of is gone.
+    pub async fn take_up(&self, request: &Request) -> Result<TakenUp, Failure> {
+        match self.states.open(request)? {
+            Opened::Nothing => Ok(TakenUp::New),
+            Opened::Passed { backend, state } => Ok(TakenUp::Pinned { backend, state }),
+            Opened::Parked(id) => self
+                .ask(|reply| SessionMessage::TakeUp { id, reply })
+                .await?
+                .map(TakenUp::Parked)
+                .ok_or(Failure::UnknownState),
+        }
+    }
+
+    /// The streams that clients may take up again.
+    #[must_use]
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    /// Tells what was agreed upon for a client's MCP session, `None` where there is none, and notes
+    /// that it is in use.
     ///
     /// # Errors
     ///
     /// When the session is going down.
-    pub async fn knows(&self, mcp_session: Uuid) -> Result<bool, Failure> {
+    pub async fn knows(&self, mcp_session: Uuid) -> Result<Option<Revision>, Failure> {
         self.ask(|reply| SessionMessage::Knows { mcp_session, reply })
             .await
     }

@@ -10,6 +10,7 @@ use crate::mcp::{
     event::{Event, Finished, Outcome, ResultBody},
     failure::Failure,
     message::RequestId,
+    name::BackendName,
     request::Request,
 };
 
@@ -27,6 +28,8 @@ pub struct Exchange {
     pub events: mpsc::Sender<Event>,
     /// Fires when the client takes the request back.
     pub cancel: CancellationToken,
+    /// The backend that the request goes on at, whatever its name would say.
+    pub pinned: Option<BackendName>,
 }
 
 impl Exchange {

@@ -5,15 +5,18 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use serde_json::json;
 use tokio::time::timeout;
 
 use crate::{
-    backend::{Backend, LinkKey, Listing, list_tools},
+    backend::{Backend, LinkKey, Listing, list},
     limits::LIST_DEADLINE,
     mcp::{
         event::{Freshness, Outcome, ResultBody},
         failure::Failure,
+        object::to_raw,
         request::Context,
+        shelf::Shelf,
     },
     routing::{
         merge::{self, Merged},
@@ -32,7 +35,7 @@ pub(super) async fn tools(
     spelling: Spelling,
 ) -> Outcome {
     let listings = join_all(backends.iter().map(|backend| async move {
-        let listing = timeout(LIST_DEADLINE, list_tools(backend, link, context)).await;
+        let listing = timeout(LIST_DEADLINE, list(backend, Shelf::Tools, link, context)).await;
         match listing {
             Ok(Ok(listing)) => {
                 backend.learned(&listing);
@@ -53,11 +56,12 @@ pub(super) async fn tools(
     let freshness = Freshness {
         // What lacks a backend must not be kept.
         ttl_ms: if complete { least_ttl(&listings) } else { 0 },
+        public: false,
     };
     let lists = backends
         .iter()
         .zip(&listings)
-        .filter_map(|(backend, listing)| Some((backend.name(), &listing.as_ref()?.tools[..])));
+        .filter_map(|(backend, listing)| Some((backend.name(), &listing.as_ref()?.items[..])));
     let Merged { array, doubled } = merge::tools(lists, spelling);
     if let Some(first) = doubled.first() {
         tracing::warn!(
@@ -108,6 +112,7 @@ pub(super) async fn welcome(
     });
     Welcome {
         instructions: merge::instructions(parts),
+        capabilities: to_raw(&json!({ "tools": { "listChanged": true } })),
     }
 }
 
@@ -118,11 +123,12 @@ pub(super) async fn own_name(
     context: &Context,
     shown: String,
 ) -> String {
-    let Ok(Ok(listing)) = timeout(LIST_DEADLINE, list_tools(backend, link, context)).await else {
+    let Ok(Ok(listing)) = timeout(LIST_DEADLINE, list(backend, Shelf::Tools, link, context)).await
+    else {
         return shown;
     };
     // A tool that is really called so comes first; `shown` itself is short enough to spell plainly.
-    let names = || listing.tools.iter().map(|tool| &tool.name);
+    let names = || listing.items.iter().map(|tool| &tool.key);
     if names().any(|own| *own == shown) {
         return shown;
     }

@@ -3,10 +3,16 @@
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use uuid::Uuid;
 
+use serde_json::value::RawValue;
+
 use crate::{
     backend::Report,
     mcp::{
-        event::Notification, failure::Failure, message::RequestId, request::Context,
+        event::{Answered, Notification, Question},
+        failure::Failure,
+        kind::ListKind,
+        message::RequestId,
+        request::Context,
         version::Revision,
     },
 };
@@ -14,6 +20,7 @@ use crate::{
 use super::{
     describe::SessionDescription,
     exchange::{Exchange, Place},
+    parked::Parked,
     used::Used,
 };
 
@@ -44,13 +51,48 @@ pub(crate) enum SessionMessage {
     /// Command: tell this client's listener of changes.
     Listen {
         mcp_session: Uuid,
-        listener: mpsc::Sender<Notification>,
+        listener: mpsc::Sender<Told>,
         reply: oneshot::Sender<Result<(), Failure>>,
     },
-    /// Question: is there this MCP session? Asking counts as use.
+    /// Command: tell a listener without an MCP session of the changes it asks for; answers which of
+    /// them it will hear of.
+    Subscribe {
+        filter: Filter,
+        listener: mpsc::Sender<Told>,
+        reply: oneshot::Sender<Result<Filter, Failure>>,
+    },
+    /// Command: remember that this was put to a client, under this id.
+    Asked {
+        mcp_session: Uuid,
+        id: RequestId,
+        question: Question,
+    },
+    /// Command: hand a client's answer to whoever asked.
+    Answer {
+        mcp_session: Uuid,
+        id: RequestId,
+        answered: Answered,
+    },
+    /// Command: pass a client's notification on.
+    Notify {
+        mcp_session: Uuid,
+        notification: Notification,
+    },
+    /// Command: keep an exchange that waits for its client's answer.
+    Park {
+        id: Uuid,
+        parked: Parked,
+        reply: oneshot::Sender<Result<(), Failure>>,
+    },
+    /// Command: give an exchange that was parked back.
+    TakeUp {
+        id: Uuid,
+        reply: oneshot::Sender<Option<Parked>>,
+    },
+    /// Question: what was agreed upon for this MCP session, if there is one? Asking counts as use.
     Knows {
         mcp_session: Uuid,
-        reply: oneshot::Sender<bool>,
+        reply: oneshot::Sender<Option<Revision>>,
     },
     /// Command: connect to every backend now.
     Warm,
@@ -89,8 +131,34 @@ pub struct Client {
 }
 
 /// What a session says of itself to a client that meets it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Welcome {
     /// How to use it: each backend's words under its name.
     pub instructions: Option<String>,
+    /// What it can do: all that any of its backends can, as a `ServerCapabilities` object.
+    pub capabilities: Box<RawValue>,
+}
+
+/// What a listener hears.
+#[derive(Debug)]
+pub enum Told {
+    /// A list or a resource changed, a task went on, a log message, or what an extension defines.
+    Notification(Notification),
+    /// A backend asks the client something.
+    Asked(Question),
+    /// It no longer wants what it asked under that number.
+    Withdrawn(u64),
+}
+
+/// The changes that a subscription asks for, by public names.
+///
+/// Spec: 2026-07-28 basic/patterns/subscriptions, "Notification Filter".
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Lists that may change.
+    pub kinds: Vec<ListKind>,
+    /// Resources that may be updated.
+    pub uris: Vec<String>,
+    /// Tasks that may go on.
+    pub tasks: Vec<String>,
 }

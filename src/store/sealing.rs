@@ -3,6 +3,9 @@
 //! A sealed secret is `format (1) | key id (8) | nonce (24) | ciphertext and tag`. The place is
 //! authenticated with it: copied to another row or column, it does not open.
 
+use std::sync::Arc;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305, XNonce,
     aead::{Aead, Payload},
@@ -43,6 +46,11 @@ impl Place {
     pub(super) fn backend_session(session: Uuid, mcp_session: Uuid, backend: &str) -> Self {
         let row = format!("{session}/{mcp_session}/{backend}");
         Self(format!("links|{row}|backend_session"))
+    }
+
+    /// What the gateway puts into a client's hands, bound to what the client may use it for.
+    fn in_hands(purpose: &str) -> Self {
+        Self(format!("in_hands|{purpose}"))
     }
 
     fn holding<'a>(&'a self, content: &'a [u8]) -> Payload<'a, 'a> {
@@ -87,6 +95,34 @@ impl SealingKey {
         let opened = Zeroizing::new(opened);
         let text = std::str::from_utf8(&opened).map_err(|_| damaged)?;
         Ok(SecretString::from(text))
+    }
+}
+
+/// Seals what clients carry for the gateway, so that they can neither read nor change it. A clone is
+/// another handle of the same key.
+#[derive(Debug, Clone)]
+pub struct Sealer(Arc<SealingKey>);
+
+impl Sealer {
+    pub(super) const fn new(key: Arc<SealingKey>) -> Self {
+        Self(key)
+    }
+
+    /// Seals a text for a purpose, as characters that are safe anywhere.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no random numbers to give.
+    pub fn seal(&self, purpose: &str, text: &str) -> Result<String, StoreError> {
+        let sealed = self.0.seal(&text.into(), &Place::in_hands(purpose))?;
+        Ok(URL_SAFE_NO_PAD.encode(sealed))
+    }
+
+    /// Opens what was sealed for the same purpose; `None` for anything else.
+    #[must_use]
+    pub fn open(&self, purpose: &str, sealed: &str) -> Option<SecretString> {
+        let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+        self.0.unseal(&sealed, &Place::in_hands(purpose)).ok()
     }
 }
 
@@ -137,6 +173,23 @@ mod tests {
             let result = opened(key("11").unseal(&changed, &place));
             assert_eq!(result, Err(UnsealError::Damaged), "byte {index}");
         }
+    }
+
+    #[test]
+    fn what_clients_carry_opens_for_its_purpose_only() {
+        let sealer = Sealer::new(Arc::new(key("11")));
+        let sealed = sealer.seal("this", "text").unwrap();
+        let open = |purpose, sealed: &str| {
+            let opened = sealer.open(purpose, sealed);
+            opened.map(|text| text.expose_secret().to_owned())
+        };
+        assert_eq!(open("this", &sealed).as_deref(), Some("text"));
+        assert_eq!(open("that", &sealed), None);
+        for length in 0..sealed.len() {
+            assert_eq!(open("this", &sealed[..length]), None, "{length}");
+        }
+        let other = Sealer::new(Arc::new(key("22")));
+        assert!(other.open("this", &sealed).is_none());
     }
 
     #[test]

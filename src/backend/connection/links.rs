@@ -62,7 +62,12 @@ impl Connection {
     pub(in crate::backend) fn close(&mut self) {
         self.closing = true;
         self.listener = None;
-        let keys: Vec<LinkKey> = self.links.keys().copied().chain([None]).collect();
+        let keys: Vec<LinkKey> = self
+            .links
+            .keys()
+            .copied()
+            .chain([LinkKey::Default])
+            .collect();
         for key in keys {
             self.forget(key);
         }
@@ -78,8 +83,8 @@ impl Connection {
 
     /// The link that serves a key: stateless backends have one for all.
     pub(super) fn serving(&self, key: LinkKey) -> LinkKey {
-        match self.links.get(&None) {
-            Some(Slot::Open(link)) if link.dialect.is_shared() => None,
+        match self.links.get(&LinkKey::Default) {
+            Some(Slot::Open(link)) if link.dialect.is_shared() => LinkKey::Default,
             _ => key,
         }
     }

@@ -6,14 +6,15 @@ use crate::{
     backend::{
         Backend,
         catalogue::Catalogue,
+        link::LinkKey,
         listening::Listener,
-        listing::list_tools,
+        listing::list,
         message::Report,
         pending::{Pending, Slot},
         state::State,
     },
     limits::{ANNOUNCED_LIST_PAUSE, LIST_DEADLINE},
-    mcp::request::Context,
+    mcp::{kind::ListKind, request::Context, shelf::Shelf},
 };
 
 use super::Connection;
@@ -54,7 +55,9 @@ impl Connection {
             _ => false,
         };
         if announced || differs {
-            (self.report)(Report::Changed);
+            (self.report)(Report::Changed {
+                kinds: vec![ListKind::Tools],
+            });
         }
         if catalogue.is_some() {
             self.catalogue = catalogue;
@@ -87,11 +90,13 @@ impl Connection {
 
     /// Listens to what the backend announces, if it does and nobody listens yet.
     pub(super) fn listen(&mut self) {
-        let (Ok(endpoint), Some(Slot::Open(link))) = (&self.endpoint, self.links.get(&None)) else {
+        let (Ok(endpoint), Some(Slot::Open(link))) =
+            (&self.endpoint, self.links.get(&LinkKey::Default))
+        else {
             return;
         };
         if self.machine.state() != State::Ready
-            || !link.discovery.announces_tools
+            || !link.discovery.announces(ListKind::Tools)
             || self.listens_to(link.generation)
         {
             return;
@@ -134,8 +139,13 @@ impl Connection {
 
 async fn catalogue_of(backend: &Backend) -> Option<Catalogue> {
     let context = Context::default();
-    match timeout(LIST_DEADLINE, list_tools(backend, None, &context)).await {
-        Ok(Ok(listing)) => return Some(Catalogue::of(&listing.tools)),
+    match timeout(
+        LIST_DEADLINE,
+        list(backend, Shelf::Tools, LinkKey::Default, &context),
+    )
+    .await
+    {
+        Ok(Ok(listing)) => return Some(Catalogue::of(&listing.items)),
         Ok(Err(error)) => {
             tracing::debug!(backend.name = %backend.name(), %error, "could not list tools in the background");
         }

@@ -77,24 +77,17 @@ pub(super) async fn learn_tools(backend: &Backend) {
 
 /// A call of a tool.
 pub(super) fn tool(name: &str) -> Request {
+    let params = raw(&json!({ "name": name }).to_string());
     Request {
-        method: "tools/call".into(),
         name: Some(name.to_owned()),
-        params: Some(raw(&json!({ "name": name }).to_string())),
-        context: Context::default(),
-        param_headers: Vec::new(),
+        ..Request::new("tools/call", Some(params), Context::default())
     }
 }
 
 /// A request for a page of the tool list.
 pub(super) fn tools_page(cursor: &str) -> Request {
-    Request {
-        method: "tools/list".into(),
-        name: None,
-        params: Some(raw(&json!({ "cursor": cursor }).to_string())),
-        context: Context::default(),
-        param_headers: Vec::new(),
-    }
+    let params = raw(&json!({ "cursor": cursor }).to_string());
+    Request::new("tools/list", Some(params), Context::default())
 }
 
 /// JSON text.

@@ -53,6 +53,7 @@ pub(super) async fn answer<E: Encode>(asked: Asked<E>) -> Response {
         request: asked.request,
         events,
         cancel: CancellationToken::new(),
+        pinned: None,
     };
     match asked.session.begin(exchange, asked.leaving_cancels) {
         Ok(in_flight) => {
@@ -198,6 +199,7 @@ impl<E: Encode> Answering<E> {
                 ))
             }
             Some(Event::Part(part)) => self.part(part),
+            Some(Event::Asked(_) | Event::Withdrawn(_)) => Taken::Nothing,
             Some(Event::Finished(finished)) => self.finish(finished),
             // Whoever worked on it is gone without a word.
             None => self.finish(Finished {

@@ -36,7 +36,7 @@ pub(super) fn response(encode: &impl Encode, id: &RequestId, outcome: Outcome) -
             Ok(result) => write_result(id, &result),
             Err(error) => write_error(Some(id), &error),
         }),
-        Outcome::Rejected(error) => Some(write_error(Some(id), &error)),
+        Outcome::Rejected(rejection) => Some(write_error(Some(id), &rejection.error)),
         Outcome::Failed(failure) => Some(write_error(Some(id), &super::refusal::object(&failure))),
         Outcome::Cancelled => None,
     }

@@ -20,10 +20,10 @@ use crate::{
         message::{Message, RequestId, write_error, write_notification, write_result},
         method::{CANCELLED, INITIALIZE, TOOLS_CALL},
         object::{RawObject, to_raw},
-        request::{Context, Request},
+        request::{Asking, Context, Request},
         version::Revision,
     },
-    session::{Client, Welcome},
+    session::{Client, Told, Welcome},
 };
 
 use super::{
@@ -62,6 +62,7 @@ pub(super) async fn post(caller: Caller, message: Message<'_>, head: Head<'_>) -
                 method: method.into_owned().into(),
                 name,
                 params: params.map(ToOwned::to_owned),
+                asking: Asking::Never,
                 context: Context::default(),
                 param_headers: Vec::new(),
             };
@@ -101,9 +102,10 @@ pub(super) async fn listen(caller: Caller) -> Response {
         let bytes = match timeout(KEEP_ALIVE_INTERVAL, heard.recv()).await {
             Err(_) => event_stream::KEEP_ALIVE,
             Ok(None) => return None,
-            Ok(Some(Notification { method, params })) => {
+            Ok(Some(Told::Notification(Notification { method, params }))) => {
                 event_stream::event(&write_notification(&method, params.as_deref()))
             }
+            Ok(Some(Told::Asked(_) | Told::Withdrawn(_))) => event_stream::KEEP_ALIVE,
         };
         Some((Ok(bytes), heard))
     });
@@ -239,8 +241,8 @@ async fn ended(
     id: Option<&RequestId>,
 ) -> Option<Response> {
     match caller.session.knows(mcp_session?).await {
-        Ok(true) => None,
-        Ok(false) => Some(refuse(caller, id, &Failure::UnknownMcpSession)),
+        Ok(Some(_)) => None,
+        Ok(None) => Some(refuse(caller, id, &Failure::UnknownMcpSession)),
         Err(failure) => Some(refuse(caller, id, &failure)),
     }
 }

@@ -16,7 +16,7 @@ use crate::mcp::{
     meta,
     method::{DISCOVER, LOG_MESSAGE, TOOLS_CALL, TOOLS_LIST},
     object::{RawObject, to_raw},
-    request::{Context, Request},
+    request::{Asking, Context, Request},
     version::{Era, Revision},
 };
 
@@ -51,6 +51,7 @@ pub(super) async fn post(caller: Caller, message: Message<'_>, head: Head<'_>) -
                 method: method.into_owned().into(),
                 name,
                 params: params.map(ToOwned::to_owned),
+                asking: Asking::ByRetry,
                 context,
                 param_headers: param_headers(&caller),
             };
@@ -267,7 +268,7 @@ impl Encode for Modern {
 
     fn status(&self, outcome: &Outcome) -> StatusCode {
         match outcome {
-            Outcome::Rejected(error) => refusal::modern_status(error),
+            Outcome::Rejected(rejection) => refusal::modern_status(&rejection.error),
             Outcome::Failed(failure) => refusal::modern_status(&refusal::object(failure)),
             Outcome::Completed(_) | Outcome::Cancelled => StatusCode::OK,
         }
@@ -281,8 +282,9 @@ fn typed(json: &Bytes, freshness: Option<Freshness>) -> Bytes {
     };
     let front = match freshness {
         None => r#"{"resultType":"complete""#.to_owned(),
-        Some(Freshness { ttl_ms }) => {
-            format!(r#"{{"resultType":"complete","ttlMs":{ttl_ms},"cacheScope":"private""#)
+        Some(Freshness { ttl_ms, public }) => {
+            let scope = if public { "public" } else { "private" };
+            format!(r#"{{"resultType":"complete","ttlMs":{ttl_ms},"cacheScope":"{scope}""#)
         }
     };
     let is_empty = members.trim_ascii_start().starts_with(b"}");
@@ -307,7 +309,10 @@ mod tests {
             r#"{"resultType":"complete","content":[ 1.0 ]}"#
         );
         assert_eq!(typed("{ }", None), r#"{"resultType":"complete" }"#);
-        let freshness = Some(Freshness { ttl_ms: 5 });
+        let freshness = Some(Freshness {
+            ttl_ms: 5,
+            public: false,
+        });
         assert_eq!(
             typed(r#"{"tools":[]}"#, freshness),
             r#"{"resultType":"complete","ttlMs":5,"cacheScope":"private","tools":[]}"#

@@ -39,7 +39,7 @@ impl Record {
         let code = match outcome {
             Outcome::Completed(_) => return self.write(backend, "ok", None),
             Outcome::Cancelled => return self.write(backend, "cancelled", None),
-            Outcome::Rejected(error) => code_of(error),
+            Outcome::Rejected(rejection) => code_of(&rejection.error),
             Outcome::Failed(failure) => return self.fail(backend, failure),
         };
         let words = code.map(|code| format!("the backend answered with error {code}"));

@@ -21,7 +21,11 @@ pub(super) fn object(failure: &Failure) -> Box<RawValue> {
 pub(super) const fn code(failure: &Failure) -> i64 {
     match failure {
         Failure::UnknownMethod { .. } => METHOD_NOT_FOUND,
-        Failure::UnknownTool { .. } | Failure::InvalidParams { .. } => INVALID_PARAMS,
+        Failure::UnknownName { .. }
+        | Failure::UnknownResource { .. }
+        | Failure::UnknownState
+        | Failure::InvalidParams { .. } => INVALID_PARAMS,
+        Failure::Incapable { .. } => MISSING_CAPABILITY,
         Failure::Unavailable { .. } | Failure::Interrupted { .. } | Failure::Garbled { .. } => {
             BACKEND_UNAVAILABLE
         }
@@ -29,6 +33,7 @@ pub(super) const fn code(failure: &Failure) -> i64 {
         Failure::UnknownMcpSession | Failure::SessionDeleted => INVALID_REQUEST,
         Failure::Busy { .. }
         | Failure::TooManyMcpSessions { .. }
+        | Failure::TooManyParked { .. }
         | Failure::TooManyListeners { .. } => SESSION_BUSY,
         Failure::Stopping => GATEWAY_STOPPING,
         Failure::Lost | Failure::NotStored => INTERNAL_ERROR,

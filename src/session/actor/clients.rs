@@ -17,11 +17,14 @@ use uuid::Uuid;
 use crate::{
     backend::LinkKey,
     limits::{LISTENERS_PER_MCP_SESSION_MAX, MCP_SESSIONS_PER_SESSION_MAX},
-    mcp::{event::Notification, failure::Failure, method::TOOLS_CHANGED, request::Context},
+    mcp::{
+        event::Notification, failure::Failure, method::TOOLS_CHANGED, request::Context,
+        version::Revision,
+    },
     session::{
         clock::now_ms,
         fan_out,
-        message::{Client, SessionMessage, Welcome},
+        message::{Client, SessionMessage, Told, Welcome},
         used::Used,
     },
     store::{McpSessionRecord, StoreError},
@@ -32,9 +35,10 @@ use super::Session;
 /// One client that initialized.
 pub(super) struct McpSession {
     pub(super) context: Context,
+    revision: Revision,
     last_used_ms: i64,
     used_since_sweep: bool,
-    listeners: Vec<mpsc::Sender<Notification>>,
+    listeners: Vec<mpsc::Sender<Told>>,
     place: Option<OwnedSemaphorePermit>,
 }
 
@@ -77,7 +81,8 @@ impl Session {
                 tracing::error!(%error, "could not store an MCP session");
                 return drop(reply.send(Err(Failure::NotStored)));
             }
-            let welcome = fan_out::welcome(&backends, Some(id), &client.context, deadline).await;
+            let welcome =
+                fan_out::welcome(&backends, LinkKey::Own(id), &client.context, deadline).await;
             // A session that ended meanwhile drops the reply, and its reader notices.
             let _gone = myself.cast(SessionMessage::McpSessionOpened {
                 id,
@@ -115,7 +120,7 @@ impl Session {
     /// Has an MCP session's opening wait until what its connections learned is stored: after a
     /// restart its client finds the same MCP sessions at its backends.
     pub(super) fn await_before_opening(&mut self, link: LinkKey, storing: JoinHandle<()>) {
-        if let Some(id) = link
+        if let LinkKey::Own(id) = link
             && !self.mcp_sessions.contains_key(&id)
         {
             self.storing.entry(id).or_default().push(storing);
@@ -131,7 +136,7 @@ impl Session {
         let backends = self.backends.clone();
         let deadline = self.shared.initialize_deadline;
         tokio::spawn(async move {
-            let welcome = fan_out::welcome(&backends, None, &context, deadline).await;
+            let welcome = fan_out::welcome(&backends, LinkKey::Default, &context, deadline).await;
             // Whoever asked may have left.
             drop(reply.send(welcome));
         });
@@ -166,7 +171,7 @@ impl Session {
             self.ended.insert(id, mcp_session.place);
             self.running.end_mcp_session(id);
             for backend in &self.backends {
-                backend.forget(Some(id));
+                backend.forget(LinkKey::Own(id));
             }
         }
         let (store, myself) = (self.shared.store.clone(), self.myself.clone());
@@ -185,18 +190,18 @@ impl Session {
         })
     }
 
-    pub(super) fn knows(&mut self, mcp_session: Uuid, reply: oneshot::Sender<bool>) {
-        let known = self
-            .mcp_sessions
-            .get_mut(&mcp_session)
-            .map(McpSession::touch);
-        let _asker_left = reply.send(known.is_some());
+    pub(super) fn knows(&mut self, mcp_session: Uuid, reply: oneshot::Sender<Option<Revision>>) {
+        let known = self.mcp_sessions.get_mut(&mcp_session).map(|mcp_session| {
+            mcp_session.touch();
+            mcp_session.revision
+        });
+        let _asker_left = reply.send(known);
     }
 
     pub(super) fn listen(
         &mut self,
         mcp_session: Uuid,
-        listener: mpsc::Sender<Notification>,
+        listener: mpsc::Sender<Told>,
         reply: oneshot::Sender<Result<(), Failure>>,
     ) {
         let listening = match self.mcp_sessions.get_mut(&mcp_session) {
@@ -254,7 +259,7 @@ impl Session {
 
 impl McpSession {
     pub(super) fn new(client: Client, place: OwnedSemaphorePermit) -> Self {
-        Self::of(client.context, now_ms(), Some(place))
+        Self::of(client.revision, client.context, now_ms(), Some(place))
     }
 
     /// One from before a restart; without a place where more are remembered than may be opened.
@@ -264,19 +269,21 @@ impl McpSession {
     ) -> Self {
         let context = Context {
             client_info: record.client_info.map(Into::into),
-            ..Context::default()
+            capabilities: record.capabilities.map(Into::into),
+            log_level: None,
         };
-        Self::of(context, record.last_used_ms, place)
+        Self::of(record.revision, context, record.last_used_ms, place)
     }
 
-    /// What the client can do is stored but not passed on: a backend would ask it for input, which
-    /// is not carried to clients of the legacy era.
-    fn of(context: Context, last_used_ms: i64, place: Option<OwnedSemaphorePermit>) -> Self {
+    fn of(
+        revision: Revision,
+        context: Context,
+        last_used_ms: i64,
+        place: Option<OwnedSemaphorePermit>,
+    ) -> Self {
         Self {
-            context: Context {
-                capabilities: None,
-                ..context
-            },
+            context,
+            revision,
             last_used_ms,
             used_since_sweep: false,
             listeners: Vec::new(),
@@ -294,7 +301,7 @@ impl McpSession {
     }
 
     /// A further stream never takes over from one that is open.
-    fn listen(&mut self, listener: mpsc::Sender<Notification>) -> Result<(), Failure> {
+    fn listen(&mut self, listener: mpsc::Sender<Told>) -> Result<(), Failure> {
         self.touch();
         self.listeners.retain(|open| !open.is_closed());
         if self.listeners.len() >= LISTENERS_PER_MCP_SESSION_MAX {
@@ -311,10 +318,10 @@ impl McpSession {
     /// Spec: 2025-11-25 basic/transports, "Multiple Connections".
     fn tell(&self) {
         for listener in self.listeners.iter().rev() {
-            let told = listener.try_send(Notification {
+            let told = listener.try_send(Told::Notification(Notification {
                 method: TOOLS_CHANGED.to_owned(),
                 params: None,
-            });
+            }));
             // A full channel holds the same news already; a closed one has no reader.
             if !matches!(told, Err(TrySendError::Closed(_))) {
                 return;

@@ -130,15 +130,10 @@ mod tests {
         let exchange = Exchange {
             mcp_session,
             cancel_by: mcp_session.map(|_| RequestId::from_number(1)),
-            request: Request {
-                method: "tools/call".into(),
-                name: None,
-                params: None,
-                context: Context::default(),
-                param_headers: Vec::new(),
-            },
+            request: Request::new("tools/call", None, Context::default()),
             events,
             cancel: CancellationToken::new(),
+            pinned: None,
         };
         (exchange, received)
     }

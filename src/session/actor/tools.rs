@@ -1,7 +1,7 @@
 //! Requests about tools: one backend's, or all of them at once.
 
 use crate::{
-    backend::Call,
+    backend::{Call, LinkKey},
     mcp::{event::Outcome, failure::Failure, name::BackendName},
     routing::{name::Spelling, route::route},
     session::{
@@ -16,22 +16,16 @@ impl Session {
     pub(super) fn call_tool(&self, exchange: Exchange, place: Place) {
         let public = exchange.request.name.clone().unwrap_or_default();
         let Some(route) = route(self.naming, &self.names, &public) else {
-            return exchange.refuse(Failure::UnknownTool {
+            return exchange.refuse(Failure::UnknownName {
+                what: "tool",
                 name: public,
                 known: self.known_names(),
             });
         };
         let backend = self.backends[route.position].clone();
-        let mut call = Call {
-            link: exchange.mcp_session,
-            request: exchange.request,
-            events: exchange.events,
-            cancel: exchange.cancel,
-            renewed: false,
-            mirrored: false,
-            turned_down: None,
-            _held: Some(Box::new(place)),
-        };
+        let link = LinkKey::of(exchange.mcp_session, &exchange.request.context);
+        let mut call = Call::new(link, exchange.request, exchange.events, exchange.cancel)
+            .holding(Box::new(place));
         if !route.may_be_shortened {
             call.request.name = Some(route.own);
             return backend.send(call);
@@ -55,7 +49,8 @@ impl Session {
         let spelling = Spelling::of(self.naming, client_name.as_deref());
         let backends = self.backends.clone();
         tokio::spawn(async move {
-            let (link, context) = (exchange.mcp_session, &exchange.request.context);
+            let context = &exchange.request.context;
+            let link = LinkKey::of(exchange.mcp_session, context);
             let cancelled = exchange.cancel.clone();
             let outcome = tokio::select! {
                 () = cancelled.cancelled() => Outcome::Cancelled,

@@ -1,0 +1,172 @@
+//! `requestState`: what clients carry from a request that wants input to the one that brings it.
+//!
+//! Sealed, and bound to the session, the method and the parameters: it goes on with nothing else.
+//! Spec: 2026-07-28 basic/patterns/mrtr, "Server Requirements (Basic Workflow)".
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, value::RawValue};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::{
+    limits::REQUEST_STATE_TTL,
+    mcp::{failure::Failure, name::BackendName, object::RawObject, request::Request},
+    store::Sealer,
+};
+
+use super::clock::now_ms;
+
+/// The member that carries it, in results and in requests.
+pub(super) const REQUEST_STATE: &str = "requestState";
+/// The member that carries the client's answers.
+pub(super) const INPUT_RESPONSES: &str = "inputResponses";
+
+/// What differs between a request and the one that goes on with it.
+const CHANGING: [&str; 3] = ["_meta", INPUT_RESPONSES, REQUEST_STATE];
+
+/// Seals and opens the states of one session.
+pub(super) struct RequestStates {
+    session: Uuid,
+    sealer: Sealer,
+}
+
+/// What a request carries.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Opened {
+    /// No state.
+    Nothing,
+    /// That of a backend.
+    Passed { backend: BackendName, state: String },
+    /// That of an exchange that waits here.
+    Parked(Uuid),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Content {
+    until_ms: i64,
+    #[serde(flatten)]
+    of: Of,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Of {
+    Parked(Uuid),
+    Backend(String, String),
+}
+
+impl RequestStates {
+    pub(super) const fn new(session: Uuid, sealer: Sealer) -> Self {
+        Self { session, sealer }
+    }
+
+    /// Seals the state of an exchange that waits in the session.
+    pub(super) fn seal_parked(&self, request: &Request, id: Uuid) -> Result<String, Failure> {
+        self.seal(request, Of::Parked(id))
+    }
+
+    /// Seals a backend's own state.
+    pub(super) fn seal_passed(
+        &self,
+        request: &Request,
+        backend: &BackendName,
+        state: &str,
+    ) -> Result<String, Failure> {
+        self.seal(request, Of::Backend(backend.to_string(), state.to_owned()))
+    }
+
+    /// Opens the state that a request carries.
+    pub(super) fn open(&self, request: &Request) -> Result<Opened, Failure> {
+        let params = RawObject::parse_or_empty(request.params.as_deref());
+        if params.get(REQUEST_STATE).is_none() {
+            return Ok(Opened::Nothing);
+        }
+        params
+            .get_str(REQUEST_STATE)
+            .and_then(|sealed| self.content(request, &sealed))
+            .ok_or(Failure::UnknownState)
+    }
+
+    fn content(&self, request: &Request, sealed: &str) -> Option<Opened> {
+        let text = self.sealer.open(&self.purpose(request), sealed)?;
+        let content: Content = serde_json::from_str(text.expose_secret()).ok()?;
+        if content.until_ms < now_ms() {
+            return None;
+        }
+        Some(match content.of {
+            Of::Parked(id) => Opened::Parked(id),
+            Of::Backend(backend, state) => Opened::Passed {
+                backend: backend.parse().ok()?,
+                state,
+            },
+        })
+    }
+
+    fn seal(&self, request: &Request, of: Of) -> Result<String, Failure> {
+        let ttl_ms = i64::try_from(REQUEST_STATE_TTL.as_millis()).unwrap_or(i64::MAX);
+        let content = Content {
+            until_ms: now_ms().saturating_add(ttl_ms),
+            of,
+        };
+        let text = serde_json::to_string(&content).map_err(|_| Failure::Lost)?;
+        self.sealer
+            .seal(&self.purpose(request), &text)
+            .map_err(|error| {
+                tracing::error!(%error, "could not seal a request's state");
+                Failure::Lost
+            })
+    }
+
+    fn purpose(&self, request: &Request) -> String {
+        let mut purpose = format!("request_state|{}|{}|", self.session, request.method);
+        for byte in digest(request.params.as_deref()) {
+            // Writing to a text cannot fail.
+            let _ = write!(purpose, "{byte:02x}");
+        }
+        purpose
+    }
+}
+
+/// Stands for the parameters that stay the same, however a client orders their members.
+fn digest(params: Option<&RawValue>) -> impl IntoIterator<Item = u8> + use<> {
+    let params = RawObject::parse_or_empty(params);
+    let members: BTreeMap<&str, Value> = params
+        .iter()
+        .filter(|(name, _)| !CHANGING.contains(name))
+        .map(|(name, value)| (name, serde_json::from_str(value.get()).unwrap_or_default()))
+        .collect();
+    let mut digest = Sha256::new();
+    for (name, value) in members {
+        digest.update(name);
+        digest.update([0]);
+        feed(&mut digest, &value);
+    }
+    digest.finalize()
+}
+
+/// Feeds a value whose objects' members come in the order of their names. As deep as a body may be.
+fn feed(digest: &mut Sha256, value: &Value) {
+    match value {
+        Value::Object(members) => {
+            let sorted: BTreeMap<_, _> = members.iter().collect();
+            digest.update("{");
+            for (name, value) in sorted {
+                digest.update(Value::from(name.as_str()).to_string());
+                feed(digest, value);
+            }
+            digest.update("}");
+        }
+        Value::Array(values) => {
+            digest.update("[");
+            for value in values {
+                feed(digest, value);
+                digest.update(",");
+            }
+            digest.update("]");
+        }
+        other => digest.update(other.to_string()),
+    }
+}
