@@ -14,6 +14,8 @@ pub const METHOD_NOT_FOUND: i64 = -32601;
 pub const INVALID_PARAMS: i64 = -32602;
 /// Something of the gateway's own broke.
 pub const INTERNAL_ERROR: i64 = -32603;
+/// There is no such resource; of the legacy era. Spec: 2025-11-25 server/resources, "Error Handling".
+pub const RESOURCE_NOT_FOUND: i64 = -32002;
 /// A header and the body disagree. Spec: 2026-07-28 basic/transports/streamable-http, "Server Validation".
 pub const HEADER_MISMATCH: i64 = -32020;
 /// A capability the request needs was not declared. Spec: 2026-07-28 basic.
