@@ -37,7 +37,8 @@ mod tests {
         #[test]
         fn an_alias_splits_back_into_its_halves(own in ".{1,60}") {
             let docs: BackendName = "docs-2".parse().unwrap();
-            prop_assert_eq!(split(&alias(&docs, &own)), Some(("docs-2", own.as_str())));
+            let alias = alias(&docs, &own);
+            prop_assert_eq!(split(&alias), Some(("docs-2", own.as_str())));
         }
     }
 }
