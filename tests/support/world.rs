@@ -16,7 +16,9 @@
 
 pub mod client;
 pub mod fake_backend;
+
 pub mod gateway;
+pub mod schema;
 
 use std::time::Duration;
 
