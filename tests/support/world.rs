@@ -23,7 +23,7 @@ pub mod schema;
 use std::time::Duration;
 
 pub use client::{Client, Program};
-pub use fake_backend::{Answers, Cancelled, FakeBackend, Fault};
+pub use fake_backend::{Answers, Cancelled, FakeBackend, Fault, List};
 pub use gateway::Gateway;
 
 /// How long a test waits for a fact before it fails: long, because the machine may be slow.
