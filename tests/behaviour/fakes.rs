@@ -260,7 +260,7 @@ async fn a_backend_asks_in_the_manner_of_its_era() {
     assert_eq!(question.method().unwrap(), "elicitation/create");
     assert_eq!(client.respond(&question, name.clone()).await, 202);
     let result = exchange.finish().await.result();
-    assert_eq!(result["structuredContent"]["answer"], name);
+    assert_eq!(result["structuredContent"]["answers"]["name"], name);
 
     let backend = FakeBackend::modern().start();
     let client = program().modern(&backend.url());
@@ -269,7 +269,7 @@ async fn a_backend_asks_in_the_manner_of_its_era() {
     let retry = json!({"name": "ask", "inputResponses": {"name": name},
                        "requestState": asked["requestState"]});
     let result = client.request("tools/call", retry).await.result();
-    assert_eq!(result["structuredContent"]["answer"]["name"], name);
+    assert_eq!(result["structuredContent"]["answers"]["name"], name);
     let mute = Client::modern(&backend.url()).call("ask", json!({})).await;
     assert_eq!((mute.status, mute.error().code), (400, -32021));
 }
@@ -400,7 +400,7 @@ async fn a_subscription_is_acknowledged_and_hears_what_is_announced() {
     );
     assert_eq!(
         first.json()["params"]["notifications"],
-        json!({"toolsListChanged": true})
+        json!({"toolsListChanged": true, "promptsListChanged": true})
     );
     backend.announce(r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#);
     let heard = stream.next().await.unwrap();

@@ -27,7 +27,7 @@ use tokio::{
 
 use super::{
     super::{GLANCE, PATIENCE},
-    legacy, modern,
+    judging, legacy, modern,
     record::Recorded,
     reply::{Body, Reply},
     script::Speaks,
@@ -163,7 +163,8 @@ async fn answer(
         return Reply::status(400).into_response().await;
     };
     let heard = Recorded::new(&parts, body.to_bytes());
-    stage.change(|state| state.requests.push(heard.clone()));
+    let elements = heard.elements().unwrap_or_else(|| vec![heard.clone()]);
+    stage.change(|state| state.requests.extend(elements));
     if let Some(refusal) = refusal_of_credential(stage, &heard) {
         return refusal.into_response().await;
     }
@@ -173,11 +174,18 @@ async fn answer(
     {
         return reply.into_response().await;
     }
-    let reply = match stage.script.speaks {
-        Speaks::Modern => modern::answer(stage, &heard),
-        Speaks::Both if modern::is_modern(&heard) => modern::answer(stage, &heard),
-        Speaks::Both | Speaks::Legacy => legacy::answer(stage, &heard),
+    let is_modern = match stage.script.speaks {
+        Speaks::Modern => true,
+        Speaks::Both => modern::is_modern(&heard),
+        Speaks::Legacy => false,
     };
+    let wrong = judging::wrong(stage, &heard, is_modern);
+    let reply = if is_modern {
+        modern::answer(stage, &heard)
+    } else {
+        legacy::answer(stage, &heard)
+    };
+    judging::complain_unless_refused(stage, wrong, &reply);
     match fault {
         Some(fault) => fault.after(reply, &heard, link).await,
         None => reply.into_response().await,

@@ -1,6 +1,6 @@
 //! Answers and their two forms: one JSON body, or an event stream.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
@@ -9,7 +9,12 @@ use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::Frame;
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use super::script::Answers;
+use super::{
+    judging,
+    script::Answers,
+    stage::Stage,
+    tape::{Cut, Playback},
+};
 
 pub(super) type Headers = Vec<(HeaderName, HeaderValue)>;
 pub(super) type Body = UnsyncBoxBody<Bytes, Infallible>;
@@ -26,16 +31,26 @@ pub(super) enum Reply {
     Flow(Flow),
     /// A stream that belongs to no request.
     Open(mpsc::UnboundedReceiver<Event>),
+    /// A stream that may be resumed.
+    Taped(Playback),
+}
+
+/// The outer form of what answers a request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Form {
+    pub(super) answers: Answers,
+    /// Sent before the first event of a stream.
+    pub(super) preamble: &'static str,
+    /// Every message stands in an array.
+    pub(super) batched: bool,
 }
 
 /// The messages of one running call.
 pub(super) struct Flow {
     pub(super) events: mpsc::UnboundedReceiver<Event>,
     pub(super) work: Work,
-    pub(super) form: Answers,
+    pub(super) form: Form,
     pub(super) headers: Headers,
-    /// Sent before the first event of a stream.
-    pub(super) preamble: &'static str,
 }
 
 /// A message on its way out.
@@ -57,13 +72,68 @@ impl Drop for Work {
 }
 
 impl Event {
-    fn text(&self) -> &str {
+    pub(super) fn into_text(self) -> String {
         let (Self::Message(text) | Self::Last(text)) = self;
         text
     }
 
-    fn frame(&self) -> Bytes {
-        format!("event: message\ndata: {}\n\n", self.text()).into()
+    fn frame(self, batched: bool) -> Bytes {
+        let text = batched_text(self.into_text(), batched);
+        format!("event: message\ndata: {text}\n\n").into()
+    }
+}
+
+fn batched_text(text: String, batched: bool) -> String {
+    if batched { format!("[{text}]") } else { text }
+}
+
+/// Where the messages of a request go. That nobody takes them is for its work to ignore.
+#[derive(Clone)]
+pub(super) struct Outlet {
+    sender: mpsc::UnboundedSender<Event>,
+    stage: Arc<Stage>,
+    revision: String,
+}
+
+impl Outlet {
+    pub(super) fn of(
+        stage: &Arc<Stage>,
+        sender: mpsc::UnboundedSender<Event>,
+        revision: &str,
+    ) -> Self {
+        Self {
+            sender,
+            stage: Arc::clone(stage),
+            revision: revision.to_owned(),
+        }
+    }
+
+    /// Another stream to the same client.
+    pub(super) fn new(sender: mpsc::UnboundedSender<Event>, like: &Self) -> Self {
+        Self {
+            sender,
+            ..like.clone()
+        }
+    }
+
+    pub(super) fn sender(&self) -> mpsc::UnboundedSender<Event> {
+        self.sender.clone()
+    }
+
+    pub(super) fn message(&self, text: String) {
+        judging::said(&self.stage, &self.revision, &text);
+        let _ = self.sender.send(Event::Message(text));
+    }
+
+    /// The response, whatever it is.
+    pub(super) fn last(&self, text: String) {
+        let _ = self.sender.send(Event::Last(text));
+    }
+
+    /// The response to a method.
+    pub(super) fn last_of(&self, method: &str, text: String) {
+        judging::answered(&self.stage, &self.revision, method, &text);
+        self.last(text);
     }
 }
 
@@ -94,6 +164,15 @@ impl Reply {
         )
     }
 
+    /// Says whether it turns a request down.
+    pub(super) fn is_refusal(&self) -> bool {
+        let Self::Whole { status, json, .. } = self else {
+            return false;
+        };
+        let json: serde_json::Value = serde_json::from_str(json).unwrap_or_default();
+        *status >= 400 || json.get("error").is_some()
+    }
+
     pub(super) fn with_header(mut self, name: &'static str, value: &str) -> Self {
         if let Self::Whole { headers, .. } = &mut self {
             let value = HeaderValue::from_str(value).unwrap();
@@ -103,13 +182,13 @@ impl Reply {
     }
 
     /// Puts a whole 200 answer to a request into an event stream if the script says so.
-    pub(super) fn in_form(self, form: Answers, preamble: &'static str) -> Self {
+    pub(super) fn in_form(self, form: Form) -> Self {
         match self {
             Self::Whole {
                 status: 200,
                 headers,
                 json,
-            } if form == Answers::Sse => {
+            } if form.answers == Answers::Sse || form.batched => {
                 let (sender, events) = mpsc::unbounded_channel();
                 // The receiver is in our hand.
                 let _ = sender.send(Event::Last(json));
@@ -118,7 +197,6 @@ impl Reply {
                     work: Work(tokio::spawn(async {})),
                     form,
                     headers,
-                    preamble,
                 })
             }
             other => other,
@@ -127,13 +205,19 @@ impl Reply {
 
     /// Runs the call to its end and gives the text of its response.
     pub(super) async fn finish(self) -> String {
+        self.finish_telling(|_| {}).await
+    }
+
+    /// [`Self::finish`], telling what was said before the response.
+    pub(super) async fn finish_telling(self, tell: impl Fn(String)) -> String {
         match self {
             Self::Whole { json, .. } => json,
             Self::Open(_) => String::new(),
+            Self::Taped(playback) => playback.last().await,
             Self::Flow(mut flow) => loop {
                 match flow.events.recv().await {
                     Some(Event::Last(text)) => return text,
-                    Some(Event::Message(_)) => {}
+                    Some(Event::Message(text)) => tell(text),
                     None => return String::new(),
                 }
             },
@@ -147,38 +231,61 @@ impl Reply {
                 headers,
                 json,
             } => whole(status, headers, json),
-            Self::Open(events) => event_stream(": open\n\n", receive(events)),
+            Self::Open(events) => event_stream(": open\n\n", receive(events, false)),
             Self::Flow(flow) => flow.into_response().await,
+            Self::Taped(playback) => event_stream("", play(playback)),
         }
+    }
+
+    /// Ends the connection early; the stream goes on.
+    pub(super) fn cut(mut self, cut: Cut) -> Self {
+        match &mut self {
+            Self::Taped(playback) => playback.cut(cut),
+            _ => panic!("only the streams of a resumable backend can be cut"),
+        }
+        self
     }
 }
 
 impl Flow {
     async fn into_response(mut self) -> Response<Body> {
-        let first = match self.form {
+        let batched = self.form.batched;
+        let first = match self.form.answers {
             Answers::Sse => None,
             Answers::Json => match self.events.recv().await {
-                Some(Event::Last(json)) => return whole(200, self.headers, json),
+                Some(Event::Last(json)) => {
+                    return whole(200, self.headers, batched_text(json, batched));
+                }
                 first => first,
             },
         };
         let work = self.work;
-        let rest = receive(self.events).map(move |bytes| {
+        let rest = receive(self.events, batched).map(move |bytes| {
             // Held by the stream: a closed stream ends the work.
             let _ = &work;
             bytes
         });
-        let first = stream::iter(first.map(|event| event.frame()));
-        let mut response = event_stream(self.preamble, first.chain(rest));
+        let first = stream::iter(first.map(|event| event.frame(batched)));
+        let mut response = event_stream(self.form.preamble, first.chain(rest));
         response.headers_mut().extend(self.headers);
         response
     }
 }
 
-fn receive(events: mpsc::UnboundedReceiver<Event>) -> impl Stream<Item = Bytes> + Send + 'static {
-    stream::unfold(events, async |mut events| {
+fn receive(
+    events: mpsc::UnboundedReceiver<Event>,
+    batched: bool,
+) -> impl Stream<Item = Bytes> + Send + 'static {
+    stream::unfold((events, batched), async |(mut events, batched)| {
         let event = events.recv().await?;
-        Some((event.frame(), events))
+        Some((event.frame(batched), (events, batched)))
+    })
+}
+
+fn play(playback: Playback) -> impl Stream<Item = Bytes> + Send + 'static {
+    stream::unfold(playback, async |mut playback| {
+        let piece = playback.next().await?;
+        Some((piece, playback))
     })
 }
 
