@@ -26,7 +26,7 @@ use super::{
     catalogue::Catalogue,
     endpoint::Endpoint,
     error::BackendError,
-    link::{Link, LinkKey},
+    link::{Link, LinkKey, Origin},
     listening::Listener,
     message::{BackendMessage, Call, Description, Memory, Report},
     open::{open, still_holds},
@@ -333,10 +333,14 @@ impl Connection {
         });
     }
 
-    fn open(&mut self, key: LinkKey, context: Context) {
+    fn open(&mut self, key: LinkKey, mut context: Context) {
         let Ok(endpoint) = self.endpoint.clone() else {
             return;
         };
+        if key == LinkKey::Default {
+            // Clients of every kind use it.
+            context.capabilities = None;
+        }
         self.generation += 1;
         self.handshakes += 1;
         let (myself, known, generation) = (self.myself.clone(), self.known, self.generation);
@@ -352,7 +356,12 @@ impl Connection {
                 Some(link) if still_holds(&endpoint, &link).await => Ok(link),
                 _ => open(&endpoint, known, &context, somebody_waits).await.map(
                     |(dialect, discovery)| {
-                        Arc::new(Link::new(generation, dialect, discovery, myself.clone()))
+                        let origin = Origin {
+                            key,
+                            generation,
+                            context: Some(context.clone()),
+                        };
+                        Arc::new(Link::new(origin, dialect, discovery, myself.clone()))
                     },
                 ),
             };
