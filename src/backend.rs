@@ -253,6 +253,7 @@ impl Actor for BackendActor {
             failed_at: None,
             retry_at: None,
             handshakes: 0,
+            tidying: false,
             closing: false,
             pause: 0,
             report: start.report,
@@ -302,6 +303,7 @@ impl Actor for BackendActor {
             } => connection.withdrawn(mcp_session, number),
             BackendMessage::HeardAgain => connection.heard_again(),
             BackendMessage::Unheard { generation, tries } => connection.unheard(generation, tries),
+            BackendMessage::Tidy { idle_max } => connection.tidy(idle_max),
             // Whoever asked may have stopped waiting.
             BackendMessage::Describe(reply) => drop(reply.send(connection.describe())),
         }

@@ -135,6 +135,11 @@ pub const LISTENING_PAUSE_MAX: Duration = MINUTES_5;
 pub const LISTENING_PROVEN: Duration = Duration::from_secs(30);
 /// The least time between two lists for announcements: a backend may announce at any pace.
 pub const ANNOUNCED_LIST_PAUSE: Duration = Duration::from_secs(1);
+/// Links of one connection for clients without an MCP session that can be asked something: one a set of
+/// capabilities, of which few are in use, each an MCP session and a stream at the backend.
+pub const CAPABLE_LINKS_MAX: usize = 16;
+/// How long such a link is kept without a call; another one is opened in a moment.
+pub const CAPABLE_LINK_IDLE_MAX: Duration = MINUTES_10;
 /// How long a backend may take to end a stream after its answer before the connection is given up.
 pub const STREAM_END_WITHIN: Duration = Duration::from_secs(1);
 /// Idle sockets kept for each provider, shared by all sessions: as many as one session's exchanges.

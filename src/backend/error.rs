@@ -90,6 +90,9 @@ pub(crate) enum BackendError {
     /// What was found out of the backend's era no longer holds: it spoke in the other one.
     #[error("it answered as a server of the other era would")]
     EraChanged,
+    /// Too many links for sets of capabilities are in use.
+    #[error("clients with {limit} different sets of capabilities use it already")]
+    TooManyLinks { limit: usize },
     /// Too many calls wait for the connection.
     #[error("{limit} calls wait for it already")]
     Crowded { limit: usize },
@@ -143,6 +146,7 @@ impl BackendError {
             | Self::NotOpened { .. }
             | Self::HeadersWanted { .. }
             | Self::EraChanged
+            | Self::TooManyLinks { .. }
             | Self::Crowded { .. } => Retry::Never,
         }
     }

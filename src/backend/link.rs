@@ -1,8 +1,11 @@
 //! One opened conversation with a backend: what was agreed, and the ids used in it.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
-    time::{Duration, SystemTime},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
 };
 
 use ractor::ActorRef;
@@ -63,7 +66,17 @@ pub(crate) struct Link {
     connection: ActorRef<BackendMessage>,
     next_id: AtomicU64,
     heard: AtomicBool,
+    uses: Mutex<Uses>,
 }
+
+/// How many calls use a link, and when the last one began or ended.
+struct Uses {
+    calls: usize,
+    last: Instant,
+}
+
+/// One call's use of a link, from before it is sent until it has ended.
+pub(super) struct InUse(Arc<Link>);
 
 /// Which link it is, and since when.
 pub(crate) struct Origin {
@@ -94,7 +107,27 @@ impl Link {
             connection,
             next_id: AtomicU64::new(first_id()),
             heard: AtomicBool::new(false),
+            uses: Mutex::new(Uses {
+                calls: 0,
+                last: Instant::now(),
+            }),
         }
+    }
+
+    /// Begins to use it for a call.
+    pub(super) fn take_up(self: &Arc<Self>) -> InUse {
+        self.uses().calls += 1;
+        InUse(Arc::clone(self))
+    }
+
+    /// How long no call has used it; `None` while one does.
+    pub(super) fn idle(&self) -> Option<Duration> {
+        let uses = self.uses();
+        (uses.calls == 0).then(|| uses.last.elapsed())
+    }
+
+    fn uses(&self) -> MutexGuard<'_, Uses> {
+        self.uses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether its client hears what the backend says on no call's stream.
@@ -122,6 +155,14 @@ impl Link {
     /// A request id never used in this conversation; never 0.
     pub(crate) fn next_id(&self) -> u64 {
         self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        let mut uses = self.0.uses();
+        uses.calls = uses.calls.saturating_sub(1);
+        uses.last = Instant::now();
     }
 }
 

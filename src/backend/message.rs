@@ -90,6 +90,8 @@ pub(crate) enum BackendMessage {
     /// Fact: the listener met the end of its MCP session, and stopped. So many times in a row it
     /// found no stream.
     Unheard { generation: u64, tries: u32 },
+    /// Command: end the links for sets of capabilities that no call used for so long.
+    Tidy { idle_max: Duration },
     /// Question: how does the connection stand?
     Describe(oneshot::Sender<Description>),
 }
