@@ -2,6 +2,7 @@
 //!
 //! Nothing here waits. Whatever takes time is a task that reports back with a message.
 
+mod capable;
 mod links;
 mod tools;
 mod wants;
@@ -26,7 +27,7 @@ use super::{
     catalogue::Catalogue,
     endpoint::Endpoint,
     error::BackendError,
-    link::{Link, LinkKey},
+    link::{Link, LinkKey, Origin},
     listening::Listener,
     message::{BackendMessage, Call, Description, Memory, Report},
     open::{open, still_holds},
@@ -67,6 +68,8 @@ pub(crate) struct Connection {
     pub(super) pause: u64,
     /// How many handshakes are under way.
     pub(super) handshakes: usize,
+    /// Whether idle links are looked for later.
+    pub(super) tidying: bool,
     /// The session is deleted.
     pub(super) closing: bool,
     pub(super) report: Reporter,
@@ -135,20 +138,9 @@ impl Connection {
     fn settle(&mut self, key: LinkKey, link: Arc<Link>, waiting: Vec<Pending>) {
         let revision = link.dialect.revision();
         self.known = Some(revision);
-        (self.report)(Report::LinkOpened {
-            backend: self.name.clone(),
-            link: key,
-            memory: Memory {
-                revision,
-                backend_session: link
-                    .dialect
-                    .session()
-                    .and_then(|session| session.to_str().ok())
-                    .map(Into::into),
-                discovery: link.discovery.result.clone(),
-            },
-        });
+        self.report_opened(&link);
         self.links.insert(key, Slot::Open(link));
+        self.tidy_later();
         if key == LinkKey::Default && self.machine.state() == State::Connecting {
             self.machine.step(Input::Opened);
             tracing::info!(backend.name = %self.name, %revision, "connected to {}", self.name);
@@ -254,6 +246,26 @@ impl Connection {
         }
     }
 
+    fn report_opened(&self, link: &Link) {
+        if matches!(link.key, LinkKey::Capable(_)) {
+            // Opened anew as easily as remembered.
+            return;
+        }
+        (self.report)(Report::LinkOpened {
+            backend: self.name.clone(),
+            link: link.key,
+            memory: Memory {
+                revision: link.dialect.revision(),
+                backend_session: link
+                    .dialect
+                    .session()
+                    .and_then(|session| session.to_str().ok())
+                    .map(Into::into),
+                discovery: link.discovery.result.clone(),
+            },
+        });
+    }
+
     fn report_unreachable(&self, error: &BackendError) {
         (self.report)(Report::Unreachable {
             backend: self.name.clone(),
@@ -292,6 +304,9 @@ impl Connection {
             }
             Some(Slot::Opening(_)) => pending.fail(&self.name, crowded()),
             None => {
+                if let Err(error) = self.make_room(key) {
+                    return pending.fail(&self.name, error);
+                }
                 let context = pending.context().clone();
                 self.links.insert(key, Slot::Opening(vec![pending]));
                 self.open(key, context);
@@ -319,7 +334,10 @@ impl Connection {
             catalogue.mirror(&mut call.request);
         }
         let (myself, generation) = (self.myself.clone(), link.generation);
+        // From now on it is not idle.
+        let in_use = link.take_up();
         tokio::spawn(async move {
+            let _until_answered = in_use;
             let ending = call::run(endpoint, link, call, repeatable).await;
             if !matches!(ending, Ending::Answered) {
                 // A connection that is gone has no use for the news; an expired call's channel
@@ -333,10 +351,14 @@ impl Connection {
         });
     }
 
-    fn open(&mut self, key: LinkKey, context: Context) {
+    fn open(&mut self, key: LinkKey, mut context: Context) {
         let Ok(endpoint) = self.endpoint.clone() else {
             return;
         };
+        if key == LinkKey::Default {
+            // Clients of every kind use it.
+            context.capabilities = None;
+        }
         self.generation += 1;
         self.handshakes += 1;
         let (myself, known, generation) = (self.myself.clone(), self.known, self.generation);
@@ -352,7 +374,12 @@ impl Connection {
                 Some(link) if still_holds(&endpoint, &link).await => Ok(link),
                 _ => open(&endpoint, known, &context, somebody_waits).await.map(
                     |(dialect, discovery)| {
-                        Arc::new(Link::new(generation, dialect, discovery, myself.clone()))
+                        let origin = Origin {
+                            key,
+                            generation,
+                            context: Some(context.clone()),
+                        };
+                        Arc::new(Link::new(origin, dialect, discovery, myself.clone()))
                     },
                 ),
             };

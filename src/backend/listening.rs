@@ -25,9 +25,10 @@ use crate::{
 };
 
 use super::{
+    asking::BackendRequest,
+    audience::{Audience, Conversation},
     endpoint::Endpoint,
     error::BackendError,
-    exchange::Audience,
     link::Link,
     message::BackendMessage,
     transport::streamable_http::{Content, Refusal},
@@ -149,7 +150,10 @@ impl Listening {
                 }
             }
             // Another one for each message: a ping every few seconds is no flood of requests.
-            let audience = Audience::connection(&self.endpoint.wire, &self.link);
+            let audience = Audience::everybody(Conversation {
+                endpoint: &self.endpoint,
+                link: &self.link,
+            });
             let taken = match events.next().await {
                 Ok(Some(message)) => take(&message, &id, &audience).await,
                 Ok(None) => Ok(Said::Farewell),
@@ -256,9 +260,16 @@ async fn take(
             Said::Nothing
         }
         Message::Request {
-            id: asked, method, ..
+            id: asked,
+            method,
+            params,
         } => {
-            audience.reply(&asked, &method).await?;
+            let request = BackendRequest {
+                id: asked,
+                method: &method,
+                params,
+            };
+            audience.reply(request).await?;
             Said::Nothing
         }
         // The end of the subscription; any other answer was lost on the way to somebody else.

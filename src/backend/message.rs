@@ -71,13 +71,27 @@ pub(crate) enum BackendMessage {
     Listed(Catalogue),
     /// Fact: they were listed in the background, or could not be.
     Looked(Option<Catalogue>),
-    /// Fact: the backend says that its tools are others now.
-    ToolsChanged,
+    /// Fact: the backend says that its lists of a kind are others now.
+    Changed(ListKind),
+    /// Fact: the backend said this over a link, about no call.
+    Heard {
+        link: LinkKey,
+        notification: Notification,
+    },
+    /// Fact: the backend asks the client of an MCP session something, about no call.
+    Asked {
+        mcp_session: Uuid,
+        question: Question,
+    },
+    /// Fact: it no longer wants what it asked under that number.
+    Withdrawn { mcp_session: Uuid, number: u64 },
     /// Fact: the backend is heard again; what it announced before was missed.
     HeardAgain,
     /// Fact: the listener met the end of its MCP session, and stopped. So many times in a row it
     /// found no stream.
     Unheard { generation: u64, tries: u32 },
+    /// Command: end the links for sets of capabilities that no call used for so long.
+    Tidy { idle_max: Duration },
     /// Question: how does the connection stand?
     Describe(oneshot::Sender<Description>),
 }

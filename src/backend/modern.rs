@@ -2,6 +2,8 @@
 //!
 //! Spec: 2026-07-28 basic/versioning, basic/transports/streamable-http.
 
+use std::borrow::Cow;
+
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::{json, value::RawValue};
 
@@ -11,7 +13,10 @@ use crate::mcp::{
     header::{self, encode_value},
     message::{Message, RequestId},
     meta,
-    method::{DISCOVER, LISTEN},
+    method::{
+        DISCOVER, LISTEN, PROMPTS_GET, RESOURCES_READ, TASKS_CANCEL, TASKS_GET, TASKS_UPDATE,
+        TOOLS_CALL, subject_member,
+    },
     object::{self, RawObject},
     request::{Context, Request},
     version::{Era, Revision},
@@ -19,8 +24,9 @@ use crate::mcp::{
 
 use super::{
     adapter::{Encoded, write_body},
+    audience::Audience,
     error::BackendError,
-    exchange::{Answer, Audience, read_answer},
+    exchange::{Answer, read_answer},
     transport::streamable_http::{Content, Outgoing, Refusal, Wire},
 };
 
@@ -48,7 +54,7 @@ impl Modern {
     }
 
     pub(super) fn encode(&self, request: &Request, id: &RequestId) -> Encoded {
-        let (body, client_token) = write_body(request, id, |members: &mut RawObject<'_>| {
+        let (body, client_token) = write_body(request, id, |_, members| {
             meta::set_context(members, &request.context, self.revision);
         });
         let mut headers = HeaderMap::with_capacity(3 + request.param_headers.len());
@@ -57,8 +63,8 @@ impl Modern {
             HeaderValue::from_static(self.revision.as_str()),
         );
         insert(&mut headers, header::METHOD, &request.method);
-        if let Some(name) = &request.name {
-            insert(&mut headers, header::NAME, &encode_value(name));
+        if let Some(name) = named(request) {
+            insert(&mut headers, header::NAME, &encode_value(&name));
         }
         for (name, value) in &request.param_headers {
             insert(&mut headers, name, value);
@@ -74,6 +80,24 @@ impl Modern {
         let params = object::to_raw(&json!({ "notifications": { "toolsListChanged": true } }));
         let request = Request::new(LISTEN, Some(params), own_context(&Context::default()));
         self.encode(&request, id).outgoing
+    }
+}
+
+/// What the `Mcp-Name` header of a request repeats, for the methods that have one.
+/// Spec: 2026-07-28 basic/transports/streamable-http, "Standard Request Headers"; SEP-2663,
+/// "Streamable HTTP: Routing Headers".
+fn named(request: &Request) -> Option<Cow<'_, str>> {
+    let method = request.method.as_ref();
+    let is_named = matches!(
+        method,
+        TOOLS_CALL | PROMPTS_GET | RESOURCES_READ | TASKS_GET | TASKS_UPDATE | TASKS_CANCEL
+    );
+    let member = subject_member(method).filter(|_| is_named)?;
+    match &request.name {
+        Some(name) => Some(Cow::Borrowed(name)),
+        None => RawObject::parse_or_empty(request.params.as_deref())
+            .get_str(member)
+            .map(Cow::Owned),
     }
 }
 
@@ -141,7 +165,7 @@ pub(super) async fn probe(wire: &Wire, context: &Context) -> Result<Probe, Backe
                 None => return unknown_era(super::refusal::judge(&refused, &id, wire)),
             }
         }
-        answering => match read_answer(answering, &id, &Audience::nobody(wire)).await {
+        answering => match read_answer(answering, &id, &Audience::nobody()).await {
             Ok(answer) => answer,
             Err(error) => return unknown_era(Err(error)),
         },

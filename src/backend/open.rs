@@ -18,9 +18,10 @@ use crate::{
 
 use super::{
     adapter::Dialect,
+    audience::Audience,
     endpoint::Endpoint,
     error::BackendError,
-    exchange::{Audience, read_answer},
+    exchange::read_answer,
     legacy,
     link::Link,
     modern::{self, Probe},
@@ -69,7 +70,7 @@ pub(super) async fn still_holds(endpoint: &Endpoint, link: &Link) -> bool {
             .await?;
         match reply.content {
             Content::Refused(refusal) => link.dialect.judge(&refusal, &id, &endpoint.wire),
-            answering => read_answer(answering, &id, &Audience::nobody(&endpoint.wire)).await,
+            answering => read_answer(answering, &id, &Audience::nobody()).await,
         }
     };
     within_handshake(endpoint, asked).await.is_ok()

@@ -6,12 +6,15 @@
 
 mod answers;
 mod asking;
+mod capable;
 mod credentials;
 mod eras;
 mod found;
+mod input;
 mod links;
 mod mocked;
 mod outages;
+mod questions;
 mod refusals;
 mod retries;
 mod socket;

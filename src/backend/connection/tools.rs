@@ -68,9 +68,14 @@ impl Connection {
         }
     }
 
-    /// The backend says that its tools are others now.
-    pub(in crate::backend) fn tools_changed(&mut self) {
-        self.look(Reason::Announced);
+    /// The backend says that its lists of a kind are others now.
+    pub(in crate::backend) fn changed(&mut self, kind: ListKind) {
+        match kind {
+            ListKind::Tools => self.look(Reason::Announced),
+            ListKind::Prompts | ListKind::Resources => {
+                (self.report)(Report::Changed { kinds: vec![kind] })
+            }
+        }
     }
 
     /// The backend is heard again, and may have announced something before.
