@@ -9,7 +9,7 @@ mod directory;
 mod exchange;
 mod fan_out;
 mod message;
-mod outbox;
+pub mod outbox;
 mod parked;
 mod request_state;
 mod supervisor;
