@@ -55,6 +55,10 @@ pub const DEPTH_MAX: usize = 128;
 /// Characters of a method or a tool's name that a log or an error repeats: a request may hold
 /// megabytes of it.
 pub const SHOWN_CHARS_MAX: usize = 128;
+/// URIs from results that a session remembers: so that reading one goes where it came from.
+pub const SEEN_URIS_MAX: usize = 4096;
+/// URIs that are taken from one result.
+pub const SEEN_URIS_PER_RESULT_MAX: usize = 64;
 /// How long a client may take to bring the input that a request wants: people answer, and sign in
 /// somewhere first. After that the request has to be begun anew.
 pub const REQUEST_STATE_TTL: Duration = Duration::from_hours(1);
@@ -69,8 +73,6 @@ pub const EVENTS_IN_FLIGHT: usize = 16;
 pub const MCP_SESSIONS_PER_SESSION_MAX: usize = 1024;
 /// `GET` streams of one MCP session: a client needs one, and may briefly have two.
 pub const LISTENERS_PER_MCP_SESSION_MAX: usize = 4;
-/// Changes that wait for a slow listener; all of them say the same.
-pub const CHANGES_IN_FLIGHT: usize = 4;
 /// Messages of one batch: each is an exchange of its own, and all of them are under way at once.
 pub const BATCH_MAX: usize = 100;
 /// Events that a stream holds so that its client can take it up where it broke off.
@@ -90,6 +92,17 @@ pub const RESUMED_AFTER: Duration = Duration::from_secs(1);
 /// How long an answer may take before it becomes a stream that can be taken up again: most answers
 /// take less, and cost less in one piece.
 pub const RESUMABLE_AFTER: Duration = Duration::from_secs(5);
+/// What waits for a slow listener: one that is behind by more reads nothing at all.
+pub const CHANGES_IN_FLIGHT: usize = 256;
+/// Streams of one session that clients without an MCP session hear changes on.
+pub const SUBSCRIBERS_PER_SESSION_MAX: usize = 256;
+/// Resources and tasks that one client wants to hear of: each costs its backends memory.
+pub const SUBSCRIPTIONS_MAX: usize = 1024;
+/// How long a client that begins to listen waits for its backends to tell: what they say later
+/// reaches it all the same.
+pub const LISTENING_WITHIN: Duration = Duration::from_secs(2);
+/// Questions put to one client that it has not answered.
+pub const QUESTIONS_PER_MCP_SESSION_MAX: usize = 256;
 /// Calls of one connection that wait for a handshake.
 pub const WAITING_CALLS_MAX: usize = 1024;
 /// Times one session's connections may die of a mistake of ours before they stay down.

@@ -8,6 +8,7 @@ mod describe;
 mod directory;
 mod exchange;
 mod fan_out;
+mod in_order;
 mod message;
 pub mod outbox;
 mod parked;
@@ -15,6 +16,7 @@ mod request_state;
 mod supervisor;
 #[cfg(test)]
 mod tests;
+mod translation;
 mod used;
 
 use std::{

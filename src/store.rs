@@ -194,6 +194,7 @@ impl Store {
             revision: record.revision.as_str().to_owned(),
             client_info: record.client_info.map(text),
             capabilities: record.capabilities.map(text),
+            wants: record.wants.map(text),
             created_ms: record.created_ms,
             last_used_ms: record.last_used_ms,
         };

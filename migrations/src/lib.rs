@@ -4,6 +4,7 @@
 //! milliseconds since 1970. A released migration never changes; a change is a new file.
 
 mod m0001_sessions;
+mod m0002_wants;
 
 use std::collections::HashSet;
 
@@ -72,6 +73,9 @@ struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_sessions::Migration)]
+        vec![
+            Box::new(m0001_sessions::Migration),
+            Box::new(m0002_wants::Migration),
+        ]
     }
 }

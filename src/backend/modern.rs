@@ -282,11 +282,9 @@ mod tests {
     fn headers_mirror_the_body() {
         let modern = Modern::speaking(Revision::LATEST_MODERN).unwrap();
         let request = Request {
-            method: "tools/call".into(),
             name: Some("größe".into()),
-            params: None,
-            context: Context::default(),
             param_headers: vec![("mcp-param-region".into(), "eu".into())],
+            ..Request::new("tools/call", None, Context::default())
         };
         let encoded = modern.encode(&request, &RequestId::from_number(1)).outgoing;
         assert_eq!(encoded.headers["mcp-method"], "tools/call");

@@ -41,7 +41,7 @@ pub struct Question {
     pub method: String,
     /// The parameters, untouched.
     pub params: Option<Box<RawValue>>,
-    answer: Box<dyn FnOnce(Answered) + Send>,
+    answer: Box<dyn FnOnce(Answered) + Send + Sync>,
 }
 
 impl Question {
@@ -51,7 +51,7 @@ impl Question {
         number: u64,
         method: String,
         params: Option<Box<RawValue>>,
-        answer: impl FnOnce(Answered) + Send + 'static,
+        answer: impl FnOnce(Answered) + Send + Sync + 'static,
     ) -> Self {
         Self {
             number,

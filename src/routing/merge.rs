@@ -7,49 +7,74 @@ use serde_json::value::RawValue;
 use crate::mcp::{
     name::BackendName,
     object::{RawObject, quote},
-    shelf::Item,
+    shelf::{Item, Shelf},
 };
 
-use super::name::Spelling;
+use super::{alias, name::Spelling};
 
-/// Many backends' tools in one list.
+/// Many backends' lists made one.
 #[derive(Debug)]
 pub struct Merged {
-    /// The JSON text of the `tools` array.
+    /// The JSON text of the array.
     pub array: String,
-    /// The public names of tools that were left out: another one has the name already.
+    /// The public names of what was left out: another one has the name already.
     pub doubled: Vec<String>,
 }
 
-/// Merges tools: the session's backend order, then each backend's own.
+/// Merges lists: the session's backend order, then each backend's own.
 ///
-/// Each definition stays as its backend wrote it but for `name`. A name that is there already is
-/// left out: the first keeps it.
+/// Each definition stays as its backend wrote it but for a tool's or a prompt's `name`. A name that
+/// is there already is left out: the first keeps it. A URI of another backend that is there already
+/// is listed under its alias.
 #[must_use]
-pub fn tools<'a>(
+pub fn list<'a>(
+    shelf: Shelf,
     lists: impl IntoIterator<Item = (&'a BackendName, &'a [Item])>,
     spelling: Spelling,
 ) -> Merged {
-    let mut seen = HashSet::new();
-    let mut doubled = Vec::new();
-    let mut array = String::from("[");
-    for (backend, tools) in lists {
-        for tool in tools {
-            let public = spelling.public_name(backend, &tool.key);
-            if seen.contains(&public) {
-                doubled.push(public);
-                continue;
-            }
-            let name = quote(&public);
-            seen.insert(public);
-            if array.len() > 1 {
-                array.push(',');
-            }
-            array.push_str(renamed(&tool.definition, name).get());
+    let mut merging = Merging::default();
+    for (backend, items) in lists {
+        let earlier = merging.seen.clone();
+        for item in items {
+            let public = match shelf {
+                Shelf::Tools | Shelf::Prompts => spelling.public_name(backend, &item.key),
+                Shelf::Resources | Shelf::Templates if earlier.contains(&item.key) => {
+                    alias::alias(backend, &item.key)
+                }
+                Shelf::Resources | Shelf::Templates => item.key.clone(),
+            };
+            merging.add(shelf, item, public);
         }
     }
-    array.push(']');
-    Merged { array, doubled }
+    Merged {
+        array: format!("[{}]", merging.items),
+        doubled: merging.doubled,
+    }
+}
+
+#[derive(Default)]
+struct Merging {
+    items: String,
+    seen: HashSet<String>,
+    doubled: Vec<String>,
+}
+
+impl Merging {
+    fn add(&mut self, shelf: Shelf, item: &Item, public: String) {
+        if self.seen.contains(&public) {
+            return self.doubled.push(public);
+        }
+        if !self.items.is_empty() {
+            self.items.push(',');
+        }
+        if public == item.key {
+            self.items.push_str(item.definition.get());
+        } else {
+            let renamed = renamed(&item.definition, shelf.key(), quote(&public));
+            self.items.push_str(renamed.get());
+        }
+        self.seen.insert(public);
+    }
 }
 
 /// Writes one text of all instructions, each under its backend's name, and names what is missing.
@@ -72,16 +97,20 @@ pub fn instructions<'a>(
     (!sections.is_empty()).then(|| sections.join("\n\n"))
 }
 
-fn renamed(definition: &RawValue, name: Box<RawValue>) -> Box<RawValue> {
+fn renamed(definition: &RawValue, key: &str, public: Box<RawValue>) -> Box<RawValue> {
     let mut members = RawObject::parse_or_empty(Some(definition));
-    members.set("name", name);
+    members.set(key, public);
     members.to_raw()
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
     use super::*;
-    use crate::mcp::shelf::{Page, Shelf};
+    use crate::mcp::object::to_raw;
+    use crate::mcp::shelf::Page;
 
     fn tools(text: &str) -> Vec<Item> {
         Page::read(Shelf::Tools, format!(r#"{{"tools":{text}}}"#).as_bytes())
@@ -94,12 +123,64 @@ mod tests {
         let (one, two) = ("one".parse().unwrap(), "two".parse().unwrap());
         let a = tools(r#"[{"title":"T","name":"x","n":1.0},{"name":"y","x-more":{"k" : 1e2}}]"#);
         let b = tools(r#"[{"name":"x"},{"name":"x","second":true}]"#);
-        let merged = super::tools([(&two, &b[..]), (&one, &a[..])], Spelling::Dot);
+        let merged = list(
+            Shelf::Tools,
+            [(&two, &b[..]), (&one, &a[..])],
+            Spelling::Dot,
+        );
         assert_eq!(merged.doubled, ["two.x"]);
         assert_eq!(
             merged.array,
             r#"[{"name":"two.x"},{"title":"T","name":"one.x","n":1.0},{"name":"one.y","x-more":{"k" : 1e2}}]"#
         );
+    }
+
+    #[test]
+    fn a_uri_of_two_backends_is_listed_twice() {
+        let (one, two) = ("one".parse().unwrap(), "two".parse().unwrap());
+        let resources = |text: &str| {
+            let page = format!(r#"{{"resources":{text}}}"#);
+            Page::read(Shelf::Resources, page.as_bytes()).unwrap().items
+        };
+        let a = resources(r#"[{"uri":"x:1"},{"uri":"x:1","second":true}]"#);
+        let b = resources(r#"[{"n":1.0,"uri":"x:1","name":"X"},{"uri":"x:2"}]"#);
+        let lists = [(&one, &a[..]), (&two, &b[..])];
+        let merged = list(Shelf::Resources, lists, Spelling::Dot);
+        assert_eq!(merged.doubled, ["x:1"]);
+        assert_eq!(
+            merged.array,
+            r#"[{"uri":"x:1"},{"n":1.0,"uri":"mcp-gateway://two/x:1","name":"X"},{"uri":"x:2"}]"#
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn merging_keeps_each_backends_order(
+            keys in proptest::collection::vec("[a-c]{1,2}", 0..12),
+            split in 0..12_usize,
+        ) {
+            let backends: [BackendName; 2] = ["one".parse().unwrap(), "two".parse().unwrap()];
+            let item = |key: &String| Item {
+                key: key.clone(),
+                definition: to_raw(&json!({ "name": key })),
+            };
+            let items: Vec<Item> = keys.iter().map(item).collect();
+            let (first, second) = items.split_at(split.min(items.len()));
+            let lists = [(&backends[0], first), (&backends[1], second)];
+            let merged = list(Shelf::Tools, lists, Spelling::Dot);
+            let shown: Vec<Value> = serde_json::from_str(&merged.array).unwrap();
+            let shown: Vec<&str> = shown.iter().filter_map(|it| it["name"].as_str()).collect();
+            let mut expected: Vec<String> = Vec::new();
+            for (backend, items) in lists {
+                for item in items {
+                    let public = format!("{backend}.{}", item.key);
+                    if !expected.contains(&public) {
+                        expected.push(public);
+                    }
+                }
+            }
+            prop_assert_eq!(shown, expected);
+        }
     }
 
     #[test]

@@ -2,40 +2,59 @@
 //!
 //! Its handler is a list of one-line arms; nothing in it waits for a network or a disk.
 
+mod calls;
 mod clients;
+mod connections;
+mod hearing;
+mod lists;
+mod mcp_session;
+mod questions;
+mod reports;
 mod running;
-mod tools;
+mod subscribing;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
-use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent};
+use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
+    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinHandle,
 };
 use uuid::Uuid;
 
 use crate::{
-    backend::{Backend, HttpClients, LinkKey, Memory, Report, Start},
-    limits::{BACKEND_DEATHS_MAX, MCP_SESSIONS_PER_SESSION_MAX},
+    backend::{Backend, HttpClients},
+    limits::MCP_SESSIONS_PER_SESSION_MAX,
     mcp::{
+        discovery::Discovery,
         failure::Failure,
-        method::{PING, TOOLS_CALL, TOOLS_LIST},
+        method::{
+            COMPLETE, PING, PROMPTS_GET, RESOURCES_READ, SET_LEVEL, SUBSCRIBE, TASKS_CANCEL,
+            TASKS_GET, TASKS_LIST, TASKS_RESULT, TASKS_UPDATE, TOOLS_CALL, UNSUBSCRIBE,
+        },
         name::{BackendName, Naming},
-        request::Context,
+        shelf::Shelf,
     },
     registry::Registry,
-    store::{LinkRecord, Store, StoreError, StoredServer, StoredSession},
+    routing::resource::ResourceIndex,
+    store::{LinkRecord, Store, StoredServer, StoredSession},
 };
 
 use super::{
     clock::now_ms,
-    describe::{ConnectionDescription, ConnectionState, SessionDescription},
     exchange::{Exchange, Place},
     message::SessionMessage,
+    parked::Parked,
+    request_state::RequestStates,
 };
 
-use clients::McpSession;
+use connections::remember;
+use hearing::Subscriber;
+use mcp_session::McpSession;
 use running::Running;
 
 /// What every session of the process shares.
@@ -51,6 +70,13 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// Whether a backend of a session is met with a credential.
+    fn uses_credential(&self, server: &StoredServer) -> bool {
+        let spec = self.registry.get(server.backend.as_str());
+        !matches!(server.credential, Ok(None))
+            || spec.is_some_and(|spec| spec.auth.default_secret().is_some())
+    }
+
     /// MCP sessions last used before this have expired.
     pub(super) fn oldest_mcp_session_ms(&self) -> i64 {
         let ttl_ms = i64::try_from(self.mcp_session_ttl.as_millis()).unwrap_or(i64::MAX);
@@ -74,7 +100,24 @@ pub(super) struct Session {
     deaths: u32,
     /// The session is deleted; its connections say their goodbyes.
     closing: bool,
+    /// What each backend says of itself, once it was met; by position, as all else that has one.
+    met: Vec<Option<Discovery>>,
+    /// Whether several backends could be asked for a resource.
+    shares_resources: bool,
+    /// Whether what a backend lists may depend on a credential.
+    uses_credentials: bool,
+    resources: ResourceIndex,
+    /// Backends of which clients were told that they cannot be reached.
+    unreachable: HashSet<BackendName>,
     mcp_sessions: HashMap<Uuid, McpSession>,
+    /// MCP sessions that have a link of their own with the backend at a position.
+    linked: HashSet<(Uuid, usize)>,
+    /// Listeners without an MCP session.
+    subscribers: HashMap<u64, Subscriber>,
+    next_subscriber: u64,
+    /// Exchanges that wait for their clients' answers.
+    parked: HashMap<Uuid, Parked>,
+    states: Arc<RequestStates>,
     /// What is being stored for MCP sessions that are being opened.
     storing: HashMap<Uuid, Vec<JoinHandle<()>>>,
     /// MCP sessions that ended, but whose rows are still there: each keeps its place until then.
@@ -113,6 +156,14 @@ impl Actor for SessionActor {
                 mcp_session,
                 request,
             } => session.running.cancel(&(mcp_session, request)),
+            SessionMessage::Left { mcp_session } => session.left(mcp_session),
+            SessionMessage::Unsubscribed { number } => session.unsubscribed(number),
+            SessionMessage::NotSubscribed { mcp_session, uri } => {
+                session.not_subscribed(mcp_session, &uri);
+            }
+            SessionMessage::Listed { shelf, keys } => session.listed(shelf, keys),
+            SessionMessage::Saw { position, uris } => session.saw(position, uris),
+            SessionMessage::ParkedTooLong { id } => session.expire_parked(id),
             SessionMessage::OpenMcpSession { client, reply } => {
                 session.open_mcp_session(client, reply);
             }
@@ -132,12 +183,27 @@ impl Actor for SessionActor {
                 reply,
             } => session.listen(mcp_session, listener, reply),
             SessionMessage::Knows { mcp_session, reply } => session.knows(mcp_session, reply),
-            SessionMessage::Subscribe { .. }
-            | SessionMessage::Asked { .. }
-            | SessionMessage::Answer { .. }
-            | SessionMessage::Notify { .. }
-            | SessionMessage::Park { .. }
-            | SessionMessage::TakeUp { .. } => {}
+            SessionMessage::Subscribe {
+                filter,
+                listener,
+                reply,
+            } => session.subscribe_to(filter, listener, reply),
+            SessionMessage::Asked {
+                mcp_session,
+                id,
+                question,
+            } => session.asked(mcp_session, id, question),
+            SessionMessage::Answer {
+                mcp_session,
+                id,
+                answered,
+            } => session.answer(mcp_session, &id, answered),
+            SessionMessage::Notify {
+                mcp_session,
+                notification,
+            } => session.notify(mcp_session, &notification),
+            SessionMessage::Park { id, parked, reply } => session.park(id, parked, reply),
+            SessionMessage::TakeUp { id, reply } => session.take_up(id, reply),
             SessionMessage::Warm => session.warm(),
             SessionMessage::Sweep(done) => session.sweep(done),
             SessionMessage::StopListening => session.stop_listening(),
@@ -177,6 +243,12 @@ impl Session {
         myself: ActorRef<SessionMessage>,
     ) -> Result<Self, ActorProcessingErr> {
         let oldest_ms = shared.oldest_mcp_session_ms();
+        let backends = record.servers.len();
+        let uses_credentials = record
+            .servers
+            .iter()
+            .any(|server| shared.uses_credential(server));
+        let states = RequestStates::new(record.id, shared.store.sealer());
         let places = Arc::new(Semaphore::new(MCP_SESSIONS_PER_SESSION_MAX));
         let mut session = Self {
             id: record.id,
@@ -192,58 +264,42 @@ impl Session {
                 .collect(),
             servers: record.servers,
             backends: Vec::new(),
+            met: vec![None; backends],
+            shares_resources: false,
+            uses_credentials,
+            resources: ResourceIndex::new(backends),
+            unreachable: HashSet::new(),
             deaths: 0,
             closing: false,
             storing: HashMap::new(),
-            mcp_sessions: record
-                .mcp_sessions
-                .into_iter()
-                .filter(|record| record.last_used_ms >= oldest_ms)
-                .map(|record| {
-                    let place = Arc::clone(&places).try_acquire_owned().ok();
-                    (record.id, McpSession::remembered(record, place))
-                })
-                .collect(),
+            mcp_sessions: HashMap::new(),
+            linked: HashSet::new(),
+            subscribers: HashMap::new(),
+            next_subscriber: 0,
+            parked: HashMap::new(),
+            states: Arc::new(states),
             ended: HashMap::new(),
             mcp_session_places: places,
             running: Running::default(),
             shared,
             myself,
         };
+        for stored in record.mcp_sessions {
+            if stored.last_used_ms >= oldest_ms {
+                session.remember_mcp_session(stored);
+            }
+        }
         for position in 0..session.servers.len() {
             let name = &session.names[position];
-            let remembered = record
-                .links
-                .iter()
-                .filter(|link| link.backend == *name)
-                .map(remember)
-                .collect();
+            let links = record.links.iter().filter(|link| link.backend == *name);
+            let links: Vec<&LinkRecord> = links.collect();
+            let remembered = links.iter().copied().map(remember).collect();
+            session.remember_links(position, &links);
             let backend = session.start_backend(position, remembered).await?;
             session.backends.push(backend);
         }
+        session.want_what_was_wanted();
         Ok(session)
-    }
-
-    async fn start_backend(
-        &self,
-        position: usize,
-        remembered: Vec<(LinkKey, Memory)>,
-    ) -> Result<Backend, ActorProcessingErr> {
-        let server = &self.servers[position];
-        let myself = self.myself.clone();
-        let start = Start {
-            name: server.backend.clone(),
-            spec: self.shared.registry.get(server.backend.as_str()).cloned(),
-            credential: match &server.credential {
-                Ok(credential) => Ok(credential.clone()),
-                Err(error) => Err(error.to_string()),
-            },
-            clients: self.shared.clients.clone(),
-            remembered,
-            // A report to a session that is gone changes nothing.
-            report: Arc::new(move |report| drop(myself.cast(SessionMessage::Reported(report)))),
-        };
-        Ok(Backend::start(start, Some(self.myself.get_cell())).await?)
     }
 
     fn begin(&mut self, mut exchange: Exchange, place: Place) {
@@ -260,150 +316,35 @@ impl Session {
         }
         self.running.began(&exchange, place.number);
         match exchange.request.method.as_ref() {
+            TOOLS_CALL => self.call_named(Shelf::Tools, exchange, place),
+            PROMPTS_GET => self.call_named(Shelf::Prompts, exchange, place),
+            RESOURCES_READ => self.read(exchange, place),
+            SUBSCRIBE => self.subscribe(exchange),
+            UNSUBSCRIBE => self.unsubscribe(exchange),
+            COMPLETE => self.complete(exchange, place),
+            SET_LEVEL => self.set_level(exchange),
             PING => exchange.complete("{}"),
-            TOOLS_CALL => self.call_tool(exchange, place),
-            TOOLS_LIST => self.list_tools(exchange, place),
-            method => {
-                let method = method.to_owned();
-                exchange.refuse(Failure::UnknownMethod { method });
+            TASKS_GET | TASKS_UPDATE | TASKS_CANCEL | TASKS_RESULT => {
+                self.call_about_task(exchange, place);
             }
+            TASKS_LIST => self.list_tasks(exchange, place),
+            method => match Shelf::of(method) {
+                Some(shelf) => self.list(shelf, exchange, place),
+                None => self.call_unknown(exchange, place),
+            },
         }
     }
 
-    fn describe(&self, reply: oneshot::Sender<SessionDescription>) {
-        let backends = self.backends.clone();
-        let mut description = SessionDescription {
-            id: self.id,
-            name: self.name.clone(),
-            naming: self.naming,
-            created_ms: self.created_ms,
-            last_used_ms: self.last_used_ms,
-            mcp_sessions: self.mcp_sessions.len(),
-            connections: Vec::with_capacity(backends.len()),
-        };
-        tokio::spawn(async move {
-            for backend in backends {
-                description.connections.push(describe(&backend).await);
-            }
-            // Whoever asked may have left.
-            drop(reply.send(description));
-        });
-    }
-
-    fn close(&mut self) {
-        self.closing = true;
-        self.running.end_all();
-        self.stop_listening();
-        self.backends.retain(Backend::close);
-        if self.backends.is_empty() {
-            self.myself.stop(None);
-        }
-    }
-
-    fn connection_ended(&mut self, cell: &ActorCell) {
-        // Only a session that is closing ends its connections, so no call is routed any more.
-        self.backends.retain(|backend| !backend.is(cell));
-    }
-
-    async fn connection_died(&mut self, cell: &ActorCell, reason: &str) {
-        let Some(position) = self.backends.iter().position(|backend| backend.is(cell)) else {
-            return;
-        };
-        let name = &self.names[position];
-        tracing::error!(backend.name = %name, error = reason, "the connection to {name} died");
-        self.deaths += 1;
-        if self.closing {
-            self.backends.remove(position);
-            return;
-        }
-        if self.deaths > BACKEND_DEATHS_MAX {
-            return;
-        }
-        match self.start_backend(position, Vec::new()).await {
-            Ok(backend) => self.backends[position] = backend,
-            Err(error) => tracing::error!(%error, "could not start a connection anew"),
-        }
-    }
-
-    fn warm(&self) {
-        for backend in self.backends.clone() {
-            // Its outcome shows in the connection's state.
-            tokio::spawn(async move {
-                drop(backend.connect(LinkKey::Default, Context::default()).await)
-            });
+    /// Takes URIs that stood in a result of a backend.
+    fn saw(&mut self, position: usize, uris: Vec<String>) {
+        for uri in uris {
+            self.resources.saw(position, uri);
         }
     }
 }
 
-impl Session {
-    fn reported(&mut self, report: Report) {
-        match report {
-            Report::Changed { .. } | Report::Reachable { .. } | Report::Unreachable { .. } => {
-                self.tell_listeners();
-            }
-            Report::Heard { .. } | Report::Asked { .. } | Report::Withdrawn { .. } => {}
-            Report::LinkOpened {
-                backend,
-                link,
-                memory,
-            } => self.store_link(backend, link, memory),
-        }
-    }
-
-    fn store_link(&mut self, backend: BackendName, link: LinkKey, memory: Memory) {
-        let mcp_session = match link {
-            LinkKey::Default => None,
-            LinkKey::Own(id) => Some(id),
-            // Nothing tells after a restart who could use it.
-            LinkKey::Capable(_) => return,
-        };
-        let record = LinkRecord {
-            session: self.id,
-            mcp_session,
-            backend,
-            revision: memory.revision,
-            backend_session: memory.backend_session,
-            discovery: memory.discovery,
-        };
-        let store = self.shared.store.clone();
-        let storing = tokio::spawn(async move {
-            match store.put_link(record).await {
-                // The MCP session ended meanwhile.
-                Ok(()) | Err(StoreError::Gone) => {}
-                Err(error) => {
-                    tracing::warn!(%error, "could not remember a connection; after a restart it is opened anew");
-                }
-            }
-        });
-        self.await_before_opening(link, storing);
-    }
-}
-
-fn remember(link: &LinkRecord) -> (LinkKey, Memory) {
-    let memory = Memory {
-        revision: link.revision,
-        backend_session: link.backend_session.clone(),
-        discovery: link.discovery.clone(),
-    };
-    (
-        link.mcp_session.map_or(LinkKey::Default, LinkKey::Own),
-        memory,
-    )
-}
-
-async fn describe(backend: &Backend) -> ConnectionDescription {
-    let described = backend.describe().await;
-    ConnectionDescription {
-        backend: backend.name().clone(),
-        state: described
-            .as_ref()
-            .map_or(ConnectionState::Waiting, |described| described.state.into()),
-        revision: described.as_ref().and_then(|described| described.revision),
-        tools: described.as_ref().and_then(|described| described.tools),
-        retry_in: described.as_ref().and_then(|described| described.retry_in),
-        last_error: described.map_or_else(
-            || Some("its part of the gateway died; see the gateway's log".to_owned()),
-            |described| described.last_error,
-        ),
-    }
+/// Tells a session which resources a backend's result spoke of.
+fn saw(session: &ActorRef<SessionMessage>, position: usize, uris: Vec<String>) {
+    // A session that is gone routes nothing.
+    let _gone = session.cast(SessionMessage::Saw { position, uris });
 }

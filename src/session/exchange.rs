@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -33,6 +34,12 @@ pub struct Exchange {
 }
 
 impl Exchange {
+    /// The same with other parameters.
+    pub(super) fn with(mut self, params: Box<RawValue>) -> Self {
+        self.request.params = Some(params);
+        self
+    }
+
     /// Answers an exchange that no backend gets to see.
     pub(super) fn refuse(self, failure: Failure) {
         tokio::spawn(async move { self.finish(Outcome::Failed(failure)).await });

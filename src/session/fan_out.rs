@@ -5,13 +5,14 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use serde_json::json;
+use serde_json::{Map, Value, value::RawValue};
 use tokio::time::timeout;
 
 use crate::{
     backend::{Backend, LinkKey, Listing, list},
     limits::LIST_DEADLINE,
     mcp::{
+        discovery::Discovery,
         event::{Freshness, Outcome, ResultBody},
         failure::Failure,
         object::to_raw,
@@ -19,6 +20,7 @@ use crate::{
         shelf::Shelf,
     },
     routing::{
+        capabilities,
         merge::{self, Merged},
         name::Spelling,
     },
@@ -26,109 +28,166 @@ use crate::{
 
 use super::message::Welcome;
 
-/// Lists the tools of every backend, merged. A backend that fails or is late is left out: its
-/// return is announced.
-pub(super) async fn tools(
-    backends: &[Backend],
-    link: LinkKey,
-    context: &Context,
-    spelling: Spelling,
-) -> Outcome {
-    let listings = join_all(backends.iter().map(|backend| async move {
-        let listing = timeout(LIST_DEADLINE, list(backend, Shelf::Tools, link, context)).await;
-        match listing {
-            Ok(Ok(listing)) => {
-                backend.learned(&listing);
-                Some(listing)
-            }
-            Ok(Err(error)) => {
-                tracing::warn!(backend.name = %backend.name(), %error, "the tools of {} are missing from the list", backend.name());
-                None
-            }
-            Err(_) => {
-                tracing::warn!(backend.name = %backend.name(), "the tools of {} are missing from the list: it is late", backend.name());
-                None
-            }
-        }
-    }))
-    .await;
-    let complete = listings.iter().all(Option::is_some);
-    let freshness = Freshness {
-        // What lacks a backend must not be kept.
-        ttl_ms: if complete { least_ttl(&listings) } else { 0 },
-        public: false,
-    };
-    let lists = backends
-        .iter()
-        .zip(&listings)
-        .filter_map(|(backend, listing)| Some((backend.name(), &listing.as_ref()?.items[..])));
-    let Merged { array, doubled } = merge::tools(lists, spelling);
-    if let Some(first) = doubled.first() {
-        tracing::warn!(
-            tools = doubled.len(),
-            "left tools out of the list whose names are there already, {first:?} the first of them"
-        );
-    }
-    Outcome::Completed(ResultBody {
-        json: format!(r#"{{"tools":{array}}}"#).into(),
-        typed: false,
-        freshness: Some(freshness),
-    })
+/// The member of a list's `_meta` that names the backends which are missing from it, and why.
+const MISSING: &str = "mcp-gateway/missing";
+
+/// A list to be made of every backend's.
+pub(super) struct Lists {
+    pub(super) shelf: Shelf,
+    /// The backends that may have something on it, each with its position in the session.
+    pub(super) backends: Vec<(usize, Backend)>,
+    pub(super) link: LinkKey,
+    pub(super) context: Context,
+    pub(super) spelling: Spelling,
+    /// Whether what is listed may depend on a credential.
+    pub(super) private: bool,
 }
 
-fn least_ttl(listings: &[Option<Listing>]) -> u64 {
-    listings
-        .iter()
-        .flatten()
-        .map(|listing| listing.ttl_ms)
-        .min()
-        .unwrap_or(0)
+/// What became of a list.
+pub(super) struct Listed {
+    pub(super) outcome: Outcome,
+    /// The keys of what each backend listed, by its position.
+    pub(super) keys: Vec<(usize, Vec<String>)>,
+}
+
+impl Lists {
+    /// Lists what every backend has, merged. A backend that fails or is late is left out and named:
+    /// its return is announced.
+    pub(super) async fn make(&self) -> Listed {
+        let listings = join_all(self.backends.iter().map(|(_, backend)| self.ask(backend))).await;
+        let found = || {
+            let pairs = self.backends.iter().zip(&listings);
+            pairs.filter_map(|((position, backend), listing)| {
+                Some((*position, backend, listing.as_ref().ok()?))
+            })
+        };
+        let lists = found().map(|(_, backend, listing)| (backend.name(), &listing.items[..]));
+        let Merged { array, doubled } = merge::list(self.shelf, lists, self.spelling);
+        let member = self.shelf.member();
+        if let Some(first) = doubled.first() {
+            tracing::warn!(
+                items = doubled.len(),
+                "left {member} out of the list whose names are there already, {first:?} the first of them"
+            );
+        }
+        let missing = self.missing(&listings);
+        let json = match &missing {
+            None => format!(r#"{{"{member}":{array}}}"#),
+            Some(meta) => format!(r#"{{"{member}":{array},"_meta":{}}}"#, meta.get()),
+        };
+        let found_all = || found().map(|(_, _, listing)| listing);
+        Listed {
+            outcome: Outcome::Completed(ResultBody {
+                json: json.into(),
+                typed: false,
+                freshness: Some(Freshness {
+                    // What lacks a backend must not be kept.
+                    ttl_ms: match missing {
+                        None => found_all().map(|it| it.ttl_ms).min().unwrap_or(0),
+                        Some(_) => 0,
+                    },
+                    public: !self.private && found_all().all(|it| it.public),
+                }),
+            }),
+            keys: found()
+                .map(|(position, _, listing)| {
+                    let keys = listing.items.iter().map(|item| item.key.clone());
+                    (position, keys.collect())
+                })
+                .collect(),
+        }
+    }
+
+    async fn ask(&self, backend: &Backend) -> Result<Listing, String> {
+        let (name, member) = (backend.name(), self.shelf.member());
+        let asked = list(backend, self.shelf, self.link, &self.context);
+        let reason = match timeout(LIST_DEADLINE, asked).await {
+            Ok(Ok(listing)) => {
+                if self.shelf == Shelf::Tools {
+                    backend.learned(&listing);
+                }
+                return Ok(listing);
+            }
+            Ok(Err(failure)) => in_words(failure),
+            Err(_) => "it is late".to_owned(),
+        };
+        tracing::warn!(backend.name = %name, error = reason, "the {member} of {name} are missing from the list");
+        Err(reason)
+    }
+
+    fn missing(&self, listings: &[Result<Listing, String>]) -> Option<Box<RawValue>> {
+        let missing: Map<String, Value> = self
+            .backends
+            .iter()
+            .zip(listings)
+            .filter_map(|((_, backend), listing)| {
+                let reason = listing.as_ref().err()?;
+                Some((backend.name().to_string(), reason.as_str().into()))
+            })
+            .collect();
+        let mut meta = Map::new();
+        (!missing.is_empty()).then(|| {
+            meta.insert(MISSING.to_owned(), missing.into());
+            to_raw(&meta.into())
+        })
+    }
+}
+
+/// Why a backend is not there, without its name.
+fn in_words(failure: Failure) -> String {
+    match failure {
+        Failure::Unavailable { reason, .. } => reason,
+        failure => failure.to_string(),
+    }
 }
 
 /// Has every backend ready and gathers what they say of themselves. Waits for none longer than
-/// `deadline`: a late one is named as such, and shows up by itself.
+/// `deadline`: a late one is named as such, and shows up by itself. What `known` has of one that is
+/// not there still counts.
 pub(super) async fn welcome(
-    backends: &[Backend],
+    backends: &[(Backend, Option<Discovery>)],
     link: LinkKey,
     context: &Context,
     deadline: Duration,
 ) -> Welcome {
-    let met = join_all(backends.iter().map(|backend| async move {
-        let met = timeout(deadline, backend.connect(link, context.clone())).await;
-        match met {
-            Ok(Ok(discovery)) => Ok(discovery.instructions),
-            Ok(Err(Failure::Unavailable { reason, .. })) => Err(reason),
-            Ok(Err(failure)) => Err(failure.to_string()),
+    let met = join_all(backends.iter().map(|(backend, _)| async move {
+        match timeout(deadline, backend.connect(link, context.clone())).await {
+            Ok(Ok(discovery)) => Ok(discovery),
+            Ok(Err(failure)) => Err(in_words(failure)),
             Err(_) => Err("it is slow to answer".to_owned()),
         }
     }))
     .await;
-    let parts = backends.iter().zip(&met).map(|(backend, met)| {
+    let parts = backends.iter().zip(&met).map(|((backend, _), met)| {
         let part = match met {
-            Ok(instructions) => Ok(instructions.as_deref()),
+            Ok(discovery) => Ok(discovery.instructions.as_deref()),
             Err(reason) => Err(reason.as_str()),
         };
         (backend.name(), part)
     });
+    let offered = backends.iter().zip(&met).map(|((_, known), met)| {
+        let discovery = met.as_ref().ok().or(known.as_ref())?;
+        Some(&*discovery.capabilities)
+    });
     Welcome {
         instructions: merge::instructions(parts),
-        capabilities: to_raw(&json!({ "tools": { "listChanged": true } })),
+        capabilities: to_raw(&capabilities::unite(offered).into()),
     }
 }
 
-/// Finds the tool whose own name a client was shown shortened; the shown one if there is none.
+/// Finds the own name that a client was shown shortened; the shown one if there is none.
 pub(super) async fn own_name(
     backend: &Backend,
-    link: LinkKey,
-    context: &Context,
+    shelf: Shelf,
+    (link, context): (LinkKey, &Context),
     shown: String,
 ) -> String {
-    let Ok(Ok(listing)) = timeout(LIST_DEADLINE, list(backend, Shelf::Tools, link, context)).await
-    else {
+    let listed = list(backend, shelf, link, context);
+    let Ok(Ok(listing)) = timeout(LIST_DEADLINE, listed).await else {
         return shown;
     };
-    // A tool that is really called so comes first; `shown` itself is short enough to spell plainly.
-    let names = || listing.items.iter().map(|tool| &tool.key);
+    // One that is really called so comes first; `shown` itself is short enough to spell plainly.
+    let names = || listing.items.iter().map(|item| &item.key);
     if names().any(|own| *own == shown) {
         return shown;
     }

@@ -13,6 +13,7 @@ use crate::{
         kind::ListKind,
         message::RequestId,
         request::Context,
+        shelf::Shelf,
         version::Revision,
     },
 };
@@ -94,6 +95,21 @@ pub(crate) enum SessionMessage {
         mcp_session: Uuid,
         reply: oneshot::Sender<Option<Revision>>,
     },
+    /// Fact: a stream of this MCP session ended.
+    Left { mcp_session: Uuid },
+    /// Fact: a listener without an MCP session is gone.
+    Unsubscribed { number: u64 },
+    /// Fact: a backend did not agree to tell a client of this resource.
+    NotSubscribed { mcp_session: Uuid, uri: String },
+    /// Fact: a list showed these keys, by position.
+    Listed {
+        shelf: Shelf,
+        keys: Vec<(usize, Vec<String>)>,
+    },
+    /// Fact: a result of the backend at this position spoke of these resources.
+    Saw { position: usize, uris: Vec<String> },
+    /// Fact: the time of a parked exchange is over.
+    ParkedTooLong { id: Uuid },
     /// Command: connect to every backend now.
     Warm,
     /// Command: forget MCP sessions nobody used for long, and tell what was used since the last

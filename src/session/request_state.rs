@@ -170,3 +170,121 @@ fn feed(digest: &mut Sha256, value: &Value) {
         other => digest.update(other.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{mcp::request::Context, store::SealingKey};
+
+    fn states(session: u128) -> RequestStates {
+        let key = SealingKey::parse(&"00".repeat(32).into()).unwrap();
+        RequestStates::new(Uuid::from_u128(session), Sealer::of(key))
+    }
+
+    fn request(method: &'static str, params: &str) -> Request {
+        let params = RawValue::from_string(params.to_owned()).unwrap();
+        Request::new(method, Some(params), Context::default())
+    }
+
+    /// The request that goes on with the state.
+    fn retry(of: &Request, state: &str) -> Request {
+        let mut params = RawObject::parse_or_empty(of.params.as_deref());
+        params.set(
+            INPUT_RESPONSES,
+            RawValue::from_string("{}".to_owned()).unwrap(),
+        );
+        params.set(REQUEST_STATE, crate::mcp::object::quote(state));
+        Request::new(of.method.clone(), Some(params.to_raw()), Context::default())
+    }
+
+    #[test]
+    fn a_state_opens_for_the_same_request_only() {
+        let docs = "docs".parse().unwrap();
+        let asked = request(
+            "tools/call",
+            r#"{"name":"docs.x","arguments":{"a":1,"b":[2]}}"#,
+        );
+        let state = states(1).seal_passed(&asked, &docs, "mine").unwrap();
+        let opened = Opened::Passed {
+            backend: docs,
+            state: "mine".to_owned(),
+        };
+        let again = r#"{"_meta":{"x":1},"arguments":{"b":[2], "a":1},"name":"docs.x"}"#;
+        for same in [&asked, &request("tools/call", again)] {
+            assert_eq!(states(1).open(&retry(same, &state)).unwrap(), opened);
+        }
+        for (session, method, params) in [
+            (
+                2,
+                "tools/call",
+                r#"{"name":"docs.x","arguments":{"a":1,"b":[2]}}"#,
+            ),
+            (
+                1,
+                "prompts/get",
+                r#"{"name":"docs.x","arguments":{"a":1,"b":[2]}}"#,
+            ),
+            (
+                1,
+                "tools/call",
+                r#"{"name":"web.x","arguments":{"a":1,"b":[2]}}"#,
+            ),
+            (
+                1,
+                "tools/call",
+                r#"{"name":"docs.x","arguments":{"a":2,"b":[2]}}"#,
+            ),
+            (
+                1,
+                "tools/call",
+                r#"{"name":"docs.x","arguments":{"b":1,"a":[2]}}"#,
+            ),
+            (1, "tools/call", r#"{"name":"docs.x"}"#),
+        ] {
+            let other = retry(&request(method, params), &state);
+            assert_eq!(states(session).open(&other), Err(Failure::UnknownState));
+        }
+    }
+
+    #[test]
+    fn a_state_that_was_changed_does_not_open() {
+        let asked = request("tools/call", r#"{"name":"docs.x"}"#);
+        let id = Uuid::from_u128(9);
+        let state = states(1).seal_parked(&asked, id).unwrap();
+        assert_eq!(
+            states(1).open(&retry(&asked, &state)),
+            Ok(Opened::Parked(id))
+        );
+        for changed in [
+            format!("{state}-TAMPERED"),
+            state[1..].to_owned(),
+            String::new(),
+        ] {
+            let opened = states(1).open(&retry(&asked, &changed));
+            assert_eq!(opened, Err(Failure::UnknownState), "{changed}");
+        }
+        assert_eq!(states(1).open(&asked), Ok(Opened::Nothing));
+    }
+
+    #[test]
+    fn a_state_that_is_no_text_does_not_open() {
+        for state in ["null", "1", "{}"] {
+            let params = format!(r#"{{"name":"docs.x","requestState":{state}}}"#);
+            let opened = states(1).open(&request("tools/call", &params));
+            assert_eq!(opened, Err(Failure::UnknownState), "{state}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_backend_keeps_comes_back_to_the_letter(state in any::<String>()) {
+            let docs: BackendName = "docs".parse().unwrap();
+            let asked = request("resources/read", r#"{"uri":"x:1"}"#);
+            let sealed = states(1).seal_passed(&asked, &docs, &state).unwrap();
+            let opened = states(1).open(&retry(&asked, &sealed)).unwrap();
+            prop_assert_eq!(opened, Opened::Passed { backend: docs, state });
+        }
+    }
+}

@@ -58,6 +58,8 @@ pub(super) mod mcp_session {
         pub client_info: Option<String>,
         /// JSON.
         pub capabilities: Option<String>,
+        /// JSON.
+        pub wants: Option<String>,
         pub created_ms: i64,
         pub last_used_ms: i64,
     }

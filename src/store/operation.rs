@@ -84,6 +84,7 @@ async fn put_mcp_session(
             Column::Revision,
             Column::ClientInfo,
             Column::Capabilities,
+            Column::Wants,
             Column::LastUsedMs,
         ])
         .to_owned();

@@ -194,6 +194,7 @@ fn mcp_session_record(row: mcp_session::Model) -> Result<McpSessionRecord, Store
         revision: readable(&row.revision, "revision")?,
         client_info: row.client_info.map(json).transpose()?,
         capabilities: row.capabilities.map(json).transpose()?,
+        wants: row.wants.map(json).transpose()?,
         created_ms: row.created_ms,
         last_used_ms: row.last_used_ms,
     })

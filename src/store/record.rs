@@ -94,6 +94,8 @@ pub struct McpSessionRecord {
     pub client_info: Option<Box<RawValue>>,
     /// The client's `capabilities`, byte for byte.
     pub capabilities: Option<Box<RawValue>>,
+    /// What the client wants to hear besides its answers, as its session writes it.
+    pub wants: Option<Box<RawValue>>,
     /// When it was opened.
     pub created_ms: i64,
     /// When the client last used it.

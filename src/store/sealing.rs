@@ -108,6 +108,12 @@ impl Sealer {
         Self(key)
     }
 
+    /// A sealer with a key of its own.
+    #[cfg(test)]
+    pub(crate) fn of(key: SealingKey) -> Self {
+        Self::new(Arc::new(key))
+    }
+
     /// Seals a text for a purpose, as characters that are safe anywhere.
     ///
     /// # Errors
@@ -177,7 +183,7 @@ mod tests {
 
     #[test]
     fn what_clients_carry_opens_for_its_purpose_only() {
-        let sealer = Sealer::new(Arc::new(key("11")));
+        let sealer = Sealer::of(key("11"));
         let sealed = sealer.seal("this", "text").unwrap();
         let open = |purpose, sealed: &str| {
             let opened = sealer.open(purpose, sealed);
@@ -188,7 +194,7 @@ mod tests {
         for length in 0..sealed.len() {
             assert_eq!(open("this", &sealed[..length]), None, "{length}");
         }
-        let other = Sealer::new(Arc::new(key("22")));
+        let other = Sealer::of(key("22"));
         assert!(other.open("this", &sealed).is_none());
     }
 

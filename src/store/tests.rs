@@ -93,6 +93,7 @@ fn mcp_session(session: Uuid, last_used_ms: i64) -> McpSessionRecord {
         revision: Revision::V2025_06_18,
         client_info: None,
         capabilities: None,
+        wants: None,
         created_ms: 1,
         last_used_ms,
     }

@@ -8,9 +8,9 @@ use super::{
     world::World,
 };
 use crate::{
-    backend::{State, list_tools},
+    backend::{LinkKey, State, list},
     limits::{DISCOVERY_BYTES_MAX, INSTRUCTIONS_CHARS_MAX, LIST_BYTES_MAX, STREAMED_ABOVE_BYTES},
-    mcp::{event::Outcome, failure::Failure, request::Context},
+    mcp::{event::Outcome, failure::Failure, request::Context, shelf::Shelf},
 };
 
 /// What is no answer to the request `$ID`: its media type and its text.
@@ -129,7 +129,7 @@ async fn a_backends_own_error_arrives_byte_for_byte() {
         let called = called.expect(1).create();
         let outcome = world.pay().await.outcome;
         assert!(
-            matches!(&outcome, Outcome::Rejected(own) if own.get() == error),
+            matches!(&outcome, Outcome::Rejected(own) if own.error.get() == error),
             "{status}: {outcome:?}"
         );
         called.assert();
@@ -167,7 +167,7 @@ async fn a_call_hears_its_progress_under_its_own_token_and_logs_and_nothing_else
     let mut request = tool("pay");
     let params = json!({ "name": "pay", "_meta": { "progressToken": "mine" } });
     request.params = Some(raw(&params.to_string()));
-    let heard = call(&world.backend, None, request).await;
+    let heard = call(&world.backend, LinkKey::Default, request).await;
     assert_eq!(heard.result(), "{}");
     let notified: Vec<_> = heard
         .notifications
@@ -226,7 +226,7 @@ async fn a_large_error_arrives_byte_for_byte() {
         let heard = world.pay().await;
         assert!(heard.parts.is_empty());
         assert!(
-            matches!(&heard.outcome, Outcome::Rejected(own) if own.get() == error),
+            matches!(&heard.outcome, Outcome::Rejected(own) if own.error.get() == error),
             "not the backend's error"
         );
     }
@@ -314,6 +314,12 @@ async fn a_list_is_cut_before_the_page_that_makes_it_too_long() {
     let text = "x".repeat(LIST_BYTES_MAX / 2);
     let page = format!(r#"{{"tools":[{{"name":"a","description":"{text}"}}],"nextCursor":"7"}}"#);
     world.on("tools/list").result(&page).create();
-    let listing = soon(list_tools(&world.backend, None, &Context::default())).await;
-    assert_eq!(listing.unwrap().tools.len(), 1);
+    let listing = soon(list(
+        &world.backend,
+        Shelf::Tools,
+        LinkKey::Default,
+        &Context::default(),
+    ))
+    .await;
+    assert_eq!(listing.unwrap().items.len(), 1);
 }

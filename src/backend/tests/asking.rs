@@ -8,13 +8,14 @@ use tokio::{sync::mpsc, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    backend::{Backend, Call, Description, HttpClients, LinkKey, Memory, Start, list_tools},
+    backend::{Backend, Call, Description, HttpClients, LinkKey, Memory, Start, list},
     limits::EVENTS_IN_FLIGHT,
     mcp::{
         discovery::Discovery,
         event::{Event, Notification, Outcome},
         failure::Failure,
         request::{Context, Request},
+        shelf::Shelf,
     },
     registry::{Defaults, ProviderSpec, Registry},
 };
@@ -71,7 +72,13 @@ pub(super) async fn describe(backend: &Backend) -> Description {
 
 /// Lists the tools and passes on what the list shows, as a session does.
 pub(super) async fn learn_tools(backend: &Backend) {
-    let listing = soon(list_tools(backend, None, &Context::default())).await;
+    let listing = soon(list(
+        backend,
+        Shelf::Tools,
+        LinkKey::Default,
+        &Context::default(),
+    ))
+    .await;
     backend.learned(&listing.unwrap());
 }
 
@@ -127,16 +134,8 @@ impl Heard {
 /// Makes a call; what comes back is for the caller to hear.
 pub(super) fn send(backend: &Backend, link: LinkKey, request: Request) -> mpsc::Receiver<Event> {
     let (events, received) = mpsc::channel(EVENTS_IN_FLIGHT);
-    backend.send(Call {
-        link,
-        request,
-        events,
-        cancel: CancellationToken::new(),
-        renewed: false,
-        mirrored: false,
-        turned_down: None,
-        _held: None,
-    });
+    let cancel = CancellationToken::new();
+    backend.send(Call::new(link, request, events, cancel));
     received
 }
 
@@ -148,6 +147,8 @@ pub(super) async fn call(backend: &Backend, link: LinkKey, request: Request) -> 
         match soon(received.recv()).await.expect("an end") {
             Event::Notified(notification) => notifications.push(notification),
             Event::Part(part) => parts.push(part.json),
+            Event::Asked(question) => drop(question),
+            Event::Withdrawn(_) => {}
             Event::Finished(finished) => break finished.outcome,
         }
     };

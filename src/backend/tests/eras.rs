@@ -10,7 +10,7 @@ use super::{
     world::World,
 };
 use crate::{
-    backend::State,
+    backend::{LinkKey, State},
     mcp::{event::Outcome, version::Revision},
 };
 
@@ -245,6 +245,6 @@ async fn a_server_that_leaves_discovery_unanswered_is_shaken_hands_with() {
     });
     let quick = entry(&port.url(), &["timeouts: { handshake: 2s }"]);
     let backend = start(quick, None, Vec::new()).await;
-    connect(&backend, None).await.unwrap();
+    connect(&backend, LinkKey::Default).await.unwrap();
     assert_eq!(server.heard("initialize"), 1);
 }

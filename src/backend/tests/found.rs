@@ -20,7 +20,7 @@ use super::{
     world::World,
 };
 use crate::{
-    backend::{Memory, State},
+    backend::{LinkKey, Memory, State},
     limits::{RETRY_AFTER_MAX, STREAMED_ABOVE_BYTES},
     mcp::{
         event::{Event, Outcome},
@@ -64,12 +64,12 @@ async fn a_try_between_two_leaves_no_timer_behind() {
         Vec::new(),
     )
     .await;
-    connect(&backend, None).await.unwrap_err();
+    connect(&backend, LinkKey::Default).await.unwrap_err();
     let tries = |count| server.heard("server/discover") == count;
     // The third pause is longer than a caller's patience: a call makes the fourth try within it.
     until(async || tries(3)).await;
     until(async || {
-        call(&backend, None, tool("pay")).await;
+        call(&backend, LinkKey::Default, tool("pay")).await;
         tries(4)
     })
     .await;
@@ -89,7 +89,7 @@ async fn a_large_error_arrives_too() {
     world.on("tools/call").error(&error).create();
     let outcome = world.pay().await.outcome;
     assert!(
-        matches!(&outcome, Outcome::Rejected(own) if own.get() == error),
+        matches!(&outcome, Outcome::Rejected(own) if own.error.get() == error),
         "{outcome:?}"
     );
 }
@@ -106,8 +106,8 @@ async fn a_call_of_an_mcp_session_that_ends_while_it_opens_has_an_end() {
         shake_hands(message)
     });
     let backend = start(entry(&port.url(), &[]), None, Vec::new()).await;
-    connect(&backend, None).await.unwrap();
-    let link = Some(Uuid::new_v4());
+    connect(&backend, LinkKey::Default).await.unwrap();
+    let link = LinkKey::Own(Uuid::new_v4());
     let mut received = send(&backend, link, tool("pay"));
     until(async || server.heard("initialize") == 2).await;
     backend.forget(link);
@@ -123,7 +123,7 @@ async fn an_mcp_session_that_ended_before_the_first_handshake_is_not_opened() {
     world.is_legacy_but_for_initialize();
     world.opens("default").expect(1).create();
     let opened = world.opens("own").expect(0).create();
-    let link = Some(Uuid::new_v4());
+    let link = LinkKey::Own(Uuid::new_v4());
     let (_, ()) = join(call(&world.backend, link, tool("pay")), async {
         world.backend.forget(link);
     })
@@ -144,7 +144,7 @@ async fn an_mcp_session_that_opens_while_the_session_is_deleted_is_ended() {
         _ => shake_hands(message),
     });
     let backend = start(entry(&port.url(), &[]), None, Vec::new()).await;
-    let (_, ()) = join(connect(&backend, None), async {
+    let (_, ()) = join(connect(&backend, LinkKey::Default), async {
         until(async || server.heard("notifications/initialized") == 1).await;
         backend.close();
         word.notify_one();
@@ -160,7 +160,7 @@ async fn a_backend_that_became_a_legacy_one_is_found_out() {
         backend_session: None,
         discovery: raw(DISCOVERED),
     };
-    let mut world = World::remembering(&[], None, vec![(None, memory)]).await;
+    let mut world = World::remembering(&[], None, vec![(LinkKey::Default, memory)]).await;
     world.is_legacy();
     let called = world.on("tools/call").result("{}");
     called.match_header("mcp-session-id", "first").create();
@@ -182,7 +182,7 @@ async fn a_backend_that_became_a_modern_one_is_found_out() {
         backend_session: None,
         discovery: raw(&initialized("2025-11-25")),
     };
-    let mut world = World::remembering(&[], None, vec![(None, memory)]).await;
+    let mut world = World::remembering(&[], None, vec![(LinkKey::Default, memory)]).await;
     world.is_modern();
     let called = world.on("tools/call").result("{}");
     called.match_header("mcp-method", "tools/call").create();

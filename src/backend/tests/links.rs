@@ -20,7 +20,7 @@ use super::{
     world::World,
 };
 use crate::{
-    backend::{Memory, State},
+    backend::{LinkKey, Memory, State},
     mcp::version::Revision,
 };
 
@@ -55,7 +55,7 @@ async fn each_mcp_session_of_ours_has_one_of_its_own_at_a_legacy_backend() {
         let mock = calls_in(&mut world, name).result("{}");
         mock.expect(2).create()
     });
-    let links = [Some(Uuid::new_v4()), Some(Uuid::new_v4())];
+    let links = [LinkKey::Own(Uuid::new_v4()), LinkKey::Own(Uuid::new_v4())];
     for own in links {
         connect(&world.backend, own).await.unwrap();
     }
@@ -74,7 +74,7 @@ async fn a_modern_backend_is_asked_once_for_all_mcp_sessions() {
     let probed = world.on("server/discover").expect(0).create();
     let called = world.on("tools/call").result("{}").expect(2).create();
     for _ in 0..2 {
-        let heard = call(&world.backend, Some(Uuid::new_v4()), tool("pay")).await;
+        let heard = call(&world.backend, LinkKey::Own(Uuid::new_v4()), tool("pay")).await;
         assert_eq!(heard.result(), "{}");
     }
     probed.assert();
@@ -137,9 +137,9 @@ async fn late_news_of_an_mcp_session_already_renewed_renews_nothing() {
         _ => shake_hands(message),
     });
     let backend = start(entry(&port.url(), &[]), None, Vec::new()).await;
-    let (late, ()) = join(call(&backend, None, tool("late")), async {
+    let (late, ()) = join(call(&backend, LinkKey::Default, tool("late")), async {
         until(async || server.heard("tools/call") == 1).await;
-        let heard = call(&backend, None, tool("pay")).await;
+        let heard = call(&backend, LinkKey::Default, tool("pay")).await;
         assert_eq!(heard.result(), "{}");
         word.notify_one();
     })
@@ -196,7 +196,7 @@ async fn an_mcp_session_that_is_done_with_is_ended_at_the_backend() {
     };
     let of_own = ends(world.on_http("DELETE"), "own");
     let of_default = ends(world.on_http("DELETE"), "default");
-    let own = Some(Uuid::new_v4());
+    let own = LinkKey::Own(Uuid::new_v4());
     connect(&world.backend, own).await.unwrap();
 
     world.backend.forget(own);
@@ -214,8 +214,8 @@ async fn a_remembered_mcp_session_is_gone_on_with() {
         backend_session: Some("old".into()),
         discovery: raw(&initialized("2025-11-25")),
     };
-    let own = Some(Uuid::new_v4());
-    let remembered = vec![(None, memory.clone()), (own, memory)];
+    let own = LinkKey::Own(Uuid::new_v4());
+    let remembered = vec![(LinkKey::Default, memory.clone()), (own, memory)];
     let mut world = World::remembering(&[], None, remembered).await;
     let probed = world.on("server/discover").expect(0).create();
     let opened = world.opens("new").expect(0).create();

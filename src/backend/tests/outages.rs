@@ -10,13 +10,13 @@ use super::{
     socket::{Port, Reply, shake_hands},
     world::World,
 };
-use crate::backend::State;
+use crate::backend::{LinkKey, State};
 
 #[tokio::test]
 async fn a_backend_that_refuses_connections_is_waited_for_until_it_is_there() {
     let port = Port::new();
     let backend = start(entry(&port.url(), &[]), None, Vec::new()).await;
-    let failure = connect(&backend, None).await.unwrap_err();
+    let failure = connect(&backend, LinkKey::Default).await.unwrap_err();
     let words = unavailable(&failure).to_lowercase();
     assert!(words.contains("refused"), "{failure}");
 
@@ -62,16 +62,24 @@ async fn a_backend_that_leaves_is_noticed_by_the_next_call_and_found_again() {
     };
     let server = port.serve(answer);
     let backend = start(entry(&port.url(), &[]), None, Vec::new()).await;
-    assert_eq!(call(&backend, None, tool("pay")).await.result(), "{}");
+    assert_eq!(
+        call(&backend, LinkKey::Default, tool("pay")).await.result(),
+        "{}"
+    );
     server.stop().await;
 
-    let failure = call(&backend, None, tool("pay")).await.failure();
+    let failure = call(&backend, LinkKey::Default, tool("pay"))
+        .await
+        .failure();
     unavailable(&failure);
     until(async || describe(&backend).await.state == State::Waiting).await;
 
     let server = port.serve(answer);
     until(async || describe(&backend).await.state == State::Ready).await;
-    assert_eq!(call(&backend, None, tool("pay")).await.result(), "{}");
+    assert_eq!(
+        call(&backend, LinkKey::Default, tool("pay")).await.result(),
+        "{}"
+    );
     assert_eq!(server.heard("tools/call"), 1);
 }
 

@@ -10,7 +10,7 @@ use super::{
     socket::{Port, Reply, shake_hands},
     world::World,
 };
-use crate::{limits::STREAMED_ABOVE_BYTES, mcp::failure::Failure};
+use crate::{backend::LinkKey, limits::STREAMED_ABOVE_BYTES, mcp::failure::Failure};
 
 const TOOLS: &str = r#"{"tools":[
     {"name":"pay"},
@@ -127,7 +127,7 @@ async fn a_tool_that_may_run_twice_is_called_again() {
         world.learn_tools().await;
         let lost = world.on("tools/call").with_status(502).expect(2).create();
         let answered = world.on("tools/call").result("{}").expect(1).create();
-        let heard = call(&world.backend, None, tool(name)).await;
+        let heard = call(&world.backend, LinkKey::Default, tool(name)).await;
         assert_eq!(heard.result(), "{}", "{name}");
         lost.assert();
         answered.assert();
@@ -191,10 +191,10 @@ async fn a_call_cut_off_after_it_left_is_sent_once_unless_it_may_run_twice() {
     let backend = start(entry(&port.url(), &[]), None, Vec::new()).await;
     learn_tools(&backend).await;
 
-    let words = interrupted(call(&backend, None, tool("pay")).await);
+    let words = interrupted(call(&backend, LinkKey::Default, tool("pay")).await);
     assert!(words.contains("was not sent again"), "{words}");
     assert_eq!(server.heard("tools/call"), 1);
-    interrupted(call(&backend, None, tool("look")).await);
+    interrupted(call(&backend, LinkKey::Default, tool("look")).await);
     assert_eq!(server.heard("tools/call"), 1 + 3);
 }
 
@@ -206,7 +206,7 @@ async fn a_result_that_breaks_off_in_the_middle_is_not_asked_for_again() {
     let backend = start(entry(&port.url(), &[]), None, Vec::new()).await;
     learn_tools(&backend).await;
 
-    let heard = call(&backend, None, tool("look")).await;
+    let heard = call(&backend, LinkKey::Default, tool("look")).await;
     assert!(!heard.parts.is_empty());
     let words = interrupted(heard);
     assert!(words.contains("in the middle of the result"), "{words}");

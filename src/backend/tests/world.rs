@@ -112,17 +112,17 @@ impl World {
 
     /// Opens the connection's own conversation.
     pub(super) async fn connect(&self) -> Result<Discovery, Failure> {
-        connect(&self.backend, None).await
+        connect(&self.backend, LinkKey::Default).await
     }
 
     /// Calls a tool that may not run twice.
     pub(super) async fn pay(&self) -> Heard {
-        call(&self.backend, None, tool("pay")).await
+        call(&self.backend, LinkKey::Default, tool("pay")).await
     }
 
     /// Reads the page of the tool list that [`World::on_list_page`] mocks.
     pub(super) async fn list_page(&self) -> Heard {
-        call(&self.backend, None, tools_page("7")).await
+        call(&self.backend, LinkKey::Default, tools_page("7")).await
     }
 
     /// Lists the tools and passes on what the list shows, as a session does.

@@ -4,43 +4,24 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use tokio::{
-    sync::{
-        OwnedSemaphorePermit,
-        mpsc::{self, error::TrySendError},
-        oneshot,
-    },
-    task::JoinHandle,
-};
+use serde_json::value::RawValue;
+use tokio::{sync::oneshot, task::JoinHandle};
 use uuid::Uuid;
 
 use crate::{
     backend::LinkKey,
-    limits::{LISTENERS_PER_MCP_SESSION_MAX, MCP_SESSIONS_PER_SESSION_MAX},
-    mcp::{
-        event::Notification, failure::Failure, method::TOOLS_CHANGED, request::Context,
-        version::Revision,
-    },
+    limits::MCP_SESSIONS_PER_SESSION_MAX,
+    mcp::{failure::Failure, version::Revision},
     session::{
         clock::now_ms,
         fan_out,
-        message::{Client, SessionMessage, Told, Welcome},
+        message::{Client, SessionMessage, Welcome},
         used::Used,
     },
     store::{McpSessionRecord, StoreError},
 };
 
-use super::Session;
-
-/// One client that initialized.
-pub(super) struct McpSession {
-    pub(super) context: Context,
-    revision: Revision,
-    last_used_ms: i64,
-    used_since_sweep: bool,
-    listeners: Vec<mpsc::Sender<Told>>,
-    place: Option<OwnedSemaphorePermit>,
-}
+use super::{McpSession, Session};
 
 impl Session {
     pub(super) fn open_mcp_session(
@@ -60,20 +41,18 @@ impl Session {
         };
         let id = Uuid::new_v4();
         let now = now_ms();
+        let owned = |raw: &Option<Arc<RawValue>>| raw.as_deref().map(ToOwned::to_owned);
         let record = McpSessionRecord {
             id,
             session: self.id,
             revision: client.revision,
-            client_info: client.context.client_info.as_deref().map(ToOwned::to_owned),
-            capabilities: client
-                .context
-                .capabilities
-                .as_deref()
-                .map(ToOwned::to_owned),
+            client_info: owned(&client.context.client_info),
+            capabilities: owned(&client.context.capabilities),
+            wants: None,
             created_ms: now,
             last_used_ms: now,
         };
-        let (backends, store) = (self.backends.clone(), self.shared.store.clone());
+        let (backends, store) = (self.met_backends(), self.shared.store.clone());
         let (deadline, myself) = (self.shared.initialize_deadline, self.myself.clone());
         tokio::spawn(async move {
             // Stored before anyone hears of it: an id a client holds is known after a restart.
@@ -131,17 +110,6 @@ impl Session {
         self.ended.remove(&id);
     }
 
-    pub(super) fn discover(&mut self, context: Context, reply: oneshot::Sender<Welcome>) {
-        self.last_used_ms = now_ms();
-        let backends = self.backends.clone();
-        let deadline = self.shared.initialize_deadline;
-        tokio::spawn(async move {
-            let welcome = fan_out::welcome(&backends, LinkKey::Default, &context, deadline).await;
-            // Whoever asked may have left.
-            drop(reply.send(welcome));
-        });
-    }
-
     /// Ends an MCP session at a client's wish; answered when it is gone from the store too, or could
     /// not be deleted there. Then it can be ended again.
     pub(super) fn end_mcp_session(
@@ -169,6 +137,7 @@ impl Session {
     fn forget_mcp_session(&mut self, id: Uuid) -> JoinHandle<Result<(), StoreError>> {
         if let Some(mcp_session) = self.mcp_sessions.remove(&id) {
             self.ended.insert(id, mcp_session.place);
+            self.linked.retain(|(client, _)| *client != id);
             self.running.end_mcp_session(id);
             for backend in &self.backends {
                 backend.forget(LinkKey::Own(id));
@@ -196,31 +165,6 @@ impl Session {
             mcp_session.revision
         });
         let _asker_left = reply.send(known);
-    }
-
-    pub(super) fn listen(
-        &mut self,
-        mcp_session: Uuid,
-        listener: mpsc::Sender<Told>,
-        reply: oneshot::Sender<Result<(), Failure>>,
-    ) {
-        let listening = match self.mcp_sessions.get_mut(&mcp_session) {
-            None => Err(Failure::UnknownMcpSession),
-            Some(mcp_session) => mcp_session.listen(listener),
-        };
-        let _asker_left = reply.send(listening);
-    }
-
-    pub(super) fn tell_listeners(&self) {
-        for mcp_session in self.mcp_sessions.values() {
-            mcp_session.tell();
-        }
-    }
-
-    pub(super) fn stop_listening(&mut self) {
-        for mcp_session in self.mcp_sessions.values_mut() {
-            mcp_session.stop_listening();
-        }
     }
 
     pub(super) fn sweep(&mut self, reply: oneshot::Sender<Used>) {
@@ -254,103 +198,5 @@ impl Session {
                 .collect(),
         };
         let _asker_left = reply.send(used);
-    }
-}
-
-impl McpSession {
-    pub(super) fn new(client: Client, place: OwnedSemaphorePermit) -> Self {
-        Self::of(client.revision, client.context, now_ms(), Some(place))
-    }
-
-    /// One from before a restart; without a place where more are remembered than may be opened.
-    pub(super) fn remembered(
-        record: McpSessionRecord,
-        place: Option<OwnedSemaphorePermit>,
-    ) -> Self {
-        let context = Context {
-            client_info: record.client_info.map(Into::into),
-            capabilities: record.capabilities.map(Into::into),
-            log_level: None,
-        };
-        Self::of(record.revision, context, record.last_used_ms, place)
-    }
-
-    fn of(
-        revision: Revision,
-        context: Context,
-        last_used_ms: i64,
-        place: Option<OwnedSemaphorePermit>,
-    ) -> Self {
-        Self {
-            context,
-            revision,
-            last_used_ms,
-            used_since_sweep: false,
-            listeners: Vec::new(),
-            place,
-        }
-    }
-
-    pub(super) fn touch(&mut self) {
-        self.last_used_ms = now_ms();
-        self.used_since_sweep = true;
-    }
-
-    pub(super) fn stop_listening(&mut self) {
-        self.listeners.clear();
-    }
-
-    /// A further stream never takes over from one that is open.
-    fn listen(&mut self, listener: mpsc::Sender<Told>) -> Result<(), Failure> {
-        self.touch();
-        self.listeners.retain(|open| !open.is_closed());
-        if self.listeners.len() >= LISTENERS_PER_MCP_SESSION_MAX {
-            return Err(Failure::TooManyListeners {
-                limit: LISTENERS_PER_MCP_SESSION_MAX,
-            });
-        }
-        self.listeners.push(listener);
-        Ok(())
-    }
-
-    /// Tells of a change on one stream only, the newest that is open.
-    ///
-    /// Spec: 2025-11-25 basic/transports, "Multiple Connections".
-    fn tell(&self) {
-        for listener in self.listeners.iter().rev() {
-            let told = listener.try_send(Told::Notification(Notification {
-                method: TOOLS_CHANGED.to_owned(),
-                params: None,
-            }));
-            // A full channel holds the same news already; a closed one has no reader.
-            if !matches!(told, Err(TrySendError::Closed(_))) {
-                return;
-            }
-        }
-    }
-
-    fn has_listener(&self) -> bool {
-        self.listeners.iter().any(|listener| !listener.is_closed())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_change_is_told_on_the_newest_stream_that_is_open() {
-        let mut mcp_session = McpSession::of(Context::default(), 0, None);
-        let (older, mut told_older) = mpsc::channel(1);
-        let (newer, mut told_newer) = mpsc::channel(1);
-        mcp_session.listen(older).unwrap();
-        mcp_session.listen(newer).unwrap();
-        mcp_session.tell();
-        // The channel is full now.
-        mcp_session.tell();
-        assert!(told_newer.try_recv().is_ok() && told_older.try_recv().is_err());
-        drop(told_newer);
-        mcp_session.tell();
-        assert!(told_older.try_recv().is_ok());
     }
 }

@@ -21,6 +21,7 @@ async fn everything_survives_a_reopen() {
     let mut opened = mcp_session(given.id, 5);
     opened.client_info = Some(json(r#"{ "name":"claude-ai",  "n": 1.0e2 }"#));
     opened.capabilities = Some(json(r#"{"b":{}, "a":12345678901234567890123}"#));
+    opened.wants = Some(json(r#"{"level":"info"}"#));
     store.put_mcp_session(opened.clone()).await.unwrap();
     let mut own = link(given.id, Some(opened.id), "ant");
     own.backend_session = Some("backend-session-1".into());
@@ -64,6 +65,7 @@ async fn everything_survives_a_reopen() {
     let bytes = |value: &Option<Box<RawValue>>| value.as_ref().map(|raw| raw.get().to_owned());
     assert_eq!(bytes(&mcp.client_info), bytes(&opened.client_info));
     assert_eq!(bytes(&mcp.capabilities), bytes(&opened.capabilities));
+    assert_eq!(bytes(&mcp.wants), bytes(&opened.wants));
 
     assert_eq!(kept.links.len(), 2);
     for (kept, given) in kept.links.iter().zip([default, own]) {

@@ -1,0 +1,149 @@
+//! A session's connections: started, started anew, described, ended.
+
+use std::sync::Arc;
+
+use ractor::{ActorCell, ActorProcessingErr};
+use tokio::sync::oneshot;
+
+use crate::{
+    backend::{Backend, LinkKey, Memory, Start},
+    limits::BACKEND_DEATHS_MAX,
+    mcp::{discovery::Discovery, request::Context},
+    session::{
+        describe::{ConnectionDescription, ConnectionState, SessionDescription},
+        message::SessionMessage,
+    },
+    store::LinkRecord,
+};
+
+use super::Session;
+
+impl Session {
+    /// Takes what was known of a backend before a restart.
+    pub(super) fn remember_links(&mut self, position: usize, links: &[&LinkRecord]) {
+        for link in links {
+            if let Ok(discovery) = Discovery::read(&link.discovery) {
+                self.meet(position, discovery);
+            }
+            if let Some(id) = link.mcp_session {
+                self.linked.insert((id, position));
+            }
+        }
+    }
+
+    pub(super) async fn start_backend(
+        &self,
+        position: usize,
+        remembered: Vec<(LinkKey, Memory)>,
+    ) -> Result<Backend, ActorProcessingErr> {
+        let server = &self.servers[position];
+        let myself = self.myself.clone();
+        let start = Start {
+            name: server.backend.clone(),
+            spec: self.shared.registry.get(server.backend.as_str()).cloned(),
+            credential: match &server.credential {
+                Ok(credential) => Ok(credential.clone()),
+                Err(error) => Err(error.to_string()),
+            },
+            clients: self.shared.clients.clone(),
+            remembered,
+            // A report to a session that is gone changes nothing.
+            report: Arc::new(move |report| drop(myself.cast(SessionMessage::Reported(report)))),
+        };
+        Ok(Backend::start(start, Some(self.myself.get_cell())).await?)
+    }
+
+    pub(super) fn describe(&self, reply: oneshot::Sender<SessionDescription>) {
+        let backends = self.backends.clone();
+        let mut description = SessionDescription {
+            id: self.id,
+            name: self.name.clone(),
+            naming: self.naming,
+            created_ms: self.created_ms,
+            last_used_ms: self.last_used_ms,
+            mcp_sessions: self.mcp_sessions.len(),
+            connections: Vec::with_capacity(backends.len()),
+        };
+        tokio::spawn(async move {
+            for backend in backends {
+                description.connections.push(describe(&backend).await);
+            }
+            // Whoever asked may have left.
+            drop(reply.send(description));
+        });
+    }
+
+    pub(super) fn close(&mut self) {
+        self.closing = true;
+        self.parked.clear();
+        self.running.end_all();
+        self.stop_listening();
+        self.backends.retain(Backend::close);
+        if self.backends.is_empty() {
+            self.myself.stop(None);
+        }
+    }
+
+    pub(super) fn connection_ended(&mut self, cell: &ActorCell) {
+        // Only a session that is closing ends its connections, so no call is routed any more.
+        self.backends.retain(|backend| !backend.is(cell));
+    }
+
+    pub(super) async fn connection_died(&mut self, cell: &ActorCell, reason: &str) {
+        let Some(position) = self.backends.iter().position(|backend| backend.is(cell)) else {
+            return;
+        };
+        let name = &self.names[position];
+        tracing::error!(backend.name = %name, error = reason, "the connection to {name} died");
+        self.deaths += 1;
+        if self.closing {
+            self.backends.remove(position);
+            return;
+        }
+        if self.deaths > BACKEND_DEATHS_MAX {
+            return;
+        }
+        match self.start_backend(position, Vec::new()).await {
+            Ok(backend) => self.backends[position] = backend,
+            Err(error) => tracing::error!(%error, "could not start a connection anew"),
+        }
+    }
+
+    pub(super) fn warm(&self) {
+        for backend in self.backends.clone() {
+            // Its outcome shows in the connection's state.
+            tokio::spawn(async move {
+                drop(backend.connect(LinkKey::Default, Context::default()).await)
+            });
+        }
+    }
+}
+
+pub(super) fn remember(link: &LinkRecord) -> (LinkKey, Memory) {
+    let memory = Memory {
+        revision: link.revision,
+        backend_session: link.backend_session.clone(),
+        discovery: link.discovery.clone(),
+    };
+    (
+        link.mcp_session.map_or(LinkKey::Default, LinkKey::Own),
+        memory,
+    )
+}
+
+async fn describe(backend: &Backend) -> ConnectionDescription {
+    let described = backend.describe().await;
+    ConnectionDescription {
+        backend: backend.name().clone(),
+        state: described
+            .as_ref()
+            .map_or(ConnectionState::Waiting, |described| described.state.into()),
+        revision: described.as_ref().and_then(|described| described.revision),
+        tools: described.as_ref().and_then(|described| described.tools),
+        retry_in: described.as_ref().and_then(|described| described.retry_in),
+        last_error: described.map_or_else(
+            || Some("its part of the gateway died; see the gateway's log".to_owned()),
+            |described| described.last_error,
+        ),
+    }
+}

@@ -1,0 +1,289 @@
+//! Who hears of changes, and what backends are asked to tell because of that.
+
+use futures_util::future::join_all;
+use ractor::ActorRef;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
+use uuid::Uuid;
+
+use crate::{
+    backend::{Backend, LinkKey, Wants},
+    limits::{LISTENING_WITHIN, SUBSCRIBERS_PER_SESSION_MAX},
+    mcp::{event::Notification, failure::Failure, kind::ListKind},
+    routing::task,
+    session::message::{Filter, SessionMessage, Told},
+};
+
+use super::Session;
+
+/// Something somebody wants to hear of: where it is, and what it is called there and in public.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Wanted {
+    pub(super) position: usize,
+    pub(super) own: String,
+    pub(super) public: String,
+}
+
+/// A listener without an MCP session, and what it asks for.
+pub(super) struct Subscriber {
+    kinds: Vec<ListKind>,
+    uris: Vec<Wanted>,
+    tasks: Vec<Wanted>,
+    listener: mpsc::Sender<Told>,
+}
+
+impl Session {
+    /// Has changes told on a client's stream. Answered when its backends' own streams are open, or
+    /// after a moment.
+    pub(super) fn listen(
+        &mut self,
+        id: Uuid,
+        listener: mpsc::Sender<Told>,
+        reply: oneshot::Sender<Result<(), Failure>>,
+    ) {
+        let listening = match self.mcp_sessions.get_mut(&id) {
+            None => Err(Failure::UnknownMcpSession),
+            Some(mcp_session) => mcp_session.listen(listener.clone()),
+        };
+        if listening.is_err() {
+            let _asker_left = reply.send(listening);
+            return;
+        }
+        self.notice_end(listener, SessionMessage::Left { mcp_session: id });
+        let asking = want(self.wants(LinkKey::Own(id)));
+        tokio::spawn(async move {
+            // What a backend refuses shows in its connection's state.
+            let _late = timeout(LISTENING_WITHIN, asking).await;
+            let _asker_left = reply.send(Ok(()));
+        });
+    }
+
+    /// A client's stream ended.
+    pub(super) fn left(&mut self, id: Uuid) {
+        if let Some(mcp_session) = self.mcp_sessions.get_mut(&id) {
+            mcp_session.forget_closed();
+            self.tell_wants(LinkKey::Own(id));
+        }
+    }
+
+    /// Tells backends what a link has to carry now.
+    pub(super) fn tell_wants(&self, link: LinkKey) {
+        tokio::spawn(self.telling(link));
+    }
+
+    /// The same, for who waits until they do it.
+    pub(super) fn telling(&self, link: LinkKey) -> impl Future<Output = ()> + Send + use<> {
+        let wanting = want(self.wants(link));
+        async move { drop(wanting.await) }
+    }
+
+    /// Has changes told to a listener that says which; answers when they are listened for.
+    pub(super) fn subscribe_to(
+        &mut self,
+        filter: Filter,
+        listener: mpsc::Sender<Told>,
+        reply: oneshot::Sender<Result<Filter, Failure>>,
+    ) {
+        self.subscribers.retain(|_, it| !it.listener.is_closed());
+        if self.closing || self.subscribers.len() >= SUBSCRIBERS_PER_SESSION_MAX {
+            let _asker_left = reply.send(Err(Failure::TooManyListeners {
+                limit: SUBSCRIBERS_PER_SESSION_MAX,
+            }));
+            return;
+        }
+        let subscriber = Subscriber {
+            kinds: filter.kinds,
+            uris: filter
+                .uris
+                .iter()
+                .filter_map(|uri| self.wanted_uri(uri))
+                .collect(),
+            tasks: filter
+                .tasks
+                .iter()
+                .filter_map(|id| self.wanted_task(id))
+                .collect(),
+            listener: listener.clone(),
+        };
+        let (kinds, uris, tasks) = (
+            subscriber.kinds.clone(),
+            subscriber.uris.clone(),
+            subscriber.tasks.clone(),
+        );
+        self.next_subscriber += 1;
+        let number = self.next_subscriber;
+        self.subscribers.insert(number, subscriber);
+        self.notice_end(listener, SessionMessage::Unsubscribed { number });
+        let asking = want(self.wants(LinkKey::Default));
+        tokio::spawn(async move {
+            let asked = timeout(LISTENING_WITHIN, asking).await;
+            let refused = asked.unwrap_or_default();
+            let honoured = |wanted: Vec<Wanted>| {
+                wanted
+                    .into_iter()
+                    .filter(|it| !refused.contains(&it.position))
+                    .map(|it| it.public)
+                    .collect()
+            };
+            let _asker_left = reply.send(Ok(Filter {
+                kinds,
+                uris: honoured(uris),
+                tasks: honoured(tasks),
+            }));
+        });
+    }
+
+    /// A listener without an MCP session is gone.
+    pub(super) fn unsubscribed(&mut self, number: u64) {
+        if let Some(subscriber) = self.subscribers.remove(&number)
+            && !(subscriber.uris.is_empty() && subscriber.tasks.is_empty())
+        {
+            self.tell_wants(LinkKey::Default);
+        }
+    }
+
+    /// Whose resource a URI is, for somebody who wants to hear of it: where it is not certain, of the
+    /// likeliest backend that tells of changes.
+    pub(super) fn wanted_uri(&self, uri: &str) -> Option<Wanted> {
+        let candidates = self.resources.route(&self.names, uri);
+        let is_certain = candidates.len() == 1;
+        let found = candidates.into_iter().find(|candidate| {
+            let met = self.met[candidate.position].as_ref();
+            match met {
+                Some(met) => met.announces_updates(),
+                None => is_certain,
+            }
+        })?;
+        Some(Wanted {
+            position: found.position,
+            own: found.own,
+            public: uri.to_owned(),
+        })
+    }
+
+    fn wanted_task(&self, id: &str) -> Option<Wanted> {
+        let (position, own) = task::route(self.naming, &self.names, id)?;
+        Some(Wanted {
+            position,
+            own: own.to_owned(),
+            public: id.to_owned(),
+        })
+    }
+
+    /// What a link of each backend has to carry besides calls.
+    pub(super) fn wants(&self, link: LinkKey) -> Vec<(Backend, LinkKey, Wants)> {
+        let wants = |position: usize| match link {
+            LinkKey::Own(id) => match self.mcp_sessions.get(&id) {
+                Some(mcp_session) => mcp_session.wants(position),
+                None => Wants::default(),
+            },
+            LinkKey::Default => self.subscribed(position),
+            LinkKey::Capable(_) => Wants::default(),
+        };
+        let backends = self.backends.iter().cloned().enumerate();
+        backends
+            .map(|(position, backend)| (backend, link, wants(position)))
+            .collect()
+    }
+
+    fn subscribed(&self, position: usize) -> Wants {
+        let here = |wanted: &&Wanted| wanted.position == position;
+        let own = |wanted: &Wanted| wanted.own.clone();
+        let subscribers = || self.subscribers.values();
+        Wants {
+            uris: subscribers()
+                .flat_map(|it| &it.uris)
+                .filter(here)
+                .map(own)
+                .collect(),
+            tasks: subscribers()
+                .flat_map(|it| &it.tasks)
+                .filter(here)
+                .map(own)
+                .collect(),
+            ..Wants::default()
+        }
+    }
+
+    /// Tells everyone who hears of changes that lists are others now.
+    pub(super) fn tell_of_lists(&mut self, kinds: &[ListKind]) {
+        for kind in kinds {
+            let changed = Notification {
+                method: kind.changed().to_owned(),
+                params: None,
+            };
+            for mcp_session in self.mcp_sessions.values_mut() {
+                mcp_session.tell(Told::Notification(changed.clone()));
+            }
+            for subscriber in self.subscribers.values() {
+                if subscriber.kinds.contains(kind) {
+                    subscriber.tell(changed.clone());
+                }
+            }
+        }
+    }
+
+    /// Tells the subscribers of one task or resource; `public` says what they call it, if they asked
+    /// for it.
+    pub(super) fn tell_subscribers(&self, told: impl Fn(&Subscriber) -> Option<Notification>) {
+        for subscriber in self.subscribers.values() {
+            if let Some(notification) = told(subscriber) {
+                subscriber.tell(notification);
+            }
+        }
+    }
+
+    pub(super) fn stop_listening(&mut self) {
+        self.subscribers.clear();
+        for mcp_session in self.mcp_sessions.values_mut() {
+            mcp_session.stop_listening();
+        }
+    }
+
+    fn notice_end(&self, listener: mpsc::Sender<Told>, then: SessionMessage) {
+        let myself: ActorRef<SessionMessage> = self.myself.clone();
+        let listener = listener.downgrade();
+        tokio::spawn(async move {
+            // The session holds the other end; it lets go when it stops listening.
+            if let Some(listener) = listener.upgrade() {
+                listener.closed().await;
+            }
+            let _gone = myself.cast(then);
+        });
+    }
+}
+
+impl Subscriber {
+    pub(super) fn uris(&self) -> &[Wanted] {
+        &self.uris
+    }
+
+    pub(super) fn tasks(&self) -> &[Wanted] {
+        &self.tasks
+    }
+
+    fn tell(&self, notification: Notification) {
+        // One that reads too slowly misses this; what it was told before is as good a reason to
+        // look again.
+        let _slow = self.listener.try_send(Told::Notification(notification));
+    }
+}
+
+/// Has backends tell what is wanted; gives the positions of those that do not.
+async fn want(wants: Vec<(Backend, LinkKey, Wants)>) -> Vec<usize> {
+    let asked = wants.into_iter().map(|(backend, link, wants)| async move {
+        let asks = !wants.uris.is_empty() || !wants.tasks.is_empty();
+        match backend.want(link, wants).await {
+            Err(error) if asks => {
+                tracing::debug!(backend.name = %backend.name(), %error, "does not tell of all that is wanted");
+                false
+            }
+            _ => true,
+        }
+    });
+    let answers = join_all(asked).await;
+    let refused = answers.iter().enumerate().filter(|(_, does)| !**does);
+    refused.map(|(position, _)| position).collect()
+}

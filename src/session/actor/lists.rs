@@ -1,0 +1,185 @@
+//! Requests that all backends answer together: lists, and what the session offers.
+
+use futures_util::future::join_all;
+use serde_json::value::RawValue;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
+
+use crate::{
+    backend::{Backend, Call, LinkKey},
+    limits::{EVENTS_IN_FLIGHT, LIST_DEADLINE},
+    mcp::{
+        discovery::Discovery,
+        event::{Event, Outcome, ResultBody},
+        object::RawObject,
+        request::Context,
+        shelf::Shelf,
+    },
+    routing::name::Spelling,
+    session::{
+        clock::now_ms,
+        exchange::{Exchange, Place},
+        fan_out::{self, Lists},
+        message::{SessionMessage, Welcome},
+    },
+};
+
+use super::Session;
+
+impl Session {
+    pub(super) fn list(&self, shelf: Shelf, exchange: Exchange, place: Place) {
+        let context = exchange.request.context.clone();
+        let client_name = context.client_name();
+        let lists = Lists {
+            shelf,
+            backends: self.offering(shelf),
+            link: LinkKey::of(exchange.mcp_session, &context),
+            spelling: Spelling::of(self.naming, client_name.as_deref()),
+            context,
+            private: self.uses_credentials,
+        };
+        let myself = self.myself.clone();
+        tokio::spawn(async move {
+            let cancelled = exchange.cancel.clone();
+            let listed = tokio::select! {
+                () = cancelled.cancelled() => None,
+                listed = lists.make() => Some(listed),
+            };
+            let outcome = match listed {
+                None => Outcome::Cancelled,
+                Some(listed) => {
+                    // Before the answer: who has it may ask for what stands in it.
+                    let keys = listed.keys;
+                    // A session that is gone routes nothing.
+                    let _gone = myself.cast(SessionMessage::Listed { shelf, keys });
+                    listed.outcome
+                }
+            };
+            exchange.finish(outcome).await;
+            drop(place);
+        });
+    }
+
+    /// The backends that may have something on a shelf. One not yet met may have anything, and tools
+    /// are asked for everywhere: servers in use have some without saying so.
+    fn offering(&self, shelf: Shelf) -> Vec<(usize, Backend)> {
+        let offers = |position: usize| {
+            shelf == Shelf::Tools
+                || self.met[position]
+                    .as_ref()
+                    .is_none_or(|met| met.offers(shelf.kind().capability()))
+        };
+        let backends = self.backends.iter().cloned().enumerate();
+        backends.filter(|(position, _)| offers(*position)).collect()
+    }
+
+    /// Takes what a list showed: requests about resources are routed by it.
+    pub(super) fn listed(&mut self, shelf: Shelf, keys: Vec<(usize, Vec<String>)>) {
+        for (position, keys) in keys {
+            match shelf {
+                Shelf::Resources => self.resources.listed(position, keys),
+                Shelf::Templates => self.resources.templates(position, keys),
+                Shelf::Tools | Shelf::Prompts => {}
+            }
+        }
+    }
+
+    /// Lists the tasks of every backend that has some, in one page.
+    pub(super) fn list_tasks(&self, exchange: Exchange, place: Place) {
+        let calls: Vec<(Backend, Call)> = (0..self.backends.len())
+            .filter(|position| {
+                let met = self.met[*position].as_ref();
+                met.is_some_and(|met| met.offers("tasks"))
+            })
+            .map(|position| {
+                let call = self.call_of(position, &exchange);
+                (self.backends[position].clone(), call)
+            })
+            .collect();
+        let names: Vec<_> = calls.iter().map(|(it, _)| it.name().clone()).collect();
+        let naming = self.naming;
+        tokio::spawn(async move {
+            let pages =
+                join_all(calls.into_iter().map(|(backend, call)| page(backend, call))).await;
+            let tasks: Vec<String> = names
+                .iter()
+                .zip(&pages)
+                .flat_map(|(name, page)| tasks(naming, name, page.as_deref()))
+                .collect();
+            let result = ResultBody {
+                json: format!(r#"{{"tasks":[{}]}}"#, tasks.join(",")).into(),
+                typed: false,
+                freshness: None,
+            };
+            exchange.finish(Outcome::Completed(result)).await;
+            drop(place);
+        });
+    }
+
+    pub(super) fn discover(&mut self, context: Context, reply: oneshot::Sender<Welcome>) {
+        self.last_used_ms = now_ms();
+        let backends = self.met_backends();
+        let deadline = self.shared.initialize_deadline;
+        tokio::spawn(async move {
+            let link = LinkKey::Default;
+            let welcome = fan_out::welcome(&backends, link, &context, deadline).await;
+            // Whoever asked may have left.
+            drop(reply.send(welcome));
+        });
+    }
+
+    /// The backends, each with what is known of it.
+    pub(super) fn met_backends(&self) -> Vec<(Backend, Option<Discovery>)> {
+        let met = self.met.iter().cloned();
+        self.backends.iter().cloned().zip(met).collect()
+    }
+}
+
+/// Asks for one backend's tasks; `None` where they do not come.
+async fn page(backend: Backend, mut call: Call) -> Option<String> {
+    let (events, mut received) = mpsc::channel(EVENTS_IN_FLIGHT);
+    call.events = events;
+    backend.send(call);
+    let outcome = async {
+        loop {
+            if let Event::Finished(finished) = received.recv().await? {
+                return Some(finished.outcome);
+            }
+        }
+    };
+    match timeout(LIST_DEADLINE, outcome).await {
+        Ok(Some(Outcome::Completed(body))) => String::from_utf8(body.json.into()).ok(),
+        _ => {
+            let name = backend.name();
+            tracing::warn!(backend.name = %name, "the tasks of {name} are missing from the list");
+            None
+        }
+    }
+}
+
+/// The definitions of one backend's tasks, each with its public id.
+fn tasks(
+    naming: crate::mcp::name::Naming,
+    backend: &crate::mcp::name::BackendName,
+    page: Option<&str>,
+) -> Vec<String> {
+    let listed: Option<Vec<Box<RawValue>>> = page
+        .and_then(|text| serde_json::from_str::<&RawValue>(text).ok())
+        .and_then(|raw| {
+            let members = RawObject::parse_or_empty(Some(raw));
+            serde_json::from_str(members.get("tasks")?.get()).ok()
+        });
+    listed
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|task| {
+            let mut members = RawObject::parse(task).ok()?;
+            let own = members.get_str("taskId")?;
+            let public = crate::routing::task::public_id(naming, backend, &own);
+            members.set("taskId", crate::mcp::object::quote(&public));
+            Some(members.to_raw().get().to_owned())
+        })
+        .collect()
+}

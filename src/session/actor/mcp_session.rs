@@ -1,0 +1,200 @@
+//! One client that initialized: what was agreed with it, what it wants to hear, and where.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use tokio::sync::{
+    OwnedSemaphorePermit,
+    mpsc::{self, error::TrySendError},
+};
+use uuid::Uuid;
+
+use crate::{
+    backend::Wants,
+    limits::LISTENERS_PER_MCP_SESSION_MAX,
+    mcp::{
+        event::Question, failure::Failure, level::Level, message::RequestId, name::BackendName,
+        object::quote, request::Context, version::Revision,
+    },
+    session::{
+        clock::now_ms,
+        message::{Client, Told},
+    },
+    store::McpSessionRecord,
+};
+
+use super::hearing::Wanted;
+
+/// One client that initialized.
+pub(super) struct McpSession {
+    pub(super) context: Context,
+    pub(super) revision: Revision,
+    created_ms: i64,
+    pub(super) last_used_ms: i64,
+    pub(super) used_since_sweep: bool,
+    /// The resources of whose updates it wants to hear.
+    pub(super) subscriptions: BTreeSet<Wanted>,
+    /// What it was asked and has not answered, the oldest first.
+    pub(super) asked: VecDeque<(RequestId, Question)>,
+    listeners: Vec<mpsc::Sender<Told>>,
+    pub(super) place: Option<OwnedSemaphorePermit>,
+}
+
+/// What is stored of what a client wants to hear.
+#[derive(Default, Serialize, Deserialize)]
+struct Stored {
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    level: Option<String>,
+    /// Provider, URI there, URI in public.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    subscriptions: Vec<(String, String, String)>,
+}
+
+impl McpSession {
+    pub(super) fn new(client: Client, place: OwnedSemaphorePermit) -> Self {
+        let now = now_ms();
+        Self {
+            context: client.context,
+            revision: client.revision,
+            created_ms: now,
+            last_used_ms: now,
+            used_since_sweep: false,
+            subscriptions: BTreeSet::new(),
+            asked: VecDeque::new(),
+            listeners: Vec::new(),
+            place: Some(place),
+        }
+    }
+
+    /// One from before a restart; without a place where more are remembered than may be opened.
+    pub(super) fn remembered(
+        record: McpSessionRecord,
+        names: &[BackendName],
+        place: Option<OwnedSemaphorePermit>,
+    ) -> Self {
+        let wants = record.wants.as_deref();
+        let stored: Stored = wants
+            .and_then(|raw| serde_json::from_str(raw.get()).ok())
+            .unwrap_or_default();
+        let wanted = |(backend, own, public): (String, String, String)| {
+            let position = names.iter().position(|name| name.as_str() == backend)?;
+            Some(Wanted {
+                position,
+                own,
+                public,
+            })
+        };
+        Self {
+            context: Context {
+                client_info: record.client_info.map(Into::into),
+                capabilities: record.capabilities.map(Into::into),
+                log_level: stored.level.map(|level| quote(&level).into()),
+            },
+            revision: record.revision,
+            created_ms: record.created_ms,
+            last_used_ms: record.last_used_ms,
+            used_since_sweep: false,
+            subscriptions: stored
+                .subscriptions
+                .into_iter()
+                .filter_map(wanted)
+                .collect(),
+            asked: VecDeque::new(),
+            listeners: Vec::new(),
+            place,
+        }
+    }
+
+    /// What is stored of it.
+    pub(super) fn record(
+        &self,
+        id: Uuid,
+        session: Uuid,
+        names: &[BackendName],
+    ) -> McpSessionRecord {
+        let subscriptions = self.subscriptions.iter().map(|wanted| {
+            let backend = names[wanted.position].to_string();
+            (backend, wanted.own.clone(), wanted.public.clone())
+        });
+        let stored = Stored {
+            level: self.level().map(|level| level.as_str().to_owned()),
+            subscriptions: subscriptions.collect(),
+        };
+        let owned = |raw: &Option<std::sync::Arc<RawValue>>| raw.as_deref().map(ToOwned::to_owned);
+        McpSessionRecord {
+            id,
+            session,
+            revision: self.revision,
+            client_info: owned(&self.context.client_info),
+            capabilities: owned(&self.context.capabilities),
+            wants: serde_json::value::to_raw_value(&stored).ok(),
+            created_ms: self.created_ms,
+            last_used_ms: self.last_used_ms,
+        }
+    }
+
+    pub(super) fn touch(&mut self) {
+        self.last_used_ms = now_ms();
+        self.used_since_sweep = true;
+    }
+
+    /// The least severe log message it wants, if it said so.
+    pub(super) fn level(&self) -> Option<Level> {
+        Level::read(self.context.log_level.as_ref()?)
+    }
+
+    /// What its link with a backend has to carry besides calls.
+    pub(super) fn wants(&self, position: usize) -> Wants {
+        let here = self.subscriptions.iter();
+        Wants {
+            uris: here
+                .filter(|wanted| wanted.position == position)
+                .map(|wanted| wanted.own.clone())
+                .collect(),
+            stream: self.has_listener(),
+            level: self.level(),
+            ..Wants::default()
+        }
+    }
+
+    /// A further stream never takes over from one that is open.
+    pub(super) fn listen(&mut self, listener: mpsc::Sender<Told>) -> Result<(), Failure> {
+        self.touch();
+        self.forget_closed();
+        if self.listeners.len() >= LISTENERS_PER_MCP_SESSION_MAX {
+            return Err(Failure::TooManyListeners {
+                limit: LISTENERS_PER_MCP_SESSION_MAX,
+            });
+        }
+        self.listeners.push(listener);
+        Ok(())
+    }
+
+    pub(super) fn forget_closed(&mut self) {
+        self.listeners.retain(|open| !open.is_closed());
+    }
+
+    pub(super) fn stop_listening(&mut self) {
+        self.listeners.clear();
+    }
+
+    /// Tells something on one stream only, the newest that is open and read.
+    ///
+    /// One that is full is closed: its client would miss what is told, and not know.
+    ///
+    /// Spec: 2025-11-25 basic/transports, "Multiple Connections".
+    pub(super) fn tell(&mut self, mut told: Told) {
+        while let Some(listener) = self.listeners.last() {
+            match listener.try_send(told) {
+                Ok(()) => return,
+                Err(TrySendError::Full(untold) | TrySendError::Closed(untold)) => told = untold,
+            }
+            self.listeners.pop();
+        }
+    }
+
+    pub(super) fn has_listener(&self) -> bool {
+        self.listeners.iter().any(|listener| !listener.is_closed())
+    }
+}

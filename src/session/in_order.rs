@@ -1,0 +1,67 @@
+//! One request to several backends in turn, until one of them has what it is about.
+//!
+//! Only for what reads: a backend that has it not has done nothing.
+
+use tokio::sync::mpsc;
+
+use crate::{
+    backend::{Backend, Call},
+    limits::EVENTS_IN_FLIGHT,
+    mcp::{
+        error::{INVALID_PARAMS, METHOD_NOT_FOUND, RESOURCE_NOT_FOUND, code_of},
+        event::{Event, Finished, Outcome},
+    },
+};
+
+/// Asks one backend after the other; `calls` are all for the same events. Tells which of them
+/// answered with what was asked for.
+pub(super) async fn ask(calls: Vec<(usize, Backend, Call)>) -> Option<usize> {
+    let mut turned_down: Option<Finished> = None;
+    let mut client = None;
+    for (position, backend, mut call) in calls {
+        let (events, mut received) = mpsc::channel(EVENTS_IN_FLIGHT);
+        let answer_to = std::mem::replace(&mut call.events, events);
+        backend.send(call);
+        let first = received.recv().await;
+        if let Some(Event::Finished(finished)) = first {
+            if !has_it_not(&finished.outcome) {
+                let found = matches!(finished.outcome, Outcome::Completed(_));
+                // Nobody may be left to tell; here and below.
+                let _left = answer_to.send(Event::Finished(finished)).await;
+                return found.then_some(position);
+            }
+            turned_down = Some(worse(turned_down, finished));
+            client = Some(answer_to);
+            continue;
+        }
+        let mut next = first;
+        while let Some(event) = next {
+            let _left = answer_to.send(event).await;
+            next = received.recv().await;
+        }
+        return Some(position);
+    }
+    let (client, finished) = (client?, turned_down?);
+    let _left = client.send(Event::Finished(finished)).await;
+    None
+}
+
+/// Whether another backend may have it.
+fn has_it_not(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Rejected(rejection) => matches!(
+            code_of(&rejection.error),
+            Some(RESOURCE_NOT_FOUND | INVALID_PARAMS | METHOD_NOT_FOUND)
+        ),
+        Outcome::Failed(_) => true,
+        Outcome::Completed(_) | Outcome::Cancelled => false,
+    }
+}
+
+/// Of two that were turned down, the one worth telling: who cannot be reached may have had it.
+fn worse(before: Option<Finished>, now: Finished) -> Finished {
+    match before {
+        Some(before) if matches!(before.outcome, Outcome::Failed(_)) => before,
+        _ => now,
+    }
+}
