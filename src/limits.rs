@@ -73,6 +73,25 @@ pub const EVENTS_IN_FLIGHT: usize = 16;
 pub const MCP_SESSIONS_PER_SESSION_MAX: usize = 1024;
 /// `GET` streams of one MCP session: a client needs one, and may briefly have two.
 pub const LISTENERS_PER_MCP_SESSION_MAX: usize = 4;
+/// Messages of one batch: each is an exchange of its own, and all of them are under way at once.
+pub const BATCH_MAX: usize = 100;
+/// Events that a stream holds so that its client can take it up where it broke off.
+pub const STREAM_EVENTS_MAX: u64 = 1_000;
+/// Bytes of them; one event may be larger, then it is held alone.
+pub const STREAM_BYTES_MAX: usize = 1024 * 1024;
+/// Streams that one MCP session may take up again. When that many are being written, a further
+/// answer is streamed all the same, and lost if its connection breaks.
+pub const STREAMS_PER_MCP_SESSION_MAX: usize = 32;
+/// Bytes that those hold together which have ended, but for the last one, which is held whole.
+pub const ENDED_STREAMS_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// How long a stream is held after its end, or after its client left: a broken network is back, and
+/// a laptop awake, in less.
+pub const STREAM_HELD: Duration = MINUTES_5;
+/// The pause that a client keeps before it takes a stream up again.
+pub const RESUMED_AFTER: Duration = Duration::from_secs(1);
+/// How long an answer may take before it becomes a stream that can be taken up again: most answers
+/// take less, and cost less in one piece.
+pub const RESUMABLE_AFTER: Duration = Duration::from_secs(5);
 /// What waits for a slow listener: one that is behind by more reads nothing at all.
 pub const CHANGES_IN_FLIGHT: usize = 256;
 /// Streams of one session that clients without an MCP session hear changes on.

@@ -10,7 +10,7 @@ mod exchange;
 mod fan_out;
 mod in_order;
 mod message;
-mod outbox;
+pub mod outbox;
 mod parked;
 mod request_state;
 mod supervisor;

@@ -4,20 +4,22 @@
 //! basic/transports/streamable-http.
 
 mod answer;
+mod answering;
 mod depth;
 mod description;
 mod encode;
 mod event_stream;
+mod head;
+mod input_required;
 mod legacy;
 mod modern;
 mod record;
 mod refusal;
+mod resumable;
 
 use bytes::Bytes;
 use futures_util::Stream;
 use http::{HeaderMap, Method, StatusCode, header::ACCEPT};
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use std::str::FromStr;
 use warp::{
     Buf, Filter, Rejection,
@@ -32,18 +34,18 @@ use crate::{
     },
     mcp::{
         error::error_object,
-        failure::Failure,
         header::PROTOCOL_VERSION,
         message::{Message, MessageError, salvage_id, write_error},
         meta,
         method::INITIALIZE,
-        object::{RawObject, read_object},
+        object::RawObject,
         version::Revision,
     },
     session::{SessionRef, Sessions, SessionsError, short},
 };
 
 use event_stream::Accepts;
+use head::Head;
 
 /// What the endpoint works with.
 #[derive(Clone)]
@@ -134,16 +136,16 @@ where
     S: Stream<Item = Result<B, warp::Error>> + Send,
     B: Buf + Send,
 {
-    let refused = |response: Response| {
-        record::plain(&Method::POST, &caller.session_short, response.status());
-        response
-    };
+    let refused = |response| record::refused(&caller.session_short, response);
     let body = match admit(&caller, bounds, body).await {
         Ok(body) => body,
         Err(response) => return refused(response),
     };
     let (message, head) = match read(&body) {
         Ok(read) => read,
+        Err(MessageError::Batch) if !names_modern(&caller) => {
+            return legacy::batch(caller, &body).await;
+        }
         Err(error) => {
             let object = error_object(error.code(), &error.to_string());
             let written = write_error(salvage_id(&body).as_ref(), &object);
@@ -160,12 +162,7 @@ where
 fn read(body: &[u8]) -> Result<(Message<'_>, Head<'_>), MessageError> {
     depth::check(body)?;
     let message = Message::read(body)?;
-    let head = match &message {
-        Message::Request { params, .. } | Message::Notification { params, .. } => {
-            Head::read(*params)?
-        }
-        Message::Result { .. } | Message::Error { .. } => Head::default(),
-    };
+    let head = Head::of(&message)?;
     Ok((message, head))
 }
 
@@ -198,11 +195,15 @@ fn speaks_modern(caller: &Caller, message: &Message<'_>, head: &Head<'_>) -> boo
     {
         return true;
     }
-    !opens
-        && caller
-            .headers
-            .get(PROTOCOL_VERSION)
-            .is_some_and(|version| !names_legacy(version.to_str().unwrap_or_default()))
+    !opens && names_modern(caller)
+}
+
+/// Whether a version header speaks of the modern era.
+fn names_modern(caller: &Caller) -> bool {
+    caller
+        .headers
+        .get(PROTOCOL_VERSION)
+        .is_some_and(|version| !names_legacy(version.to_str().unwrap_or_default()))
 }
 
 /// Whether a version header could be of the legacy era: a date before the modern revisions.
@@ -217,37 +218,6 @@ fn names_legacy(version: &str) -> bool {
             });
     // Dates of this form compare as texts do.
     is_date && version < "2026"
-}
-
-/// The few parameters the gateway itself reads, unparsed: one of a wrong type must not hide the other.
-#[derive(Default, Deserialize)]
-struct Head<'a> {
-    #[serde(borrow, default)]
-    name: Option<&'a RawValue>,
-    #[serde(borrow, default, rename = "_meta")]
-    meta: Option<&'a RawValue>,
-}
-
-impl<'a> Head<'a> {
-    fn read(params: Option<&'a RawValue>) -> Result<Self, MessageError> {
-        let Some(params) = params else {
-            return Ok(Self::default());
-        };
-        // Of two, a backend might take the other one.
-        read_object(params.get()).map_err(|_| MessageError::Invalid("name or _meta is doubled"))
-    }
-
-    /// The name, when it is a string.
-    fn name(&self) -> Option<String> {
-        serde_json::from_str(self.name?.get()).ok()
-    }
-
-    /// What a `tools/call` without a name is told.
-    fn nameless() -> Failure {
-        Failure::InvalidParams {
-            reason: "tools/call needs params.name, a string".to_owned(),
-        }
-    }
 }
 
 /// What the gateway calls itself.

@@ -2,7 +2,7 @@
 
 use serde_json::{json, value::RawValue};
 
-use super::object::{read_object, to_raw};
+use super::object::{RawObject, read_object, to_raw};
 
 /// Invalid JSON was received.
 pub const PARSE_ERROR: i64 = -32700;
@@ -22,6 +22,9 @@ pub const HEADER_MISMATCH: i64 = -32020;
 pub const MISSING_CAPABILITY: i64 = -32021;
 /// The revision is not served. Spec: 2026-07-28 basic/versioning, "Protocol Version Negotiation".
 pub const UNSUPPORTED_VERSION: i64 = -32022;
+/// The user has to visit a page first; of one revision. Spec: 2025-11-25 client/elicitation, "Error
+/// Handling".
+pub const URL_ELICITATION_REQUIRED: i64 = -32042;
 /// The gateway's own: the backend cannot be reached or refused the gateway.
 pub const BACKEND_UNAVAILABLE: i64 = -31001;
 /// The gateway's own: the backend did not answer in time.
@@ -53,4 +56,28 @@ pub fn code_of(error: &RawValue) -> Option<i64> {
     read_object::<OnlyCode>(error.get())
         .ok()
         .map(|error| error.code)
+}
+
+/// The same error object with another code; all its other members stay as they are.
+#[must_use]
+pub fn with_code(error: &RawValue, code: i64) -> Box<RawValue> {
+    let mut members = RawObject::parse_or_empty(Some(error));
+    members.set("code", to_raw(&json!(code)));
+    members.to_raw()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_code_leaves_the_rest_of_an_error_byte_for_byte() {
+        let error = RawValue::from_string(
+            r#"{"data":{"n":1.0},"code":-32602, "message":"\u00e4","x":[ ]}"#.to_owned(),
+        );
+        assert_eq!(
+            with_code(&error.unwrap(), RESOURCE_NOT_FOUND).get(),
+            r#"{"data":{"n":1.0},"code":-32002,"message":"\u00e4","x":[ ]}"#
+        );
+    }
 }

@@ -8,6 +8,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 pub const SESSION_ID: &str = "mcp-session-id";
 /// The revision a request speaks. Spec: 2025-06-18 basic/transports, "Protocol Version Header".
 pub const PROTOCOL_VERSION: &str = "mcp-protocol-version";
+/// The event behind which a stream is taken up. Spec: 2025-11-25 basic/transports, "Resumability and
+/// Redelivery".
+pub const LAST_EVENT_ID: &str = "last-event-id";
 /// The body's method. Spec: 2026-07-28 basic/transports/streamable-http, "Standard Request Headers".
 pub const METHOD: &str = "mcp-method";
 /// The body's `params.name` or `params.uri`; same section.

@@ -55,6 +55,13 @@ impl RequestId {
     pub fn as_json(&self) -> &str {
         &self.0
     }
+
+    /// The id as a value within a message.
+    #[must_use]
+    pub fn to_raw(&self) -> Box<RawValue> {
+        // It was read from a value, or is a number.
+        RawValue::from_string(self.0.to_string()).unwrap_or_default()
+    }
 }
 
 impl fmt::Debug for RequestId {

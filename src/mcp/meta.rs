@@ -17,6 +17,10 @@ pub const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilitie
 pub const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 /// The server's `Implementation`, in a result's `_meta`.
 pub const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
+/// The request that opened the stream on which a notification comes.
+pub const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
+/// The extension of modern tasks, as it stands among the extensions of either side's capabilities.
+pub const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
 /// Names the progress notifications of a request, in both eras.
 pub const PROGRESS_TOKEN: &str = "progressToken";
 

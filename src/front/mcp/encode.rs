@@ -4,15 +4,19 @@ use bytes::Bytes;
 use http::StatusCode;
 use serde_json::value::RawValue;
 
-use crate::mcp::{
-    event::{Notification, Outcome, ResultBody},
-    message::{RequestId, write_error, write_result},
+use crate::{
+    mcp::{
+        event::{Notification, Outcome, Question, Rejection, ResultBody},
+        failure::Failure,
+        message::{RequestId, write_error, write_result},
+    },
+    session::outbox::Writer,
 };
 
 /// Writes the answer to one request in the client's era.
 pub(super) trait Encode: Send + Sync + 'static {
-    /// Whether the client wants to hear this.
-    fn wants(&self, notification: &Notification) -> bool;
+    /// What the client hears of this; `None` where it does not want to hear it.
+    fn notification(&self, notification: Notification) -> Option<Notification>;
 
     /// The result's JSON text as this era has it; an error object where it cannot be told so.
     ///
@@ -25,19 +29,59 @@ pub(super) trait Encode: Send + Sync + 'static {
     /// result can be told.
     fn first_part(&self, part: &ResultBody) -> Option<Bytes>;
 
-    /// The HTTP status of an answer with this outcome, as long as none is sent yet.
-    fn status(&self, outcome: &Outcome) -> StatusCode;
+    /// A backend's error as this era has it: a result, where this era tells it by one.
+    ///
+    /// # Errors
+    ///
+    /// The error object.
+    fn rejection(&self, rejection: Rejection) -> Result<Bytes, Box<RawValue>>;
+
+    /// The error object for a failure.
+    fn failure(&self, failure: &Failure) -> Box<RawValue>;
+
+    /// The HTTP status of an answer that is an error, as long as none is sent yet; `failure` where
+    /// the gateway could not get an answer.
+    fn status(&self, error: &RawValue, failure: Option<&Failure>) -> StatusCode;
+
+    /// Puts a backend's question to the client.
+    fn ask(&self, question: Question) -> Put;
+
+    /// Tells the client that the question of that number is void; `None` where it was told no id.
+    fn withdraw(&self, number: u64) -> Option<Bytes>;
+
+    /// Where the answer's stream is kept for a client that takes it up again; `None` where it
+    /// cannot be taken up.
+    fn log(&self) -> impl Future<Output = Option<Writer>> + Send;
 }
 
-/// Writes the response message for an outcome; `None` when the client wants none.
-pub(super) fn response(encode: &impl Encode, id: &RequestId, outcome: Outcome) -> Option<Bytes> {
-    match outcome {
-        Outcome::Completed(body) => Some(match encode.result(body) {
-            Ok(result) => write_result(id, &result),
-            Err(error) => write_error(Some(id), &error),
-        }),
-        Outcome::Rejected(rejection) => Some(write_error(Some(id), &rejection.error)),
-        Outcome::Failed(failure) => Some(write_error(Some(id), &super::refusal::object(&failure))),
-        Outcome::Cancelled => None,
+/// What becomes of a question.
+pub(super) enum Put {
+    /// It is asked by this message, which comes before the answer.
+    Now(Bytes),
+    /// It can only be asked in place of an answer.
+    Instead(Question),
+    /// The client cannot be asked; whoever asked has been told.
+    Never,
+}
+
+/// Writes the response message for an outcome, and its status; no message when the client wants
+/// none.
+pub(super) fn response(
+    encode: &impl Encode,
+    id: &RequestId,
+    outcome: Outcome,
+) -> (StatusCode, Option<Bytes>) {
+    let (result, failure) = match outcome {
+        Outcome::Completed(body) => (encode.result(body), None),
+        Outcome::Rejected(rejection) => (encode.rejection(rejection), None),
+        Outcome::Failed(failure) => (Err(encode.failure(&failure)), Some(failure)),
+        Outcome::Cancelled => return (StatusCode::OK, None),
+    };
+    match result {
+        Ok(result) => (StatusCode::OK, Some(write_result(id, &result))),
+        Err(error) => {
+            let status = encode.status(&error, failure.as_ref());
+            (status, Some(write_error(Some(id), &error)))
+        }
     }
 }

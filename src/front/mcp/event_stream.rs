@@ -1,12 +1,22 @@
 //! The two forms of an answer on the wire: one JSON body, or a stream of events.
 
+use std::{
+    io,
+    pin::Pin,
+    sync::{Mutex, PoisonError},
+    task,
+};
+
 use bytes::{BufMut, Bytes, BytesMut};
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt, stream};
 use http::{
     HeaderMap, HeaderValue, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE, GetAll},
 };
+use tokio::time::timeout;
 use warp::reply::{Reply, Response};
+
+use crate::limits::{KEEP_ALIVE_INTERVAL, RESUMED_AFTER};
 
 /// What a client takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +74,33 @@ pub(super) fn event(message: &[u8]) -> Bytes {
     put_data(&mut event, message);
     event.put_slice(EVENT_END);
     event.freeze()
+}
+
+/// Writes one message as an event under whose id the stream can be taken up behind it.
+pub(super) fn event_with_id(id: &str, message: &[u8]) -> Bytes {
+    [format!("id: {id}\n").as_bytes(), &event(message)]
+        .concat()
+        .into()
+}
+
+/// Writes the event that begins a stream which can be taken up: it carries no message.
+///
+/// Spec: 2025-11-25 basic/transports, "Sending Messages to the Server".
+pub(super) fn priming(id: &str) -> Bytes {
+    format!("id: {id}\nretry: {}\ndata: \n\n", RESUMED_AFTER.as_millis()).into()
+}
+
+/// Has comments written into a stream of events while there are none.
+pub(super) fn kept_alive(
+    events: impl Stream<Item = Bytes> + Send,
+) -> impl Stream<Item = Result<Bytes, io::Error>> + Send {
+    stream::unfold(Box::pin(events), async |mut events| {
+        let bytes = match timeout(KEEP_ALIVE_INTERVAL, events.next()).await {
+            Ok(event) => event?,
+            Err(_) => KEEP_ALIVE,
+        };
+        Some((Ok(bytes), events))
+    })
 }
 
 /// How a body is written that is not there as a whole.
@@ -156,9 +193,9 @@ pub(super) fn one(accepts: Accepts, status: StatusCode, message: Bytes) -> Respo
 /// Answers with a stream of events, written as they come.
 pub(super) fn events<S>(events: S) -> Response
 where
-    S: Stream<Item = Result<Bytes, std::io::Error>> + Send + Sync + 'static,
+    S: Stream<Item = Result<Bytes, io::Error>> + Send + 'static,
 {
-    let mut response = warp::reply::stream(events).into_response();
+    let mut response = warp::reply::stream(Body::of(events)).into_response();
     stream_headers(response.headers_mut());
     response
 }
@@ -166,13 +203,35 @@ where
 /// Answers with a JSON body that is written as it comes.
 pub(super) fn json_parts<S>(parts: S) -> Response
 where
-    S: Stream<Item = Result<Bytes, std::io::Error>> + Send + Sync + 'static,
+    S: Stream<Item = Result<Bytes, io::Error>> + Send + 'static,
 {
-    let mut response = warp::reply::stream(parts).into_response();
+    let mut response = warp::reply::stream(Body::of(parts)).into_response();
     response
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+/// A stream that is polled by whoever has it, as a body that may be shared must be: nobody waits
+/// for the lock.
+struct Body(Mutex<stream::BoxStream<'static, Result<Bytes, io::Error>>>);
+
+impl Body {
+    fn of(stream: impl Stream<Item = Result<Bytes, io::Error>> + Send + 'static) -> Self {
+        Self(Mutex::new(stream.boxed()))
+    }
+}
+
+impl Stream for Body {
+    type Item = Result<Bytes, io::Error>;
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut task::Context<'_>,
+    ) -> task::Poll<Option<Self::Item>> {
+        let stream = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        stream.poll_next_unpin(context)
+    }
 }
 
 fn stream_headers(headers: &mut HeaderMap) {
@@ -217,6 +276,15 @@ mod tests {
         for broken in [b"{\n}", b"{\r}"] {
             assert_eq!(event(broken), "event: message\ndata: {\ndata: }\n\n");
         }
+    }
+
+    #[test]
+    fn an_id_stands_before_its_event_and_the_first_event_carries_none() {
+        assert_eq!(
+            event_with_id("a-1", b"{}"),
+            "id: a-1\nevent: message\ndata: {}\n\n"
+        );
+        assert_eq!(priming("a-0"), "id: a-0\nretry: 1000\ndata: \n\n");
     }
 
     #[test]

@@ -2,129 +2,159 @@
 //!
 //! Spec: 2025-11-25 basic/lifecycle, basic/transports.
 
-use bytes::Bytes;
-use futures_util::{StreamExt, stream};
-use http::{HeaderValue, StatusCode};
-use serde_json::{json, value::RawValue};
-use tokio::{sync::mpsc, time::timeout};
+mod asking;
+mod batch;
+mod encode;
+mod opening;
+mod stream;
+
+use http::StatusCode;
+use serde_json::value::RawValue;
 use uuid::Uuid;
 use warp::reply::{Reply, Response};
 
 use crate::{
-    limits::{CHANGES_IN_FLIGHT, KEEP_ALIVE_INTERVAL},
     mcp::{
-        error::{INTERNAL_ERROR, INVALID_REQUEST, error_object},
-        event::{Notification, Outcome, ResultBody},
+        error::{INVALID_REQUEST, error_object},
+        event::{Answered, Notification},
         failure::Failure,
         header::{PROTOCOL_VERSION, SESSION_ID},
-        message::{Message, RequestId, write_error, write_notification, write_result},
-        method::{CANCELLED, INITIALIZE, TOOLS_CALL},
-        object::{RawObject, to_raw},
+        message::{Message, RequestId, write_error},
+        method::{CANCELLED, INITIALIZE, INITIALIZED},
+        object::RawObject,
         request::{Asking, Context, Request},
         version::Revision,
     },
-    session::{Client, Told, Welcome},
+    session::SessionRef,
 };
 
 use super::{
     Caller, Head,
-    answer::{Asked, answer},
-    description,
-    encode::Encode,
-    event_stream, legacy_revision, not_acceptable,
-    record::Record,
+    answer::answer,
+    answering::{Answering, Wanted},
+    event_stream, legacy_revision,
+    record::{self, Record},
     refusal,
 };
+
+use encode::Legacy;
+
+pub(super) use batch::post as batch;
+pub(super) use stream::listen;
 
 /// Serves one `POST`ed message of a legacy client.
 pub(super) async fn post(caller: Caller, message: Message<'_>, head: Head<'_>) -> Response {
     // `initialize` may come with headers of what the client hopes for, or had before.
     let message = match message {
         Message::Request { id, method, params } if method == INITIALIZE => {
-            return initialize(caller, id, params).await;
+            return opening::initialize(caller, id, params).await;
         }
         message => message,
     };
-    if let Some(refused) = refuse_version(&caller, message.id()) {
-        return refused;
-    }
-    let mcp_session = match mcp_session(&caller) {
+    let mcp_session = match admit(&caller, message.id()) {
         Ok(mcp_session) => mcp_session,
-        Err(failure) => return refuse(&caller, message.id(), &failure),
+        Err(refused) => return record::refused(&caller.session_short, refused),
     };
     match message {
         Message::Request { id, method, params } => {
-            let name = head.name();
-            if name.is_none() && method == TOOLS_CALL {
-                return nameless(caller, mcp_session, id).await;
-            }
-            let request = Request {
-                method: method.into_owned().into(),
-                name,
-                params: params.map(ToOwned::to_owned),
-                asking: Asking::Never,
-                context: Context::default(),
-                param_headers: Vec::new(),
+            let asked = Asked {
+                id,
+                method: method.into_owned(),
+                params,
+                head,
             };
-            carry_out(caller, mcp_session, id, request).await
+            request(caller, mcp_session, asked).await
         }
-        Message::Notification { method, params } => {
-            notification(&caller, mcp_session, &method, params).await
+        message => {
+            let response = match ended(&caller, mcp_session, None).await {
+                Some(refused) => refused,
+                None => {
+                    take_note(&caller.session, mcp_session, &message);
+                    StatusCode::ACCEPTED.into_response()
+                }
+            };
+            record::note(&message, &caller.session_short, response.status());
+            response
         }
-        // An answer to a request; the gateway sends clients none, so nobody waits for it.
-        Message::Result { .. } | Message::Error { .. } => ended(&caller, mcp_session, None)
-            .await
-            .unwrap_or_else(accepted),
     }
 }
 
-/// Serves `GET`: a stream on which the client hears that lists changed.
-///
-/// Spec: 2025-11-25 basic/transports, "Listening for Messages from the Server".
-pub(super) async fn listen(caller: Caller) -> Response {
-    if !caller.accepts.events {
-        return not_acceptable("text/event-stream");
-    }
-    if let Some(refused) = refuse_version(&caller, None) {
-        return refused;
-    }
-    let Ok(mcp_session) = mcp_session(&caller) else {
-        return refuse(&caller, None, &Failure::UnknownMcpSession);
-    };
-    let Some(mcp_session) = mcp_session else {
-        return session_wanted();
-    };
-    let (listener, heard) = mpsc::channel(CHANGES_IN_FLIGHT);
-    if let Err(failure) = caller.session.listen(mcp_session, listener).await {
-        return refuse(&caller, None, &failure);
-    }
-    let changes = stream::unfold(heard, |mut heard| async move {
-        let bytes = match timeout(KEEP_ALIVE_INTERVAL, heard.recv()).await {
-            Err(_) => event_stream::KEEP_ALIVE,
-            Ok(None) => return None,
-            Ok(Some(Told::Notification(Notification { method, params }))) => {
-                event_stream::event(&write_notification(&method, params.as_deref()))
+/// A request as it was read.
+struct Asked<'a> {
+    id: RequestId,
+    method: String,
+    params: Option<&'a RawValue>,
+    head: Head<'a>,
+}
+
+async fn request(caller: Caller, mcp_session: Option<Uuid>, asked: Asked<'_>) -> Response {
+    let id = asked.id.clone();
+    match wanted(&caller, mcp_session, asked) {
+        Ok(wanted) => answer(Answering::begin(wanted)).await,
+        Err((record, failure)) => {
+            // Whoever has no MCP session any more is told that first.
+            if let Some(refused) = ended(&caller, mcp_session, Some(&id)).await {
+                record.end_with("refused");
+                return refused;
             }
-            Ok(Some(Told::Asked(_) | Told::Withdrawn(_))) => event_stream::KEEP_ALIVE,
-        };
-        Some((Ok(bytes), heard))
-    });
-    // A first comment shows what is in between that the stream lives.
-    let opened = stream::once(async { Ok(event_stream::KEEP_ALIVE) });
-    event_stream::events(opened.chain(changes))
+            record.end_failed(&failure);
+            refuse(&caller, Some(&id), &failure)
+        }
+    }
+}
+
+/// Makes a request ready to be carried out; or tells what it lacks.
+fn wanted(
+    caller: &Caller,
+    mcp_session: Option<Uuid>,
+    asked: Asked<'_>,
+) -> Result<Wanted<Legacy>, (Record, Failure)> {
+    let Asked {
+        id,
+        method,
+        params,
+        head,
+    } = asked;
+    let begin = |subject| Record::begin(&method, subject, &caller.session_short);
+    let name = match head.subject(&method) {
+        Ok(name) => name,
+        Err(failure) => return Err((begin(None), failure)),
+    };
+    let record = begin(name.as_deref());
+    let encode = Legacy::new(caller.session.clone(), mcp_session, &method);
+    Ok(Wanted {
+        session: caller.session.clone(),
+        id,
+        request: Request {
+            method: method.into(),
+            name,
+            params: params.map(ToOwned::to_owned),
+            asking: match mcp_session {
+                Some(_) if caller.accepts.events => Asking::WhileOpen,
+                _ => Asking::Never,
+            },
+            context: Context::default(),
+            param_headers: Vec::new(),
+        },
+        mcp_session,
+        pinned: None,
+        // A connection may break; only a message takes a request back.
+        // Spec: 2025-11-25 basic/transports, "Sending Messages to the Server".
+        leaving_cancels: false,
+        accepts: caller.accepts,
+        record,
+        encode,
+    })
 }
 
 /// Serves `DELETE`: ends the client's MCP session.
 ///
 /// Spec: 2025-11-25 basic/transports, "Session Management".
 pub(super) async fn end(caller: Caller) -> Response {
-    if let Some(refused) = refuse_version(&caller, None) {
-        return refused;
-    }
-    let ended = match mcp_session(&caller) {
+    let ended = match admit(&caller, None) {
         Ok(None) => return session_wanted(),
         Ok(Some(id)) => caller.session.end_mcp_session(id).await,
-        Err(failure) => Err(failure),
+        Err(refused) => return refused,
     };
     match ended {
         Ok(true) => StatusCode::NO_CONTENT.into_response(),
@@ -133,105 +163,37 @@ pub(super) async fn end(caller: Caller) -> Response {
     }
 }
 
-async fn initialize(caller: Caller, id: RequestId, params: Option<&RawValue>) -> Response {
-    let record = Record::begin(INITIALIZE, None, &caller.session_short);
-    let client = match introduced(params) {
-        Ok(client) => client,
-        Err(failure) => {
-            record.end_failed(&failure);
-            return refuse(&caller, Some(&id), &failure);
-        }
-    };
-    let revision = client.revision;
-    match caller.session.open_mcp_session(client).await {
-        Ok((mcp_session, welcome)) => {
-            record.end_with("ok");
-            let written = write_result(&id, greeting(revision, welcome).get().as_bytes());
-            let mut response = event_stream::one(caller.accepts, StatusCode::OK, written);
-            if let Ok(value) = HeaderValue::from_str(&mcp_session.to_string()) {
-                response.headers_mut().insert(SESSION_ID, value);
-            }
-            response
-        }
-        Err(failure) => {
-            record.end_failed(&failure);
-            refuse(&caller, Some(&id), &failure)
-        }
+/// Checks the headers of this era; gives the client's MCP session, when it names one.
+fn admit(caller: &Caller, id: Option<&RequestId>) -> Result<Option<Uuid>, Response> {
+    refuse_version(caller, id)?;
+    if !caller.headers.contains_key(SESSION_ID) {
+        return Ok(None);
     }
+    // What is no id of ours is an unknown one.
+    caller
+        .header(SESSION_ID)
+        .and_then(crate::front::session_id)
+        .map(Some)
+        .ok_or_else(|| refuse(caller, id, &Failure::UnknownMcpSession))
 }
 
-/// Reads who the client says it is.
-fn introduced(params: Option<&RawValue>) -> Result<Client, Failure> {
-    let params = RawObject::parse_or_empty(params);
-    let (Some(requested), Some(capabilities), Some(info)) = (
-        params.get_str("protocolVersion"),
-        params.get("capabilities"),
-        params.get("clientInfo"),
-    ) else {
-        return Err(Failure::InvalidParams {
-            reason: "initialize needs protocolVersion, capabilities and clientInfo".to_owned(),
-        });
-    };
-    Ok(Client {
-        // A version we do not speak this way is answered with one we do.
-        revision: legacy_revision(&requested).unwrap_or(Revision::LATEST_LEGACY),
-        context: Context {
-            client_info: Some(description::info("clientInfo", info)?),
-            capabilities: Some(description::capabilities("capabilities", capabilities)?),
-            log_level: None,
-        },
-    })
-}
-
-/// What the gateway offers in this era; nothing is advertised that is not served.
-fn greeting(revision: Revision, welcome: Welcome) -> Box<RawValue> {
-    let mut result = json!({
-        "protocolVersion": revision.as_str(),
-        "capabilities": { "tools": { "listChanged": true } },
-        "serverInfo": super::implementation(),
-    });
-    if let Some(instructions) = welcome.instructions {
-        result["instructions"] = instructions.into();
+fn refuse_version(caller: &Caller, id: Option<&RequestId>) -> Result<(), Response> {
+    if !caller.headers.contains_key(PROTOCOL_VERSION) {
+        return Ok(());
     }
-    to_raw(&result)
-}
-
-async fn carry_out(
-    caller: Caller,
-    mcp_session: Option<Uuid>,
-    id: RequestId,
-    request: Request,
-) -> Response {
-    let record = Record::begin(
-        &request.method,
-        request.name.as_deref(),
-        &caller.session_short,
+    let version = caller.header(PROTOCOL_VERSION).unwrap_or_default();
+    if legacy_revision(version).is_some() {
+        return Ok(());
+    }
+    let known: Vec<_> = Revision::ALL.map(Revision::as_str).into();
+    let message = format!(
+        "unsupported MCP-Protocol-Version; send one of {}",
+        known.join(", ")
     );
-    answer(Asked {
-        session: caller.session,
-        id,
-        request,
-        mcp_session,
-        // A connection may break; only a message takes a request back.
-        // Spec: 2025-11-25 basic/transports, "Sending Messages to the Server".
-        leaving_cancels: false,
-        accepts: caller.accepts,
-        record,
-        encode: Legacy,
-    })
-    .await
-}
-
-/// Refuses a call that names no tool.
-async fn nameless(caller: Caller, mcp_session: Option<Uuid>, id: RequestId) -> Response {
-    let record = Record::begin(TOOLS_CALL, None, &caller.session_short);
-    if let Some(refused) = ended(&caller, mcp_session, Some(&id)).await {
-        record.end_with("refused");
-        return refused;
-    }
-    let failure = Head::nameless();
-    record.end_failed(&failure);
-    refuse(&caller, Some(&id), &failure)
+    Err(event_stream::json(
+        StatusCode::BAD_REQUEST,
+        write_error(id, &error_object(INVALID_REQUEST, &message)),
+    ))
 }
 
 /// Refuses what comes over an MCP session that has ended.
@@ -247,59 +209,46 @@ async fn ended(
     }
 }
 
-async fn notification(
-    caller: &Caller,
-    mcp_session: Option<Uuid>,
-    method: &str,
-    params: Option<&RawValue>,
-) -> Response {
-    if let Some(refused) = ended(caller, mcp_session, None).await {
-        return refused;
-    }
-    if let Some(mcp_session) = mcp_session
-        && method == CANCELLED
-    {
-        let request = RawObject::parse_or_empty(params)
-            .get("requestId")
-            .and_then(|raw| RequestId::from_raw(raw).ok());
-        // One that names no request takes nothing back. Spec: 2025-11-25 basic/utilities/
-        // cancellation, "Error Handling": such notifications are ignored.
-        if let Some(request) = request {
-            caller.session.cancel(mcp_session, request);
+/// Passes on what wants no answer. Without an MCP session it can concern nothing.
+fn take_note(session: &SessionRef, mcp_session: Option<Uuid>, message: &Message<'_>) {
+    let Some(mcp_session) = mcp_session else {
+        return;
+    };
+    match message {
+        Message::Notification { method, params } => match method.as_ref() {
+            // One that names no request takes nothing back. Spec: 2025-11-25 basic/utilities/
+            // cancellation, "Error Handling": such notifications are ignored.
+            CANCELLED => {
+                let request = RawObject::parse_or_empty(*params)
+                    .get("requestId")
+                    .and_then(|raw| RequestId::from_raw(raw).ok());
+                if let Some(request) = request {
+                    session.cancel(mcp_session, request);
+                }
+            }
+            // It is the gateway with whom the client opened.
+            INITIALIZED => {}
+            method => session.notify(
+                mcp_session,
+                Notification {
+                    method: method.to_owned(),
+                    params: params.map(ToOwned::to_owned),
+                },
+            ),
+        },
+        Message::Result { id, result } => {
+            let answered = Answered::Result((*result).to_owned());
+            session.answer(mcp_session, id.clone(), answered);
         }
+        Message::Error {
+            id: Some(id),
+            error,
+        } => {
+            let answered = Answered::Error((*error).to_owned());
+            session.answer(mcp_session, id.clone(), answered);
+        }
+        Message::Error { id: None, .. } | Message::Request { .. } => {}
     }
-    accepted()
-}
-
-/// Reads the client's MCP session from its header; what is no id of ours is an unknown one.
-fn mcp_session(caller: &Caller) -> Result<Option<Uuid>, Failure> {
-    if !caller.headers.contains_key(SESSION_ID) {
-        return Ok(None);
-    }
-    caller
-        .header(SESSION_ID)
-        .and_then(crate::front::session_id)
-        .map(Some)
-        .ok_or(Failure::UnknownMcpSession)
-}
-
-fn refuse_version(caller: &Caller, id: Option<&RequestId>) -> Option<Response> {
-    if !caller.headers.contains_key(PROTOCOL_VERSION) {
-        return None;
-    }
-    let version = caller.header(PROTOCOL_VERSION).unwrap_or_default();
-    if legacy_revision(version).is_some() {
-        return None;
-    }
-    let known: Vec<_> = Revision::ALL.map(Revision::as_str).into();
-    let message = format!(
-        "unsupported MCP-Protocol-Version; send one of {}",
-        known.join(", ")
-    );
-    Some(event_stream::json(
-        StatusCode::BAD_REQUEST,
-        write_error(id, &error_object(INVALID_REQUEST, &message)),
-    ))
 }
 
 fn refuse(caller: &Caller, id: Option<&RequestId>, failure: &Failure) -> Response {
@@ -311,7 +260,7 @@ fn refuse(caller: &Caller, id: Option<&RequestId>, failure: &Failure) -> Respons
     event_stream::one(
         caller.accepts,
         status,
-        write_error(id, &refusal::object(failure)),
+        write_error(id, &refusal::legacy_object(failure)),
     )
 }
 
@@ -321,73 +270,4 @@ fn session_wanted() -> Response {
         "this needs the Mcp-Session-Id header that initialize answered with",
     );
     event_stream::json(StatusCode::BAD_REQUEST, write_error(None, &error))
-}
-
-fn accepted() -> Response {
-    StatusCode::ACCEPTED.into_response()
-}
-
-/// Writes answers as the legacy era has them.
-struct Legacy;
-
-/// What only results of the modern era carry.
-const MODERN_MEMBERS: [&str; 3] = ["resultType", "ttlMs", "cacheScope"];
-
-impl Encode for Legacy {
-    fn wants(&self, _: &Notification) -> bool {
-        true
-    }
-
-    fn result(&self, body: ResultBody) -> Result<Bytes, Box<RawValue>> {
-        if !body.typed {
-            return Ok(body.json);
-        }
-        let garbled = || error_object(INTERNAL_ERROR, "the backend's result is no object");
-        let raw: &RawValue = serde_json::from_slice(&body.json).map_err(|_| garbled())?;
-        let mut members = RawObject::parse(raw).map_err(|_| garbled())?;
-        let kind = members.get_str("resultType");
-        if kind.as_deref().is_some_and(|kind| kind != "complete") {
-            return Err(error_object(
-                INTERNAL_ERROR,
-                "the backend asks for input, which the gateway cannot ask of a client of this revision",
-            ));
-        }
-        members.retain(|name| !MODERN_MEMBERS.contains(&name));
-        Ok(members.to_raw().get().to_owned().into())
-    }
-
-    /// What only the modern era has may stand anywhere in a result.
-    fn first_part(&self, part: &ResultBody) -> Option<Bytes> {
-        (!part.typed).then(|| part.json.clone())
-    }
-
-    fn status(&self, outcome: &Outcome) -> StatusCode {
-        match outcome {
-            Outcome::Failed(failure) => refusal::legacy_status(failure),
-            _ => StatusCode::OK,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn result(json: &'static str, typed: bool) -> Result<Bytes, Box<RawValue>> {
-        Legacy.result(ResultBody {
-            json: json.into(),
-            typed,
-            freshness: None,
-        })
-    }
-
-    #[test]
-    fn what_only_modern_clients_read_is_taken_out() {
-        let modern =
-            r#"{"resultType":"complete","content":[],"n":1.0,"ttlMs":1,"cacheScope":"private"}"#;
-        assert_eq!(result(modern, true).unwrap(), r#"{"content":[],"n":1.0}"#);
-        let legacy = r#"{ "content" : [] }"#;
-        assert_eq!(result(legacy, false).unwrap(), legacy);
-        assert!(result(r#"{"resultType":"input_required"}"#, true).is_err());
-    }
 }

@@ -3,11 +3,14 @@
 use std::time::Instant;
 
 use http::{Method, StatusCode};
+use warp::reply::Response;
 
 use crate::mcp::{
     error::code_of,
     event::Outcome,
     failure::{Failure, shortened},
+    message::Message,
+    method::{PROMPTS_GET, TOOLS_CALL, subject_member},
     name::BackendName,
 };
 
@@ -16,7 +19,8 @@ use crate::mcp::{
 /// Dropped before that, it says that the client left.
 pub(super) struct Record {
     method: String,
-    tool: Option<String>,
+    /// What the request is about.
+    subject: Option<String>,
     session: String,
     began: Instant,
     written: bool,
@@ -24,10 +28,10 @@ pub(super) struct Record {
 
 impl Record {
     /// Begins with a request.
-    pub(super) fn begin(method: &str, tool: Option<&str>, session_short: &str) -> Self {
+    pub(super) fn begin(method: &str, subject: Option<&str>, session_short: &str) -> Self {
         Self {
             method: shortened(method).into_owned(),
-            tool: tool.map(|tool| shortened(tool).into_owned()),
+            subject: subject.map(|subject| shortened(subject).into_owned()),
             session: session_short.to_owned(),
             began: Instant::now(),
             written: false,
@@ -63,12 +67,17 @@ impl Record {
     fn write(&mut self, backend: Option<&BackendName>, outcome: &'static str, why: Option<&str>) {
         self.written = true;
         let elapsed_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let name = self.tool.as_deref().unwrap_or_default();
+        let name = self.subject.as_deref().unwrap_or_default();
         let separator = if name.is_empty() { "" } else { " " };
+        let member = subject_member(&self.method);
+        let about = |is_it: bool| self.subject.as_deref().filter(|_| is_it);
         tracing::info!(
             session.id = %self.session,
             rpc.method = %self.method,
-            tool.name = self.tool.as_deref(),
+            tool.name = about(self.method == TOOLS_CALL),
+            prompt.name = about(self.method == PROMPTS_GET),
+            resource.uri = about(member == Some("uri")),
+            task.id = about(member == Some("taskId")),
             backend.name = backend.map(BackendName::as_str),
             outcome,
             elapsed_ms,
@@ -87,6 +96,27 @@ pub(super) fn plain(method: &Method, session_short: &str, status: StatusCode) {
         http.method = %method,
         http.status = status,
         "{method} of the MCP endpoint: {status}"
+    );
+}
+
+/// Writes the line for a request that is refused for how it came.
+pub(super) fn refused(session_short: &str, response: Response) -> Response {
+    plain(&Method::POST, session_short, response.status());
+    response
+}
+
+/// Writes the line for a message that wants no answer.
+pub(super) fn note(message: &Message<'_>, session_short: &str, status: StatusCode) {
+    let method = match message {
+        Message::Notification { method, .. } | Message::Request { method, .. } => method,
+        Message::Result { .. } | Message::Error { .. } => "a response",
+    };
+    let (method, status) = (shortened(method), status.as_u16());
+    tracing::info!(
+        session.id = %session_short,
+        rpc.method = %method,
+        http.status = status,
+        "{method}: {status}"
     );
 }
 

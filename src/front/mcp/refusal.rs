@@ -1,24 +1,48 @@
 //! The only table from a failure to what a client sees: JSON-RPC code and HTTP status, per era.
 
 use http::StatusCode;
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
 
 use crate::mcp::{
     error::{
         BACKEND_TIMED_OUT, BACKEND_UNAVAILABLE, GATEWAY_STOPPING, HEADER_MISMATCH, INTERNAL_ERROR,
         INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, MISSING_CAPABILITY, PARSE_ERROR,
-        SESSION_BUSY, UNSUPPORTED_VERSION, code_of, error_object,
+        RESOURCE_NOT_FOUND, SESSION_BUSY, UNSUPPORTED_VERSION, code_of, error_object,
+        error_object_with,
     },
     failure::Failure,
 };
 
-/// The error object for a failure: its code, and its own words.
-pub(super) fn object(failure: &Failure) -> Box<RawValue> {
-    error_object(code(failure), &failure.to_string())
+/// The error object that a legacy client gets for a failure.
+///
+/// Spec: 2025-11-25 server/resources, "Error Handling".
+pub(super) fn legacy_object(failure: &Failure) -> Box<RawValue> {
+    match failure {
+        Failure::UnknownResource { .. } => object(RESOURCE_NOT_FOUND, failure),
+        _ => object(code(failure), failure),
+    }
 }
 
-/// The JSON-RPC code of a failure, the same in every era.
-pub(super) const fn code(failure: &Failure) -> i64 {
+/// The error object that a modern client gets for a failure.
+pub(super) fn modern_object(failure: &Failure) -> Box<RawValue> {
+    object(code(failure), failure)
+}
+
+/// A failure's own words, and what else its code demands.
+fn object(code: i64, failure: &Failure) -> Box<RawValue> {
+    let words = failure.to_string();
+    match failure {
+        Failure::UnknownResource { uri } => error_object_with(code, &words, &json!({ "uri": uri })),
+        Failure::Incapable { capability, .. } => {
+            let required = json!({ "requiredCapabilities": { *capability: {} } });
+            error_object_with(code, &words, &required)
+        }
+        _ => error_object(code, &words),
+    }
+}
+
+/// The JSON-RPC code of a failure; where the eras differ, the modern one's.
+const fn code(failure: &Failure) -> i64 {
     match failure {
         Failure::UnknownMethod { .. } => METHOD_NOT_FOUND,
         Failure::UnknownName { .. }
@@ -74,7 +98,7 @@ mod tests {
             backend,
             reason: "connection refused".into(),
         };
-        let text = object(&unavailable);
+        let text = modern_object(&unavailable);
         assert_eq!(
             text.get(),
             r#"{"code":-31001,"message":"backend docs is unavailable: connection refused"}"#
@@ -83,10 +107,45 @@ mod tests {
         assert_eq!(modern_status(&text), StatusCode::OK);
         let unknown = Failure::UnknownMethod { method: "x".into() };
         assert_eq!(legacy_status(&unknown), StatusCode::OK);
-        assert_eq!(modern_status(&object(&unknown)), StatusCode::NOT_FOUND);
+        assert_eq!(
+            modern_status(&modern_object(&unknown)),
+            StatusCode::NOT_FOUND
+        );
         assert_eq!(
             legacy_status(&Failure::UnknownMcpSession),
             StatusCode::NOT_FOUND
         );
+    }
+
+    #[test]
+    fn a_resource_that_is_not_found_has_a_code_in_each_era() {
+        let unknown = Failure::UnknownResource {
+            uri: "file:///x".into(),
+        };
+        let told = |code: i64| {
+            format!(
+                r#"{{"code":{code},"message":"resource not found: file:///x","data":{{"uri":"file:///x"}}}}"#
+            )
+        };
+        let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        let (legacy, modern) = (legacy_object(&unknown), modern_object(&unknown));
+        assert_eq!(value(legacy.get()), value(&told(-32002)));
+        assert_eq!(value(modern.get()), value(&told(-32602)));
+    }
+
+    #[test]
+    fn a_capability_that_is_missing_is_named() {
+        let incapable = Failure::Incapable {
+            backend: "docs".parse().unwrap(),
+            capability: "sampling",
+        };
+        let error = modern_object(&incapable);
+        let value: serde_json::Value = serde_json::from_str(error.get()).unwrap();
+        assert_eq!(value["code"], -32021);
+        assert_eq!(
+            value["data"],
+            json!({"requiredCapabilities": {"sampling": {}}})
+        );
+        assert_eq!(modern_status(&error), StatusCode::BAD_REQUEST);
     }
 }

@@ -1,0 +1,341 @@
+//! From an exchange's events to the messages that its client gets.
+
+use std::{io, mem};
+
+use bytes::{Bytes, BytesMut};
+use http::StatusCode;
+use tokio::sync::mpsc::{self, error::TryRecvError};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    limits::EVENTS_IN_FLIGHT,
+    mcp::{
+        event::{Answered, Event, Finished, Outcome, Question, ResultBody},
+        failure::Failure,
+        message::{RequestId, frame_result, write_notification, write_result},
+        name::BackendName,
+        object::RawObject,
+        request::{Asking, Request},
+    },
+    session::{Exchange, InFlight, Parked, SessionRef},
+};
+
+use super::{
+    encode::{Encode, Put, response},
+    event_stream::Accepts,
+    input_required,
+    record::Record,
+};
+
+/// A client's request, read and ready to be carried out.
+pub(super) struct Wanted<E> {
+    pub(super) session: SessionRef,
+    pub(super) id: RequestId,
+    pub(super) request: Request,
+    pub(super) mcp_session: Option<Uuid>,
+    /// The backend that the request goes on at.
+    pub(super) pinned: Option<BackendName>,
+    /// Whether the client's leaving takes the request back.
+    pub(super) leaving_cancels: bool,
+    pub(super) accepts: Accepts,
+    pub(super) record: Record,
+    pub(super) encode: E,
+}
+
+/// An answer being written.
+pub(super) struct Answering<E> {
+    session: SessionRef,
+    /// What a client sends once more that is asked in place of an answer.
+    request: Option<Request>,
+    /// `None` once the answer is complete.
+    in_flight: Option<InFlight>,
+    received: mpsc::Receiver<Event>,
+    /// What the client has to be asked in place of an answer, each under a key.
+    questions: Vec<(String, Question)>,
+    id: RequestId,
+    pub(super) encode: E,
+    /// `None` once the answer is complete.
+    record: Option<Record>,
+    pub(super) accepts: Accepts,
+    /// Whether a result that comes in parts is told whole.
+    whole: bool,
+    /// The parts of a result that is told whole.
+    collected: BytesMut,
+    /// What is written after a result whose parts are being written; `None` before that.
+    writing: Option<Bytes>,
+}
+
+/// What happens next.
+pub(super) enum Step {
+    /// An event, or the end of events.
+    Event(Option<Event>),
+    /// Nothing: the backend waits for the client.
+    Wait,
+}
+
+/// What a step means for the answer.
+pub(super) enum Taken {
+    /// The client does not hear of it.
+    Nothing,
+    /// A message that comes before the answer.
+    Message(Bytes),
+    /// A part of the response message.
+    Part(Bytes),
+    /// The response message, and the status if none is sent yet; `None` when the client wants none.
+    Whole(StatusCode, Option<Bytes>),
+    /// The last part of the response message.
+    LastPart(Bytes),
+    /// The response message will never be complete.
+    Broken,
+}
+
+impl<E: Encode> Answering<E> {
+    /// Has a request carried out.
+    pub(super) fn begin(wanted: Wanted<E>) -> Self {
+        let (events, received) = mpsc::channel(EVENTS_IN_FLIGHT);
+        let kept = (wanted.request.asking == Asking::ByRetry).then(|| wanted.request.clone());
+        let exchange = Exchange {
+            mcp_session: wanted.mcp_session,
+            cancel_by: wanted.mcp_session.map(|_| wanted.id.clone()),
+            request: wanted.request,
+            events,
+            cancel: CancellationToken::new(),
+            pinned: wanted.pinned,
+        };
+        let (in_flight, received) = match wanted.session.begin(exchange, wanted.leaving_cancels) {
+            Ok(in_flight) => (Some(in_flight), received),
+            Err(failure) => (None, failed(failure)),
+        };
+        Self {
+            session: wanted.session,
+            request: kept,
+            in_flight,
+            received,
+            questions: Vec::new(),
+            id: wanted.id,
+            encode: wanted.encode,
+            record: Some(wanted.record),
+            accepts: wanted.accepts,
+            // A client without JSON may want to take the stream up again, whole events only.
+            whole: !wanted.accepts.json,
+            collected: BytesMut::new(),
+            writing: None,
+        }
+    }
+
+    /// Answers a request that is not carried out.
+    pub(super) fn refuse(wanted: Wanted<E>, failure: Failure) -> Self {
+        Self::over(wanted, failed(failure))
+    }
+
+    /// Goes on with an exchange that waited for this request and what it brings.
+    pub(super) fn take_up(wanted: Wanted<E>, parked: Parked, brought: &RawObject<'_>) -> Self {
+        let mut answering = Self::over(wanted, parked.received);
+        answering.in_flight = Some(parked.in_flight);
+        for (key, question) in parked.questions {
+            // Whatever is no object is no answer to anything that a server may ask.
+            match brought.get(&key).filter(|raw| raw.get().starts_with('{')) {
+                Some(raw) => question.answer(Answered::Result(raw.to_owned())),
+                None => answering.questions.push((key, question)),
+            }
+        }
+        answering
+    }
+
+    fn over(wanted: Wanted<E>, received: mpsc::Receiver<Event>) -> Self {
+        Self {
+            session: wanted.session,
+            request: Some(wanted.request),
+            in_flight: None,
+            received,
+            questions: Vec::new(),
+            id: wanted.id,
+            encode: wanted.encode,
+            record: Some(wanted.record),
+            accepts: wanted.accepts,
+            whole: !wanted.accepts.json,
+            collected: BytesMut::new(),
+            writing: None,
+        }
+    }
+
+    /// From here on, results are told whole.
+    pub(super) fn collect(&mut self) {
+        self.whole = true;
+    }
+
+    /// Whether a part of the response message is out, and its end is not.
+    pub(super) fn is_within_message(&self) -> bool {
+        self.writing.is_some()
+    }
+
+    /// Waits for what happens next. Losing interest loses nothing.
+    pub(super) async fn step(&mut self) -> Step {
+        if self.questions.is_empty() {
+            return Step::Event(self.received.recv().await);
+        }
+        // What is there already goes out before the client is asked.
+        match self.received.try_recv() {
+            Ok(event) => Step::Event(Some(event)),
+            Err(TryRecvError::Disconnected) => Step::Event(None),
+            Err(TryRecvError::Empty) => Step::Wait,
+        }
+    }
+
+    /// Takes note of what happened.
+    pub(super) async fn take(&mut self, step: Step) -> Taken {
+        match step {
+            Step::Event(Some(Event::Notified(notification))) => {
+                if !self.accepts.events || self.writing.is_some() {
+                    return Taken::Nothing;
+                }
+                let notification = self.encode.notification(notification);
+                notification.map_or(Taken::Nothing, |told| {
+                    Taken::Message(write_notification(&told.method, told.params.as_deref()))
+                })
+            }
+            Step::Event(Some(Event::Part(part))) => self.part(part),
+            Step::Event(Some(Event::Asked(question))) => self.ask(question),
+            Step::Event(Some(Event::Withdrawn(number))) => self.withdraw(number),
+            Step::Event(Some(Event::Finished(finished))) => self.finish(finished),
+            // Whoever worked on it is gone without a word.
+            Step::Event(None) => self.finish(lost(Failure::Lost)),
+            Step::Wait => self.park().await,
+        }
+    }
+
+    /// The next message as a whole; `None` after the last. [`Self::collect`] comes first.
+    pub(super) async fn message(&mut self) -> Option<Bytes> {
+        loop {
+            if self.record.is_none() {
+                return None;
+            }
+            let step = self.step().await;
+            match self.take(step).await {
+                Taken::Nothing => {}
+                Taken::Message(message) | Taken::Part(message) | Taken::LastPart(message) => {
+                    return Some(message);
+                }
+                Taken::Whole(_, message) => return message,
+                Taken::Broken => return None,
+            }
+        }
+    }
+
+    fn ask(&mut self, question: Question) -> Taken {
+        match self.encode.ask(question) {
+            Put::Now(message) if self.accepts.events && self.writing.is_none() => {
+                Taken::Message(message)
+            }
+            Put::Instead(question) => {
+                self.questions.push((input_required::key(), question));
+                Taken::Nothing
+            }
+            Put::Now(_) | Put::Never => Taken::Nothing,
+        }
+    }
+
+    fn withdraw(&mut self, number: u64) -> Taken {
+        self.questions.retain(|(_, asked)| asked.number != number);
+        match self.encode.withdraw(number) {
+            Some(message) if self.accepts.events && self.writing.is_none() => {
+                Taken::Message(message)
+            }
+            _ => Taken::Nothing,
+        }
+    }
+
+    /// Ends this request with what the client is asked, and keeps the exchange for the next one.
+    async fn park(&mut self) -> Taken {
+        let questions = mem::take(&mut self.questions);
+        let (Some(request), Some(in_flight)) = (&self.request, self.in_flight.take()) else {
+            return self.finish(lost(Failure::Lost));
+        };
+        let requests = input_required::requests(&questions);
+        let (_, nothing) = mpsc::channel(1);
+        let parked = Parked {
+            received: mem::replace(&mut self.received, nothing),
+            in_flight,
+            questions,
+        };
+        match self.session.park(request, parked).await {
+            Ok(state) => {
+                if let Some(record) = self.record.take() {
+                    record.end_with("input required");
+                }
+                let result = input_required::result(&requests, Some(&state));
+                let message = write_result(&self.id, result.get().as_bytes());
+                Taken::Whole(StatusCode::OK, Some(message))
+            }
+            Err(failure) => self.finish(lost(failure)),
+        }
+    }
+
+    fn part(&mut self, part: ResultBody) -> Taken {
+        if self.writing.is_some() {
+            return Taken::Part(part.json);
+        }
+        if !self.whole
+            && self.collected.is_empty()
+            && let Some(first) = self.encode.first_part(&part)
+        {
+            let (before, after) = frame_result(&self.id);
+            self.writing = Some(after);
+            return Taken::Part([before, first].concat().into());
+        }
+        // The backend's connection bounds the sum of the parts.
+        self.collected.extend_from_slice(&part.json);
+        Taken::Nothing
+    }
+
+    fn finish(&mut self, finished: Finished) -> Taken {
+        self.questions.clear();
+        if let Some(mut in_flight) = self.in_flight.take() {
+            in_flight.answered();
+        }
+        if let Some(record) = self.record.take() {
+            record.end(finished.backend.as_ref(), &finished.outcome);
+        }
+        if let Some(after) = self.writing.take() {
+            return match finished.outcome {
+                Outcome::Completed(last) => Taken::LastPart([last.json, after].concat().into()),
+                // Too late for an error: the client sees that its answer broke off.
+                _ => Taken::Broken,
+            };
+        }
+        let outcome = match finished.outcome {
+            Outcome::Completed(last) if !self.collected.is_empty() => {
+                self.collected.extend_from_slice(&last.json);
+                Outcome::Completed(ResultBody {
+                    json: self.collected.split().freeze(),
+                    ..last
+                })
+            }
+            outcome => outcome,
+        };
+        let (status, message) = response(&self.encode, &self.id, outcome);
+        Taken::Whole(status, message)
+    }
+}
+
+/// The end of a request that the gateway could not get an answer to.
+const fn lost(failure: Failure) -> Finished {
+    Finished {
+        backend: None,
+        outcome: Outcome::Failed(failure),
+    }
+}
+
+/// The events of a request that failed before there were any.
+fn failed(failure: Failure) -> mpsc::Receiver<Event> {
+    let (events, received) = mpsc::channel(1);
+    // There is room for one.
+    let _sent = events.try_send(Event::Finished(lost(failure)));
+    received
+}
+
+/// What a body ends with whose response message will never be complete.
+pub(super) fn broken() -> io::Error {
+    io::Error::other("the backend broke off in the middle of its answer")
+}

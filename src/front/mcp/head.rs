@@ -1,0 +1,122 @@
+//! The few parameters the gateway itself reads, unparsed: one of a wrong type must not hide another.
+
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use crate::mcp::{
+    failure::Failure,
+    message::{Message, MessageError},
+    method::subject_member,
+    object::read_object,
+};
+
+/// What stands in a request's parameters for the gateway.
+#[derive(Default, Deserialize)]
+pub(super) struct Head<'a> {
+    #[serde(borrow, default)]
+    name: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    uri: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "taskId")]
+    task_id: Option<&'a RawValue>,
+    /// What carries the request's context.
+    #[serde(borrow, default, rename = "_meta")]
+    pub(super) meta: Option<&'a RawValue>,
+    /// What the client was given to go on with an earlier request.
+    #[serde(borrow, default, rename = "requestState", deserialize_with = "present")]
+    pub(super) request_state: Option<&'a RawValue>,
+    /// What the client was asked for.
+    #[serde(borrow, default, rename = "inputResponses")]
+    pub(super) input_responses: Option<&'a RawValue>,
+}
+
+/// Takes `null` for a value, which is none that the gateway gave.
+fn present<'de: 'a, 'a, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+impl<'a> Head<'a> {
+    /// Reads what a message carries; nothing of a response.
+    ///
+    /// # Errors
+    ///
+    /// When one of them is there twice: of two, a backend might take the other one.
+    pub(super) fn of(message: &Message<'a>) -> Result<Self, MessageError> {
+        match message {
+            Message::Request { params, .. } | Message::Notification { params, .. } => {
+                Self::read(*params)
+            }
+            Message::Result { .. } | Message::Error { .. } => Ok(Self::default()),
+        }
+    }
+
+    fn read(params: Option<&'a RawValue>) -> Result<Self, MessageError> {
+        let Some(params) = params else {
+            return Ok(Self::default());
+        };
+        read_object(params.get()).map_err(|_| {
+            MessageError::Invalid("a parameter that tells what the request is about is doubled")
+        })
+    }
+
+    /// What a request of that method is about; `None` where it is about nothing in particular.
+    ///
+    /// # Errors
+    ///
+    /// When the method needs a subject, and there is none or it is no string.
+    pub(super) fn subject(&self, method: &str) -> Result<Option<String>, Failure> {
+        let Some(member) = subject_member(method) else {
+            return Ok(None);
+        };
+        let raw = match member {
+            "name" => self.name,
+            "uri" => self.uri,
+            _ => self.task_id,
+        };
+        raw.and_then(|raw| serde_json::from_str(raw.get()).ok())
+            .map(Some)
+            .ok_or_else(|| Failure::InvalidParams {
+                reason: format!("{method} needs params.{member}, a string"),
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mcp::method::{RESOURCES_READ, TASKS_GET, TOOLS_CALL, TOOLS_LIST};
+
+    fn raw(text: &str) -> Box<RawValue> {
+        RawValue::from_string(text.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn each_method_finds_its_own_subject() {
+        let params = raw(r#"{"name":"n","uri":"u:1","taskId":"t","other":1}"#);
+        let head = Head::read(Some(&params)).unwrap();
+        let subject = |method| head.subject(method).unwrap();
+        assert_eq!(subject(TOOLS_CALL).as_deref(), Some("n"));
+        assert_eq!(subject(RESOURCES_READ).as_deref(), Some("u:1"));
+        assert_eq!(subject(TASKS_GET).as_deref(), Some("t"));
+        assert_eq!(subject(TOOLS_LIST), None);
+    }
+
+    #[test]
+    fn a_missing_subject_is_told_and_a_doubled_one_refused() {
+        for params in ["{}", r#"{"uri":7}"#, r#"{"uri":null,"name":"x"}"#] {
+            let params = raw(params);
+            let head = Head::read(Some(&params)).unwrap();
+            let words = head.subject(RESOURCES_READ).unwrap_err().to_string();
+            assert_eq!(
+                words,
+                "invalid params: resources/read needs params.uri, a string"
+            );
+        }
+        for member in ["name", "uri", "taskId", "_meta", "requestState"] {
+            let params = raw(&format!(r#"{{"{member}":"a","{member}":"b"}}"#));
+            assert!(Head::read(Some(&params)).is_err(), "{member}");
+        }
+    }
+}
