@@ -24,6 +24,18 @@ const modern = createMcpHandler(({ era }) => instance(era), { legacy: 'reject' }
 const serveModern = toNodeHandler(modern);
 const mcpSessions = new Map();
 
+/** Tells clients of both eras. */
+const notify = {
+  toolsChanged() {
+    modern.notify.toolsChanged();
+    for (const { server } of mcpSessions.values()) server.sendToolListChanged();
+  },
+  promptsChanged() {
+    modern.notify.promptsChanged();
+    for (const { server } of mcpSessions.values()) server.sendPromptListChanged();
+  },
+};
+
 function instance(era) {
   const server = new McpServer(
     { name: 'reference', version: '1.0.0' },
@@ -45,7 +57,7 @@ function instance(era) {
   );
   // Before the first tool: with that come the handlers of the tools' methods.
   gateTasks(server);
-  addTools(server, { mint: state.mint, notify: modern.notify });
+  addTools(server, { mint: state.mint, notify });
   addTasks(server, era);
   addPrompts(server);
   addResources(server, era);
@@ -57,19 +69,20 @@ async function serveLegacy(request, response, body) {
   const id = request.headers['mcp-session-id'];
   if (id && !mcpSessions.has(id)) return refuse(response, 404, 'no such MCP session');
   if (!id && body?.method !== 'initialize') return refuse(response, 400, 'no MCP session');
-  const transport = mcpSessions.get(id) ?? (await openMcpSession());
+  const transport = mcpSessions.get(id)?.transport ?? (await openMcpSession());
   await transport.handleRequest(request, response, body);
 }
 
 async function openMcpSession() {
+  const server = instance('legacy');
   const transport = new NodeStreamableHTTPServerTransport({
     sessionIdGenerator: randomUUID,
     eventStore: new EventLog(),
     retryInterval: RETRY_MS,
-    onsessioninitialized: (id) => void mcpSessions.set(id, transport),
+    onsessioninitialized: (id) => void mcpSessions.set(id, { server, transport }),
     onsessionclosed: (id) => void mcpSessions.delete(id),
   });
-  await instance('legacy').connect(transport);
+  await server.connect(transport);
   return transport;
 }
 
