@@ -32,7 +32,7 @@ async fn the_reference_server_passes_every_check_directly() {
         return;
     };
     let mut found = BTreeSet::new();
-    for (run, outcomes) in direct(&suite).await {
+    for (run, outcomes) in direct(&suite, &Baseline::read()).await {
         found.extend(outcomes.scenarios());
         let bad = outcomes.bad(run).into_iter();
         // A scenario that has no check yet.
@@ -87,32 +87,27 @@ async fn succeeds_with(era: &str, revision: &str) {
     let session = json!({"servers": [BACKEND], "naming": "none"});
     let endpoint = gateway.create_session(session).await;
 
-    let found = test_server(&suite, &endpoint).await;
-    let mut differences = Vec::new();
-    for (run, expected) in direct(&suite).await {
-        let mut outcomes = found[run].clone();
-        for scenario in baseline.timed(&expected.lost_in(&outcomes, run)) {
-            let alone = [&["--scenario", &*scenario], &*revision_of(run)].concat();
-            outcomes.replace(&scenario, suite.test_server(&endpoint, &alone).await);
-        }
-        differences.extend(expected.lost_in(&outcomes, run));
-    }
+    let found = test_server(&suite, &baseline, &endpoint).await;
+    let expected = direct(&suite, &baseline).await.iter();
+    let differences: Vec<Difference> = expected
+        .flat_map(|(run, expected)| expected.lost_in(&found[run], run))
+        .collect();
     report(&baseline.judge_server(era, &differences));
 }
 
 /// What the suite finds without the gateway.
-async fn direct(suite: &Suite) -> &'static BTreeMap<String, Outcomes> {
+async fn direct(suite: &Suite, baseline: &Baseline) -> &'static BTreeMap<String, Outcomes> {
     static DIRECT: OnceCell<BTreeMap<String, Outcomes>> = OnceCell::const_new();
     DIRECT
         .get_or_init(async || {
             let server = Server::reference(&suite.node).await;
-            test_server(suite, &server.url()).await
+            test_server(suite, baseline, &server.url()).await
         })
         .await
 }
 
 /// Tests a server in one run for each revision, and one for the extensions.
-async fn test_server(suite: &Suite, url: &str) -> BTreeMap<String, Outcomes> {
+async fn test_server(suite: &Suite, baseline: &Baseline, url: &str) -> BTreeMap<String, Outcomes> {
     let scenarios = suite.scenarios(Role::Server).await;
     let (extensions, core): (Vec<_>, Vec<_>) = scenarios
         .into_iter()
@@ -126,6 +121,10 @@ async fn test_server(suite: &Suite, url: &str) -> BTreeMap<String, Outcomes> {
         let mut outcomes = suite.test_server(url, &selection).await;
         if run == EXTENSIONS {
             outcomes.keep(&extensions);
+        }
+        for scenario in baseline.timed(&outcomes.bad(&run)) {
+            let alone = [&["--scenario", &*scenario], &*revision_of(&run)].concat();
+            outcomes.replace(&scenario, suite.test_server(url, &alone).await);
         }
         (run, outcomes)
     });

@@ -15,6 +15,7 @@ import { answer, form, object } from './reference-tools.mjs';
 export const TASKS = 'io.modelcontextprotocol/tasks';
 const TTL_MS = 60_000;
 const POLL_INTERVAL_MS = 50;
+const LONGEST_CALL_SECONDS = 1;
 const ENDED = ['completed', 'failed', 'cancelled'];
 const yes = { confirm: { type: 'boolean' } };
 
@@ -107,7 +108,10 @@ export function addTasks(server, era) {
   add(
     'slow_compute',
     async ({ seconds }, context) => {
-      if (!knowsTasks(context)) return pause(seconds * 1_000, answer('Computed.'));
+      if (!knowsTasks(context)) {
+        if (seconds > LONGEST_CALL_SECONDS) throw new Error('That takes too long for a call.');
+        return pause(seconds * 1_000, answer('Computed.'));
+      }
       return begin(async (task) => {
         await task.pause(seconds);
         return answer('Computed.');

@@ -187,8 +187,9 @@ async function log(_given, { mcpReq }) {
   return answer('Logged.');
 }
 
-/** Ends the stream of its call, then answers: the client has to come back for that. */
-async function reconnect(_given, { http }) {
+/** Says something, ends the stream of its call, then answers: the client has to come back for that. */
+async function reconnect(_given, { mcpReq, http }) {
+  await mcpReq.log('info', 'Back in a moment.');
   http.closeSSE?.();
   await pause(PAUSE_MS);
   return answer('You came back.');
