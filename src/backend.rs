@@ -22,16 +22,18 @@ mod message;
 mod modern;
 mod ongoing;
 mod open;
+mod own;
 mod pending;
 mod refusal;
 mod resuming;
 mod retry;
 mod scanner;
 mod state;
+mod subscribing;
 mod transport;
 mod waiting;
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, MessagingErr, SpawnErr};
 use secrecy::{ExposeSecret, SecretString};
@@ -247,8 +249,8 @@ impl Actor for BackendActor {
             catalogue: None,
             unmirrored: Vec::new(),
             looks: Looks::default(),
-            listener: None,
-            unheard: 0,
+            carried: HashMap::new(),
+            listeners: 0,
             last_error: None,
             failed_at: None,
             retry_at: None,
@@ -301,8 +303,16 @@ impl Actor for BackendActor {
                 mcp_session,
                 number,
             } => connection.withdrawn(mcp_session, number),
-            BackendMessage::HeardAgain => connection.heard_again(),
-            BackendMessage::Unheard { generation, tries } => connection.unheard(generation, tries),
+            BackendMessage::Listener { link, number, news } => {
+                connection.listener_told(link, number, news);
+            }
+            BackendMessage::Overdue { number } => connection.overdue(number),
+            BackendMessage::Connected { link, outcome } => connection.connected(link, outcome),
+            BackendMessage::Applied {
+                link,
+                generation,
+                outcome,
+            } => connection.applied(link, generation, outcome),
             BackendMessage::Tidy { idle_max } => connection.tidy(idle_max),
             // Whoever asked may have stopped waiting.
             BackendMessage::Describe(reply) => drop(reply.send(connection.describe())),

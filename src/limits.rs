@@ -161,6 +161,9 @@ pub const BACKEND_LISTENERS_MAX: usize = 512;
 pub const LISTENING_SILENCE_MAX: Duration = Duration::from_hours(6);
 /// Silence after which the other side's system is asked whether it still holds such a stream.
 pub const LISTENING_KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// How long a call whose client can be asked something waits for the stream on which the backend may
+/// ask: some backends have none, and some do not say so before they have something to tell.
+pub const LISTENING_WITHIN: Duration = Duration::from_secs(1);
 /// The longest pause before such a stream is opened again; the first is half a second.
 pub const LISTENING_PAUSE_MAX: Duration = MINUTES_5;
 /// A stream that lasted this long worked: when it ends, the pauses begin anew.

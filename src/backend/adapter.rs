@@ -17,8 +17,9 @@ use super::{
     error::BackendError,
     exchange::Answer,
     legacy::Legacy,
+    listening::Filter,
     modern::Modern,
-    transport::streamable_http::{Content, Outgoing, Refusal, Wire},
+    transport::streamable_http::{Outgoing, Refusal, Wire},
 };
 
 /// What was agreed with a backend about how to speak.
@@ -67,15 +68,12 @@ impl Dialect {
         }
     }
 
-    /// Opens a stream of what the backend says by itself; `id` names it where such streams have names.
-    pub(crate) async fn listen(
-        &self,
-        wire: &Wire,
-        id: &RequestId,
-    ) -> Result<Content, BackendError> {
+    /// What to send for a stream of what the backend says by itself; `id` names it, and `filter` says
+    /// what is wanted, where such streams have that.
+    pub(crate) fn listening(&self, id: &RequestId, filter: &Filter) -> Outgoing {
         match self {
-            Self::Legacy(legacy) => wire.listen(legacy.listening(), None).await,
-            Self::Modern(modern) => wire.listen(modern.listening(id), None).await,
+            Self::Legacy(legacy) => legacy.listening(),
+            Self::Modern(modern) => modern.listening(id, filter),
         }
     }
 

@@ -15,7 +15,8 @@ use crate::mcp::{
 };
 
 use super::{
-    audience::Conversation, endpoint::Endpoint, error::BackendError, link::Link, message::Call,
+    audience::Conversation, endpoint::Endpoint, error::BackendError, link::Link,
+    listening::Opening, message::Call,
 };
 
 use work::Work;
@@ -36,12 +37,20 @@ pub(crate) enum Ending {
     Unmirrored(Call),
 }
 
+/// How a call is to be carried out.
+pub(super) struct Plan {
+    /// Whether it may run twice.
+    pub(super) repeatable: bool,
+    /// The stream on which the backend may ask its client.
+    pub(super) stream: Option<Opening>,
+}
+
 /// Carries out a call over an opened link.
 pub(super) async fn run(
     endpoint: Arc<Endpoint>,
     link: Arc<Link>,
     mut call: Call,
-    repeatable: bool,
+    plan: Plan,
 ) -> Ending {
     // What is on its way now, so that a cancellation can name it.
     let current = Current::default();
@@ -50,7 +59,7 @@ pub(super) async fn run(
             endpoint: &endpoint,
             link: &link,
         };
-        let work = Work::new(conversation, &call, &current).within_limit(repeatable);
+        let work = Work::new(conversation, &call, &current).within_limit(plan);
         tokio::pin!(work);
         tokio::select! {
             biased;

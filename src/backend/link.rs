@@ -12,7 +12,7 @@ use ractor::ActorRef;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::mcp::{discovery::Discovery, object::RawObject, request::Context};
+use crate::mcp::{discovery::Discovery, level::Level, object::RawObject, request::Context};
 
 use super::{adapter::Dialect, asking::Questions, message::BackendMessage, ongoing::Ongoing};
 
@@ -67,6 +67,8 @@ pub(crate) struct Link {
     next_id: AtomicU64,
     heard: AtomicBool,
     uses: Mutex<Uses>,
+    /// From which level on the backend was asked to send log messages.
+    pub(super) level: tokio::sync::Mutex<Option<Level>>,
 }
 
 /// How many calls use a link, and when the last one began or ended.
@@ -111,6 +113,7 @@ impl Link {
                 calls: 0,
                 last: Instant::now(),
             }),
+            level: tokio::sync::Mutex::default(),
         }
     }
 

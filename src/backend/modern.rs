@@ -27,8 +27,12 @@ use super::{
     audience::Audience,
     error::BackendError,
     exchange::{Answer, read_answer},
+    listening::Filter,
     transport::streamable_http::{Content, Outgoing, Refusal, Wire},
 };
+
+/// Spec: SEP-2663, "Capability Negotiation".
+const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
 
 /// Speaks a modern revision; there is nothing else to agree upon.
 pub(crate) struct Modern {
@@ -75,10 +79,16 @@ impl Modern {
         }
     }
 
-    /// Asks to hear of other tools. Spec: 2026-07-28 basic/patterns/subscriptions.
-    pub(super) fn listening(&self, id: &RequestId) -> Outgoing {
-        let params = object::to_raw(&json!({ "notifications": { "toolsListChanged": true } }));
-        let request = Request::new(LISTEN, Some(params), own_context(&Context::default()));
+    /// Asks to hear of this. Spec: 2026-07-28 basic/patterns/subscriptions.
+    pub(super) fn listening(&self, id: &RequestId, filter: &Filter) -> Outgoing {
+        let params = object::to_raw(&json!({ "notifications": filter.to_json() }));
+        let mut context = own_context(&Context::default());
+        if !filter.tasks.is_empty() {
+            // Only who knows tasks hears of them.
+            let capabilities = json!({ "extensions": { TASKS_EXTENSION: {} } });
+            context.capabilities = Some(object::to_raw(&capabilities).into());
+        }
+        let request = Request::new(LISTEN, Some(params), context);
         self.encode(&request, id).outgoing
     }
 }
@@ -248,6 +258,7 @@ fn settle(error: &RawValue) -> Result<Probe, BackendError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mcp::kind::ListKind;
 
     fn raw(text: &str) -> Box<RawValue> {
         RawValue::from_string(text.to_owned()).unwrap()
@@ -287,9 +298,13 @@ mod tests {
     }
 
     #[test]
-    fn only_other_tools_are_listened_for() {
+    fn only_what_is_wanted_is_listened_for() {
         let modern = Modern::speaking(Revision::LATEST_MODERN).unwrap();
-        let outgoing = modern.listening(&RequestId::from_number(5));
+        let mut filter = Filter {
+            kinds: vec![ListKind::Tools],
+            ..Filter::default()
+        };
+        let outgoing = modern.listening(&RequestId::from_number(5), &filter);
         assert_eq!(outgoing.headers["mcp-method"], "subscriptions/listen");
         let body: serde_json::Value = serde_json::from_slice(&outgoing.body).unwrap();
         assert_eq!(body["id"], 5);
@@ -300,6 +315,15 @@ mod tests {
         let meta = &body["params"]["_meta"];
         assert_eq!(meta[meta::PROTOCOL_VERSION], "2026-07-28");
         assert_eq!(meta[meta::CLIENT_CAPABILITIES], json!({}));
+        filter.tasks.insert("t".to_owned());
+        let outgoing = modern.listening(&RequestId::from_number(6), &filter);
+        let body: serde_json::Value = serde_json::from_slice(&outgoing.body).unwrap();
+        assert_eq!(
+            body["params"]["notifications"],
+            json!({"toolsListChanged": true, "taskIds": ["t"]})
+        );
+        let capabilities = &body["params"]["_meta"][meta::CLIENT_CAPABILITIES];
+        assert_eq!(capabilities["extensions"][TASKS_EXTENSION], json!({}));
     }
 
     #[test]

@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::StatusCode;
 use tokio::time::sleep;
 
 use crate::limits::{RESUMPTION_PAUSE, RESUMPTION_PAUSE_MAX, RESUMPTIONS_MAX};
@@ -14,6 +13,7 @@ use crate::limits::{RESUMPTION_PAUSE, RESUMPTION_PAUSE_MAX, RESUMPTIONS_MAX};
 use super::{
     audience::Audience,
     error::BackendError,
+    refusal,
     transport::streamable_http::{Content, Events},
 };
 
@@ -89,7 +89,7 @@ impl<'a> Stream<'a> {
                     self.events = events.after(&self.events);
                     return Ok(());
                 }
-                Ok(Content::Refused(refusal)) if may_pass(refusal.status) => {}
+                Ok(Content::Refused(refusal)) if refusal::may_pass(refusal.status) => {}
                 Err(error) if may_be_repeated(&error) => {}
                 other => {
                     tracing::debug!(backend.name = %conversation.endpoint.name, refused = ?other.err(), "could not go on with a stream");
@@ -106,13 +106,6 @@ impl<'a> Stream<'a> {
         let pause = self.events.retry().unwrap_or(own);
         pause.min(RESUMPTION_PAUSE_MAX)
     }
-}
-
-/// Whether the same request may be granted later. A server may allow a stream one reader, and not
-/// know yet that the last one is gone.
-fn may_pass(status: StatusCode) -> bool {
-    let is_trouble = status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED;
-    is_trouble || status == StatusCode::CONFLICT || status == StatusCode::TOO_MANY_REQUESTS
 }
 
 const fn may_be_repeated(error: &BackendError) -> bool {

@@ -6,7 +6,7 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 use bytes::Bytes;
 use tokio_retry::RetryIf;
 
-use super::Current;
+use super::{Current, Plan};
 use crate::{
     backend::{
         audience::{Audience, Conversation},
@@ -14,6 +14,7 @@ use crate::{
         error::BackendError,
         exchange::{Answer, read_answer},
         input::{Unfulfilled, Wish},
+        listening::Opening,
         message::Call,
         ongoing::OnItsWay,
         retry::Policy,
@@ -24,6 +25,7 @@ use crate::{
         error::{HEADER_MISMATCH, code_of},
         event::{Outcome, Rejection, ResultBody},
         failure::Failure,
+        level::Level,
         message::RequestId,
         method::may_want_input,
         request::{Asking, Request},
@@ -62,11 +64,28 @@ impl<'a> Work<'a> {
     }
 
     /// Does it within a call's limit; the client's own time is not counted.
-    pub(super) async fn within_limit(self, repeatable: bool) -> Result<Outcome, BackendError> {
+    pub(super) async fn within_limit(self, plan: Plan) -> Result<Outcome, BackendError> {
         let after: Duration = self.conversation.endpoint.timeouts.call;
         let waiting = Arc::clone(self.caller.waiting());
-        let done = waiting.within(after, self.rounds(repeatable)).await;
+        let work = async {
+            self.prepare(plan.stream).await;
+            self.rounds(plan.repeatable).await
+        };
+        let done = waiting.within(after, work).await;
         done.unwrap_or(Err(BackendError::TooLong { after }))
+    }
+
+    /// Sees that the backend can ask the client, and sends the log messages it wants.
+    async fn prepare(&self, stream: Option<Opening>) {
+        let request = &self.call.request;
+        if let Some(stream) = stream
+            && request.asking != Asking::Never
+        {
+            stream.wait().await;
+        }
+        if let Some(level) = request.context.log_level.as_deref().and_then(Level::read) {
+            self.conversation.lower_level(level).await;
+        }
     }
 
     /// Goes on from wish to wish.
