@@ -100,7 +100,7 @@ pub const SUBSCRIBERS_PER_SESSION_MAX: usize = 256;
 pub const SUBSCRIPTIONS_MAX: usize = 1024;
 /// How long a client that begins to listen waits for its backends to tell: what they say later
 /// reaches it all the same.
-pub const LISTENING_WITHIN: Duration = Duration::from_secs(2);
+pub const TELLING_WITHIN: Duration = Duration::from_secs(2);
 /// Questions put to one client that it has not answered.
 pub const QUESTIONS_PER_MCP_SESSION_MAX: usize = 256;
 /// Calls of one connection that wait for a handshake.

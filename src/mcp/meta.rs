@@ -26,10 +26,6 @@ pub const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
 /// Names the progress notifications of a request, in both eras.
 pub const PROGRESS_TOKEN: &str = "progressToken";
 
-/// Names the subscription that a notification belongs to, in its `_meta`.
-/// Spec: 2026-07-28 basic/patterns/subscriptions, "Receiving Notifications".
-pub const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
-
 const CONTEXT_KEYS: [&str; 4] = [
     PROTOCOL_VERSION,
     CLIENT_INFO,
