@@ -105,6 +105,7 @@ impl Transcript {
             }
             let message = match serde_json::from_str::<Value>(said) {
                 Ok(message) if message.is_object() => message,
+                _ if self.left_out.contains(&said.as_str()) => continue,
                 _ => {
                     writeln!(text, "{from} -> {to}: {}\n", plain.text(said)).unwrap();
                     continue;

@@ -10,6 +10,7 @@ use hyper::body::Frame;
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{
+    door::Link,
     judging,
     script::Answers,
     stage::Stage,
@@ -77,8 +78,10 @@ impl Event {
         text
     }
 
-    fn frame(self, batched: bool) -> Bytes {
-        let text = batched_text(self.into_text(), batched);
+    fn frame(self, batched: bool, link: &Link) -> Bytes {
+        let text = self.into_text();
+        link.says(&text);
+        let text = batched_text(text, batched);
         format!("event: message\ndata: {text}\n\n").into()
     }
 }
@@ -224,16 +227,19 @@ impl Reply {
         }
     }
 
-    pub(super) async fn into_response(self) -> Response<Body> {
+    pub(super) async fn into_response(self, link: &Arc<Link>) -> Response<Body> {
         match self {
             Self::Whole {
                 status,
                 headers,
                 json,
-            } => whole(status, headers, json),
-            Self::Open(events) => event_stream(": open\n\n", receive(events, false)),
-            Self::Flow(flow) => flow.into_response().await,
-            Self::Taped(playback) => event_stream("", play(playback)),
+            } => {
+                link.says(&json);
+                whole(status, headers, json)
+            }
+            Self::Open(events) => event_stream(": open\n\n", receive(events, false, link)),
+            Self::Flow(flow) => flow.into_response(link).await,
+            Self::Taped(playback) => event_stream("", play(playback, link)),
         }
     }
 
@@ -248,24 +254,25 @@ impl Reply {
 }
 
 impl Flow {
-    async fn into_response(mut self) -> Response<Body> {
+    async fn into_response(mut self, link: &Arc<Link>) -> Response<Body> {
         let batched = self.form.batched;
         let first = match self.form.answers {
             Answers::Sse => None,
             Answers::Json => match self.events.recv().await {
                 Some(Event::Last(json)) => {
+                    link.says(&json);
                     return whole(200, self.headers, batched_text(json, batched));
                 }
                 first => first,
             },
         };
         let work = self.work;
-        let rest = receive(self.events, batched).map(move |bytes| {
+        let rest = receive(self.events, batched, link).map(move |bytes| {
             // Held by the stream: a closed stream ends the work.
             let _ = &work;
             bytes
         });
-        let first = stream::iter(first.map(|event| event.frame(batched)));
+        let first = stream::iter(first.map(|event| event.frame(batched, link)));
         let mut response = event_stream(self.form.preamble, first.chain(rest));
         response.headers_mut().extend(self.headers);
         response
@@ -275,17 +282,20 @@ impl Flow {
 fn receive(
     events: mpsc::UnboundedReceiver<Event>,
     batched: bool,
+    link: &Arc<Link>,
 ) -> impl Stream<Item = Bytes> + Send + 'static {
-    stream::unfold((events, batched), async |(mut events, batched)| {
+    let link = Arc::clone(link);
+    stream::unfold((events, link), move |(mut events, link)| async move {
         let event = events.recv().await?;
-        Some((event.frame(batched), (events, batched)))
+        Some((event.frame(batched, &link), (events, link)))
     })
 }
 
-fn play(playback: Playback) -> impl Stream<Item = Bytes> + Send + 'static {
-    stream::unfold(playback, async |mut playback| {
-        let piece = playback.next().await?;
-        Some((piece, playback))
+fn play(playback: Playback, link: &Arc<Link>) -> impl Stream<Item = Bytes> + Send + 'static {
+    let link = Arc::clone(link);
+    stream::unfold((playback, link), async |(mut playback, link)| {
+        let piece = playback.next(&link).await?;
+        Some((piece, (playback, link)))
     })
 }
 

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{FakeBackend, prompts, resources, tasks, tools};
+use super::{
+    super::transcript::{Seat, Transcript},
+    FakeBackend, prompts, resources, tasks, tools,
+};
 
 /// The modern revision the fake speaks.
 pub(super) const MODERN: &str = "2026-07-28";
@@ -54,6 +57,7 @@ pub struct Script {
     pub(super) asks_anyway: bool,
     pub(super) resumable: bool,
     pub(super) batches: bool,
+    pub(super) seat: Option<Seat>,
     pub(super) paging: Paging,
     pub(super) credential: Option<Credential>,
     pub(super) keeps_sessions: bool,
@@ -76,6 +80,7 @@ impl Script {
             asks_anyway: false,
             resumable: false,
             batches: false,
+            seat: None,
             paging: Paging::Of(usize::MAX),
             credential: None,
             keeps_sessions: true,
@@ -203,6 +208,12 @@ impl Script {
     /// Puts every message into a batch, as `2025-03-26` allows.
     pub fn in_batches(mut self) -> Self {
         self.batches = true;
+        self
+    }
+
+    /// Writes down what it says and hears under this name.
+    pub fn recorded(mut self, transcript: &Transcript, name: &str) -> Self {
+        self.seat = Some(transcript.seat(name));
         self
     }
 

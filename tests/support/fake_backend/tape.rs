@@ -150,7 +150,7 @@ impl Playback {
     }
 
     /// The next piece of the stream; `None` when the connection is to end.
-    pub(super) async fn next(&mut self) -> Option<Bytes> {
+    pub(super) async fn next(&mut self, link: &Link) -> Option<Bytes> {
         if self.over {
             return None;
         }
@@ -172,6 +172,7 @@ impl Playback {
             Step::Play(text) => {
                 self.at += 1;
                 self.played += 1;
+                link.says(&text);
                 let id = self.event_id();
                 Some(format!("event: message\nid: {id}\ndata: {text}\n\n").into())
             }
