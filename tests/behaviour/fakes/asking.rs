@@ -17,7 +17,7 @@ fn answer(method: &str, params: &Value) -> Value {
             json!({"role": "assistant", "model": "m", "content": {"type": "text", "text": "Paris"}})
         }
         "roots/list" => json!({"roots": [{"uri": "file:///home", "name": "home"}]}),
-        other => panic!("asked {other}"),
+        other => unreachable!("asked {other}"),
     }
 }
 

@@ -3,7 +3,10 @@
 use serde_json::json;
 
 use super::{LEGACY, REVISIONS, capable};
-use crate::world::{Client, FakeBackend, List, Wanted, client::MODERN};
+use crate::world::{
+    Client, FakeBackend, List, Wanted,
+    client::{Changes, MODERN},
+};
 
 #[tokio::test]
 async fn a_listener_hears_what_is_announced() {
@@ -100,7 +103,7 @@ async fn a_subscription_honours_what_the_backend_has() {
     let backend = FakeBackend::modern().capabilities(without).start();
     let client = capable(MODERN, &backend).await;
     let wanted = Wanted::lists().and_resource("fake://text");
-    let mut changes = client.changes(wanted.and_task("no-such-task")).await;
+    let mut changes: Changes = client.changes(wanted.and_task("no-such-task")).await;
     let honoured = json!({"promptsListChanged": true, "resourcesListChanged": true});
     assert_eq!(changes.acknowledged(), &honoured);
     backend.announce_change(List::Tools);

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{LEGACY, capable};
-use crate::world::{Client, FakeBackend, Fault, List, Wanted};
+use crate::world::{Client, FakeBackend, Fault, List, Wanted, client::SseEvent};
 
 #[tokio::test]
 async fn a_stream_that_is_closed_or_broken_goes_on_where_it_ended() {
@@ -47,7 +47,7 @@ async fn a_stream_of_2025_11_25_is_primed_and_every_event_has_an_id() {
     let backend = FakeBackend::legacy().resumable().start();
     let client = capable(LEGACY, &backend).await;
     let mut exchange = client.open("tools/call", r#"{"name":"murmur"}"#).await;
-    let first = exchange.primed().await.clone();
+    let first: SseEvent = exchange.primed().await.clone();
     assert_eq!(first.data, "");
     assert!(first.id.is_some() && first.retry_ms.is_some());
     let murmur = exchange.next().await.unwrap();

@@ -30,7 +30,7 @@ async fn a_transcript_is_the_same_each_time() {
     for revision in [LEGACY, crate::world::client::MODERN] {
         let text = told(revision).await;
         assert_eq!(text, told(revision).await);
-        assert!(text.starts_with("-- the user is asked\n"), "{text}");
+        assert!(text.starts_with("== the user is asked ==\n"), "{text}");
         assert!(!text.contains("127.0.0.1"), "{text}");
         assert!(!text.contains("tools/list"), "{text}");
     }

@@ -35,8 +35,8 @@ impl Client {
         if self.is_modern() {
             self.retry(method, params, &mut answer).await
         } else {
-            let exchange = self.open(method, &params.to_string()).await;
-            self.converse(exchange, &mut answer).await
+            self.converse(method, &params.to_string(), &mut answer)
+                .await
         }
     }
 
@@ -86,23 +86,38 @@ impl Client {
     /// Reads a call's stream to its response, and what the kept stream says meanwhile.
     async fn converse(
         &self,
-        mut exchange: Exchange,
+        method: &str,
+        params: &str,
         answer: &mut impl FnMut(&str, &Value) -> Value,
     ) -> Answer {
-        let mut all = Answer::empty(exchange.status(), exchange.headers().clone());
+        let mut all = Answer::empty(0, http::HeaderMap::new());
         let mut stream = self.stream.lock().await;
+        // It may be asked aside even before its call's answer begins.
+        let mut opening = std::pin::pin!(self.open(method, params));
+        let mut call: Option<Exchange> = None;
         loop {
+            let next = async {
+                if call.is_none() {
+                    call = Some(opening.as_mut().await);
+                }
+                call.as_mut()?.next().await
+            };
             let (message, is_aside) = match stream.as_mut() {
-                None => (exchange.next().await, false),
+                None => (next.await, false),
                 Some(stream) => tokio::select! {
-                    message = exchange.next() => (message, false),
+                    message = next => (message, false),
                     message = stream.next() => (message, true),
                 },
             };
             let Some(message) = message else {
                 assert!(!is_aside, "the GET stream ended");
-                all.body = exchange.into_body();
-                return all;
+                let exchange = call.expect("an exchange that ended");
+                return Answer {
+                    status: exchange.status(),
+                    headers: exchange.headers().clone(),
+                    body: exchange.into_body(),
+                    ..all
+                };
             };
             let is_request = message.method().is_some() && message.id().is_some();
             if is_request {

@@ -31,9 +31,33 @@ pub(super) enum Reply {
     /// Messages as a running call makes them.
     Flow(Flow),
     /// A stream that belongs to no request.
-    Open(mpsc::UnboundedReceiver<Event>),
+    Open(Opened),
     /// A stream that may be resumed.
     Taped(Playback),
+}
+
+/// The messages of a stream that a client opened; its end is a happening.
+pub(super) struct Opened {
+    events: mpsc::UnboundedReceiver<Event>,
+    _end: End,
+}
+
+struct End(Arc<Stage>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.change(|_| ());
+    }
+}
+
+impl Opened {
+    pub(super) fn new(events: mpsc::UnboundedReceiver<Event>, stage: &Arc<Stage>) -> Self {
+        // Dropped in this order: when the end is told, the receiver is gone.
+        Self {
+            events,
+            _end: End(Arc::clone(stage)),
+        }
+    }
 }
 
 /// The outer form of what answers a request.
@@ -237,7 +261,15 @@ impl Reply {
                 link.says(&json);
                 whole(status, headers, json)
             }
-            Self::Open(events) => event_stream(": open\n\n", receive(events, false, link)),
+            Self::Open(opened) => {
+                let Opened { events, _end: end } = opened;
+                let events = receive(events, false, link);
+                // First the receiver goes with its stream, then the end is told.
+                let events = stream::unfold((Box::pin(events), end), async |(mut it, end)| {
+                    Some((it.next().await?, (it, end)))
+                });
+                event_stream(": open\n\n", events)
+            }
             Self::Flow(flow) => flow.into_response(link).await,
             Self::Taped(playback) => event_stream("", play(playback, link)),
         }
