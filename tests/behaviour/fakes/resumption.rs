@@ -89,6 +89,25 @@ async fn a_backend_hangs_up_when_the_test_says_so() {
 }
 
 #[tokio::test]
+async fn who_comes_back_too_early_is_complained_of() {
+    let backend = FakeBackend::legacy().resumable().start();
+    let client = capable(LEGACY, &backend).await;
+    let mut exchange = client.open("tools/call", r#"{"name":"wait"}"#).await;
+    let id = exchange.primed().await.id.clone().unwrap();
+    let early = async {
+        let mut stream = exchange;
+        // On a slow machine even haste may come in time, hence again.
+        while backend.complaints().is_empty() {
+            backend.hang_up();
+            assert!(stream.next().await.is_none());
+            stream = client.resume(&id).await;
+        }
+    };
+    crate::world::within("a complaint", early).await;
+    assert!(backend.complaints()[0].contains("too early"));
+}
+
+#[tokio::test]
 async fn announcements_are_kept_for_a_client_that_comes_back() {
     let backend = FakeBackend::legacy().resumable().start();
     let client = capable(LEGACY, &backend).await;

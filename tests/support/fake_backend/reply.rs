@@ -105,9 +105,12 @@ impl Event {
     fn frame(self, batched: bool, link: &Link) -> Bytes {
         let text = self.into_text();
         link.says(&text);
-        let text = batched_text(text, batched);
-        format!("event: message\ndata: {text}\n\n").into()
+        frame(&batched_text(text, batched))
     }
+}
+
+fn frame(text: &str) -> Bytes {
+    format!("event: message\ndata: {text}\n\n").into()
 }
 
 fn batched_text(text: String, batched: bool) -> String {
@@ -317,10 +320,33 @@ fn receive(
     link: &Arc<Link>,
 ) -> impl Stream<Item = Bytes> + Send + 'static {
     let link = Arc::clone(link);
-    stream::unfold((events, link), move |(mut events, link)| async move {
-        let event = events.recv().await?;
-        Some((event.frame(batched, &link), (events, link)))
-    })
+    // The last is an event that was taken but not sent.
+    stream::unfold(
+        (events, link, None),
+        move |(mut events, link, held)| async move {
+            let first = match held {
+                Some(event) => event,
+                None => events.recv().await?,
+            };
+            let mut held = None;
+            let frame = if batched && let Event::Message(text) = first {
+                link.says(&text);
+                let mut batch = vec![text];
+                while let Ok(event) = events.try_recv() {
+                    let Event::Message(text) = event else {
+                        held = Some(event);
+                        break;
+                    };
+                    link.says(&text);
+                    batch.push(text);
+                }
+                frame(&batched_text(batch.join(","), true))
+            } else {
+                first.frame(batched, &link)
+            };
+            Some((frame, (events, link, held)))
+        },
+    )
 }
 
 fn play(playback: Playback, link: &Arc<Link>) -> impl Stream<Item = Bytes> + Send + 'static {
