@@ -6,6 +6,7 @@ mod changes;
 mod exactness;
 mod faults;
 mod features;
+mod pairings;
 mod resumption;
 mod schemas;
 mod tasks;
@@ -13,12 +14,11 @@ mod transcripts;
 
 use serde_json::{Value, json};
 
-use crate::world::{Answers, Cancelled, Client, FakeBackend, Program, client::MODERN};
+use crate::world::{
+    Answers, Cancelled, Client, FakeBackend, Program, client::MODERN, pairing::REVISIONS,
+};
 
 const LEGACY: &str = "2025-11-25";
-
-/// The revisions that take part, oldest first.
-const REVISIONS: [&str; 5] = ["2024-11-05", "2025-03-26", "2025-06-18", LEGACY, MODERN];
 
 /// A client that can do everything.
 async fn capable(revision: &str, backend: &FakeBackend) -> Client {
