@@ -62,6 +62,15 @@ impl FakeBackend {
         Script::both()
     }
 
+    /// A script for a server of one revision.
+    pub fn speaking(revision: &str) -> Script {
+        if revision == script::MODERN {
+            Script::modern()
+        } else {
+            Script::legacy().revision(revision)
+        }
+    }
+
     fn start(script: Script) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)

@@ -21,17 +21,36 @@ const RENEW: &str = "UPDATE_TRANSCRIPTS";
 const GATEWAY: &str = "gateway";
 
 /// A transcript in the making; clones write into the same one.
+///
+/// Its text tells each conversation of its own, as two people who talk at once cannot be told in
+/// one order that is the same each time. [`Self::note`] makes a new chapter of all of them.
 #[derive(Clone, Default)]
 pub struct Transcript {
-    lines: Arc<Mutex<Vec<Line>>>,
+    story: Arc<Mutex<Story>>,
     left_out: Vec<&'static str>,
 }
 
-struct Line {
-    from: String,
-    to: String,
-    /// A JSON-RPC message, or what else there is to say.
-    text: String,
+#[derive(Default)]
+struct Story {
+    /// Who talks with the gateway, in the order of their coming.
+    seats: Vec<String>,
+    lines: Vec<Line>,
+}
+
+enum Line {
+    Note(String),
+    Said {
+        by: Voice,
+        seat: String,
+        /// A JSON-RPC message, or what else there is to say.
+        text: String,
+    },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Voice {
+    Seat,
+    Gateway,
 }
 
 /// The place of one client or backend in a transcript.
@@ -43,11 +62,19 @@ pub struct Seat {
 
 impl Seat {
     pub(super) fn says(&self, text: &str) {
-        self.transcript.add(&self.name, GATEWAY, text);
+        self.write(Voice::Seat, text);
     }
 
     pub(super) fn hears(&self, text: &str) {
-        self.transcript.add(GATEWAY, &self.name, text);
+        self.write(Voice::Gateway, text);
+    }
+
+    fn write(&self, by: Voice, text: &str) {
+        self.transcript.story().lines.push(Line::Said {
+            by,
+            seat: self.name.clone(),
+            text: text.to_owned(),
+        });
     }
 }
 
@@ -58,64 +85,76 @@ impl Transcript {
     }
 
     /// Leaves messages of these methods, and the answers to them, out of the text: those whose
-    /// place among others is left to chance.
+    /// place among others is left to chance. `GET` and `DELETE` are methods too.
     pub fn without(mut self, methods: &[&'static str]) -> Self {
         self.left_out.extend_from_slice(methods);
         self
     }
 
     pub(super) fn seat(&self, name: &str) -> Seat {
+        let mut story = self.story();
+        if !story.seats.iter().any(|it| it == name) {
+            story.seats.push(name.to_owned());
+        }
+        drop(story);
         Seat {
             transcript: self.clone(),
             name: name.to_owned(),
         }
     }
 
-    /// Writes down what happened otherwise.
+    /// Begins a new chapter by saying what happens.
     pub fn note(&self, text: &str) {
-        self.add("", "", text);
+        self.story().lines.push(Line::Note(text.to_owned()));
     }
 
     /// Forgets what was said so far, such as how everybody opened.
     pub fn forget(&self) {
-        self.lines().clear();
-    }
-
-    fn add(&self, from: &str, to: &str, text: &str) {
-        self.lines().push(Line {
-            from: from.to_owned(),
-            to: to.to_owned(),
-            text: text.to_owned(),
-        });
+        self.story().lines.clear();
     }
 
     /// What was said, without what differs from run to run.
     pub fn text(&self) -> String {
+        let story = self.story();
         let mut plain = Plain::default();
         let mut text = String::new();
-        for line in self.lines().iter() {
-            let Line {
-                from,
-                to,
-                text: said,
-            } = line;
-            if from.is_empty() {
-                writeln!(text, "-- {said}\n").unwrap();
-                continue;
+        let is_note = |line: &Line| matches!(line, Line::Note(_));
+        for chapter in story.lines.chunk_by(|_, next| !is_note(next)) {
+            if let Some(Line::Note(note)) = chapter.first() {
+                writeln!(text, "== {note} ==\n").unwrap();
             }
-            let message = match serde_json::from_str::<Value>(said) {
-                Ok(message) if message.is_object() => message,
-                _ => {
-                    writeln!(text, "{from} -> {to}: {}\n", plain.text(said)).unwrap();
-                    continue;
+            for seat in &story.seats {
+                let told = self.told(&mut plain, seat, chapter);
+                if !told.is_empty() {
+                    write!(text, "-- {seat} --\n\n{told}").unwrap();
                 }
-            };
-            let (title, method, content) = plain.message(from, to, &message);
-            if !self.left_out.contains(&method.as_str()) {
-                writeln!(text, "{from} -> {to}: {title}{content}\n").unwrap();
             }
         }
-        text
+        text.trim_end().to_owned() + "\n"
+    }
+
+    /// One conversation in one chapter.
+    fn told(&self, plain: &mut Plain, seat: &str, chapter: &[Line]) -> String {
+        let mut told = String::new();
+        for line in chapter {
+            let (by, said) = match line {
+                Line::Said { by, seat: it, text } if it == seat => (*by, text),
+                _ => continue,
+            };
+            let (from, to) = match by {
+                Voice::Seat => (seat, GATEWAY),
+                Voice::Gateway => (GATEWAY, seat),
+            };
+            let message = serde_json::from_str::<Value>(said).ok();
+            let (words, method) = match message.filter(Value::is_object) {
+                Some(message) => plain.message(from, to, &message),
+                None => (plain.text(said), said.clone()),
+            };
+            if !self.left_out.contains(&method.as_str()) {
+                writeln!(told, "{from} -> {to}: {words}\n").unwrap();
+            }
+        }
+        told
     }
 
     /// Fails the test unless the text is the reviewed one of this name.
@@ -143,7 +182,7 @@ impl Transcript {
         );
     }
 
-    fn lines(&self) -> std::sync::MutexGuard<'_, Vec<Line>> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    fn story(&self) -> std::sync::MutexGuard<'_, Story> {
+        self.story.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -18,6 +18,7 @@ pub mod client;
 pub mod fake_backend;
 
 pub mod gateway;
+pub mod pairing;
 pub mod schema;
 pub mod transcript;
 
@@ -26,6 +27,7 @@ use std::time::Duration;
 pub use client::{Client, Program, Wanted};
 pub use fake_backend::{Answers, Cancelled, FakeBackend, Fault, List};
 pub use gateway::Gateway;
+pub use pairing::{Pairing, World};
 pub use transcript::Transcript;
 
 /// How long a test waits for a fact before it fails: long, because the machine may be slow.

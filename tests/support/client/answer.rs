@@ -36,10 +36,10 @@ pub struct RpcError {
 
 impl Message {
     /// The message of a body or an event, or all of them if it is a batch.
-    pub(super) fn of(raw: String, event_id: Option<String>) -> Vec<Self> {
+    pub(super) fn of(raw: String, event_id: Option<&str>) -> Vec<Self> {
         let one = |raw: String, in_batch| Self {
             raw,
-            event_id: event_id.clone(),
+            event_id: event_id.map(str::to_owned),
             in_batch,
         };
         match serde_json::from_str::<Vec<Box<RawValue>>>(&raw) {

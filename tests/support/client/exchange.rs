@@ -204,7 +204,7 @@ impl Exchange {
                     }
                     // An event without data primes a stream and says nothing.
                     if !event.data.is_empty() {
-                        let messages = Message::of(event.data.clone(), event.id.clone());
+                        let messages = Message::of(event.data.clone(), event.id.as_deref());
                         self.ready.extend(messages);
                     }
                     self.events.push(event);

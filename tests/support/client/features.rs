@@ -111,6 +111,9 @@ impl Client {
         let body = Value::from(batch.collect::<Vec<_>>()).to_string();
         let headers = self.headers(None);
         let (answer, mut responses) = self.post(body, headers, None).await.collect().await;
+        if answer.status >= 400 {
+            return (answer, responses);
+        }
         let place = |message: &Message| {
             let id = message.id().unwrap_or_default();
             let place = ids.iter().position(|it| *it == id);

@@ -92,7 +92,9 @@ impl Judge {
 
     fn verdict(&self, message: &Message, status: u16) -> Result<(), String> {
         let json = message.json();
-        let method = message.id().and_then(|id| self.asked().get(&id).cloned());
+        // Not the raw id: two spellings of a text are one id.
+        let id = json.get("id").map(Value::to_string);
+        let method = id.and_then(|id| self.asked().get(&id).cloned());
         let opened = json["result"]["protocolVersion"].as_str();
         let revision = match (&method, self.revision.get()) {
             (Some(method), None) if method == "initialize" => opened,

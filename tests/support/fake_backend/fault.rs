@@ -125,19 +125,21 @@ impl Fault {
         link: &Arc<Link>,
     ) -> Response<Body> {
         match self {
-            Self::Hold => reply.into_response().await,
-            Self::CloseAfter(messages) => reply.cut(Cut::Close(*messages)).into_response().await,
+            Self::Hold => reply.into_response(link).await,
+            Self::CloseAfter(messages) => {
+                reply.cut(Cut::Close(*messages)).into_response(link).await
+            }
             Self::BreakAfter(messages) => {
                 let cut = Cut::Break(*messages, Arc::clone(link));
-                reply.cut(cut).into_response().await
+                reply.cut(cut).into_response(link).await
             }
             Self::Delay(time) => {
                 tokio::time::sleep(*time).await;
-                reply.into_response().await
+                reply.into_response(link).await
             }
             Self::Status { .. } => {
                 reply.finish().await;
-                self.refusal().into_response().await
+                self.refusal().into_response(link).await
             }
             _ => self.spoil(reply.finish().await, heard, link).await,
         }

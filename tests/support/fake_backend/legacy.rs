@@ -16,8 +16,8 @@ use super::{
     batch, judging,
     listeners::{Audience, Listener},
     record::{Envelope, Recorded},
-    reply::{Event, Form, Reply},
-    script::Answers,
+    reply::{Event, Form, Opened, Reply},
+    script::{Answers, Habit},
     stage::{McpSession, Stage},
     tape, work,
 };
@@ -192,7 +192,7 @@ fn get(stage: &Arc<Stage>, heard: &Recorded) -> Reply {
         return refusal;
     }
     if let Some(last) = heard.header("last-event-id")
-        && stage.script.resumable
+        && stage.script.has(Habit::Resumable)
     {
         let Some(playback) = tape::resume(stage, last, mcp_session.as_deref()) else {
             stage.change(|state| state.complain(format!("resumes a stranger: {last}")));
@@ -205,12 +205,12 @@ fn get(stage: &Arc<Stage>, heard: &Recorded) -> Reply {
     }
     let (events, receiver) = mpsc::unbounded_channel::<Event>();
     let audience = Audience::Session(mcp_session.clone());
-    let (reply, tape) = if stage.script.resumable {
+    let (reply, tape) = if stage.script.has(Habit::Resumable) {
         let playback = tape::keep(stage, receiver, None, mcp_session);
         let tape = playback.tape();
         (Reply::Taped(playback), Some(tape))
     } else {
-        (Reply::Open(receiver), None)
+        (Reply::Open(Opened::new(receiver, stage)), None)
     };
     stage.change(|state| {
         state.listeners.push(Listener {
@@ -237,7 +237,7 @@ fn form(stage: &Stage) -> Form {
     Form {
         answers: stage.script.answers,
         preamble: preamble(stage),
-        batched: stage.script.batches,
+        batched: stage.script.has(Habit::Batches),
     }
 }
 

@@ -116,7 +116,7 @@ pub(super) fn of_session(
             && !listener.events.is_closed()
     };
     let mut of_session = state.listeners.iter().filter(is_of);
-    let kept = of_session.clone().last();
+    let kept = of_session.clone().next_back();
     let listener = of_session.find(|it| it.is_open(state)).or(kept)?;
     Some(listener.events.clone())
 }

@@ -17,7 +17,7 @@ use super::{
     prompts, questions,
     record::{Envelope, Recorded},
     reply::{Form, Reply},
-    script::{Answers, MODERN},
+    script::{Answers, Habit, MODERN},
     stage::{CallKey, Stage},
     tasks, tools,
     work::{self, Call, Job},
@@ -235,7 +235,7 @@ fn manners(stage: &Stage, meta: &Value) -> Manners {
         revision: MODERN.to_owned(),
         client: meta[format!("{META}/clientCapabilities")].clone(),
         log_level: level.and_then(Level::named),
-        asks_anyway: stage.script.asks_anyway,
+        asks_anyway: stage.script.has(Habit::AsksAnyway),
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use super::{
     manners::Manners,
     reply::{Event, Outlet},
+    script::Habit,
     stage::{Asked, Outcome, Stage},
     work::{Call, Failure, field},
 };
@@ -168,12 +169,12 @@ async fn by_request(
     let mut answers = Vec::new();
     let mut at = 0;
     while let Some(questions) = round(&call.name, at, &call.manners) {
+        let missing = |it: &Question| call.manners.missing_for(it.method, &it.params);
+        if questions.iter().any(|it| missing(it).is_some()) {
+            return Err(Failure::CannotBeAsked);
+        }
         let mut asked = Vec::new();
         for question in questions {
-            let missing = call.manners.missing_for(question.method, &question.params);
-            if missing.is_some() {
-                return Err(Failure::CannotBeAsked);
-            }
             let outcome = send(&question, call, stage, outlet).await;
             asked.push(async move { (question.key, rendered(outcome.await)) });
         }
@@ -196,7 +197,7 @@ pub(super) async fn send(
     outlet: &Outlet,
 ) -> oneshot::Receiver<Outcome> {
     let mcp_session = call.key.mcp_session.clone();
-    let stream = if stage.script.asks_on_get_stream {
+    let stream = if stage.script.has(Habit::AsksOnGetStream) {
         let session = mcp_session.clone();
         let open = stage.find(|state| super::listeners::of_session(state, session.as_deref()));
         Outlet::new(open.await, outlet)

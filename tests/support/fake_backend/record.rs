@@ -73,7 +73,8 @@ impl Recorded {
 
     /// The `params` as a tree; `null` if there are none.
     pub fn params(&self) -> Value {
-        self.json()["params"].take()
+        let mut json = self.json();
+        json.get_mut("params").map(Value::take).unwrap_or_default()
     }
 
     /// A header's value, if it came and is text.

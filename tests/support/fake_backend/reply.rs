@@ -10,6 +10,7 @@ use hyper::body::Frame;
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{
+    door::Link,
     judging,
     script::Answers,
     stage::Stage,
@@ -30,9 +31,33 @@ pub(super) enum Reply {
     /// Messages as a running call makes them.
     Flow(Flow),
     /// A stream that belongs to no request.
-    Open(mpsc::UnboundedReceiver<Event>),
+    Open(Opened),
     /// A stream that may be resumed.
     Taped(Playback),
+}
+
+/// The messages of a stream that a client opened; its end is a happening.
+pub(super) struct Opened {
+    events: mpsc::UnboundedReceiver<Event>,
+    _end: End,
+}
+
+struct End(Arc<Stage>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.change(|_| ());
+    }
+}
+
+impl Opened {
+    pub(super) fn new(events: mpsc::UnboundedReceiver<Event>, stage: &Arc<Stage>) -> Self {
+        // Dropped in this order: when the end is told, the receiver is gone.
+        Self {
+            events,
+            _end: End(Arc::clone(stage)),
+        }
+    }
 }
 
 /// The outer form of what answers a request.
@@ -77,10 +102,15 @@ impl Event {
         text
     }
 
-    fn frame(self, batched: bool) -> Bytes {
-        let text = batched_text(self.into_text(), batched);
-        format!("event: message\ndata: {text}\n\n").into()
+    fn frame(self, batched: bool, link: &Link) -> Bytes {
+        let text = self.into_text();
+        link.says(&text);
+        frame(&batched_text(text, batched))
     }
+}
+
+fn frame(text: &str) -> Bytes {
+    format!("event: message\ndata: {text}\n\n").into()
 }
 
 fn batched_text(text: String, batched: bool) -> String {
@@ -224,16 +254,27 @@ impl Reply {
         }
     }
 
-    pub(super) async fn into_response(self) -> Response<Body> {
+    pub(super) async fn into_response(self, link: &Arc<Link>) -> Response<Body> {
         match self {
             Self::Whole {
                 status,
                 headers,
                 json,
-            } => whole(status, headers, json),
-            Self::Open(events) => event_stream(": open\n\n", receive(events, false)),
-            Self::Flow(flow) => flow.into_response().await,
-            Self::Taped(playback) => event_stream("", play(playback)),
+            } => {
+                link.says(&json);
+                whole(status, headers, json)
+            }
+            Self::Open(opened) => {
+                let Opened { events, _end: end } = opened;
+                let events = receive(events, false, link);
+                // First the receiver goes with its stream, then the end is told.
+                let events = stream::unfold((Box::pin(events), end), async |(mut it, end)| {
+                    Some((it.next().await?, (it, end)))
+                });
+                event_stream(": open\n\n", events)
+            }
+            Self::Flow(flow) => flow.into_response(link).await,
+            Self::Taped(playback) => event_stream("", play(playback, link)),
         }
     }
 
@@ -248,24 +289,25 @@ impl Reply {
 }
 
 impl Flow {
-    async fn into_response(mut self) -> Response<Body> {
+    async fn into_response(mut self, link: &Arc<Link>) -> Response<Body> {
         let batched = self.form.batched;
         let first = match self.form.answers {
             Answers::Sse => None,
             Answers::Json => match self.events.recv().await {
                 Some(Event::Last(json)) => {
+                    link.says(&json);
                     return whole(200, self.headers, batched_text(json, batched));
                 }
                 first => first,
             },
         };
         let work = self.work;
-        let rest = receive(self.events, batched).map(move |bytes| {
+        let rest = receive(self.events, batched, link).map(move |bytes| {
             // Held by the stream: a closed stream ends the work.
             let _ = &work;
             bytes
         });
-        let first = stream::iter(first.map(|event| event.frame(batched)));
+        let first = stream::iter(first.map(|event| event.frame(batched, link)));
         let mut response = event_stream(self.form.preamble, first.chain(rest));
         response.headers_mut().extend(self.headers);
         response
@@ -275,17 +317,43 @@ impl Flow {
 fn receive(
     events: mpsc::UnboundedReceiver<Event>,
     batched: bool,
+    link: &Arc<Link>,
 ) -> impl Stream<Item = Bytes> + Send + 'static {
-    stream::unfold((events, batched), async |(mut events, batched)| {
-        let event = events.recv().await?;
-        Some((event.frame(batched), (events, batched)))
-    })
+    let link = Arc::clone(link);
+    // The last is an event that was taken but not sent.
+    stream::unfold(
+        (events, link, None),
+        move |(mut events, link, held)| async move {
+            let first = match held {
+                Some(event) => event,
+                None => events.recv().await?,
+            };
+            let mut held = None;
+            let frame = if batched && let Event::Message(text) = first {
+                link.says(&text);
+                let mut batch = vec![text];
+                while let Ok(event) = events.try_recv() {
+                    let Event::Message(text) = event else {
+                        held = Some(event);
+                        break;
+                    };
+                    link.says(&text);
+                    batch.push(text);
+                }
+                frame(&batched_text(batch.join(","), true))
+            } else {
+                first.frame(batched, &link)
+            };
+            Some((frame, (events, link, held)))
+        },
+    )
 }
 
-fn play(playback: Playback) -> impl Stream<Item = Bytes> + Send + 'static {
-    stream::unfold(playback, async |mut playback| {
-        let piece = playback.next().await?;
-        Some((piece, playback))
+fn play(playback: Playback, link: &Arc<Link>) -> impl Stream<Item = Bytes> + Send + 'static {
+    let link = Arc::clone(link);
+    stream::unfold((playback, link), async |(mut playback, link)| {
+        let piece = playback.next(&link).await?;
+        Some((piece, (playback, link)))
     })
 }
 

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{FakeBackend, prompts, resources, tasks, tools};
+use super::{
+    super::transcript::{Seat, Transcript},
+    FakeBackend, prompts, resources, tasks, tools,
+};
 
 /// The modern revision the fake speaks.
 pub(super) const MODERN: &str = "2026-07-28";
@@ -31,6 +34,15 @@ pub(super) enum Paging {
     Endless,
 }
 
+/// What a server may do, though most do not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Habit {
+    AsksOnGetStream,
+    AsksAnyway,
+    Resumable,
+    Batches,
+}
+
 /// The header a request must carry, and its exact value.
 #[derive(Debug, Clone)]
 pub(super) struct Credential {
@@ -50,10 +62,8 @@ pub struct Script {
     pub(super) templates: Vec<String>,
     /// A merge patch on what it declares otherwise.
     capabilities: Value,
-    pub(super) asks_on_get_stream: bool,
-    pub(super) asks_anyway: bool,
-    pub(super) resumable: bool,
-    pub(super) batches: bool,
+    habits: Vec<Habit>,
+    pub(super) seat: Option<Seat>,
     pub(super) paging: Paging,
     pub(super) credential: Option<Credential>,
     pub(super) keeps_sessions: bool,
@@ -72,10 +82,8 @@ impl Script {
             resources: resources::DEFINITIONS.map(str::to_owned).to_vec(),
             templates: resources::TEMPLATES.map(str::to_owned).to_vec(),
             capabilities: json!({}),
-            asks_on_get_stream: false,
-            asks_anyway: false,
-            resumable: false,
-            batches: false,
+            habits: Vec::new(),
+            seat: None,
             paging: Paging::Of(usize::MAX),
             credential: None,
             keeps_sessions: true,
@@ -182,27 +190,38 @@ impl Script {
 
     /// Asks its clients on the `GET` stream of their MCP session, as some servers do, and not on
     /// the stream of the call that makes it ask.
-    pub fn asks_on_get_stream(mut self) -> Self {
-        self.asks_on_get_stream = true;
-        self
+    pub fn asks_on_get_stream(self) -> Self {
+        self.with(Habit::AsksOnGetStream)
     }
 
     /// Asks even clients that do not say they can be asked.
-    pub fn asks_anyway(mut self) -> Self {
-        self.asks_anyway = true;
-        self
+    pub fn asks_anyway(self) -> Self {
+        self.with(Habit::AsksAnyway)
     }
 
     /// Gives every event of its streams an id and lets clients resume them, as legacy servers may.
     /// Calls are always answered by a stream then, and outlive its connections.
-    pub fn resumable(mut self) -> Self {
-        self.resumable = true;
-        self.answers(Answers::Sse)
+    pub fn resumable(self) -> Self {
+        self.with(Habit::Resumable).answers(Answers::Sse)
     }
 
     /// Puts every message into a batch, as `2025-03-26` allows.
-    pub fn in_batches(mut self) -> Self {
-        self.batches = true;
+    pub fn in_batches(self) -> Self {
+        self.with(Habit::Batches)
+    }
+
+    fn with(mut self, habit: Habit) -> Self {
+        self.habits.push(habit);
+        self
+    }
+
+    pub(super) fn has(&self, habit: Habit) -> bool {
+        self.habits.contains(&habit)
+    }
+
+    /// Writes down what it says and hears under this name.
+    pub fn recorded(mut self, transcript: &Transcript, name: &str) -> Self {
+        self.seat = Some(transcript.seat(name));
         self
     }
 
@@ -275,7 +294,8 @@ impl Script {
     /// Opens the port.
     pub fn start(self) -> FakeBackend {
         let has_batches = self.revision == "2025-03-26" && self.speaks == Speaks::Legacy;
-        assert!(!self.batches || has_batches, "only 2025-03-26 has batches");
+        let batches = self.has(Habit::Batches);
+        assert!(!batches || has_batches, "only 2025-03-26 has batches");
         FakeBackend::start(self)
     }
 }

@@ -3,7 +3,10 @@
 //! Spec: 2025-11-25 basic/transports, "Resumability and Redelivery". A connection may end before
 //! its stream does: the work behind it goes on, and another connection plays the rest.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -15,7 +18,7 @@ use super::{
 };
 
 /// How long a client is to wait before it comes back: hardly, so that no test is slow.
-const RETRY_MS: u32 = 5;
+const RETRY: Duration = Duration::from_millis(20);
 
 /// The revision from which on a stream begins with an empty event.
 const PRIMES_SINCE: &str = "2025-11-25";
@@ -27,6 +30,10 @@ pub(super) struct Tape {
     ended: bool,
     /// Raised to have every connection closed that plays it now.
     hangups: usize,
+    /// When a connection was last ended before its stream.
+    left: Option<Instant>,
+    /// The client was told how long to wait.
+    told: bool,
     pub(super) readers: usize,
 }
 
@@ -71,6 +78,8 @@ pub(super) fn keep(
             messages: Vec::new(),
             ended: false,
             hangups: 0,
+            left: None,
+            told: false,
             readers: 0,
         });
         state.tapes.len() - 1
@@ -101,7 +110,16 @@ pub(super) fn resume(
         let tape = state.tapes.get(tape);
         tape.is_some_and(|it| it.mcp_session.as_deref() == mcp_session && at <= it.messages.len())
     });
-    knows.then(|| Playback::new(stage, tape, at, false))
+    if !knows {
+        return None;
+    }
+    stage.change(|state| {
+        let Tape { left, told, .. } = state.tapes[tape];
+        if told && left.is_some_and(|left| left.elapsed() < RETRY) {
+            state.complain(format!("comes back to {last_event_id} too early"));
+        }
+    });
+    Some(Playback::new(stage, tape, at, false))
 }
 
 /// Closes every connection that plays a tape now; the streams go on.
@@ -150,7 +168,7 @@ impl Playback {
     }
 
     /// The next piece of the stream; `None` when the connection is to end.
-    pub(super) async fn next(&mut self) -> Option<Bytes> {
+    pub(super) async fn next(&mut self, link: &Link) -> Option<Bytes> {
         if self.over {
             return None;
         }
@@ -159,10 +177,12 @@ impl Playback {
         }
         match &self.cut {
             Some(Cut::Close(after)) if *after == self.played => {
-                self.over = true;
+                self.leave();
                 return Some(self.farewell());
             }
             Some(Cut::Break(after, link)) if *after == self.played => {
+                let link = Arc::clone(link);
+                self.leave();
                 link.reset();
                 return std::future::pending().await;
             }
@@ -172,11 +192,12 @@ impl Playback {
             Step::Play(text) => {
                 self.at += 1;
                 self.played += 1;
+                link.says(&text);
                 let id = self.event_id();
                 Some(format!("event: message\nid: {id}\ndata: {text}\n\n").into())
             }
             Step::HangUp => {
-                self.over = true;
+                self.leave();
                 Some(self.farewell())
             }
             Step::End => None,
@@ -195,9 +216,20 @@ impl Playback {
         step.await
     }
 
+    /// Ends the connection before the stream.
+    fn leave(&mut self) {
+        self.over = true;
+        let now = Instant::now();
+        self.stage
+            .change(|state| state.tapes[self.tape].left = Some(now));
+    }
+
     /// An event without a message, from which a client knows where and when to go on.
     fn farewell(&self) -> Bytes {
-        format!("id: {}\nretry: {RETRY_MS}\ndata:\n\n", self.event_id()).into()
+        self.stage
+            .change(|state| state.tapes[self.tape].told = true);
+        let (id, retry) = (self.event_id(), RETRY.as_millis());
+        format!("id: {id}\nretry: {retry}\ndata:\n\n").into()
     }
 
     fn event_id(&self) -> String {

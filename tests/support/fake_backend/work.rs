@@ -14,6 +14,7 @@ use super::{
     record::{Cancellation, Cancelled, Recorded},
     reply::{Flow, Form, Outlet, Reply, Work, success},
     resources,
+    script::Habit,
     stage::{CallKey, Stage},
     tape, tasks, tools,
 };
@@ -117,7 +118,7 @@ impl Call {
         };
         let outlet = Outlet::of(stage, sender, &self.manners.revision);
         let mcp_session = self.key.mcp_session.clone();
-        let keeps = stage.script.resumable && !self.manners.is_modern();
+        let keeps = stage.script.has(Habit::Resumable) && !self.manners.is_modern();
         let work = Work(tokio::spawn(self.run(running, cancelled, outlet)));
         if keeps {
             return Reply::Taped(tape::keep(stage, events, Some(work), mcp_session));

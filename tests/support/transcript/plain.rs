@@ -39,13 +39,8 @@ impl Path<'_> {
 }
 
 impl Plain {
-    /// What a message is in words, the method it belongs to, and its content.
-    pub(super) fn message(
-        &mut self,
-        from: &str,
-        to: &str,
-        message: &Value,
-    ) -> (String, String, String) {
+    /// A message in words, and the method it belongs to.
+    pub(super) fn message(&mut self, from: &str, to: &str, message: &Value) -> (String, String) {
         let path = Path { from, to };
         let id = message.get("id").map(Value::to_string);
         let (kind, member) = match (message["method"].as_str(), message.get("error")) {
@@ -73,7 +68,7 @@ impl Plain {
             Some(content) => rendered(&self.value(path, "", content)),
             None => String::new(),
         };
-        (title, method, content)
+        (title + &content, method)
     }
 
     fn value(&mut self, path: Path<'_>, key: &str, value: &Value) -> Value {

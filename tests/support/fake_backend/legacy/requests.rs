@@ -12,6 +12,7 @@ use super::{
         record::{Envelope, Recorded},
         reply::Reply,
         resources,
+        script::Habit,
         stage::{CallKey, Outcome, Stage},
         tasks, tools,
         work::{self, Call, Job, field},
@@ -162,7 +163,7 @@ fn manners(stage: &Stage, mcp_session: Option<&str>) -> Manners {
         revision: stage.script.revision.clone(),
         client: client.unwrap_or_default(),
         log_level: None,
-        asks_anyway: stage.script.asks_anyway,
+        asks_anyway: stage.script.has(Habit::AsksAnyway),
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Spec: 2026-07-28 basic/patterns/subscriptions.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -9,7 +11,7 @@ use super::{
     super::{
         listeners::{Audience, Listener, SUBSCRIPTION, Wanted},
         manners::Manners,
-        reply::{Event, Reply},
+        reply::{Event, Opened, Reply},
         resources,
         script::MODERN,
         stage::Stage,
@@ -18,7 +20,7 @@ use super::{
 };
 
 /// Opens a subscription to what of the filter this backend has.
-pub(super) fn open(stage: &Stage, id: &str, filter: &Value, manners: &Manners) -> Reply {
+pub(super) fn open(stage: &Arc<Stage>, id: &str, filter: &Value, manners: &Manners) -> Reply {
     if !filter.is_object() {
         return Reply::error(400, Some(id), &error(-32602, "no notifications are wanted"));
     }
@@ -52,5 +54,5 @@ pub(super) fn open(stage: &Stage, id: &str, filter: &Value, manners: &Manners) -
             tape: None,
         });
     });
-    Reply::Open(receiver)
+    Reply::Open(Opened::new(receiver, stage))
 }
