@@ -21,7 +21,14 @@ use tokio_retry::strategy::jitter;
 
 use crate::{
     limits::{RECONNECT_PAUSE_MAX, WAITING_CALLS_MAX},
-    mcp::{method::only_reads, name::BackendName, request::Context, version::Revision},
+    mcp::{
+        error::{HEADER_MISMATCH, error_object},
+        event::{Outcome, Rejection},
+        method::only_reads,
+        name::BackendName,
+        request::Context,
+        version::Revision,
+    },
 };
 
 use super::{
@@ -229,7 +236,9 @@ impl Connection {
         let mut repeatable = only_reads(&call.request.method);
         if let Some(catalogue) = &self.catalogue {
             repeatable |= catalogue.is_repeatable(&call.request);
-            catalogue.mirror(&mut call.request);
+            if let Err(header) = catalogue.mirror(&mut call.request) {
+                return contradicted(self.name.clone(), call, &header);
+            }
         }
         let (myself, generation) = (self.myself.clone(), link.generation);
         // From now on it is not idle.
@@ -249,6 +258,18 @@ impl Connection {
             }
         });
     }
+}
+
+/// Answers a call whose header says something else than its arguments.
+///
+/// Spec: 2026-07-28 basic/transports/streamable-http, "Server Validation".
+fn contradicted(backend: BackendName, call: Call, header: &str) {
+    let words = format!("header mismatch: {header} does not say what the arguments say");
+    let rejection = Rejection {
+        error: error_object(HEADER_MISMATCH, &words),
+        typed: true,
+    };
+    tokio::spawn(async move { call.finish(&backend, Outcome::Rejected(rejection)).await });
 }
 
 const fn crowded() -> BackendError {

@@ -61,7 +61,7 @@ impl Modern {
         let (body, client_token) = write_body(request, id, |_, members| {
             meta::set_context(members, &request.context, self.revision);
         });
-        let mut headers = HeaderMap::with_capacity(3 + request.param_headers.len());
+        let mut headers = HeaderMap::with_capacity(4);
         headers.insert(
             header::PROTOCOL_VERSION,
             HeaderValue::from_static(self.revision.as_str()),
@@ -70,7 +70,7 @@ impl Modern {
         if let Some(name) = named(request) {
             insert(&mut headers, header::NAME, &encode_value(&name));
         }
-        for (name, value) in &request.param_headers {
+        for (name, value) in request.param_headers.iter().flatten() {
             insert(&mut headers, name, value);
         }
         Encoded {
@@ -161,9 +161,28 @@ fn insert(headers: &mut HeaderMap, name: &str, value: &str) {
 /// What says nothing of the era: no connection, overload, a refused credential, or a modern server
 /// with which no revision is shared.
 pub(super) async fn probe(wire: &Wire, context: &Context) -> Result<Probe, BackendError> {
-    let modern = Modern {
-        revision: Revision::LATEST_MODERN,
-    };
+    match ask(wire, context, Revision::LATEST_MODERN).await? {
+        Said::Probe(probe) => Ok(probe),
+        // Spec: 2026-07-28 basic/versioning, "Protocol Version Negotiation".
+        Said::Offers(revision) => match ask(wire, context, revision).await? {
+            Said::Probe(probe) => Ok(probe),
+            Said::Offers(_) => Err(BackendError::Incompatible {
+                reason: format!("it offers {revision} and refuses it"),
+            }),
+        },
+    }
+}
+
+/// What a server said to one try.
+enum Said {
+    /// What it is.
+    Probe(Probe),
+    /// That it wants to be spoken to in this modern revision.
+    Offers(Revision),
+}
+
+async fn ask(wire: &Wire, context: &Context, revision: Revision) -> Result<Said, BackendError> {
+    let modern = Modern { revision };
     let id = RequestId::from_number(0);
     let request = Request::new(DISCOVER, None, own_context(context));
     let reply = wire.post(modern.encode(&request, &id).outgoing).await?;
@@ -172,17 +191,22 @@ pub(super) async fn probe(wire: &Wire, context: &Context) -> Result<Probe, Backe
             let says_modern = refused.json.as_deref().and_then(modern_error);
             match says_modern {
                 Some(error) => Answer::Error(error),
-                None => return unknown_era(super::refusal::judge(&refused, &id, wire)),
+                None => {
+                    let judged = super::refusal::judge(&refused, &id, wire);
+                    return unknown_era(judged).map(Said::Probe);
+                }
             }
         }
         answering => match read_answer(answering, &id, &Audience::nobody()).await {
             Ok(answer) => answer,
-            Err(error) => return unknown_era(Err(error)),
+            Err(error) => return unknown_era(Err(error)).map(Said::Probe),
         },
     };
     match answer {
-        Answer::Result(result) => Ok(read_discovery(&result)
-            .map_or(Probe::Legacy, |discovery| Probe::Modern(modern, discovery))),
+        Answer::Result(result) => Ok(Said::Probe(
+            read_discovery(&result)
+                .map_or(Probe::Legacy, |discovery| Probe::Modern(modern, discovery)),
+        )),
         Answer::Error(error) => settle(&error),
     }
 }
@@ -220,9 +244,9 @@ pub(super) fn modern_error(body: &[u8]) -> Option<Box<RawValue>> {
     }
 }
 
-/// Reads a discovery's error: a modern server may still share no modern revision with the gateway,
-/// and then shares a legacy one or none.
-fn settle(error: &RawValue) -> Result<Probe, BackendError> {
+/// Reads a discovery's error: a modern server may want another modern revision, or share a legacy one
+/// with the gateway, or none.
+fn settle(error: &RawValue) -> Result<Said, BackendError> {
     #[derive(serde::Deserialize)]
     struct Unsupported {
         data: Versions,
@@ -236,13 +260,15 @@ fn settle(error: &RawValue) -> Result<Probe, BackendError> {
             let supported = serde_json::from_str::<Unsupported>(error.get())
                 .map(|error| error.data.supported)
                 .unwrap_or_default();
-            let speaks_legacy = supported.iter().any(|version| {
-                version
-                    .parse::<Revision>()
-                    .is_ok_and(|known| known.era() == Era::Legacy)
-            });
-            if speaks_legacy {
-                return Ok(Probe::Legacy);
+            let shared = || {
+                let versions = supported.iter();
+                versions.filter_map(|version| version.parse::<Revision>().ok())
+            };
+            if let Some(modern) = shared().filter(|known| known.era() == Era::Modern).max() {
+                return Ok(Said::Offers(modern));
+            }
+            if shared().next().is_some() {
+                return Ok(Said::Probe(Probe::Legacy));
             }
             Err(BackendError::Incompatible {
                 reason: "it speaks only revisions that the gateway does not".to_owned(),
@@ -251,7 +277,7 @@ fn settle(error: &RawValue) -> Result<Probe, BackendError> {
         Some(HEADER_MISMATCH | MISSING_CAPABILITY) => Err(BackendError::Incompatible {
             reason: "it refused server/discover".to_owned(),
         }),
-        _ => Ok(Probe::Legacy),
+        _ => Ok(Said::Probe(Probe::Legacy)),
     }
 }
 
@@ -331,7 +357,7 @@ mod tests {
         let modern = Modern::speaking(Revision::LATEST_MODERN).unwrap();
         let request = Request {
             name: Some("größe".into()),
-            param_headers: vec![("mcp-param-region".into(), "eu".into())],
+            param_headers: Some(vec![("mcp-param-region".into(), "eu".into())]),
             ..Request::new("tools/call", None, Context::default())
         };
         let encoded = modern.encode(&request, &RequestId::from_number(1)).outgoing;
