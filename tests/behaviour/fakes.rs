@@ -1,4 +1,4 @@
-//! The scripted client and the scripted backend, face to face: no gateway.
+//! The scripted client and the scripted backend, face to face: no gateway, but where pairings stand up.
 
 mod asking;
 mod batches;
