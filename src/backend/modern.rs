@@ -299,12 +299,16 @@ mod tests {
         };
         assert!(matches!(
             unsupported(r#"["2025-11-25"]"#),
-            Ok(Probe::Legacy)
+            Ok(Said::Probe(Probe::Legacy))
+        ));
+        assert!(matches!(
+            unsupported(r#"["2025-11-25","2026-07-28"]"#),
+            Ok(Said::Offers(Revision::V2026_07_28))
         ));
         assert!(unsupported(r#"["2031-01-01"]"#).is_err());
         assert!(matches!(
             settle(&raw(r#"{"code":-32601,"message":""}"#)),
-            Ok(Probe::Legacy)
+            Ok(Said::Probe(Probe::Legacy))
         ));
         assert!(
             modern_error(br#"{"jsonrpc":"2.0","error":{"code":-32020,"message":""}}"#).is_some()

@@ -10,8 +10,7 @@ use super::message::{SessionMessage, Told};
 /// What one listener hears.
 pub struct Heard {
     received: mpsc::Receiver<Told>,
-    session: ActorRef<SessionMessage>,
-    farewell: Option<SessionMessage>,
+    farewell: Option<(ActorRef<SessionMessage>, SessionMessage)>,
 }
 
 impl Heard {
@@ -23,10 +22,18 @@ impl Heard {
         let (listener, received) = mpsc::channel(CHANGES_IN_FLIGHT);
         let heard = Self {
             received,
-            session,
-            farewell: Some(farewell),
+            farewell: Some((session, farewell)),
         };
         (heard, listener)
+    }
+
+    /// A listener of no session.
+    #[cfg(test)]
+    pub(crate) const fn of(received: mpsc::Receiver<Told>) -> Self {
+        Self {
+            received,
+            farewell: None,
+        }
     }
 
     /// Waits for what is told next; `None` when the session tells nothing any more.
@@ -39,9 +46,9 @@ impl Drop for Heard {
     fn drop(&mut self) {
         // First, so that the session finds it closed.
         self.received.close();
-        if let Some(farewell) = self.farewell.take() {
+        if let Some((session, farewell)) = self.farewell.take() {
             // A session that is gone tells nobody anything.
-            let _gone = self.session.cast(farewell);
+            let _gone = session.cast(farewell);
         }
     }
 }

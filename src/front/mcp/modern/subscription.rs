@@ -207,7 +207,8 @@ mod tests {
     #[tokio::test]
     async fn every_message_names_the_subscription_and_keeps_its_other_members() {
         let id = RequestId::from_raw(&raw(r#""1\u0061""#)).unwrap();
-        let (listener, heard) = mpsc::channel(4);
+        let (listener, heard) = tokio::sync::mpsc::channel(4);
+        let heard = Heard::of(heard);
         let filter = Filter {
             kinds: vec![ListKind::Tools],
             ..Filter::default()
