@@ -107,6 +107,8 @@ impl Served {
 pub(super) enum Reply {
     /// Answers with this result.
     Result(String),
+    /// Answers with this error.
+    Error(&'static str),
     /// Answers with this status and nothing else.
     Status(u16),
     /// The same, but not before the word is given.
@@ -142,6 +144,11 @@ impl Stream {
     pub(super) fn answer(&self, result: &Value) {
         let answer = json!({ "jsonrpc": "2.0", "id": "$ID", "result": result });
         self.write(&format!("data: {answer}").replace("\"$ID\"", "$ID"));
+    }
+
+    /// Whether nobody reads it any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.0.is_closed()
     }
 
     /// Writes an event as it is.
@@ -220,6 +227,10 @@ async fn write(stream: &mut TcpStream, message: &Value, reply: Reply) {
             (status, String::new())
         }
         Reply::Result(result) => (200, response(result)),
+        Reply::Error(error) => {
+            let error = format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#);
+            (200, error)
+        }
         Reply::Half(result) => {
             missing_bytes = 1;
             (200, response(result))
@@ -250,7 +261,12 @@ async fn write_events(
         if stream.write_all(text.as_bytes()).await.is_err() {
             return;
         }
-        let Some(event) = events.recv().await else {
+        let mut more = [0];
+        let event = tokio::select! {
+            event = events.recv() => event,
+            _left = stream.read(&mut more) => return,
+        };
+        let Some(event) = event else {
             return;
         };
         text = event.replace("$ID", &message["id"].to_string());
