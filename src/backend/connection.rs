@@ -212,7 +212,7 @@ impl Connection {
         }
     }
 
-    fn send(&self, pending: Pending, key: LinkKey, link: Arc<Link>) {
+    fn send(&mut self, pending: Pending, key: LinkKey, link: Arc<Link>) {
         let mut call = match pending {
             Pending::Call(call) => call,
             Pending::Connect { reply, .. } => {
@@ -230,6 +230,9 @@ impl Connection {
         if let Some(catalogue) = &self.catalogue {
             repeatable |= catalogue.is_repeatable(&call.request);
             catalogue.mirror(&mut call.request);
+        }
+        if key != LinkKey::Default && link.learn(&call.request.context) {
+            self.listen(key, &link);
         }
         let (myself, generation) = (self.myself.clone(), link.generation);
         // From now on it is not idle.

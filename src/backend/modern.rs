@@ -161,6 +161,16 @@ fn insert(headers: &mut HeaderMap, name: &str, value: &str) {
 /// What says nothing of the era: no connection, overload, a refused credential, or a modern server
 /// with which no revision is shared.
 pub(super) async fn probe(wire: &Wire, context: &Context) -> Result<Probe, BackendError> {
+    if let Some(found) = probe_once(wire, context).await? {
+        return Ok(found);
+    }
+    // It does speak the revision that it refused.
+    let found = probe_once(wire, context).await?;
+    found.ok_or_else(no_common_revision)
+}
+
+/// `None` when the server says that it speaks the very revision in which it was asked.
+async fn probe_once(wire: &Wire, context: &Context) -> Result<Option<Probe>, BackendError> {
     let modern = Modern {
         revision: Revision::LATEST_MODERN,
     };
@@ -172,17 +182,19 @@ pub(super) async fn probe(wire: &Wire, context: &Context) -> Result<Probe, Backe
             let says_modern = refused.json.as_deref().and_then(modern_error);
             match says_modern {
                 Some(error) => Answer::Error(error),
-                None => return unknown_era(super::refusal::judge(&refused, &id, wire)),
+                None => return unknown_era(super::refusal::judge(&refused, &id, wire)).map(Some),
             }
         }
         answering => match read_answer(answering, &id, &Audience::nobody()).await {
             Ok(answer) => answer,
-            Err(error) => return unknown_era(Err(error)),
+            Err(error) => return unknown_era(Err(error)).map(Some),
         },
     };
     match answer {
-        Answer::Result(result) => Ok(read_discovery(&result)
-            .map_or(Probe::Legacy, |discovery| Probe::Modern(modern, discovery))),
+        Answer::Result(result) => Ok(Some(
+            read_discovery(&result)
+                .map_or(Probe::Legacy, |discovery| Probe::Modern(modern, discovery)),
+        )),
         Answer::Error(error) => settle(&error),
     }
 }
@@ -220,9 +232,15 @@ pub(super) fn modern_error(body: &[u8]) -> Option<Box<RawValue>> {
     }
 }
 
+fn no_common_revision() -> BackendError {
+    BackendError::Incompatible {
+        reason: "it speaks only revisions that the gateway does not".to_owned(),
+    }
+}
+
 /// Reads a discovery's error: a modern server may still share no modern revision with the gateway,
-/// and then shares a legacy one or none.
-fn settle(error: &RawValue) -> Result<Probe, BackendError> {
+/// and then shares a legacy one or none. `None` when it names the one it was asked in.
+fn settle(error: &RawValue) -> Result<Option<Probe>, BackendError> {
     #[derive(serde::Deserialize)]
     struct Unsupported {
         data: Versions,
@@ -236,22 +254,18 @@ fn settle(error: &RawValue) -> Result<Probe, BackendError> {
             let supported = serde_json::from_str::<Unsupported>(error.get())
                 .map(|error| error.data.supported)
                 .unwrap_or_default();
-            let speaks_legacy = supported.iter().any(|version| {
-                version
-                    .parse::<Revision>()
-                    .is_ok_and(|known| known.era() == Era::Legacy)
-            });
-            if speaks_legacy {
-                return Ok(Probe::Legacy);
+            let known = |version: &String| version.parse::<Revision>().ok();
+            let mut known = supported.iter().filter_map(known).peekable();
+            if known.peek().is_none() {
+                return Err(no_common_revision());
             }
-            Err(BackendError::Incompatible {
-                reason: "it speaks only revisions that the gateway does not".to_owned(),
-            })
+            let is_modern = known.any(|revision| revision.era() == Era::Modern);
+            Ok((!is_modern).then_some(Probe::Legacy))
         }
         Some(HEADER_MISMATCH | MISSING_CAPABILITY) => Err(BackendError::Incompatible {
             reason: "it refused server/discover".to_owned(),
         }),
-        _ => Ok(Probe::Legacy),
+        _ => Ok(Some(Probe::Legacy)),
     }
 }
 
@@ -272,13 +286,17 @@ mod tests {
             )))
         };
         assert!(matches!(
-            unsupported(r#"["2025-11-25"]"#),
-            Ok(Probe::Legacy)
+            unsupported(r#"["2031-01-01","2025-11-25"]"#),
+            Ok(Some(Probe::Legacy))
+        ));
+        assert!(matches!(
+            unsupported(r#"["2025-11-25","2026-07-28"]"#),
+            Ok(None)
         ));
         assert!(unsupported(r#"["2031-01-01"]"#).is_err());
         assert!(matches!(
             settle(&raw(r#"{"code":-32601,"message":""}"#)),
-            Ok(Probe::Legacy)
+            Ok(Some(Probe::Legacy))
         ));
         assert!(
             modern_error(br#"{"jsonrpc":"2.0","error":{"code":-32020,"message":""}}"#).is_some()
@@ -339,5 +357,33 @@ mod tests {
         assert_eq!(encoded.headers["mcp-name"], "=?base64?Z3LDtsOfZQ==?=");
         assert_eq!(encoded.headers["mcp-param-region"], "eu");
         assert_eq!(encoded.headers["mcp-protocol-version"], "2026-07-28");
+    }
+    #[test]
+    fn only_some_methods_repeat_what_they_are_about() {
+        let modern = Modern::speaking(Revision::LATEST_MODERN).unwrap();
+        for (method, name, repeated) in [
+            (
+                "resources/read",
+                Some("file:///a%20b"),
+                Some("file:///a%20b"),
+            ),
+            ("tasks/get", Some("t"), Some("t")),
+            ("tasks/result", Some("t"), None),
+            ("x/unknown", Some("x"), None),
+            ("prompts/get", None, Some("in params")),
+            ("tools/list", None, None),
+        ] {
+            let params = raw(r#"{"name":"in params"}"#);
+            let request = Request {
+                name: name.map(ToOwned::to_owned),
+                ..Request::new(method, Some(params), Context::default())
+            };
+            let encoded = modern.encode(&request, &RequestId::from_number(1)).outgoing;
+            let header = encoded
+                .headers
+                .get("mcp-name")
+                .map(|name| name.to_str().unwrap());
+            assert_eq!(header, repeated, "{method}");
+        }
     }
 }
