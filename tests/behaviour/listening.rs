@@ -149,6 +149,9 @@ async fn a_change_during_an_outage_is_found_afterwards() {
         hears_of_a_change(&mut stream).await;
         let names = client.tool_names().await;
         assert!(names.contains(&"it.new".to_owned()), "{names:?}");
+        backend
+            .until("the gateway to listen again", |it| it.listeners() > 0)
+            .await;
         backend.announce(CHANGED);
         hears_of_a_change(&mut stream).await;
     }
