@@ -252,11 +252,12 @@ mod tests {
         let (outbox, mcp_session) = (Outbox::default(), Uuid::new_v4());
         let open = || outbox.open(mcp_session, Kind::Standalone).unwrap();
         let broken = open();
-        let (id, read) = (broken.read().id(), open());
+        let id = broken.read().id();
+        let read = open();
         let reading = read.read();
-        // Ends at once: its client has come back without it.
-        broken.left().await;
         let _next = open();
+        // At once: its client has come back without it.
+        broken.left().await;
         assert!(outbox.resume(mcp_session, &id).is_none());
         assert!(outbox.resume(mcp_session, &reading.id()).is_some());
         assert_eq!(Kind::of(&id), Some(Kind::Standalone));

@@ -222,14 +222,18 @@ impl Writer {
         let mut changes = self.log.state.subscribe();
         loop {
             let given_up = changes.borrow_and_update().given_up();
+            if given_up.is_some_and(|at| at <= Instant::now()) {
+                return;
+            }
             let over = async {
                 match given_up {
                     Some(at) => sleep_until(at).await,
                     None => std::future::pending().await,
                 }
             };
+            // Someone may have come in the meantime.
             tokio::select! {
-                () = over => return,
+                () = over => {}
                 _changed = changes.changed() => {}
             }
         }
@@ -325,11 +329,11 @@ mod tests {
         let writer = writer();
         let mut reader = writer.read();
         for _ in 0..STREAM_EVENTS_MAX {
-            writer.write(event(1)).now_or_never().unwrap();
+            writer.write(event(1)).await;
         }
         assert!(writer.write(event(1)).now_or_never().is_none());
         for _ in 0..STREAM_EVENTS_MAX {
-            reader.next().now_or_never().unwrap().unwrap();
+            reader.next().await.unwrap();
         }
         // The oldest make room now, one for each that comes.
         writer.write(event(1)).now_or_never().unwrap();
