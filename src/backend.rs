@@ -4,27 +4,36 @@
 //! Knows its own backend only; never another's name, a public name, or the database.
 
 mod adapter;
+mod asking;
+mod audience;
 mod call;
+mod caller;
 mod catalogue;
 mod connection;
 mod endpoint;
 mod error;
 mod exchange;
+mod input;
 mod legacy;
 mod link;
 mod listening;
 mod listing;
 mod message;
 mod modern;
+mod ongoing;
 mod open;
+mod own;
 mod pending;
 mod refusal;
+mod resuming;
 mod retry;
 mod scanner;
 mod state;
+mod subscribing;
 mod transport;
+mod waiting;
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, MessagingErr, SpawnErr};
 use secrecy::{ExposeSecret, SecretString};
@@ -46,7 +55,7 @@ use catalogue::Catalogue;
 use connection::{Connection, Looks};
 use endpoint::Endpoint;
 use error::BackendError;
-use link::Link;
+use link::{Link, Origin};
 use message::BackendMessage;
 use pending::{Pending, Slot};
 use state::Machine;
@@ -240,12 +249,13 @@ impl Actor for BackendActor {
             catalogue: None,
             unmirrored: Vec::new(),
             looks: Looks::default(),
-            listener: None,
-            unheard: 0,
+            carried: HashMap::new(),
+            listeners: 0,
             last_error: None,
             failed_at: None,
             retry_at: None,
             handshakes: 0,
+            tidying: false,
             closing: false,
             pause: 0,
             report: start.report,
@@ -283,9 +293,27 @@ impl Actor for BackendActor {
             } => connection.ended(link, generation, ending),
             BackendMessage::Listed(catalogue) => connection.listed(catalogue),
             BackendMessage::Looked(catalogue) => connection.looked(catalogue),
-            BackendMessage::ToolsChanged => connection.tools_changed(),
-            BackendMessage::HeardAgain => connection.heard_again(),
-            BackendMessage::Unheard { generation, tries } => connection.unheard(generation, tries),
+            BackendMessage::Changed(kind) => connection.changed(kind),
+            BackendMessage::Heard { link, notification } => connection.heard(link, notification),
+            BackendMessage::Asked {
+                mcp_session,
+                question,
+            } => connection.asked(mcp_session, question),
+            BackendMessage::Withdrawn {
+                mcp_session,
+                number,
+            } => connection.withdrawn(mcp_session, number),
+            BackendMessage::Listener { link, number, news } => {
+                connection.listener_told(link, number, news);
+            }
+            BackendMessage::Overdue { number } => connection.overdue(number),
+            BackendMessage::Connected { link, outcome } => connection.connected(link, outcome),
+            BackendMessage::Applied {
+                link,
+                generation,
+                outcome,
+            } => connection.applied(link, generation, outcome),
+            BackendMessage::Tidy { idle_max } => connection.tidy(idle_max),
             // Whoever asked may have stopped waiting.
             BackendMessage::Describe(reply) => drop(reply.send(connection.describe())),
         }
@@ -304,7 +332,12 @@ fn resume(
     };
     let discovery = Discovery::read(&memory.discovery).ok()?;
     let dialect = adapter::resume(memory.revision, session);
-    let link = Link::new(0, dialect, discovery, connection.clone());
+    let origin = Origin {
+        key,
+        generation: 0,
+        context: None,
+    };
+    let link = Link::new(origin, dialect, discovery, connection.clone());
     Some((key, Slot::Open(Arc::new(link))))
 }
 

@@ -100,7 +100,7 @@ pub const SUBSCRIBERS_PER_SESSION_MAX: usize = 256;
 pub const SUBSCRIPTIONS_MAX: usize = 1024;
 /// How long a client that begins to listen waits for its backends to tell: what they say later
 /// reaches it all the same.
-pub const LISTENING_WITHIN: Duration = Duration::from_secs(2);
+pub const TELLING_WITHIN: Duration = Duration::from_secs(2);
 /// Questions put to one client that it has not answered.
 pub const QUESTIONS_PER_MCP_SESSION_MAX: usize = 256;
 /// Calls of one connection that wait for a handshake.
@@ -139,6 +139,18 @@ pub const EVENT_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const ERROR_BODY_BYTES_MAX: usize = 256 * 1024;
 /// Requests of a backend's own during one call.
 pub const BACKEND_REQUESTS_MAX: usize = 100;
+/// Times one call may be answered with a wish for more input before it is given up: people are asked
+/// a handful of things for one, and a backend that never has enough must come to an end.
+pub const INPUT_ROUNDS_MAX: usize = 32;
+/// How long what came on a stream of a whole conversation waits for the one slow client it is for:
+/// the others' wait behind it.
+pub const SHARED_STREAM_WAIT_MAX: Duration = Duration::from_secs(1);
+/// Times in a row that a call's stream is gone on with without anything coming of it.
+pub const RESUMPTIONS_MAX: u32 = 8;
+/// The pause before the first of them, where the backend asks for none; later ones double it.
+pub const RESUMPTION_PAUSE: Duration = Duration::from_millis(250);
+/// The longest such pause that a backend may ask for.
+pub const RESUMPTION_PAUSE_MAX: Duration = MINUTES_1;
 /// The longest `Retry-After` that is waited for; a longer one is the answer.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
 /// Streams on which backends announce changes, of the whole process: each holds a socket, of which a
@@ -149,12 +161,20 @@ pub const BACKEND_LISTENERS_MAX: usize = 512;
 pub const LISTENING_SILENCE_MAX: Duration = Duration::from_hours(6);
 /// Silence after which the other side's system is asked whether it still holds such a stream.
 pub const LISTENING_KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// How long a call whose client can be asked something waits for the stream on which the backend may
+/// ask: some backends have none, and some do not say so before they have something to tell.
+pub const LISTENING_WITHIN: Duration = Duration::from_secs(1);
 /// The longest pause before such a stream is opened again; the first is half a second.
 pub const LISTENING_PAUSE_MAX: Duration = MINUTES_5;
 /// A stream that lasted this long worked: when it ends, the pauses begin anew.
 pub const LISTENING_PROVEN: Duration = Duration::from_secs(30);
 /// The least time between two lists for announcements: a backend may announce at any pace.
 pub const ANNOUNCED_LIST_PAUSE: Duration = Duration::from_secs(1);
+/// Links of one connection for clients without an MCP session that can be asked something: one a set of
+/// capabilities, of which few are in use, each an MCP session and a stream at the backend.
+pub const CAPABLE_LINKS_MAX: usize = 16;
+/// How long such a link is kept without a call; another one is opened in a moment.
+pub const CAPABLE_LINK_IDLE_MAX: Duration = MINUTES_10;
 /// How long a backend may take to end a stream after its answer before the connection is given up.
 pub const STREAM_END_WITHIN: Duration = Duration::from_secs(1);
 /// Idle sockets kept for each provider, shared by all sessions: as many as one session's exchanges.

@@ -8,6 +8,7 @@ mod describe;
 mod directory;
 mod exchange;
 mod fan_out;
+mod heard;
 mod in_order;
 mod message;
 pub mod outbox;
@@ -49,6 +50,7 @@ pub use describe::{
 };
 pub use directory::SessionRef;
 pub use exchange::{Exchange, InFlight};
+pub use heard::Heard;
 pub use message::{Client, Filter, Told, Welcome};
 pub use outbox::Outbox;
 pub use parked::{Parked, TakenUp};

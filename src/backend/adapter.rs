@@ -7,7 +7,8 @@ use serde_json::value::RawValue;
 use crate::mcp::{
     message::{RequestId, write_request},
     meta::PROGRESS_TOKEN,
-    object::RawObject,
+    method::subject_member,
+    object::{RawObject, quote},
     request::Request,
     version::Revision,
 };
@@ -16,8 +17,9 @@ use super::{
     error::BackendError,
     exchange::Answer,
     legacy::Legacy,
+    listening::Filter,
     modern::Modern,
-    transport::streamable_http::{Content, Outgoing, Refusal, Wire},
+    transport::streamable_http::{Outgoing, Refusal, Wire},
 };
 
 /// What was agreed with a backend about how to speak.
@@ -66,15 +68,12 @@ impl Dialect {
         }
     }
 
-    /// Opens a stream of what the backend says by itself; `id` names it where such streams have names.
-    pub(crate) async fn listen(
-        &self,
-        wire: &Wire,
-        id: &RequestId,
-    ) -> Result<Content, BackendError> {
+    /// What to send for a stream of what the backend says by itself; `id` names it, and `filter` says
+    /// what is wanted, where such streams have that.
+    pub(crate) fn listening(&self, id: &RequestId, filter: &Filter) -> Outgoing {
         match self {
-            Self::Legacy(legacy) => wire.listen(legacy.listening()).await,
-            Self::Modern(modern) => wire.listen(modern.listening(id)).await,
+            Self::Legacy(legacy) => legacy.listening(),
+            Self::Modern(modern) => modern.listening(id, filter),
         }
     }
 
@@ -105,6 +104,14 @@ impl Dialect {
         matches!(self, Self::Modern(_))
     }
 
+    /// Whether the backend may send several messages at once.
+    pub(crate) fn takes_batches(&self) -> bool {
+        match self {
+            Self::Legacy(legacy) => legacy.takes_batches(),
+            Self::Modern(_) => false,
+        }
+    }
+
     /// Whether results say what kind they are.
     pub(crate) const fn types_results(&self) -> bool {
         matches!(self, Self::Modern(_))
@@ -127,13 +134,14 @@ pub(crate) fn resume(revision: Revision, session: Option<HeaderValue>) -> Dialec
     }
 }
 
-/// Writes a request's body: own name and own progress token in, `_meta` as `edit` leaves it.
+/// Writes a request's body: own name and own progress token in, parameters and `_meta` as `edit`
+/// leaves them.
 ///
 /// Every other byte of the parameters stays as the client wrote it.
 pub(super) fn write_body(
     request: &Request,
     id: &RequestId,
-    edit: impl FnOnce(&mut RawObject<'_>),
+    edit: impl FnOnce(&mut RawObject<'_>, &mut RawObject<'_>),
 ) -> (Bytes, Option<Box<RawValue>>) {
     let mut params = RawObject::parse_or_empty(request.params.as_deref());
     let meta = params.get("_meta").map(ToOwned::to_owned);
@@ -143,12 +151,12 @@ pub(super) fn write_body(
     if client_token.is_some() {
         members.set(PROGRESS_TOKEN, json(id.as_json()));
     }
-    edit(&mut members);
+    edit(&mut params, &mut members);
     if had_meta || !members.is_empty() {
         params.set("_meta", members.to_raw());
     }
-    if let Some(name) = &request.name {
-        params.set("name", crate::mcp::object::quote(name));
+    if let (Some(name), Some(member)) = (&request.name, subject_member(&request.method)) {
+        params.set(member, quote(name));
     }
     let written = (request.params.is_some() || !params.is_empty()).then(|| params.to_raw());
     (
@@ -180,7 +188,7 @@ mod tests {
                 r#"{"name":"p.own","arguments":{"n":1.0},"_meta":{"progressToken":"t","x":1e2}}"#,
             ),
             &RequestId::from_number(9),
-            |_| {},
+            |_, _| {},
         );
         assert_eq!(
             body,
@@ -190,11 +198,30 @@ mod tests {
     }
 
     #[test]
+    fn what_a_request_is_about_goes_where_its_method_has_it() {
+        for (method, params) in [
+            ("prompts/get", r#"{"name":"own"}"#),
+            ("resources/read", r#"{"uri":"own"}"#),
+            ("resources/subscribe", r#"{"uri":"own"}"#),
+            ("tasks/cancel", r#"{"taskId":"own"}"#),
+        ] {
+            let request = Request {
+                method: method.into(),
+                ..request("{}")
+            };
+            let (body, _) = write_body(&request, &RequestId::from_number(9), |_, _| {});
+            let written =
+                format!(r#"{{"jsonrpc":"2.0","id":9,"method":"{method}","params":{params}}}"#);
+            assert_eq!(body, written);
+        }
+    }
+
+    #[test]
     fn no_meta_appears_where_none_was_wanted() {
         let (body, token) = write_body(
             &request(r#"{"name":"p.own"}"#),
             &RequestId::from_number(9),
-            |_| {},
+            |_, _| {},
         );
         assert_eq!(
             body,

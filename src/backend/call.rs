@@ -1,31 +1,25 @@
 //! Carries out one call: sends, repeats where that is safe, passes events on, ends it once.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
+mod work;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
 use tokio::time::timeout;
-use tokio_retry::RetryIf;
 
 use crate::mcp::{
-    error::{HEADER_MISMATCH, code_of},
-    event::{Outcome, Rejection, ResultBody},
+    event::{Outcome, Rejection},
     message::RequestId,
 };
 
 use super::{
-    endpoint::Endpoint,
-    error::BackendError,
-    exchange::{Answer, Audience, read_answer},
-    link::Link,
-    message::Call,
-    retry::Policy,
-    transport::streamable_http::Content,
+    audience::Conversation, endpoint::Endpoint, error::BackendError, link::Link,
+    listening::Opening, message::Call,
 };
+
+use work::Work;
 
 /// How a call's task ended, for the connection.
 pub(crate) enum Ending {
@@ -43,17 +37,29 @@ pub(crate) enum Ending {
     Unmirrored(Call),
 }
 
+/// How a call is to be carried out.
+pub(super) struct Plan {
+    /// Whether it may run twice.
+    pub(super) repeatable: bool,
+    /// The stream on which the backend may ask its client.
+    pub(super) stream: Option<Opening>,
+}
+
 /// Carries out a call over an opened link.
 pub(super) async fn run(
     endpoint: Arc<Endpoint>,
     link: Arc<Link>,
     mut call: Call,
-    repeatable: bool,
+    plan: Plan,
 ) -> Ending {
     // What is on its way now, so that a cancellation can name it.
     let current = Current::default();
     let answered = {
-        let work = within_limit(&endpoint, &link, &call, repeatable, &current);
+        let conversation = Conversation {
+            endpoint: &endpoint,
+            link: &link,
+        };
+        let work = Work::new(conversation, &call, &current).within_limit(plan);
         tokio::pin!(work);
         tokio::select! {
             biased;
@@ -94,10 +100,7 @@ pub(super) async fn run(
         }
         _ => {}
     }
-    if matches!(
-        error,
-        BackendError::Silent { .. } | BackendError::TooLong { .. }
-    ) {
+    if error.is_late() {
         // Nobody waits for it any more; the backend need not go on.
         let id = current.take();
         tell_cancelled(&endpoint, &link, id).await;
@@ -111,72 +114,6 @@ pub(super) async fn run(
     } else {
         Ending::TurnedDown(error)
     }
-}
-
-async fn within_limit(
-    endpoint: &Endpoint,
-    link: &Link,
-    call: &Call,
-    repeatable: bool,
-    current: &Current,
-) -> Result<Outcome, BackendError> {
-    let policy = Policy::new(repeatable);
-    let attempts = RetryIf::start(
-        policy.pauses(&endpoint.retries),
-        || attempt(endpoint, link, call, current),
-        |error: &BackendError| {
-            let again = policy.allows(error);
-            if again {
-                tracing::debug!(backend.name = %endpoint.name, %error, "may send the request again");
-            }
-            again
-        },
-    );
-    let after: Duration = endpoint.timeouts.call;
-    timeout(after, attempts)
-        .await
-        .unwrap_or(Err(BackendError::TooLong { after }))
-}
-
-async fn attempt(
-    endpoint: &Endpoint,
-    link: &Link,
-    call: &Call,
-    current: &Current,
-) -> Result<Outcome, BackendError> {
-    let number = link.next_id();
-    let id = RequestId::from_number(number);
-    let encoded = link.dialect.encode(&call.request, &id);
-    current.set(number);
-    let reply = endpoint.wire.post(encoded.outgoing).await?;
-    let answer = match reply.content {
-        Content::Refused(refusal) => link.dialect.judge(&refusal, &id, &endpoint.wire)?,
-        content => {
-            let audience = Audience::client(
-                &endpoint.wire,
-                link,
-                &call.events,
-                encoded.client_token.as_deref(),
-            );
-            read_answer(content, &id, &audience).await?
-        }
-    };
-    Ok(match answer {
-        Answer::Result(json) => Outcome::Completed(ResultBody {
-            json,
-            typed: link.dialect.types_results(),
-            freshness: None,
-        }),
-        Answer::Error(error) if code_of(&error) == Some(HEADER_MISMATCH) => {
-            return Err(BackendError::HeadersWanted {
-                error: error.into(),
-            });
-        }
-        Answer::Error(error) => Outcome::Rejected(Rejection {
-            error,
-            typed: link.dialect.types_results(),
-        }),
-    })
 }
 
 /// Tells the backend to stop, once; it may have finished already.

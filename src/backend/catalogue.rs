@@ -64,10 +64,20 @@ impl Catalogue {
 
     /// Repeats a request's arguments in headers where its tool wants that. For a tool that is not
     /// known, what the client sent stays.
-    pub(crate) fn mirror(&self, request: &mut Request) {
-        if let Some(known) = self.named(request) {
-            request.param_headers = mirror::headers(&known.mirrors, request.params.as_deref());
+    ///
+    /// # Errors
+    ///
+    /// The header in which the client said something else than in the arguments.
+    pub(crate) fn mirror(&self, request: &mut Request) -> Result<(), String> {
+        let Some(known) = self.named(request) else {
+            return Ok(());
+        };
+        let headers = mirror::headers(&known.mirrors, request.params.as_deref());
+        if let Some(sent) = &request.param_headers {
+            mirror::agree(&known.mirrors, sent, &headers)?;
         }
+        request.param_headers = Some(headers);
+        Ok(())
     }
 
     fn named(&self, request: &Request) -> Option<&Known> {

@@ -2,7 +2,11 @@
 //!
 //! Nothing here waits. Whatever takes time is a task that reports back with a message.
 
+mod capable;
+mod carried;
 mod links;
+mod opening;
+mod streams;
 mod tools;
 mod wants;
 
@@ -17,25 +21,31 @@ use tokio_retry::strategy::jitter;
 
 use crate::{
     limits::{RECONNECT_PAUSE_MAX, WAITING_CALLS_MAX},
-    mcp::{method::only_reads, name::BackendName, request::Context, version::Revision},
+    mcp::{
+        error::{HEADER_MISMATCH, error_object},
+        event::{Outcome, Rejection},
+        method::only_reads,
+        name::BackendName,
+        request::Context,
+        version::Revision,
+    },
 };
 
 use super::{
     Reporter,
-    call::{self, Ending},
+    call::{self, Ending, Plan},
     catalogue::Catalogue,
     endpoint::Endpoint,
     error::BackendError,
     link::{Link, LinkKey},
-    listening::Listener,
-    message::{BackendMessage, Call, Description, Memory, Report},
-    open::{open, still_holds},
+    message::{BackendMessage, Call, Description, Report},
     pending::{Pending, Slot},
     state::{Effect, Input, Machine, State},
 };
 
 pub(super) use tools::Looks;
 
+use carried::Carried;
 use tools::Reason;
 
 /// Everything one backend's actor knows.
@@ -56,10 +66,10 @@ pub(crate) struct Connection {
     pub(super) unmirrored: Vec<Call>,
     /// The lists made in the background.
     pub(super) looks: Looks,
-    /// Hears what the backend announces over the default link; ends when it is dropped.
-    pub(super) listener: Option<Listener>,
-    /// How many times in a row the last listener found no stream.
-    pub(super) unheard: u32,
+    /// What the links carry besides calls.
+    pub(super) carried: HashMap<LinkKey, Carried>,
+    /// Counts the listeners.
+    pub(super) listeners: u64,
     pub(super) last_error: Option<BackendError>,
     pub(super) failed_at: Option<Instant>,
     pub(super) retry_at: Option<Instant>,
@@ -67,6 +77,8 @@ pub(crate) struct Connection {
     pub(super) pause: u64,
     /// How many handshakes are under way.
     pub(super) handshakes: usize,
+    /// Whether idle links are looked for later.
+    pub(super) tidying: bool,
     /// The session is deleted.
     pub(super) closing: bool,
     pub(super) report: Reporter,
@@ -83,11 +95,7 @@ impl Connection {
         if let Err(error) = &self.endpoint {
             return pending.fail(&self.name, error.clone());
         }
-        if self.machine.state() == State::Idle && self.links.contains_key(&LinkKey::Default) {
-            self.machine.step(Input::Remembered);
-            self.look(Reason::Unsure);
-            self.listen();
-        }
+        self.wake();
         let since_failure = self.failed_at.map_or(Duration::MAX, |at| at.elapsed());
         let effect = self.machine.step(Input::Wanted { since_failure });
         match (effect, self.machine.state()) {
@@ -107,89 +115,6 @@ impl Connection {
                     self.open(LinkKey::Default, Context::default());
                 }
             }
-        }
-    }
-
-    /// Takes the news of a handshake.
-    pub(super) fn opened(&mut self, link: LinkKey, outcome: Result<Arc<Link>, BackendError>) {
-        self.handshakes = self.handshakes.saturating_sub(1);
-        if self.closing {
-            if let Ok(opened) = &outcome {
-                self.say_goodbye(opened);
-            }
-            return self.stop_if_done();
-        }
-        let waiting = match (self.links.remove(&link), &outcome) {
-            (Some(Slot::Opening(waiting)), _) => waiting,
-            // The MCP session ended while the backend's was being opened: end that too.
-            (None, Ok(opened)) if link != LinkKey::Default => return self.say_goodbye(opened),
-            // The first handshake of a connection has its own queue.
-            (Some(Slot::Open(_)) | None, _) => Vec::new(),
-        };
-        match outcome {
-            Ok(opened) => self.settle(link, opened, waiting),
-            Err(error) => self.give_up(link, error, waiting),
-        }
-    }
-
-    fn settle(&mut self, key: LinkKey, link: Arc<Link>, waiting: Vec<Pending>) {
-        let revision = link.dialect.revision();
-        self.known = Some(revision);
-        (self.report)(Report::LinkOpened {
-            backend: self.name.clone(),
-            link: key,
-            memory: Memory {
-                revision,
-                backend_session: link
-                    .dialect
-                    .session()
-                    .and_then(|session| session.to_str().ok())
-                    .map(Into::into),
-                discovery: link.discovery.result.clone(),
-            },
-        });
-        self.links.insert(key, Slot::Open(link));
-        if key == LinkKey::Default && self.machine.state() == State::Connecting {
-            self.machine.step(Input::Opened);
-            tracing::info!(backend.name = %self.name, %revision, "connected to {}", self.name);
-            self.last_error = None;
-            self.retry_at = None;
-            self.look(Reason::Unsure);
-            for pending in std::mem::take(&mut self.queue) {
-                self.send_over_link(pending);
-            }
-            (self.report)(Report::Reachable {
-                backend: self.name.clone(),
-            });
-        }
-        if key == LinkKey::Default {
-            self.listen();
-        }
-        for pending in waiting {
-            self.send_over_link(pending);
-        }
-    }
-
-    fn give_up(&mut self, key: LinkKey, error: BackendError, waiting: Vec<Pending>) {
-        for pending in waiting {
-            pending.fail(&self.name, error.clone());
-        }
-        if key == LinkKey::Default && self.machine.state() == State::Connecting {
-            let input = if error.is_passing() {
-                Input::Failed
-            } else {
-                Input::Refused
-            };
-            self.note_failure(input, &error);
-            for pending in std::mem::take(&mut self.queue) {
-                pending.fail(&self.name, error.clone());
-            }
-        } else if error.is_outage() {
-            self.note_failure(Input::Lost, &error);
-        } else if error.is_passing() {
-            self.last_error = Some(error);
-        } else {
-            self.note_failure(Input::Refused, &error);
         }
     }
 
@@ -226,14 +151,6 @@ impl Connection {
         }
     }
 
-    /// The pause after a failure is over.
-    pub(super) fn elapsed(&mut self, pause: u64) {
-        if pause == self.pause && self.machine.step(Input::Elapsed) == Effect::Open {
-            self.retry_at = None;
-            self.open(LinkKey::Default, Context::default());
-        }
-    }
-
     /// How the connection stands, for people.
     pub(super) fn describe(&self) -> Description {
         let refused = self.endpoint.as_ref().err();
@@ -261,7 +178,7 @@ impl Connection {
         });
     }
 
-    fn note_failure(&mut self, input: Input, error: &BackendError) {
+    pub(super) fn note_failure(&mut self, input: Input, error: &BackendError) {
         self.failed_at = Some(Instant::now());
         self.last_error = Some(error.clone());
         tracing::warn!(backend.name = %self.name, %error, "no connection to {}", self.name);
@@ -280,7 +197,7 @@ impl Connection {
         }
     }
 
-    fn send_over_link(&mut self, pending: Pending) {
+    pub(super) fn send_over_link(&mut self, pending: Pending) {
         let key = self.serving(pending.link());
         match self.links.get_mut(&key) {
             Some(Slot::Open(link)) => {
@@ -292,6 +209,9 @@ impl Connection {
             }
             Some(Slot::Opening(_)) => pending.fail(&self.name, crowded()),
             None => {
+                if let Err(error) = self.make_room(key) {
+                    return pending.fail(&self.name, error);
+                }
                 let context = pending.context().clone();
                 self.links.insert(key, Slot::Opening(vec![pending]));
                 self.open(key, context);
@@ -316,11 +236,17 @@ impl Connection {
         let mut repeatable = only_reads(&call.request.method);
         if let Some(catalogue) = &self.catalogue {
             repeatable |= catalogue.is_repeatable(&call.request);
-            catalogue.mirror(&mut call.request);
+            if let Err(header) = catalogue.mirror(&mut call.request) {
+                return contradicted(self.name.clone(), call, &header);
+            }
         }
         let (myself, generation) = (self.myself.clone(), link.generation);
+        // From now on it is not idle.
+        let in_use = link.take_up();
+        let stream = self.opening_stream(key);
         tokio::spawn(async move {
-            let ending = call::run(endpoint, link, call, repeatable).await;
+            let _until_answered = in_use;
+            let ending = call::run(endpoint, link, call, Plan { repeatable, stream }).await;
             if !matches!(ending, Ending::Answered) {
                 // A connection that is gone has no use for the news; an expired call's channel
                 // closes with it, which its reader takes for a loss.
@@ -332,34 +258,18 @@ impl Connection {
             }
         });
     }
+}
 
-    fn open(&mut self, key: LinkKey, context: Context) {
-        let Ok(endpoint) = self.endpoint.clone() else {
-            return;
-        };
-        self.generation += 1;
-        self.handshakes += 1;
-        let (myself, known, generation) = (self.myself.clone(), self.known, self.generation);
-        let before = match self.links.get(&key) {
-            Some(Slot::Open(link)) => Some(Arc::clone(link)),
-            _ => None,
-        };
-        // In the background the next pause is the retry.
-        let somebody_waits = key != LinkKey::Default || !self.queue.is_empty();
-        tokio::spawn(async move {
-            let outcome = match before {
-                // A network that was gone for a moment has ended no MCP session.
-                Some(link) if still_holds(&endpoint, &link).await => Ok(link),
-                _ => open(&endpoint, known, &context, somebody_waits).await.map(
-                    |(dialect, discovery)| {
-                        Arc::new(Link::new(generation, dialect, discovery, myself.clone()))
-                    },
-                ),
-            };
-            // As above: without the connection nobody waits.
-            let _gone = myself.cast(BackendMessage::Opened { link: key, outcome });
-        });
-    }
+/// Answers a call whose header says something else than its arguments.
+///
+/// Spec: 2026-07-28 basic/transports/streamable-http, "Server Validation".
+fn contradicted(backend: BackendName, call: Call, header: &str) {
+    let words = format!("header mismatch: {header} does not say what the arguments say");
+    let rejection = Rejection {
+        error: error_object(HEADER_MISMATCH, &words),
+        typed: true,
+    };
+    tokio::spawn(async move { call.finish(&backend, Outcome::Rejected(rejection)).await });
 }
 
 const fn crowded() -> BackendError {

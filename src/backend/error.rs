@@ -33,6 +33,15 @@ pub(crate) enum BackendError {
         #[source]
         cause: Box<BackendError>,
     },
+    /// It broke off after it had asked the client for something: what was answered fits no other try.
+    #[error("{cause}, after it had asked the client for input")]
+    AfterAsking {
+        #[source]
+        cause: Box<BackendError>,
+    },
+    /// It wanted input of the client, which did not come.
+    #[error("it wanted input of the client, which gave none")]
+    Unanswered,
     /// The backend was silent for too long after the request was sent.
     #[error("it sent nothing for {}", humantime::format_duration(*after))]
     Silent { after: Duration },
@@ -81,6 +90,9 @@ pub(crate) enum BackendError {
     /// What was found out of the backend's era no longer holds: it spoke in the other one.
     #[error("it answered as a server of the other era would")]
     EraChanged,
+    /// Too many links for sets of capabilities are in use.
+    #[error("clients with {limit} different sets of capabilities use it already")]
+    TooManyLinks { limit: usize },
     /// Too many calls wait for the connection.
     #[error("{limit} calls wait for it already")]
     Crowded { limit: usize },
@@ -122,6 +134,8 @@ impl BackendError {
             // An expired session is renewed by the connection, not repeated by the call.
             Self::SessionExpired
             | Self::CutOff { .. }
+            | Self::AfterAsking { .. }
+            | Self::Unanswered
             | Self::TooLong { .. }
             | Self::CredentialRefused { .. }
             | Self::CredentialUnusable { .. }
@@ -132,6 +146,7 @@ impl BackendError {
             | Self::NotOpened { .. }
             | Self::HeadersWanted { .. }
             | Self::EraChanged
+            | Self::TooManyLinks { .. }
             | Self::Crowded { .. } => Retry::Never,
         }
     }
@@ -144,6 +159,25 @@ impl BackendError {
                 | Self::CredentialUnusable { .. }
                 | Self::Incompatible { .. }
         )
+    }
+
+    /// The same, after the client was asked for something.
+    pub(crate) fn after_asking(self) -> Self {
+        match self {
+            Self::AfterAsking { .. } => self,
+            cause => Self::AfterAsking {
+                cause: Box::new(cause),
+            },
+        }
+    }
+
+    /// Whether the backend may still be at work on the request.
+    pub(crate) fn is_late(&self) -> bool {
+        match self {
+            Self::Silent { .. } | Self::TooLong { .. } => true,
+            Self::AfterAsking { cause } => cause.is_late(),
+            _ => false,
+        }
     }
 
     /// How long the backend wants to be left alone.
@@ -178,15 +212,17 @@ impl BackendError {
     pub(crate) fn into_failure(self, backend: &BackendName) -> Failure {
         match &self {
             Self::Status { status } if !status.is_server_error() => self.into_unsent(backend),
+            _ if self.is_late() => Failure::TimedOut {
+                backend: backend.clone(),
+                reason: self.to_string(),
+            },
             Self::Status { .. }
             | Self::Interrupted { .. }
             | Self::Truncated
             | Self::CutOff { .. }
+            | Self::AfterAsking { .. }
+            | Self::Unanswered
             | Self::BadGateway { .. } => Failure::Interrupted {
-                backend: backend.clone(),
-                reason: self.to_string(),
-            },
-            Self::Silent { .. } | Self::TooLong { .. } => Failure::TimedOut {
                 backend: backend.clone(),
                 reason: self.to_string(),
             },

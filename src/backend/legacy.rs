@@ -12,7 +12,7 @@ use crate::mcp::{
     header::{PROTOCOL_VERSION, SESSION_ID},
     message::{Message, RequestId, write_notification, write_request},
     meta,
-    method::{CANCELLED, INITIALIZE, INITIALIZED},
+    method::{CANCELLED, INITIALIZE, INITIALIZED, may_want_input},
     object::RawObject,
     request::{Context, Request},
     version::Revision,
@@ -20,8 +20,10 @@ use crate::mcp::{
 
 use super::{
     adapter::{Encoded, write_body},
+    audience::Audience,
     error::BackendError,
-    exchange::{Answer, Audience, read_answer},
+    exchange::{Answer, read_answer},
+    input,
     modern::modern_error,
     refusal,
     transport::streamable_http::{Content, Outgoing, Refusal, Wire},
@@ -46,6 +48,11 @@ impl Legacy {
         self.session.as_ref()
     }
 
+    /// Only one revision ever had them. Spec: 2025-03-26 basic, "Batches".
+    pub(super) fn takes_batches(&self) -> bool {
+        self.revision == Revision::V2025_03_26
+    }
+
     /// The headers of every message after the handshake.
     pub(super) fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::with_capacity(2);
@@ -63,7 +70,10 @@ impl Legacy {
     }
 
     pub(super) fn encode(&self, request: &Request, id: &RequestId) -> Encoded {
-        let (body, client_token) = write_body(request, id, |members: &mut RawObject<'_>| {
+        let (body, client_token) = write_body(request, id, |params, members| {
+            if may_want_input(&request.method) {
+                input::remove(params);
+            }
             meta::remove_context(members);
         });
         Encoded {
@@ -134,9 +144,8 @@ fn is_expiry(refusal: &Refusal, id: &RequestId) -> bool {
     }
 }
 
-/// Shakes hands: `initialize`, then `notifications/initialized`.
-///
-/// No client capability is declared: what a backend may ask of a client is not bridged here.
+/// Shakes hands: `initialize`, then `notifications/initialized`. What is declared are the client's
+/// own capabilities: a backend asks for nothing else.
 ///
 /// # Errors
 ///
@@ -151,8 +160,9 @@ pub(super) async fn initialize(
         Some(info) => info.get().to_owned(),
         None => super::own_implementation(),
     };
+    let capabilities = context.capabilities.as_ref().map_or("{}", |raw| raw.get());
     let params = format!(
-        r#"{{"protocolVersion":"{offer}","capabilities":{{}},"clientInfo":{client_info}}}"#
+        r#"{{"protocolVersion":"{offer}","capabilities":{capabilities},"clientInfo":{client_info}}}"#
     );
     let params = RawValue::from_string(params).unwrap_or_default();
     let reply = wire
@@ -163,7 +173,7 @@ pub(super) async fn initialize(
         .await?;
     let answer = match reply.content {
         Content::Refused(refused) => refusal::judge(&refused, &id, wire)?,
-        answering => read_answer(answering, &id, &Audience::nobody(wire)).await?,
+        answering => read_answer(answering, &id, &Audience::nobody()).await?,
     };
     let (revision, discovery) = agree(answer)?;
     let legacy = Legacy::new(revision, reply.session);

@@ -1,17 +1,20 @@
 //! One opened conversation with a backend: what was agreed, and the ids used in it.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::{Duration, SystemTime},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
 };
 
 use ractor::ActorRef;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::mcp::{discovery::Discovery, object::RawObject, request::Context};
+use crate::mcp::{discovery::Discovery, level::Level, object::RawObject, request::Context};
 
-use super::{adapter::Dialect, message::BackendMessage};
+use super::{adapter::Dialect, asking::Questions, message::BackendMessage, ongoing::Ongoing};
 
 /// Whose conversation a link is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,31 +49,104 @@ impl LinkKey {
 
 /// An opened conversation. In the legacy era it is the backend's MCP session.
 pub(crate) struct Link {
+    /// Whose it is.
+    pub(crate) key: LinkKey,
     /// Counts the renewals, so that an old call's news about an old link is known as such.
     pub(crate) generation: u64,
     /// How to speak.
     pub(crate) dialect: Dialect,
     /// What the backend said of itself.
     pub(crate) discovery: Discovery,
+    /// For whom it was opened; `None` when it was taken up again.
+    pub(crate) context: Option<Context>,
+    /// The calls that are on their way in it.
+    pub(super) ongoing: Ongoing,
+    /// What its backend asked for by requests of its own.
+    pub(super) questions: Questions,
     connection: ActorRef<BackendMessage>,
     next_id: AtomicU64,
+    heard: AtomicBool,
+    uses: Mutex<Uses>,
+    /// From which level on the backend was asked to send log messages.
+    pub(super) level: tokio::sync::Mutex<Option<Level>>,
+}
+
+/// How many calls use a link, and when the last one began or ended.
+struct Uses {
+    calls: usize,
+    last: Instant,
+}
+
+/// One call's use of a link, from before it is sent until it has ended.
+pub(super) struct InUse(Arc<Link>);
+
+/// Which link it is, and since when.
+pub(crate) struct Origin {
+    /// Whose it is.
+    pub(crate) key: LinkKey,
+    /// Counts the renewals.
+    pub(crate) generation: u64,
+    /// For whom it was opened; `None` when it was taken up again.
+    pub(crate) context: Option<Context>,
 }
 
 impl Link {
     /// A link just agreed upon, or taken up again.
     pub(crate) fn new(
-        generation: u64,
+        origin: Origin,
         dialect: Dialect,
         discovery: Discovery,
         connection: ActorRef<BackendMessage>,
     ) -> Self {
         Self {
-            generation,
+            key: origin.key,
+            generation: origin.generation,
             dialect,
             discovery,
+            context: origin.context,
+            ongoing: Ongoing::default(),
+            questions: Questions::default(),
             connection,
             next_id: AtomicU64::new(first_id()),
+            heard: AtomicBool::new(false),
+            uses: Mutex::new(Uses {
+                calls: 0,
+                last: Instant::now(),
+            }),
+            level: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// Begins to use it for a call.
+    pub(super) fn take_up(self: &Arc<Self>) -> InUse {
+        self.uses().calls += 1;
+        InUse(Arc::clone(self))
+    }
+
+    /// How long no call has used it; `None` while one does.
+    pub(super) fn idle(&self) -> Option<Duration> {
+        let uses = self.uses();
+        (uses.calls == 0).then(|| uses.last.elapsed())
+    }
+
+    fn uses(&self) -> MutexGuard<'_, Uses> {
+        self.uses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether its client hears what the backend says on no call's stream.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.heard.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether it does.
+    pub(crate) fn set_heard(&self, heard: bool) {
+        self.heard.store(heard, Ordering::Relaxed);
+    }
+
+    /// Whether the client for whom it was opened may be asked this; where nobody knows, it may.
+    pub(crate) fn may_be_asked(&self, method: &str) -> bool {
+        let context = self.context.as_ref();
+        context.is_none_or(|context| context.can_be_asked(method))
     }
 
     /// Tells the connection what was heard in this conversation and is about more than one call.
@@ -82,6 +158,14 @@ impl Link {
     /// A request id never used in this conversation; never 0.
     pub(crate) fn next_id(&self) -> u64 {
         self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        let mut uses = self.0.uses();
+        uses.calls = uses.calls.saturating_sub(1);
+        uses.last = Instant::now();
     }
 }
 

@@ -1,70 +1,138 @@
-//! Hears what a backend says without being asked: one stream a connection, opened again whenever it
-//! ends, for as long as the connection wants it.
+//! Hears what a backend says without being asked: one stream a link, opened again whenever it ends,
+//! for as long as the connection wants it.
 //!
 //! What happens to the stream is never the connection's trouble: its calls find out for themselves.
+
+mod filter;
+mod pace;
 
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::StatusCode;
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use http::HeaderValue;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::watch,
     task::JoinHandle,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
-use tokio_retry::strategy::{ExponentialBackoff, jitter};
 
 use crate::{
-    limits::{LISTENING_PAUSE_MAX, LISTENING_PROVEN},
+    limits::{LISTENING_PAUSE_MAX, LISTENING_PROVEN, LISTENING_WITHIN},
     mcp::{
         message::{Message, RequestId},
+        meta,
         method::LISTEN_ACKNOWLEDGED,
     },
 };
 
 use super::{
+    asking::BackendRequest,
+    audience::{Audience, Conversation},
     endpoint::Endpoint,
     error::BackendError,
-    exchange::Audience,
     link::Link,
     message::BackendMessage,
+    refusal,
     transport::streamable_http::{Content, Refusal},
 };
 
+pub(crate) use filter::Filter;
+
+use pace::{admit, pause};
+
 /// A task that listens over one link; dropping it closes the stream.
 pub(super) struct Listener {
+    number: u64,
     generation: u64,
+    filter: Filter,
+    opened: watch::Receiver<bool>,
     task: JoinHandle<()>,
 }
 
+/// What to listen to, and how.
+pub(super) struct Plan {
+    /// Tells it from the connection's others.
+    pub(super) number: u64,
+    /// What the backend is asked to announce, where it wants to be told.
+    pub(super) filter: Filter,
+    /// How many times in a row no stream was found before.
+    pub(super) tries: u32,
+}
+
+/// The opening of a listener's first stream.
+#[derive(Clone)]
+pub(super) struct Opening(watch::Receiver<bool>);
+
+/// What a listener tells its connection.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// From now on nothing goes unheard of what the backend honours; `None` where it does not say.
+    Hears { honoured: Option<Filter> },
+    /// Something may have been announced before that.
+    Missed,
+    /// The backend has no stream for us. It stopped.
+    NotOffered,
+    /// It met the end of its MCP session, and stopped. So many times in a row it found no stream.
+    Unheard { tries: u32 },
+}
+
 impl Listener {
-    /// Begins to listen. `tries` is how many times in a row no stream was found before.
-    pub(super) fn start(endpoint: Arc<Endpoint>, link: Arc<Link>, tries: u32) -> Self {
-        let generation = link.generation;
+    /// Begins to listen.
+    pub(super) fn start(endpoint: Arc<Endpoint>, link: Arc<Link>, plan: Plan) -> Self {
+        let (opens, opened) = watch::channel(false);
+        let (number, generation) = (plan.number, link.generation);
+        let filter = plan.filter.clone();
         let listening = Listening {
             endpoint,
             link,
-            tries,
-            missed: tries > 0,
+            missed: plan.tries > 0,
+            plan,
             offered: false,
+            last_id: None,
+            opens,
         };
         Self {
+            number,
             generation,
+            filter,
+            opened,
             task: tokio::spawn(listening.run()),
         }
+    }
+
+    /// Tells it from the connection's others.
+    pub(super) const fn number(&self) -> u64 {
+        self.number
     }
 
     /// The generation of its link.
     pub(super) const fn generation(&self) -> u64 {
         self.generation
     }
+
+    /// What the backend is asked to announce.
+    pub(super) const fn filter(&self) -> &Filter {
+        &self.filter
+    }
+
+    /// The opening of its first stream.
+    pub(super) fn opening(&self) -> Opening {
+        Opening(self.opened.clone())
+    }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+impl Opening {
+    /// Waits until the stream is open, or for [`LISTENING_WITHIN`]: some backends open none, and
+    /// some do not say so before they have something to tell.
+    pub(super) async fn wait(mut self) {
+        // An error means that the listener stopped.
+        let _late = timeout(LISTENING_WITHIN, self.0.wait_for(|opened| *opened)).await;
     }
 }
 
@@ -83,20 +151,22 @@ enum End {
 struct Listening {
     endpoint: Arc<Endpoint>,
     link: Arc<Link>,
-    /// How many streams in a row did not last.
-    tries: u32,
+    plan: Plan,
     /// Whether something may have been announced while nobody listened.
     missed: bool,
     /// Whether there ever was a stream: then a refusal is a passing one.
     offered: bool,
+    /// After which event the next stream goes on.
+    last_id: Option<HeaderValue>,
+    opens: watch::Sender<bool>,
 }
 
 impl Listening {
     async fn run(mut self) {
         let mut asked_pause = Duration::ZERO;
         loop {
-            if self.tries > 0 {
-                sleep(pause(self.tries).max(asked_pause)).await;
+            if self.plan.tries > 0 {
+                sleep(pause(self.plan.tries).max(asked_pause)).await;
             }
             let Some((_permit, waited)) = admit(&self.endpoint.listeners).await else {
                 return;
@@ -105,19 +175,18 @@ impl Listening {
             let begun = Instant::now();
             let end = self.hear().await;
             if begun.elapsed() >= LISTENING_PROVEN {
-                self.tries = 0;
+                self.plan.tries = 0;
             }
-            self.tries = self.tries.saturating_add(1);
-            self.missed = true;
-            tracing::debug!(backend.name = %self.endpoint.name, tries = self.tries, ?end, "the stream of announcements ended");
+            self.plan.tries = self.plan.tries.saturating_add(1);
+            // A stream that goes on where it ended has missed nothing.
+            self.missed |= self.last_id.is_none();
+            tracing::debug!(backend.name = %self.endpoint.name, tries = self.plan.tries, ?end, "the stream of announcements ended");
             asked_pause = match end {
-                End::NotOffered if !self.offered => return,
+                End::NotOffered if !self.offered => return self.tell(News::NotOffered),
                 End::NotOffered => Duration::ZERO,
                 End::Expired => {
-                    return self.link.tell(BackendMessage::Unheard {
-                        generation: self.link.generation,
-                        tries: self.tries,
-                    });
+                    let tries = self.plan.tries;
+                    return self.tell(News::Unheard { tries });
                 }
                 End::Broken { pause } => pause.unwrap_or_default().min(LISTENING_PAUSE_MAX),
             };
@@ -127,7 +196,9 @@ impl Listening {
     /// Opens a stream and hears it out.
     async fn hear(&mut self) -> End {
         let id = RequestId::from_number(self.link.next_id());
-        let mut events = match self.link.dialect.listen(&self.endpoint.wire, &id).await {
+        let wire = &self.endpoint.wire;
+        let outgoing = self.link.dialect.listening(&id, &self.plan.filter);
+        let mut events = match wire.listen(outgoing, self.last_id.as_ref()).await {
             Ok(Content::Events(events)) => events,
             Ok(Content::Refused(refusal)) => return self.refused(&refusal, &id),
             Ok(Content::Accepted | Content::Json(_)) => return End::NotOffered,
@@ -136,12 +207,12 @@ impl Listening {
         let mut said = if self.link.dialect.acknowledges_listening() {
             Said::Nothing
         } else {
-            Said::Listening
+            Said::Listening(None)
         };
         loop {
             match said {
                 Said::Nothing => {}
-                Said::Listening => self.listens(),
+                Said::Listening(honoured) => self.listens(honoured),
                 Said::NotListening => return End::NotOffered,
                 Said::Farewell => {
                     let pause = events.retry();
@@ -149,12 +220,20 @@ impl Listening {
                 }
             }
             // Another one for each message: a ping every few seconds is no flood of requests.
-            let audience = Audience::connection(&self.endpoint.wire, &self.link);
+            let audience = Audience::everybody(Conversation {
+                endpoint: &self.endpoint,
+                link: &self.link,
+            });
             let taken = match events.next().await {
                 Ok(Some(message)) => take(&message, &id, &audience).await,
                 Ok(None) => Ok(Said::Farewell),
                 Err(error) => Err(error),
             };
+            if let Some(last_id) = events.last_id()
+                && !self.link.dialect.acknowledges_listening()
+            {
+                self.last_id = Some(last_id.clone());
+            }
             said = match taken {
                 Ok(said) => said,
                 Err(error) => return self.broken(&error, events.retry()),
@@ -162,21 +241,33 @@ impl Listening {
         }
     }
 
-    fn listens(&mut self) {
+    fn listens(&mut self, honoured: Option<Filter>) {
         self.offered = true;
+        self.tell(News::Hears { honoured });
         if std::mem::take(&mut self.missed) {
-            self.link.tell(BackendMessage::HeardAgain);
+            self.tell(News::Missed);
         }
+        self.opens.send_replace(true);
     }
 
-    fn refused(&self, refusal: &Refusal, id: &RequestId) -> End {
+    fn tell(&self, news: News) {
+        self.link.tell(BackendMessage::Listener {
+            link: self.link.key,
+            number: self.plan.number,
+            news,
+        });
+    }
+
+    fn refused(&mut self, refusal: &Refusal, id: &RequestId) -> End {
         let status = refusal.status;
-        if is_passing(status) {
+        if refusal::may_pass(status) {
             let pause = refusal.retry_after;
             return End::Broken { pause };
         }
         match self.link.dialect.judge(refusal, id, &self.endpoint.wire) {
             Err(BackendError::SessionExpired) => End::Expired,
+            // The backend may no longer know the event; a stream it has all the same.
+            _ if self.last_id.take().is_some() => End::Broken { pause: None },
             _ => End::NotOffered,
         }
     }
@@ -187,48 +278,11 @@ impl Listening {
     }
 }
 
-/// Waits until the process may hold one more stream open; tells whether it had to wait.
-async fn admit(listeners: &Arc<Semaphore>) -> Option<(OwnedSemaphorePermit, bool)> {
-    if let Ok(permit) = Arc::clone(listeners).try_acquire_owned() {
-        return Some((permit, false));
-    }
-    // An error means that it was closed, which nobody does.
-    let permit = Arc::clone(listeners).acquire_owned().await.ok()?;
-    Some((permit, true))
-}
-
-/// Whether the same request may be granted later.
-fn is_passing(status: StatusCode) -> bool {
-    let is_trouble = status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED;
-    is_trouble
-        || [
-            StatusCode::TOO_MANY_REQUESTS,
-            StatusCode::REQUEST_TIMEOUT,
-            // A server may allow one stream a session, and not know yet that the last one ended.
-            StatusCode::CONFLICT,
-        ]
-        .contains(&status)
-}
-
-/// After so many tries the longest pause is reached.
-const GROWING_TRIES: u32 = 16;
-
-/// Grows with every try, and differs from session to session: a backend that comes back must not
-/// meet all of them at once.
-fn pause(tries: u32) -> Duration {
-    let most = ExponentialBackoff::from_millis(2)
-        .factor(250)
-        .max_delay(LISTENING_PAUSE_MAX)
-        .nth(tries.clamp(1, GROWING_TRIES) as usize - 1)
-        .unwrap_or(LISTENING_PAUSE_MAX);
-    most / 2 + jitter(most / 2)
-}
-
 /// What a message on the stream means for the stream.
 enum Said {
     Nothing,
-    /// From now on, no change of tools goes unheard.
-    Listening,
+    /// From now on, nothing of this goes unheard.
+    Listening(Option<Filter>),
     /// The stream is about something else.
     NotListening,
     /// The stream ends here.
@@ -245,20 +299,29 @@ async fn take(
     })?;
     Ok(match message {
         Message::Notification { method, params } if method == LISTEN_ACKNOWLEDGED => {
-            if honours_tools(params) {
-                Said::Listening
-            } else {
+            let honoured = Filter::honoured(params);
+            if honoured.is_empty() {
                 Said::NotListening
+            } else {
+                Said::Listening(Some(honoured))
             }
         }
         Message::Notification { method, params } => {
-            audience.hear(&method, params, id).await;
+            let params = params.map(meta::without_subscription);
+            audience.hear(&method, params.as_deref(), id).await;
             Said::Nothing
         }
         Message::Request {
-            id: asked, method, ..
+            id: asked,
+            method,
+            params,
         } => {
-            audience.reply(&asked, &method).await?;
+            let request = BackendRequest {
+                id: asked,
+                method: &method,
+                params,
+            };
+            audience.reply(request).await?;
             Said::Nothing
         }
         // The end of the subscription; any other answer was lost on the way to somebody else.
@@ -266,82 +329,4 @@ async fn take(
         Message::Error { id: answered, .. } if answered.as_ref() == Some(id) => Said::NotListening,
         Message::Result { .. } | Message::Error { .. } => Said::Nothing,
     })
-}
-
-/// Spec: 2026-07-28 basic/patterns/subscriptions, "Acknowledgment".
-fn honours_tools(params: Option<&RawValue>) -> bool {
-    #[derive(Default, Deserialize)]
-    struct Acknowledged {
-        notifications: Filter,
-    }
-    #[derive(Default, Deserialize)]
-    #[serde(rename_all = "camelCase", default)]
-    struct Filter {
-        tools_list_changed: bool,
-    }
-    let acknowledged: Acknowledged = params
-        .and_then(|params| serde_json::from_str(params.get()).ok())
-        .unwrap_or_default();
-    acknowledged.notifications.tools_list_changed
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_grow_within_their_bounds() {
-        for (tries, most_ms) in [(1, 500), (2, 1_000), (3, 2_000), (4, 4_000), (5, 8_000)] {
-            let pause = pause(tries);
-            let most = Duration::from_millis(most_ms);
-            assert!((most / 2..=most).contains(&pause), "{tries}: {pause:?}");
-        }
-        for tries in [20, u32::MAX] {
-            assert!(pause(tries) <= LISTENING_PAUSE_MAX);
-            assert!(pause(tries) >= LISTENING_PAUSE_MAX / 2);
-        }
-    }
-
-    #[test]
-    fn only_a_refusal_that_may_pass_is_asked_again() {
-        for (status, passes) in [
-            (500, true),
-            (503, true),
-            (429, true),
-            (409, true),
-            (501, false),
-            (404, false),
-            (405, false),
-            (401, false),
-        ] {
-            let status = StatusCode::from_u16(status).unwrap();
-            assert_eq!(is_passing(status), passes, "{status}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_stream_too_many_waits_for_another_to_end() {
-        let listeners = Arc::new(Semaphore::new(1));
-        let (first, waited) = admit(&listeners).await.unwrap();
-        assert!(!waited);
-        let mut second = std::pin::pin!(admit(&listeners));
-        assert!(futures_util::poll!(&mut second).is_pending());
-        drop(first);
-        let (_permit, waited) = second.await.unwrap();
-        assert!(waited, "what was announced meanwhile was missed");
-    }
-
-    #[test]
-    fn an_acknowledgement_says_what_will_be_heard() {
-        for (params, honours) in [
-            (r#"{"notifications":{"toolsListChanged":true}}"#, true),
-            (r#"{"notifications":{"toolsListChanged":false}}"#, false),
-            (r#"{"notifications":{"x":1}}"#, false),
-            ("{}", false),
-        ] {
-            let params = RawValue::from_string(params.to_owned()).unwrap();
-            assert_eq!(honours_tools(Some(&params)), honours, "{}", params.get());
-        }
-        assert!(!honours_tools(None));
-    }
 }

@@ -21,7 +21,9 @@ use super::{
     catalogue::Catalogue,
     error::BackendError,
     link::{Link, LinkKey},
+    listening::News,
     state::State,
+    subscribing,
 };
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
@@ -71,13 +73,41 @@ pub(crate) enum BackendMessage {
     Listed(Catalogue),
     /// Fact: they were listed in the background, or could not be.
     Looked(Option<Catalogue>),
-    /// Fact: the backend says that its tools are others now.
-    ToolsChanged,
-    /// Fact: the backend is heard again; what it announced before was missed.
-    HeardAgain,
-    /// Fact: the listener met the end of its MCP session, and stopped. So many times in a row it
-    /// found no stream.
-    Unheard { generation: u64, tries: u32 },
+    /// Fact: the backend says that its lists of a kind are others now.
+    Changed(ListKind),
+    /// Fact: the backend said this over a link, about no call.
+    Heard {
+        link: LinkKey,
+        notification: Notification,
+    },
+    /// Fact: the backend asks the client of an MCP session something, about no call.
+    Asked {
+        mcp_session: Uuid,
+        question: Question,
+    },
+    /// Fact: it no longer wants what it asked under that number.
+    Withdrawn { mcp_session: Uuid, number: u64 },
+    /// Fact: what a listener has to tell.
+    Listener {
+        link: LinkKey,
+        number: u64,
+        news: News,
+    },
+    /// Fact: a listener had its time to hear what the backend honours.
+    Overdue { number: u64 },
+    /// Fact: a link that somebody wants something of is open, or cannot be opened.
+    Connected {
+        link: LinkKey,
+        outcome: Result<(), Failure>,
+    },
+    /// Fact: the backend was asked for something by requests over a link.
+    Applied {
+        link: LinkKey,
+        generation: u64,
+        outcome: subscribing::Outcome,
+    },
+    /// Command: end the links for sets of capabilities that no call used for so long.
+    Tidy { idle_max: Duration },
     /// Question: how does the connection stand?
     Describe(oneshot::Sender<Description>),
 }

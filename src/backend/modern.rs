@@ -2,6 +2,8 @@
 //!
 //! Spec: 2026-07-28 basic/versioning, basic/transports/streamable-http.
 
+use std::borrow::Cow;
+
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::{json, value::RawValue};
 
@@ -11,7 +13,10 @@ use crate::mcp::{
     header::{self, encode_value},
     message::{Message, RequestId},
     meta,
-    method::{DISCOVER, LISTEN},
+    method::{
+        DISCOVER, LISTEN, PROMPTS_GET, RESOURCES_READ, TASKS_CANCEL, TASKS_GET, TASKS_UPDATE,
+        TOOLS_CALL, subject_member,
+    },
     object::{self, RawObject},
     request::{Context, Request},
     version::{Era, Revision},
@@ -19,10 +24,15 @@ use crate::mcp::{
 
 use super::{
     adapter::{Encoded, write_body},
+    audience::Audience,
     error::BackendError,
-    exchange::{Answer, Audience, read_answer},
+    exchange::{Answer, read_answer},
+    listening::Filter,
     transport::streamable_http::{Content, Outgoing, Refusal, Wire},
 };
+
+/// Spec: SEP-2663, "Capability Negotiation".
+const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
 
 /// Speaks a modern revision; there is nothing else to agree upon.
 pub(crate) struct Modern {
@@ -48,19 +58,19 @@ impl Modern {
     }
 
     pub(super) fn encode(&self, request: &Request, id: &RequestId) -> Encoded {
-        let (body, client_token) = write_body(request, id, |members: &mut RawObject<'_>| {
+        let (body, client_token) = write_body(request, id, |_, members| {
             meta::set_context(members, &request.context, self.revision);
         });
-        let mut headers = HeaderMap::with_capacity(3 + request.param_headers.len());
+        let mut headers = HeaderMap::with_capacity(4);
         headers.insert(
             header::PROTOCOL_VERSION,
             HeaderValue::from_static(self.revision.as_str()),
         );
         insert(&mut headers, header::METHOD, &request.method);
-        if let Some(name) = &request.name {
-            insert(&mut headers, header::NAME, &encode_value(name));
+        if let Some(name) = named(request) {
+            insert(&mut headers, header::NAME, &encode_value(&name));
         }
-        for (name, value) in &request.param_headers {
+        for (name, value) in request.param_headers.iter().flatten() {
             insert(&mut headers, name, value);
         }
         Encoded {
@@ -69,11 +79,35 @@ impl Modern {
         }
     }
 
-    /// Asks to hear of other tools. Spec: 2026-07-28 basic/patterns/subscriptions.
-    pub(super) fn listening(&self, id: &RequestId) -> Outgoing {
-        let params = object::to_raw(&json!({ "notifications": { "toolsListChanged": true } }));
-        let request = Request::new(LISTEN, Some(params), own_context(&Context::default()));
+    /// Asks to hear of this. Spec: 2026-07-28 basic/patterns/subscriptions.
+    pub(super) fn listening(&self, id: &RequestId, filter: &Filter) -> Outgoing {
+        let params = object::to_raw(&json!({ "notifications": filter.to_json() }));
+        let mut context = own_context(&Context::default());
+        if !filter.tasks.is_empty() {
+            // Only who knows tasks hears of them.
+            let capabilities = json!({ "extensions": { TASKS_EXTENSION: {} } });
+            context.capabilities = Some(object::to_raw(&capabilities).into());
+        }
+        let request = Request::new(LISTEN, Some(params), context);
         self.encode(&request, id).outgoing
+    }
+}
+
+/// What the `Mcp-Name` header of a request repeats, for the methods that have one.
+/// Spec: 2026-07-28 basic/transports/streamable-http, "Standard Request Headers"; SEP-2663,
+/// "Streamable HTTP: Routing Headers".
+fn named(request: &Request) -> Option<Cow<'_, str>> {
+    let method = request.method.as_ref();
+    let is_named = matches!(
+        method,
+        TOOLS_CALL | PROMPTS_GET | RESOURCES_READ | TASKS_GET | TASKS_UPDATE | TASKS_CANCEL
+    );
+    let member = subject_member(method).filter(|_| is_named)?;
+    match &request.name {
+        Some(name) => Some(Cow::Borrowed(name)),
+        None => RawObject::parse_or_empty(request.params.as_deref())
+            .get_str(member)
+            .map(Cow::Owned),
     }
 }
 
@@ -127,9 +161,28 @@ fn insert(headers: &mut HeaderMap, name: &str, value: &str) {
 /// What says nothing of the era: no connection, overload, a refused credential, or a modern server
 /// with which no revision is shared.
 pub(super) async fn probe(wire: &Wire, context: &Context) -> Result<Probe, BackendError> {
-    let modern = Modern {
-        revision: Revision::LATEST_MODERN,
-    };
+    match ask(wire, context, Revision::LATEST_MODERN).await? {
+        Said::Probe(probe) => Ok(probe),
+        // Spec: 2026-07-28 basic/versioning, "Protocol Version Negotiation".
+        Said::Offers(revision) => match ask(wire, context, revision).await? {
+            Said::Probe(probe) => Ok(probe),
+            Said::Offers(_) => Err(BackendError::Incompatible {
+                reason: format!("it offers {revision} and refuses it"),
+            }),
+        },
+    }
+}
+
+/// What a server said to one try.
+enum Said {
+    /// What it is.
+    Probe(Probe),
+    /// That it wants to be spoken to in this modern revision.
+    Offers(Revision),
+}
+
+async fn ask(wire: &Wire, context: &Context, revision: Revision) -> Result<Said, BackendError> {
+    let modern = Modern { revision };
     let id = RequestId::from_number(0);
     let request = Request::new(DISCOVER, None, own_context(context));
     let reply = wire.post(modern.encode(&request, &id).outgoing).await?;
@@ -138,17 +191,22 @@ pub(super) async fn probe(wire: &Wire, context: &Context) -> Result<Probe, Backe
             let says_modern = refused.json.as_deref().and_then(modern_error);
             match says_modern {
                 Some(error) => Answer::Error(error),
-                None => return unknown_era(super::refusal::judge(&refused, &id, wire)),
+                None => {
+                    let judged = super::refusal::judge(&refused, &id, wire);
+                    return unknown_era(judged).map(Said::Probe);
+                }
             }
         }
-        answering => match read_answer(answering, &id, &Audience::nobody(wire)).await {
+        answering => match read_answer(answering, &id, &Audience::nobody()).await {
             Ok(answer) => answer,
-            Err(error) => return unknown_era(Err(error)),
+            Err(error) => return unknown_era(Err(error)).map(Said::Probe),
         },
     };
     match answer {
-        Answer::Result(result) => Ok(read_discovery(&result)
-            .map_or(Probe::Legacy, |discovery| Probe::Modern(modern, discovery))),
+        Answer::Result(result) => Ok(Said::Probe(
+            read_discovery(&result)
+                .map_or(Probe::Legacy, |discovery| Probe::Modern(modern, discovery)),
+        )),
         Answer::Error(error) => settle(&error),
     }
 }
@@ -186,9 +244,9 @@ pub(super) fn modern_error(body: &[u8]) -> Option<Box<RawValue>> {
     }
 }
 
-/// Reads a discovery's error: a modern server may still share no modern revision with the gateway,
-/// and then shares a legacy one or none.
-fn settle(error: &RawValue) -> Result<Probe, BackendError> {
+/// Reads a discovery's error: a modern server may want another modern revision, or share a legacy one
+/// with the gateway, or none.
+fn settle(error: &RawValue) -> Result<Said, BackendError> {
     #[derive(serde::Deserialize)]
     struct Unsupported {
         data: Versions,
@@ -202,13 +260,15 @@ fn settle(error: &RawValue) -> Result<Probe, BackendError> {
             let supported = serde_json::from_str::<Unsupported>(error.get())
                 .map(|error| error.data.supported)
                 .unwrap_or_default();
-            let speaks_legacy = supported.iter().any(|version| {
-                version
-                    .parse::<Revision>()
-                    .is_ok_and(|known| known.era() == Era::Legacy)
-            });
-            if speaks_legacy {
-                return Ok(Probe::Legacy);
+            let shared = || {
+                let versions = supported.iter();
+                versions.filter_map(|version| version.parse::<Revision>().ok())
+            };
+            if let Some(modern) = shared().filter(|known| known.era() == Era::Modern).max() {
+                return Ok(Said::Offers(modern));
+            }
+            if shared().next().is_some() {
+                return Ok(Said::Probe(Probe::Legacy));
             }
             Err(BackendError::Incompatible {
                 reason: "it speaks only revisions that the gateway does not".to_owned(),
@@ -217,13 +277,14 @@ fn settle(error: &RawValue) -> Result<Probe, BackendError> {
         Some(HEADER_MISMATCH | MISSING_CAPABILITY) => Err(BackendError::Incompatible {
             reason: "it refused server/discover".to_owned(),
         }),
-        _ => Ok(Probe::Legacy),
+        _ => Ok(Said::Probe(Probe::Legacy)),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mcp::kind::ListKind;
 
     fn raw(text: &str) -> Box<RawValue> {
         RawValue::from_string(text.to_owned()).unwrap()
@@ -238,12 +299,16 @@ mod tests {
         };
         assert!(matches!(
             unsupported(r#"["2025-11-25"]"#),
-            Ok(Probe::Legacy)
+            Ok(Said::Probe(Probe::Legacy))
+        ));
+        assert!(matches!(
+            unsupported(r#"["2025-11-25","2026-07-28"]"#),
+            Ok(Said::Offers(Revision::V2026_07_28))
         ));
         assert!(unsupported(r#"["2031-01-01"]"#).is_err());
         assert!(matches!(
             settle(&raw(r#"{"code":-32601,"message":""}"#)),
-            Ok(Probe::Legacy)
+            Ok(Said::Probe(Probe::Legacy))
         ));
         assert!(
             modern_error(br#"{"jsonrpc":"2.0","error":{"code":-32020,"message":""}}"#).is_some()
@@ -263,9 +328,13 @@ mod tests {
     }
 
     #[test]
-    fn only_other_tools_are_listened_for() {
+    fn only_what_is_wanted_is_listened_for() {
         let modern = Modern::speaking(Revision::LATEST_MODERN).unwrap();
-        let outgoing = modern.listening(&RequestId::from_number(5));
+        let mut filter = Filter {
+            kinds: vec![ListKind::Tools],
+            ..Filter::default()
+        };
+        let outgoing = modern.listening(&RequestId::from_number(5), &filter);
         assert_eq!(outgoing.headers["mcp-method"], "subscriptions/listen");
         let body: serde_json::Value = serde_json::from_slice(&outgoing.body).unwrap();
         assert_eq!(body["id"], 5);
@@ -276,6 +345,15 @@ mod tests {
         let meta = &body["params"]["_meta"];
         assert_eq!(meta[meta::PROTOCOL_VERSION], "2026-07-28");
         assert_eq!(meta[meta::CLIENT_CAPABILITIES], json!({}));
+        filter.tasks.insert("t".to_owned());
+        let outgoing = modern.listening(&RequestId::from_number(6), &filter);
+        let body: serde_json::Value = serde_json::from_slice(&outgoing.body).unwrap();
+        assert_eq!(
+            body["params"]["notifications"],
+            json!({"toolsListChanged": true, "taskIds": ["t"]})
+        );
+        let capabilities = &body["params"]["_meta"][meta::CLIENT_CAPABILITIES];
+        assert_eq!(capabilities["extensions"][TASKS_EXTENSION], json!({}));
     }
 
     #[test]
@@ -283,7 +361,7 @@ mod tests {
         let modern = Modern::speaking(Revision::LATEST_MODERN).unwrap();
         let request = Request {
             name: Some("größe".into()),
-            param_headers: vec![("mcp-param-region".into(), "eu".into())],
+            param_headers: Some(vec![("mcp-param-region".into(), "eu".into())]),
             ..Request::new("tools/call", None, Context::default())
         };
         let encoded = modern.encode(&request, &RequestId::from_number(1)).outgoing;

@@ -8,9 +8,7 @@ use tokio_retry::RetryIf;
 use crate::{
     mcp::{
         discovery::Discovery,
-        message::RequestId,
-        method::PING,
-        request::{Context, Request},
+        request::Context,
         version::{Era, Revision},
     },
     registry::Protocol,
@@ -20,12 +18,9 @@ use super::{
     adapter::Dialect,
     endpoint::Endpoint,
     error::BackendError,
-    exchange::{Audience, read_answer},
     legacy,
-    link::Link,
     modern::{self, Probe},
     retry::Policy,
-    transport::streamable_http::Content,
 };
 
 /// Opens a conversation with a backend. A handshake may run twice, so it is tried again as any
@@ -53,26 +48,6 @@ pub(super) async fn open(
         },
     )
     .await
-}
-
-/// Whether the backend still knows the MCP session of a link; for others there is nothing to know.
-pub(super) async fn still_holds(endpoint: &Endpoint, link: &Link) -> bool {
-    if link.dialect.session().is_none() {
-        return false;
-    }
-    let id = RequestId::from_number(link.next_id());
-    let ping = Request::new(PING, None, Context::default());
-    let asked = async {
-        let reply = endpoint
-            .wire
-            .post(link.dialect.encode(&ping, &id).outgoing)
-            .await?;
-        match reply.content {
-            Content::Refused(refusal) => link.dialect.judge(&refusal, &id, &endpoint.wire),
-            answering => read_answer(answering, &id, &Audience::nobody(&endpoint.wire)).await,
-        }
-    };
-    within_handshake(endpoint, asked).await.is_ok()
 }
 
 async fn attempt(

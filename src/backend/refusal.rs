@@ -41,3 +41,38 @@ pub(super) fn judge(
         },
     }
 }
+
+/// Whether the same request may be granted later.
+pub(super) fn may_pass(status: StatusCode) -> bool {
+    let is_trouble = status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED;
+    is_trouble
+        || [
+            StatusCode::TOO_MANY_REQUESTS,
+            StatusCode::REQUEST_TIMEOUT,
+            // A server may allow one stream a session, and not know yet that the last one ended.
+            StatusCode::CONFLICT,
+        ]
+        .contains(&status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_refusal_that_may_pass_is_asked_again() {
+        for (status, passes) in [
+            (500, true),
+            (503, true),
+            (429, true),
+            (409, true),
+            (501, false),
+            (404, false),
+            (405, false),
+            (401, false),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(may_pass(status), passes, "{status}");
+        }
+    }
+}

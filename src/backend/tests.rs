@@ -6,13 +6,19 @@
 
 mod answers;
 mod asking;
+mod capable;
 mod credentials;
 mod eras;
 mod found;
+mod input;
 mod links;
+mod listening;
 mod mocked;
 mod outages;
+mod questions;
 mod refusals;
+mod resuming;
 mod retries;
 mod socket;
+mod wants;
 mod world;

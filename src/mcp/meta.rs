@@ -2,6 +2,8 @@
 //!
 //! Spec: 2026-07-28 basic, "_meta".
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 
 use super::object::{RawObject, quote};
@@ -55,6 +57,26 @@ pub fn set_context(meta: &mut RawObject<'_>, context: &Context, revision: Revisi
     }
 }
 
+/// A notification's parameters without the name of the subscription they came by.
+#[must_use]
+pub fn without_subscription(params: &RawValue) -> Cow<'_, RawValue> {
+    let mut members = RawObject::parse_or_empty(Some(params));
+    let Some(meta) = members.get("_meta").map(ToOwned::to_owned) else {
+        return Cow::Borrowed(params);
+    };
+    let mut keys = RawObject::parse_or_empty(Some(&meta));
+    if keys.get(SUBSCRIPTION_ID).is_none() {
+        return Cow::Borrowed(params);
+    }
+    keys.retain(|name| name != SUBSCRIPTION_ID);
+    if keys.is_empty() {
+        members.retain(|name| name != "_meta");
+    } else {
+        members.set("_meta", keys.to_raw());
+    }
+    Cow::Owned(members.to_raw())
+}
+
 fn quote_free(json: &str) -> Box<RawValue> {
     RawValue::from_string(json.to_owned()).unwrap_or_default()
 }
@@ -62,6 +84,24 @@ fn quote_free(json: &str) -> Box<RawValue> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_name_of_a_subscription_goes_and_nothing_else() {
+        for (params, left) in [
+            (
+                r#"{"uri":"a:b","_meta":{"io.modelcontextprotocol/subscriptionId":7}}"#,
+                r#"{"uri":"a:b"}"#,
+            ),
+            (
+                r#"{"_meta":{"io.modelcontextprotocol/subscriptionId":7,"n":1.0},"x":1}"#,
+                r#"{"_meta":{"n":1.0},"x":1}"#,
+            ),
+            (r#"{"_meta": {"n":1.0}}"#, r#"{"_meta": {"n":1.0}}"#),
+            (r#"{"uri": "a:b"}"#, r#"{"uri": "a:b"}"#),
+        ] {
+            assert_eq!(without_subscription(&quote_free(params)).get(), left);
+        }
+    }
 
     #[test]
     fn the_context_goes_in_and_out_without_touching_the_rest() {

@@ -2,12 +2,12 @@
 //!
 //! Spec: 2026-07-28 basic/transports/streamable-http, "Custom Headers from Tool Parameters".
 
-use std::collections::HashSet;
+use std::{borrow::Cow, collections::HashSet};
 
 use serde_json::{Map, Value, value::RawValue};
 
 use super::{
-    header::{PARAM_PREFIX, encode_value},
+    header::{PARAM_PREFIX, decode_value, encode_value},
     object::RawObject,
 };
 
@@ -70,6 +70,30 @@ pub fn headers(mirrors: &[Mirror], params: Option<&RawValue>) -> Vec<(String, St
             Some((mirror.header.clone(), text(&value)?))
         })
         .collect()
+}
+
+/// Compares the headers that a client sent with those that its arguments demand.
+///
+/// # Errors
+///
+/// The name of the first that differs, is missing, or repeats what is not there.
+pub fn agree(
+    mirrors: &[Mirror],
+    sent: &[(String, String)],
+    demanded: &[(String, String)],
+) -> Result<(), String> {
+    let values = |headers: &[(String, String)], name: &str| {
+        let headers = headers.iter().filter(|(header, _)| header == name);
+        let values = headers.map(|(_, value)| decode_value(value).map(Cow::into_owned));
+        values.collect::<Vec<_>>()
+    };
+    match mirrors
+        .iter()
+        .find(|it| values(sent, &it.header) != values(demanded, &it.header))
+    {
+        Some(mirror) => Err(mirror.header.clone()),
+        None => Ok(()),
+    }
 }
 
 /// A primitive's text; numbers keep their digits.
@@ -215,6 +239,40 @@ mod tests {
             ]
         );
         assert!(super::headers(&mirrors, None).is_empty());
+    }
+
+    #[test]
+    fn a_client_says_the_same_in_headers_and_arguments() {
+        let mirrors = read_schema(&json!({"properties": {
+            "a": {"type": "string", "x-mcp-header": "A"},
+            "b": {"type": "string", "x-mcp-header": "B"},
+        }}))
+        .unwrap();
+        let params = to_raw(&json!({"arguments": {"a": "Hello"}}));
+        let demanded = headers(&mirrors, Some(&params));
+        let sent = |value: &str| vec![("mcp-param-a".to_owned(), value.to_owned())];
+        for (sent, agrees) in [
+            (sent("Hello"), true),
+            (sent("=?base64?SGVsbG8=?="), true),
+            (sent("=?base64?SGVsbG8?="), false),
+            (sent("SGVsbG8="), false),
+            (vec![], false),
+            ([sent("Hello"), sent("Hello")].concat(), false),
+            (
+                [sent("Hello"), vec![("mcp-param-b".into(), "x".into())]].concat(),
+                false,
+            ),
+            (
+                [sent("Hello"), vec![("mcp-param-c".into(), "x".into())]].concat(),
+                true,
+            ),
+        ] {
+            assert_eq!(
+                agree(&mirrors, &sent, &demanded).is_ok(),
+                agrees,
+                "{sent:?}"
+            );
+        }
     }
 
     #[test]

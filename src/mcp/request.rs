@@ -78,7 +78,8 @@ pub struct Request {
     /// Who asks.
     pub context: Context,
     /// `Mcp-Param-*` headers: what the client sent, until the tool's schema says what they must be.
-    pub param_headers: Vec<(String, String)>,
+    /// `None` for a client whose revision has none.
+    pub param_headers: Option<Vec<(String, String)>>,
 }
 
 impl Request {
@@ -95,7 +96,7 @@ impl Request {
             params,
             asking: Asking::Never,
             context,
-            param_headers: Vec::new(),
+            param_headers: None,
         }
     }
 }

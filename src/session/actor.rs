@@ -114,7 +114,6 @@ pub(super) struct Session {
     linked: HashSet<(Uuid, usize)>,
     /// Listeners without an MCP session.
     subscribers: HashMap<u64, Subscriber>,
-    next_subscriber: u64,
     /// Exchanges that wait for their clients' answers.
     parked: HashMap<Uuid, Parked>,
     states: Arc<RequestStates>,
@@ -184,10 +183,11 @@ impl Actor for SessionActor {
             } => session.listen(mcp_session, listener, reply),
             SessionMessage::Knows { mcp_session, reply } => session.knows(mcp_session, reply),
             SessionMessage::Subscribe {
+                number,
                 filter,
                 listener,
                 reply,
-            } => session.subscribe_to(filter, listener, reply),
+            } => session.subscribe_to(number, filter, listener, reply),
             SessionMessage::Asked {
                 mcp_session,
                 id,
@@ -275,7 +275,6 @@ impl Session {
             mcp_sessions: HashMap::new(),
             linked: HashSet::new(),
             subscribers: HashMap::new(),
-            next_subscriber: 0,
             parked: HashMap::new(),
             states: Arc::new(states),
             ended: HashMap::new(),

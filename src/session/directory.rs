@@ -7,7 +7,7 @@ use std::sync::{
 
 use dashmap::DashMap;
 use ractor::{ActorId, ActorRef};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 use uuid::Uuid;
 
 use crate::{
@@ -25,7 +25,8 @@ use crate::{
 use super::{
     describe::SessionDescription,
     exchange::{Exchange, InFlight, Place, next_number},
-    message::{Client, Filter, SessionMessage, Told, Welcome},
+    heard::Heard,
+    message::{Client, Filter, SessionMessage, Welcome},
     outbox::Outbox,
     parked::{Parked, TakenUp},
     request_state::{Opened, RequestStates},
@@ -170,22 +171,21 @@ impl SessionRef {
             .await?
     }
 
-    /// Has changes told to a listener of that MCP session.
+    /// Has changes told to a further listener of that MCP session.
     ///
     /// # Errors
     ///
     /// When there is no such MCP session, or it has all the listeners it may have.
-    pub async fn listen(
-        &self,
-        mcp_session: Uuid,
-        listener: mpsc::Sender<Told>,
-    ) -> Result<(), Failure> {
+    pub async fn listen(&self, mcp_session: Uuid) -> Result<Heard, Failure> {
+        let farewell = SessionMessage::Left { mcp_session };
+        let (heard, listener) = Heard::new(self.actor.clone(), farewell);
         self.ask(|reply| SessionMessage::Listen {
             mcp_session,
             listener,
             reply,
         })
-        .await?
+        .await??;
+        Ok(heard)
     }
 
     /// Has changes told to a listener without an MCP session; tells which of them it will hear of.
@@ -194,17 +194,19 @@ impl SessionRef {
     /// # Errors
     ///
     /// When the session has all the listeners it may have, or is going down.
-    pub async fn subscribe(
-        &self,
-        filter: Filter,
-        listener: mpsc::Sender<Told>,
-    ) -> Result<Filter, Failure> {
-        self.ask(|reply| SessionMessage::Subscribe {
-            filter,
-            listener,
-            reply,
-        })
-        .await?
+    pub async fn subscribe(&self, filter: Filter) -> Result<(Filter, Heard), Failure> {
+        let number = next_number();
+        let farewell = SessionMessage::Unsubscribed { number };
+        let (heard, listener) = Heard::new(self.actor.clone(), farewell);
+        let honoured = self
+            .ask(|reply| SessionMessage::Subscribe {
+                number,
+                filter,
+                listener,
+                reply,
+            })
+            .await??;
+        Ok((honoured, heard))
     }
 
     /// Remembers that a question is put to a client under an id. Call it before the client can know

@@ -58,6 +58,7 @@ pub(crate) enum SessionMessage {
     /// Command: tell a listener without an MCP session of the changes it asks for; answers which of
     /// them it will hear of.
     Subscribe {
+        number: u64,
         filter: Filter,
         listener: mpsc::Sender<Told>,
         reply: oneshot::Sender<Result<Filter, Failure>>,

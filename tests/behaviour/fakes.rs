@@ -1,12 +1,30 @@
-//! The scripted client and the scripted backend, face to face: no gateway.
+//! The scripted client and the scripted backend, face to face: no gateway, but where pairings stand up.
 
-use std::time::Duration;
+mod asking;
+mod batches;
+mod changes;
+mod exactness;
+mod faults;
+mod features;
+mod pairings;
+mod resumption;
+mod schemas;
+mod tasks;
+mod transcripts;
 
 use serde_json::{Value, json};
 
-use crate::world::{Answers, Cancelled, Client, FakeBackend, Fault, Program, client::MODERN};
+use crate::world::{
+    Answers, Cancelled, Client, FakeBackend, Program, client::MODERN, pairing::REVISIONS,
+};
 
 const LEGACY: &str = "2025-11-25";
+
+/// A client that can do everything.
+async fn capable(revision: &str, backend: &FakeBackend) -> Client {
+    let program = Program::named("capable").capable();
+    program.speaking(revision, &backend.url()).await
+}
 
 #[tokio::test]
 async fn a_legacy_client_and_a_legacy_backend_shake_hands() {
@@ -17,7 +35,9 @@ async fn a_legacy_client_and_a_legacy_backend_shake_hands() {
                 .answers(answers)
                 .instructions("be brief")
                 .start();
-            let client = Client::legacy(&backend.url(), revision).await;
+            // Its refusals are those of real servers, which say `"id": null`.
+            let program = Program::named("x").lenient();
+            let client = program.legacy(&backend.url(), revision).await;
             assert_eq!(client.opening()["protocolVersion"], revision);
             assert_eq!(client.opening()["instructions"], "be brief");
             assert!(client.tool_names().await.contains(&"echo".to_owned()));
@@ -57,7 +77,9 @@ async fn a_modern_client_and_a_modern_backend_need_no_handshake() {
 #[tokio::test]
 async fn each_era_is_refused_by_a_backend_of_the_other() {
     let legacy = FakeBackend::legacy().start();
-    let refusal = Client::modern(&legacy.url())
+    let program = Program::named("x").lenient();
+    let refusal = program
+        .modern(&legacy.url())
         .request("server/discover", json!({}))
         .await;
     assert_eq!((refusal.status, refusal.error().code), (400, -32000));
@@ -246,169 +268,4 @@ async fn a_waiting_call_learns_that_it_is_cancelled() {
         .until("the close", |it| it.cancellations().len() == 1)
         .await;
     assert_eq!(backend.cancellations()[0].how, Cancelled::ByClose);
-}
-
-#[tokio::test]
-async fn a_backend_asks_in_the_manner_of_its_era() {
-    let program = || Program::named("asked").capabilities(json!({"elicitation": {}}));
-    let name = json!({"action": "accept", "content": {"name": "Ada"}});
-
-    let backend = FakeBackend::legacy().start();
-    let client = program().legacy(&backend.url(), LEGACY).await;
-    let mut exchange = client.open("tools/call", r#"{"name":"ask"}"#).await;
-    let question = exchange.next().await.unwrap();
-    assert_eq!(question.method().unwrap(), "elicitation/create");
-    assert_eq!(client.respond(&question, name.clone()).await, 202);
-    let result = exchange.finish().await.result();
-    assert_eq!(result["structuredContent"]["answer"], name);
-
-    let backend = FakeBackend::modern().start();
-    let client = program().modern(&backend.url());
-    let asked = client.call("ask", json!({})).await.result();
-    assert_eq!(asked["resultType"], "input_required");
-    let retry = json!({"name": "ask", "inputResponses": {"name": name},
-                       "requestState": asked["requestState"]});
-    let result = client.request("tools/call", retry).await.result();
-    assert_eq!(result["structuredContent"]["answer"]["name"], name);
-    let mute = Client::modern(&backend.url()).call("ask", json!({})).await;
-    assert_eq!((mute.status, mute.error().code), (400, -32021));
-}
-
-#[tokio::test]
-async fn faults_come_as_often_as_they_were_asked_for() {
-    let backend = FakeBackend::modern().start();
-    let client = Client::modern(&backend.url());
-    backend.inject(Fault::retry_after(503, "7").on("tools/call").times(1));
-    assert_eq!(client.request("tools/list", json!({})).await.status, 200);
-    let refused = client.call("count", json!({})).await;
-    assert_eq!(
-        (refused.status, refused.header("retry-after")),
-        (503, Some("7"))
-    );
-    assert_eq!(backend.executions("count"), 0, "a 503 carries nothing out");
-    assert_eq!(client.call("count", json!({})).await.text(), "1");
-    backend.inject(Fault::status(502).times(1));
-    assert_eq!(client.call("count", json!({})).await.status, 502);
-    assert_eq!(backend.executions("count"), 2, "a 502 does");
-
-    backend.inject(Fault::WrongId.times(1));
-    let stranger = client.call("count", json!({})).await;
-    assert_eq!(stranger.id().unwrap(), r#""an-id-nobody-used""#);
-    for (fault, status) in [
-        (Fault::Html, 200),
-        (Fault::BrokenJson, 200),
-        (Fault::Garbage, 200),
-    ] {
-        backend.inject(fault.times(1));
-        let answer = client.call("echo", json!({})).await;
-        assert_eq!((answer.status, answer.response.is_none()), (status, true));
-    }
-    backend.inject(Fault::Oversized(200_000).times(1));
-    assert_eq!(client.call("echo", json!({})).await.text().len(), 200_000);
-    backend.inject(Fault::Delay(Duration::from_millis(1)));
-    backend.clear_faults();
-    assert_eq!(client.call("count", json!({})).await.text(), "4");
-}
-
-#[tokio::test]
-async fn a_lost_answer_was_carried_out() {
-    let backend = FakeBackend::modern().start();
-    let url = backend.url();
-    let call = async || {
-        let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"count","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}"#;
-        let request = crate::world::client::http_client()
-            .post(&url)
-            .header("accept", "application/json, text/event-stream")
-            .header("content-type", "application/json")
-            .header("mcp-protocol-version", MODERN)
-            .header("mcp-method", "tools/call")
-            .header("mcp-name", "count")
-            .body(call);
-        match request.send().await {
-            Ok(response) => response.bytes().await.map_err(|_| "in the body"),
-            Err(error) if error.is_connect() => Err("at the door"),
-            Err(_) => Err("before the headers"),
-        }
-    };
-    let lost = [
-        (Fault::ResetBeforeHeaders, "before the headers"),
-        (Fault::ResetAfterHeaders, "in the body"),
-        (Fault::ResetMidBody, "in the body"),
-    ];
-    for (done, (fault, place)) in lost.into_iter().enumerate() {
-        backend.inject(fault.times(1));
-        assert_eq!(call().await, Err(place));
-        assert_eq!(backend.executions("count"), done + 1);
-    }
-    let slow = [
-        Fault::HangBeforeHeaders,
-        Fault::HangAfterHeaders,
-        Fault::HangMidBody,
-    ];
-    for (done, fault) in slow.into_iter().enumerate() {
-        backend.inject(fault.clone().times(1));
-        let hangs = tokio::time::timeout(Duration::from_millis(200), call()).await;
-        assert!(hangs.is_err(), "{fault:?}");
-        assert_eq!(backend.executions("count"), done + 4);
-    }
-    backend.go_down().await;
-    assert_eq!(call().await, Err("at the door"));
-    backend.come_back();
-    assert!(call().await.is_ok());
-}
-
-#[tokio::test]
-async fn held_requests_meet_what_happened_meanwhile() {
-    let backend = FakeBackend::legacy().start();
-    let client = Client::legacy(&backend.url(), LEGACY).await;
-    backend.inject(Fault::Hold.on("tools/call"));
-    let calls = futures_util::future::join_all((0..5).map(|_| client.call("echo", json!({}))));
-    let forgetting = async {
-        let held = |it: &FakeBackend| it.requests_of("tools/call").len() == 5;
-        backend.until("five calls", held).await;
-        backend.forget_sessions();
-        backend.release();
-    };
-    let (answers, ()) = tokio::join!(calls, forgetting);
-    assert!(answers.iter().all(|answer| answer.status == 404));
-    assert_eq!(backend.executions("echo"), 0);
-}
-
-#[tokio::test]
-async fn a_listener_hears_what_is_announced() {
-    let backend = FakeBackend::legacy().start();
-    let client = Client::legacy(&backend.url(), LEGACY).await;
-    let mut stream = client.get_stream().await;
-    backend.until("the stream", |it| it.listeners() == 1).await;
-    backend.announce(r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#);
-    let heard = stream.next().await.unwrap();
-    assert_eq!(heard.method().unwrap(), "notifications/tools/list_changed");
-}
-
-#[tokio::test]
-async fn a_subscription_is_acknowledged_and_hears_what_is_announced() {
-    let backend = FakeBackend::modern().start();
-    let client = Client::modern(&backend.url());
-    let wanted = r#"{"notifications":{"toolsListChanged":true,"promptsListChanged":true}}"#;
-    let mut stream = client
-        .open_as("\"s\"", "subscriptions/listen", wanted)
-        .await;
-    let first = stream.next().await.unwrap();
-    assert_eq!(
-        first.method().unwrap(),
-        "notifications/subscriptions/acknowledged"
-    );
-    assert_eq!(
-        first.json()["params"]["notifications"],
-        json!({"toolsListChanged": true})
-    );
-    backend.announce(r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#);
-    let heard = stream.next().await.unwrap();
-    assert_eq!(heard.method().unwrap(), "notifications/tools/list_changed");
-    let meta = &heard.json()["params"]["_meta"];
-    assert_eq!(meta["io.modelcontextprotocol/subscriptionId"], "s");
-    assert_eq!(backend.listeners(), 1);
-    backend.end_streams();
-    assert!(stream.next().await.is_none());
-    assert_eq!(backend.listeners(), 0);
 }

@@ -175,7 +175,8 @@ async fn what_is_nested_too_deep_is_refused_and_reaches_nobody() {
 
 #[tokio::test]
 async fn what_a_client_says_of_itself_is_held_to_its_bounds() {
-    let (_backend, gateway, session) = world().await;
+    let (backend, gateway, session) = world().await;
+    backend.tolerate();
     let plain = Client::plain(&session.endpoint);
     let large = |bytes: usize| json!({"name": "x".repeat(bytes)});
     let wrong = [

@@ -154,7 +154,7 @@ async fn a_client_may_open_anew_under_the_header_of_before() {
     let gateway = Gateway::with(&[("it", &backend)]);
     let session = gateway.session(&["it"]).await;
     let opening = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params":
-        {"protocolVersion": LATEST_LEGACY, "capabilities": {}, "clientInfo": {"name": "x"}}});
+        {"protocolVersion": LATEST_LEGACY, "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}});
     let ended = Client::legacy(&session.endpoint, LATEST_LEGACY).await;
     assert_eq!(ended.delete().await, 204);
     for stale in [ended.mcp_session().unwrap(), "some other server's"] {

@@ -22,6 +22,7 @@ type Failure = Box<dyn Error>;
 /// Where the lock files and scripts of Node and Python stand.
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/real");
 const OLDEST_NODE: u32 = 20;
+const OLDEST_NODE_OF_SUITE: u32 = 22;
 /// The minor version after `3.`.
 const OLDEST_PYTHON: u32 = 10;
 
@@ -40,33 +41,44 @@ impl Node {
     fn install() -> Result<Self, Failure> {
         at_least("node", 0, OLDEST_NODE)?;
         let sources = Path::new(SOURCES).join("node");
-        let locks = ["package.json", "package-lock.json", ".npmrc"].map(|lock| sources.join(lock));
-        let folder = install_once("node", &locks, |folder| {
-            for lock in &locks {
-                copy(lock, folder)?;
-            }
-            run(Command::new("npm")
-                .args(["ci", "--ignore-scripts"])
-                .current_dir(folder))
-        })?;
+        let folder = install_npm_packages("node", &sources)?;
         // Node looks for packages from the real place of a script upwards.
-        for script in [
-            "leash",
-            "steps",
-            "client-sdk-1",
-            "client-sdk-2",
-            "server-modern",
-        ] {
-            copy(&sources.join(format!("{script}.mjs")), &folder)?;
+        for file in fs::read_dir(&sources)? {
+            let file = file?.path();
+            if file.extension().is_some_and(|extension| extension == "mjs") {
+                copy(&file, &folder)?;
+            }
         }
         Ok(Self { folder })
+    }
+
+    /// A command that runs the official suite, under a Node that is new enough for it: the machine's own, or one
+    /// installed for this. `None`, after saying so, where that is not possible.
+    pub(crate) fn conformance_suite(&self) -> Option<Command> {
+        or_skipped(self.install_suite())
+    }
+
+    fn install_suite(&self) -> Result<Command, Failure> {
+        let suite = "node_modules/@modelcontextprotocol/conformance/dist/index.js";
+        if at_least("node", 0, OLDEST_NODE_OF_SUITE).is_ok() {
+            return Ok(self.command(suite));
+        }
+        let runtime = install_npm_packages("node-22", &Path::new(SOURCES).join("node/runtime"))?;
+        let mut command = Command::new(runtime.join("node_modules/.bin/node"));
+        command.arg(self.folder.join(suite));
+        Ok(command)
     }
 
     /// A command that runs a script of ours, or a file of a package by its path from `node_modules` on.
     pub(crate) fn command(&self, file: &str) -> Command {
         let mut command = Command::new("node");
-        command.arg(self.folder.join(file));
+        command.arg(self.script(file));
         command
+    }
+
+    /// Where a script of ours, or a file of a package, stands.
+    pub(crate) fn script(&self, file: &str) -> PathBuf {
+        self.folder.join(file)
     }
 
     /// Like [`Self::command`], but the process stays on loopback and ends when its stdin ends.
@@ -136,6 +148,19 @@ fn or_skipped<T>(installed: Result<T, Failure>) -> Option<T> {
     let line = format!("SKIPPED {test}: {why}\n");
     io::stderr().write_all(line.as_bytes()).unwrap();
     None
+}
+
+/// The folder with the npm packages that the lock file in `sources` pins.
+fn install_npm_packages(name: &str, sources: &Path) -> Result<PathBuf, Failure> {
+    let locks = ["package.json", "package-lock.json", ".npmrc"].map(|lock| sources.join(lock));
+    install_once(name, &locks, |folder| {
+        for lock in &locks {
+            copy(lock, folder)?;
+        }
+        run(Command::new("npm")
+            .args(["ci", "--ignore-scripts"])
+            .current_dir(folder))
+    })
 }
 
 /// The folder that `fill` filled for exactly this content of `locks`, now or earlier.

@@ -1,4 +1,5 @@
-//! The gateway between real MCP clients and real MCP servers, as people run them.
+//! The gateway between real MCP clients and real MCP servers, as people run them, and before the official conformance
+//! suite.
 //!
 //! The foreign parts are npm and `PyPI` packages, pinned in `node/` and `python/`; [`install`] fetches them below the
 //! target directory on first use. Where Node or Python is missing a test says that it was skipped; with `CI=true` in
@@ -12,6 +13,7 @@
 )]
 
 mod client;
+mod conformance;
 mod direct;
 mod gateway;
 mod install;

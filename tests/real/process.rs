@@ -5,10 +5,14 @@ use std::{
     path::Path,
     process::{Command as StdCommand, Stdio},
     thread,
+    time::Duration,
 };
 
 use tempfile::TempDir;
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::{
+    process::{Child, ChildStdin, ChildStdout, Command},
+    time,
+};
 
 /// A program that runs until this value is dropped.
 pub(crate) struct Process {
@@ -64,10 +68,22 @@ impl Process {
         self.child.try_wait().unwrap().is_some()
     }
 
+    /// Waits until the program ends by itself: whether it says that all went well.
+    pub(crate) async fn ended(&mut self, deadline: Duration) -> bool {
+        let ended = time::timeout(deadline, self.child.wait()).await;
+        let ended = ended.unwrap_or_else(|_| panic!("{} still runs after {deadline:?}", self.name));
+        ended.unwrap().success()
+    }
+
     /// Ends the program the hard way (`kill -9`) and waits until it is gone.
     pub(crate) async fn kill(&mut self) {
         self.kill_group();
         self.child.wait().await.unwrap();
+    }
+
+    /// Its home and working folder.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// What the program wrote to stdout, if that goes to a file.

@@ -40,6 +40,15 @@ impl Server {
         .await
     }
 
+    /// A server of ours that has all that the official suite looks for, in both eras, made with the TypeScript SDK 2.
+    pub(crate) async fn reference(node: &Node) -> Self {
+        let node = node.clone();
+        Self::start("the reference server", move |port| {
+            with_port(node.server("server-reference.mjs"), port, &[])
+        })
+        .await
+    }
+
     /// A server that speaks 2026-07-28 and nothing older, made with the TypeScript SDK 2.
     pub(crate) async fn modern(node: &Node) -> Self {
         let node = node.clone();

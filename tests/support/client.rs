@@ -1,17 +1,29 @@
 //! A scripted MCP client of either era, on a plain HTTP client.
 
 mod answer;
+mod asking;
+mod changes;
 mod exchange;
+mod features;
+mod judge;
+mod wire;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicU64, Ordering},
+};
 
-use base64::{Engine, prelude::BASE64_STANDARD};
-use http::{HeaderMap, HeaderName, HeaderValue};
-use serde_json::{Map, Value, json, value::RawValue};
+use http::{HeaderMap, HeaderValue};
+use serde_json::{Value, json};
+
+use self::judge::Judge;
+
+use super::transcript::{Seat, Transcript};
 
 pub use self::{
-    answer::{Answer, Message},
-    exchange::Exchange,
+    answer::{Answer, Asked, Message},
+    changes::{Changes, Wanted},
+    exchange::{Exchange, SseEvent},
 };
 
 /// The modern revision this client speaks.
@@ -22,6 +34,8 @@ pub struct Program {
     name: String,
     capabilities: Value,
     log_level: Option<String>,
+    seat: Option<Seat>,
+    lenient: bool,
 }
 
 impl Program {
@@ -31,6 +45,8 @@ impl Program {
             name: name.to_owned(),
             capabilities: json!({}),
             log_level: None,
+            seat: None,
+            lenient: false,
         }
     }
 
@@ -38,6 +54,37 @@ impl Program {
     pub fn capabilities(mut self, capabilities: Value) -> Self {
         self.capabilities = capabilities;
         self
+    }
+
+    /// Declares that it can do everything a server may ask for.
+    pub fn capable(self) -> Self {
+        self.capabilities(json!({
+            "roots": {"listChanged": true},
+            "sampling": {},
+            "elicitation": {"form": {}, "url": {}},
+            "extensions": {"io.modelcontextprotocol/tasks": {}},
+        }))
+    }
+
+    /// Writes down what it says and hears under this name.
+    pub fn recorded(mut self, transcript: &Transcript, name: &str) -> Self {
+        self.seat = Some(transcript.seat(name));
+        self
+    }
+
+    /// Lets both sides break the schema: a message that does fails the test otherwise.
+    pub fn lenient(mut self) -> Self {
+        self.lenient = true;
+        self
+    }
+
+    /// Opens in whichever era the revision belongs to.
+    pub async fn speaking(self, revision: &str, endpoint: &str) -> Client {
+        if revision == MODERN {
+            self.modern(endpoint)
+        } else {
+            self.legacy(endpoint, revision).await
+        }
     }
 
     /// The log level a modern client sends with each request.
@@ -57,6 +104,9 @@ impl Program {
         let answer = client.request("initialize", opening).await;
         let result = answer.result();
         client.revision = result["protocolVersion"].as_str().map(str::to_owned);
+        if let Some(revision) = &client.revision {
+            client.judge.speaks(revision);
+        }
         client.mcp_session = answer.header("mcp-session-id").map(str::to_owned);
         client.opening = result;
         let status = client.notify("notifications/initialized", json!({})).await;
@@ -66,11 +116,20 @@ impl Program {
 
     /// A client of the modern era; it sends nothing until it is asked to.
     pub fn modern(self, endpoint: &str) -> Client {
-        self.silent(endpoint, Manners::Modern)
+        let client = self.silent(endpoint, Manners::Modern);
+        client.judge.speaks(MODERN);
+        client
     }
 
     fn silent(self, endpoint: &str, manners: Manners) -> Client {
+        let judge = Judge::new(self.capabilities.clone(), self.seat.clone());
+        if self.lenient {
+            judge.be_lenient();
+        }
         Client {
+            judge: Arc::new(judge),
+            log_level: Mutex::new(self.log_level.clone()),
+            stream: tokio::sync::Mutex::default(),
             http: http_client(),
             endpoint: endpoint.to_owned(),
             program: self,
@@ -100,6 +159,11 @@ pub struct Client {
     mcp_session: Option<String>,
     opening: Value,
     next_id: AtomicU64,
+    judge: Arc<Judge>,
+    /// The level of log messages that each modern request asks for.
+    log_level: Mutex<Option<String>>,
+    /// The `GET` stream that is kept.
+    stream: tokio::sync::Mutex<Option<Exchange>>,
 }
 
 impl Client {
@@ -117,11 +181,8 @@ impl Client {
 
     /// A client of whichever era the revision belongs to.
     pub async fn speaking(revision: &str, endpoint: &str) -> Self {
-        if revision == MODERN {
-            Self::modern(endpoint)
-        } else {
-            Self::legacy(endpoint, revision).await
-        }
+        let program = Program::named("scripted-client");
+        program.speaking(revision, endpoint).await
     }
 
     /// A script that POSTs requests without any handshake, as one does with curl.
@@ -155,37 +216,17 @@ impl Client {
         exchange.finish().await
     }
 
-    /// Calls a tool.
-    pub async fn call(&self, tool: &str, arguments: Value) -> Answer {
-        self.request("tools/call", json!({"name": tool, "arguments": arguments}))
-            .await
-    }
-
-    /// The names `tools/list` shows, all pages.
-    pub async fn tool_names(&self) -> Vec<String> {
-        let tools = self.tools().await;
-        let names = tools.iter().map(|tool| tool["name"].as_str().unwrap());
-        names.map(str::to_owned).collect()
-    }
-
-    /// The definitions `tools/list` shows, all pages.
-    pub async fn tools(&self) -> Vec<Value> {
-        let mut tools = Vec::new();
-        let mut params = json!({});
-        loop {
-            let result = self.request("tools/list", params).await.result();
-            tools.extend_from_slice(result["tools"].as_array().expect("a list of tools"));
-            match &result["nextCursor"] {
-                Value::Null => return tools,
-                cursor => params = json!({"cursor": cursor}),
-            }
-        }
-    }
-
     /// Sends a request and gives its answer as it comes.
     pub async fn open(&self, method: &str, params: &str) -> Exchange {
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed).to_string();
-        self.open_as(&id, method, params).await
+        self.open_as(&self.take_id(), method, params).await
+    }
+
+    fn take_id(&self) -> String {
+        self.next_id.fetch_add(1, Ordering::Relaxed).to_string()
+    }
+
+    fn is_modern(&self) -> bool {
+        self.manners == Manners::Modern
     }
 
     /// [`Self::open`] under an id of the test's choice, raw JSON.
@@ -194,14 +235,15 @@ impl Client {
         let body =
             format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#);
         let headers = self.headers(Some((method, &params)));
-        self.post(body, headers).await
+        let wrong = self.judge.wrong(&body);
+        self.post(body, headers, wrong).await
     }
 
     /// Sends a notification and gives the HTTP status.
     pub async fn notify(&self, method: &str, params: Value) -> u16 {
         let body = json!({"jsonrpc": "2.0", "method": method, "params": params});
         let headers = self.headers(None);
-        self.post(body.to_string(), headers).await.status()
+        self.post(body.to_string(), headers, None).await.status()
     }
 
     /// Cancels one of its requests, as a legacy client does.
@@ -217,7 +259,17 @@ impl Client {
         let id = &request.json()["id"];
         let body = json!({"jsonrpc": "2.0", "id": id, "result": result});
         let headers = self.headers(None);
-        self.post(body.to_string(), headers).await.status()
+        self.post(body.to_string(), headers, None).await.status()
+    }
+
+    /// Answers a request of the server with an error, as a legacy client does; gives the HTTP
+    /// status.
+    pub async fn refuse(&self, request: &Message, code: i64, message: &str) -> u16 {
+        let id = &request.json()["id"];
+        let error = json!({"code": code, "message": message});
+        let body = json!({"jsonrpc": "2.0", "id": id, "error": error});
+        let headers = self.headers(None);
+        self.post(body.to_string(), headers, None).await.status()
     }
 
     /// POSTs any text with this client's headers, and some on top that win.
@@ -226,86 +278,35 @@ impl Client {
         for (name, value) in headers {
             all.insert(*name, HeaderValue::from_str(value).unwrap());
         }
-        self.post(body.to_owned(), all).await.finish().await
+        self.post(body.to_owned(), all, None).await.finish().await
     }
 
     /// Opens a `GET` stream.
     pub async fn get_stream(&self) -> Exchange {
+        self.get_stream_behind(None).await
+    }
+
+    async fn get_stream_behind(&self, last_event_id: Option<&str>) -> Exchange {
         let mut headers = self.headers(None);
         headers.insert("accept", HeaderValue::from_static("text/event-stream"));
+        if let Some(id) = last_event_id {
+            headers.insert("last-event-id", HeaderValue::from_str(id).unwrap());
+        }
         let request = self.http.get(&self.endpoint).headers(headers);
-        Exchange::begin(request).await
+        Exchange::begin(request, Arc::clone(&self.judge), None).await
     }
 
     /// Ends its MCP session; gives the HTTP status.
     pub async fn delete(&self) -> u16 {
         let request = self.http.delete(&self.endpoint).headers(self.headers(None));
-        Exchange::begin(request).await.status()
+        let judge = Arc::clone(&self.judge);
+        Exchange::begin(request, judge, None).await.status()
     }
 
-    async fn post(&self, body: String, headers: HeaderMap) -> Exchange {
+    async fn post(&self, body: String, headers: HeaderMap, wrong: Option<String>) -> Exchange {
+        self.judge.note(&body);
         let request = self.http.post(&self.endpoint).headers(headers).body(body);
-        Exchange::begin(request).await
-    }
-
-    fn headers(&self, request: Option<(&str, &str)>) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        let mut set = |name: &'static str, value: &str| {
-            let value = HeaderValue::from_str(value).unwrap();
-            headers.insert(HeaderName::from_static(name), value);
-        };
-        set("accept", "application/json, text/event-stream");
-        set("content-type", "application/json");
-        match self.manners {
-            Manners::Plain => {}
-            Manners::Legacy => {
-                // The header exists since 2025-06-18.
-                if let Some(revision) = &self.revision
-                    && revision.as_str() >= "2025-06-18"
-                {
-                    set("mcp-protocol-version", revision);
-                }
-                if let Some(id) = &self.mcp_session {
-                    set("mcp-session-id", id);
-                }
-            }
-            Manners::Modern => {
-                set("mcp-protocol-version", MODERN);
-                if let Some((method, params)) = request {
-                    set("mcp-method", method);
-                    if let Some(name) = named(method, params) {
-                        set("mcp-name", &header_value(&name));
-                    }
-                }
-            }
-        }
-        headers
-    }
-
-    /// Adds the modern era's `_meta`; without one already there, the text stays as it is otherwise.
-    fn params(&self, params: &str) -> String {
-        if self.manners != Manners::Modern {
-            return params.to_owned();
-        }
-        let mut meta = json!({
-            "io.modelcontextprotocol/protocolVersion": MODERN,
-            "io.modelcontextprotocol/clientCapabilities": self.program.capabilities,
-            "io.modelcontextprotocol/clientInfo": {"name": self.program.name, "version": "1.0.0"},
-        });
-        if let Some(level) = &self.program.log_level {
-            meta["io.modelcontextprotocol/logLevel"] = Value::from(level.as_str());
-        }
-        let members: Map<String, Value> = serde_json::from_str(params).unwrap();
-        if let Some(own) = members.get("_meta") {
-            let own = own.as_object().unwrap().clone();
-            meta.as_object_mut().unwrap().extend(own);
-            let mut members = members;
-            members.insert("_meta".to_owned(), meta);
-            return Value::from(members).to_string();
-        }
-        let comma = if members.is_empty() { "" } else { "," };
-        let rest = params.trim_start().strip_prefix('{').unwrap();
-        format!(r#"{{"_meta":{meta}{comma}{rest}"#)
+        Exchange::begin(request, Arc::clone(&self.judge), wrong).await
     }
 }
 
@@ -318,27 +319,4 @@ pub fn http_client() -> reqwest::Client {
         .pool_max_idle_per_host(0)
         .build()
         .unwrap()
-}
-
-fn named(method: &str, params: &str) -> Option<String> {
-    let member = match method {
-        "tools/call" | "prompts/get" => "name",
-        "resources/read" => "uri",
-        _ => return None,
-    };
-    let members: std::collections::HashMap<String, Box<RawValue>> =
-        serde_json::from_str(params).ok()?;
-    serde_json::from_str(members.get(member)?.get()).ok()
-}
-
-/// Spec: 2026-07-28 basic/transports/streamable-http, "Value Encoding".
-fn header_value(text: &str) -> String {
-    let plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
-        && text.trim() == text
-        && !text.starts_with("=?base64?");
-    if plain {
-        text.to_owned()
-    } else {
-        format!("=?base64?{}?=", BASE64_STANDARD.encode(text))
-    }
 }

@@ -3,14 +3,26 @@
 //! It runs on a thread of its own, so that any flavour of test may block. What it says by script
 //! stands in [`script`]; what it does wrong on demand in [`fault`]; what it saw in [`record`].
 
+mod acts;
+mod batch;
+mod controls;
 mod door;
 mod fault;
+mod judging;
 mod legacy;
+mod listeners;
+mod lists;
+mod manners;
 mod modern;
+mod prompts;
+mod questions;
 mod record;
 mod reply;
+mod resources;
 mod script;
 mod stage;
+mod tape;
+mod tasks;
 mod tools;
 mod work;
 
@@ -18,10 +30,11 @@ use std::{net::SocketAddr, sync::Arc};
 
 use tokio::runtime::Runtime;
 
-use self::{door::Door, fault::FaultPlan, reply::Event, stage::Stage};
+use self::{door::Door, fault::FaultPlan, stage::Stage};
 
 pub use self::{
     fault::Fault,
+    lists::List,
     record::{Cancellation, Cancelled, Recorded},
     script::{Answers, Script},
 };
@@ -47,6 +60,15 @@ impl FakeBackend {
     /// A script for a server of both eras.
     pub fn both() -> Script {
         Script::both()
+    }
+
+    /// A script for a server of one revision.
+    pub fn speaking(revision: &str) -> Script {
+        if revision == script::MODERN {
+            Script::modern()
+        } else {
+            Script::legacy().revision(revision)
+        }
     }
 
     fn start(script: Script) -> Self {
@@ -94,36 +116,6 @@ impl FakeBackend {
     /// Lets a gated `progress` call take one more step.
     pub fn step(&self) {
         self.stage.steps.add_permits(1);
-    }
-
-    /// Sets the result that the tool `exact` answers with, as raw JSON text.
-    pub fn set_exact(&self, result: &str) {
-        self.stage
-            .change(|state| result.clone_into(&mut state.exact));
-    }
-
-    /// Sends a message, raw JSON, on every open stream for announcements.
-    pub fn announce(&self, message: &str) {
-        self.stage.change(|state| {
-            state.listeners.retain(|listener| {
-                let message = match &listener.subscription {
-                    Some(id) => modern::tagged(message, id),
-                    None => message.to_owned(),
-                };
-                listener.events.send(Event::Message(message)).is_ok()
-            });
-        });
-    }
-
-    /// Ends every stream for announcements.
-    pub fn end_streams(&self) {
-        self.stage.change(|state| state.listeners.clear());
-    }
-
-    /// Adds a tool by its definition, raw JSON, and announces nothing.
-    pub fn add_tool(&self, definition: &str) {
-        self.stage
-            .change(|state| state.tools.push(definition.to_owned()));
     }
 
     /// Ends every MCP session, as a restarted server has: their ids are answered 404 from now on.
@@ -177,13 +169,7 @@ impl FakeBackend {
 
     /// How many streams for announcements are open.
     pub fn listeners(&self) -> usize {
-        self.stage.read(|state| {
-            let open = state
-                .listeners
-                .iter()
-                .filter(|listener| !listener.events.is_closed());
-            open.count()
-        })
+        self.stage.read(listeners::count)
     }
 
     /// The calls that were cancelled before they ended.
@@ -191,9 +177,11 @@ impl FakeBackend {
         self.stage.read(|state| state.cancellations.clone())
     }
 
-    /// What its clients did against the protocol without being refused for it.
+    /// What its clients did against the protocol without being refused for it. Breaches of the
+    /// schema fail the test even if it does not look here.
     pub fn complaints(&self) -> Vec<String> {
-        self.stage.read(|state| state.complaints.clone())
+        self.stage
+            .read(|state| [state.complaints.as_slice(), &state.breaches].concat())
     }
 
     /// Waits until `holds`, looking again whenever something happened here.
@@ -209,9 +197,16 @@ impl FakeBackend {
 }
 
 impl Drop for FakeBackend {
+    /// A test ends well only if nobody broke the schema here.
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
+        }
+        let (breaches, tolerant) = self
+            .stage
+            .read(|state| (state.breaches.join("\n"), state.tolerant));
+        if !std::thread::panicking() && !tolerant {
+            assert!(breaches.is_empty(), "a fake backend {breaches}");
         }
     }
 }

@@ -16,13 +16,19 @@
 
 pub mod client;
 pub mod fake_backend;
+
 pub mod gateway;
+pub mod pairing;
+pub mod schema;
+pub mod transcript;
 
 use std::time::Duration;
 
-pub use client::{Client, Program};
-pub use fake_backend::{Answers, Cancelled, FakeBackend, Fault};
+pub use client::{Client, Program, Wanted};
+pub use fake_backend::{Answers, Cancelled, FakeBackend, Fault, List};
 pub use gateway::Gateway;
+pub use pairing::{Pairing, World};
+pub use transcript::Transcript;
 
 /// How long a test waits for a fact before it fails: long, because the machine may be slow.
 pub const PATIENCE: Duration = Duration::from_secs(30);

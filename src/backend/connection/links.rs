@@ -7,7 +7,9 @@ use crate::backend::{
     pending::{Pending, Slot},
 };
 
-use super::{Connection, tools::Reason};
+use crate::mcp::request::Context;
+
+use super::{Connection, carried::Carried, tools::Reason};
 
 impl Connection {
     /// Forgets every link, and what was found out of the backend: it speaks in the other era now.
@@ -17,7 +19,7 @@ impl Connection {
         if matches!(self.links.get(&key), Some(Slot::Open(link)) if link.generation == generation) {
             tracing::info!(backend.name = %self.name, "{} speaks in another era now; asking it anew", self.name);
             self.known = None;
-            self.listener = None;
+            self.carried.values_mut().for_each(Carried::fall_silent);
             self.links
                 .retain(|_, slot| matches!(slot, Slot::Opening(_)));
             self.look(Reason::Unsure);
@@ -41,12 +43,31 @@ impl Connection {
         self.send_over_link(Pending::Call(call));
     }
 
+    /// Opens a link anew whose MCP session has ended; tells whether that can be done.
+    pub(super) fn reopen(&mut self, key: LinkKey, generation: u64) -> bool {
+        let context = match self.links.get(&key) {
+            Some(Slot::Open(link)) if link.generation == generation => link.context.clone(),
+            // Somebody else is at it.
+            _ => return true,
+        };
+        let context = match (key, context) {
+            (_, Some(context)) => context,
+            (LinkKey::Default, None) => Context::default(),
+            // For whom it was opened before a restart only its next call will tell.
+            (LinkKey::Own(_) | LinkKey::Capable(_), None) => return false,
+        };
+        self.links.insert(key, Slot::Opening(Vec::new()));
+        self.open(key, context);
+        true
+    }
+
     /// Ends the backend's MCP session for one of ours; what still waits for it fails.
     pub(in crate::backend) fn forget(&mut self, key: LinkKey) {
         let queue = std::mem::take(&mut self.queue);
         let (mut forgotten, kept): (Vec<_>, Vec<_>) =
             queue.into_iter().partition(|pending| pending.link() == key);
         self.queue = kept;
+        self.carried.remove(&key);
         match self.links.remove(&key) {
             Some(Slot::Open(link)) => self.say_goodbye(&link),
             Some(Slot::Opening(waiting)) => forgotten.extend(waiting),
@@ -61,7 +82,6 @@ impl Connection {
     /// open: until then the connection stays.
     pub(in crate::backend) fn close(&mut self) {
         self.closing = true;
-        self.listener = None;
         let keys: Vec<LinkKey> = self
             .links
             .keys()

@@ -4,14 +4,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::{
     backend::{
-        Backend,
-        catalogue::Catalogue,
-        link::LinkKey,
-        listening::Listener,
-        listing::list,
-        message::Report,
-        pending::{Pending, Slot},
-        state::State,
+        Backend, catalogue::Catalogue, link::LinkKey, listing::list, message::Report,
+        pending::Pending,
     },
     limits::{ANNOUNCED_LIST_PAUSE, LIST_DEADLINE},
     mcp::{kind::ListKind, request::Context, shelf::Shelf},
@@ -68,46 +62,14 @@ impl Connection {
         }
     }
 
-    /// The backend says that its tools are others now.
-    pub(in crate::backend) fn tools_changed(&mut self) {
-        self.look(Reason::Announced);
-    }
-
-    /// The backend is heard again, and may have announced something before.
-    pub(in crate::backend) fn heard_again(&mut self) {
-        self.look(Reason::Unsure);
-    }
-
-    /// The listener met the end of its MCP session. If that has really ended, the list gets another
-    /// one, which is listened to; else the backend has no stream to listen to.
-    pub(in crate::backend) fn unheard(&mut self, generation: u64, tries: u32) {
-        if self.listens_to(generation) {
-            self.listener = None;
-            self.unheard = tries;
-            self.look(Reason::Unsure);
+    /// The backend says that its lists of a kind are others now.
+    pub(in crate::backend) fn changed(&mut self, kind: ListKind) {
+        match kind {
+            ListKind::Tools => self.look(Reason::Announced),
+            ListKind::Prompts | ListKind::Resources => {
+                (self.report)(Report::Changed { kinds: vec![kind] })
+            }
         }
-    }
-
-    /// Listens to what the backend announces, if it does and nobody listens yet.
-    pub(super) fn listen(&mut self) {
-        let (Ok(endpoint), Some(Slot::Open(link))) =
-            (&self.endpoint, self.links.get(&LinkKey::Default))
-        else {
-            return;
-        };
-        if self.machine.state() != State::Ready
-            || !link.discovery.announces(ListKind::Tools)
-            || self.listens_to(link.generation)
-        {
-            return;
-        }
-        let tries = std::mem::take(&mut self.unheard);
-        self.listener = Some(Listener::start(endpoint.clone(), link.clone(), tries));
-    }
-
-    fn listens_to(&self, generation: u64) -> bool {
-        let listener = self.listener.as_ref();
-        listener.is_some_and(|listener| listener.generation() == generation)
     }
 
     /// Finds out in the background what tools there are: calls are treated by what it shows.

@@ -1,25 +1,92 @@
-//! What links carry besides calls.
+//! What sessions want of links besides calls, and what is told of that.
 
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::timeout};
+use uuid::Uuid;
 
 use crate::{
-    backend::{link::LinkKey, message::Wants},
-    mcp::{event::Notification, failure::Failure},
+    backend::{
+        error::BackendError,
+        link::LinkKey,
+        message::{Report, Wants},
+        pending::Slot,
+        transport::streamable_http::Outgoing,
+    },
+    mcp::{
+        event::{Notification, Question},
+        failure::Failure,
+        message::write_notification,
+    },
 };
 
-use super::Connection;
+use super::{Connection, carried::Waiter};
 
 impl Connection {
-    /// Has a link carry this besides its calls.
+    /// Has a link carry this besides its calls, and nothing else.
     pub(in crate::backend) fn want(
         &mut self,
-        _link: LinkKey,
-        _wants: Wants,
+        key: LinkKey,
+        wants: Wants,
         reply: oneshot::Sender<Result<(), Failure>>,
     ) {
-        let _asker_left = reply.send(Ok(()));
+        let refused = match &self.endpoint {
+            _ if self.closing => Some(BackendError::SessionExpired),
+            Ok(_) => None,
+            Err(error) => Some(error.clone()),
+        };
+        let waiter = Waiter::new(wants.clone(), reply);
+        if let Some(error) = refused {
+            return waiter.answer(Err(error.into_unsent(&self.name)));
+        }
+        self.wake();
+        let carried = self.carried.entry(key).or_default();
+        carried.wants = wants;
+        carried.stalled = false;
+        carried.waiters.push(waiter);
+        self.carry(key);
     }
 
-    /// Passes a client's notification on.
-    pub(in crate::backend) fn notify(&mut self, _link: LinkKey, _notification: Notification) {}
+    /// Tells what the backend said about no call.
+    pub(in crate::backend) fn heard(&self, link: LinkKey, notification: Notification) {
+        (self.report)(Report::Heard {
+            backend: self.name.clone(),
+            link,
+            notification,
+        });
+    }
+
+    /// Tells what the backend asks the client of an MCP session.
+    pub(in crate::backend) fn asked(&self, mcp_session: Uuid, question: Question) {
+        (self.report)(Report::Asked {
+            backend: self.name.clone(),
+            mcp_session,
+            question,
+        });
+    }
+
+    /// Tells that it no longer wants it.
+    pub(in crate::backend) fn withdrawn(&self, mcp_session: Uuid, number: u64) {
+        (self.report)(Report::Withdrawn {
+            mcp_session,
+            number,
+        });
+    }
+
+    /// Passes a client's notification on, where the backend keeps clients apart.
+    pub(in crate::backend) fn notify(&self, key: LinkKey, notification: Notification) {
+        let (Ok(endpoint), Some(Slot::Open(link))) = (self.endpoint.clone(), self.links.get(&key))
+        else {
+            return;
+        };
+        let Some(headers) = link.dialect.reply_headers() else {
+            return;
+        };
+        let body = write_notification(&notification.method, notification.params.as_deref());
+        let outgoing = Outgoing { headers, body };
+        tokio::spawn(async move {
+            let told = endpoint.wire.post(outgoing);
+            if !matches!(timeout(endpoint.timeouts.handshake, told).await, Ok(Ok(_))) {
+                tracing::debug!(backend.name = %endpoint.name, "could not pass a client's notification on");
+            }
+        });
+    }
 }

@@ -3,18 +3,20 @@
 use std::{fmt::Write as _, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use serde_json::{json, value::RawValue};
+use serde_json::{Value, json, value::RawValue};
 use tokio::{sync::mpsc, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    backend::{Backend, Call, Description, HttpClients, LinkKey, Memory, Start, list},
+    backend::{
+        Backend, Call, Description, HttpClients, LinkKey, Memory, Report, Reporter, Start, list,
+    },
     limits::EVENTS_IN_FLIGHT,
     mcp::{
         discovery::Discovery,
-        event::{Event, Notification, Outcome},
+        event::{Event, Notification, Outcome, Question},
         failure::Failure,
-        request::{Context, Request},
+        request::{Asking, Context, Request},
         shelf::Shelf,
     },
     registry::{Defaults, ProviderSpec, Registry},
@@ -49,13 +51,32 @@ pub(super) async fn start(
     credential: Option<&str>,
     remembered: Vec<(LinkKey, Memory)>,
 ) -> Backend {
+    start_with(spec, credential, remembered, Arc::new(|_| {})).await
+}
+
+/// The same with what it reports to its session.
+pub(super) async fn start_reporting(
+    spec: Arc<ProviderSpec>,
+) -> (Backend, mpsc::UnboundedReceiver<Report>) {
+    let (told, reports) = mpsc::unbounded_channel();
+    let report = move |report| drop(told.send(report));
+    let backend = start_with(spec, None, Vec::new(), Arc::new(report)).await;
+    (backend, reports)
+}
+
+async fn start_with(
+    spec: Arc<ProviderSpec>,
+    credential: Option<&str>,
+    remembered: Vec<(LinkKey, Memory)>,
+    report: Reporter,
+) -> Backend {
     let start = Start {
         name: spec.name.clone(),
         spec: Some(spec),
         credential: Ok(credential.map(Into::into)),
         clients: HttpClients::default(),
         remembered,
-        report: Arc::new(|_| {}),
+        report,
     };
     Backend::start(start, None).await.unwrap()
 }
@@ -182,4 +203,46 @@ pub(super) async fn until(fact: impl AsyncFn() -> bool) {
         }
     })
     .await;
+}
+
+/// A call of a tool by a client that can be asked for whatever these capabilities say.
+pub(super) fn asked_tool(name: &str, capabilities: &Value, asking: Asking) -> Request {
+    let capabilities: Arc<RawValue> = raw(&capabilities.to_string()).into();
+    Request {
+        asking,
+        context: Context {
+            capabilities: Some(capabilities),
+            ..Context::default()
+        },
+        ..tool(name)
+    }
+}
+
+/// The next event of a call.
+pub(super) async fn next(received: &mut mpsc::Receiver<Event>) -> Event {
+    soon(received.recv()).await.expect("an event")
+}
+
+/// The question that must be the next event of a call.
+pub(super) async fn question(received: &mut mpsc::Receiver<Event>) -> Question {
+    match next(received).await {
+        Event::Asked(question) => question,
+        other => panic!("no question but {other:?}"),
+    }
+}
+
+/// The end that must be the next event of a call.
+pub(super) async fn end(received: &mut mpsc::Receiver<Event>) -> Outcome {
+    match next(received).await {
+        Event::Finished(finished) => finished.outcome,
+        other => panic!("no end but {other:?}"),
+    }
+}
+
+/// The text of a result that must be the next event of a call.
+pub(super) async fn completed(received: &mut mpsc::Receiver<Event>) -> String {
+    match end(received).await {
+        Outcome::Completed(body) => String::from_utf8(body.json.to_vec()).unwrap(),
+        other => panic!("no result but {other:?}"),
+    }
 }

@@ -9,9 +9,14 @@ pub(super) const DISCOVERED: &str =
 
 /// What a server of the legacy era says of itself.
 pub(super) fn initialized(revision: &str) -> String {
+    offering(revision, r#"{"tools":{}}"#)
+}
+
+/// The same of one that has these capabilities.
+pub(super) fn offering(revision: &str, capabilities: &str) -> String {
     let implementation = r#"{"name":"mock","version":"1"}"#;
     format!(
-        r#"{{"protocolVersion":"{revision}","capabilities":{{"tools":{{}}}},"serverInfo":{implementation}}}"#
+        r#"{{"protocolVersion":"{revision}","capabilities":{capabilities},"serverInfo":{implementation}}}"#
     )
 }
 

@@ -1,15 +1,16 @@
 //! A server of a few lines, for what no mock can do: be gone, come back, keep silent, break off.
 
 use std::{
+    collections::VecDeque,
     net::SocketAddr,
     sync::{Arc, Mutex},
 };
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpSocket, TcpStream},
-    sync::Notify,
+    sync::{Notify, mpsc},
     task::{JoinHandle, JoinSet},
 };
 
@@ -40,17 +41,16 @@ impl Port {
     /// Serves there until [`Served::stop`].
     pub(super) fn serve(&self, answer: impl Fn(&Value) -> Reply + Send + Sync + 'static) -> Served {
         let listener = bound(self.address).listen(64).unwrap();
-        let (answer, heard) = (Arc::new(answer), Arc::<Mutex<Vec<String>>>::default());
-        let methods = Arc::clone(&heard);
+        let (answer, heard) = (Arc::new(answer), Arc::<Mutex<Vec<Value>>>::default());
+        let messages = Arc::clone(&heard);
         let task = tokio::spawn(async move {
             let mut exchanges = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                let (answer, methods) = (Arc::clone(&answer), Arc::clone(&methods));
+                let (answer, messages) = (Arc::clone(&answer), Arc::clone(&messages));
                 exchanges.spawn(async move {
                     let message = read(stream).await;
                     if let Some((mut stream, message)) = message {
-                        let method = message["method"].as_str().unwrap_or_default();
-                        methods.lock().unwrap().push(method.to_owned());
+                        messages.lock().unwrap().push(message.clone());
                         let reply = answer(&message);
                         write(&mut stream, &message, reply).await;
                     }
@@ -72,14 +72,27 @@ fn bound(address: SocketAddr) -> TcpSocket {
 /// A server at work.
 pub(super) struct Served {
     task: JoinHandle<()>,
-    heard: Arc<Mutex<Vec<String>>>,
+    heard: Arc<Mutex<Vec<Value>>>,
 }
 
 impl Served {
     /// How many messages of a method came.
     pub(super) fn heard(&self, method: &str) -> usize {
+        self.said(method).len()
+    }
+
+    /// The messages of a method, each with the `headers` it came with; what has none has the method
+    /// `""`, a request without a body that of HTTP.
+    pub(super) fn said(&self, method: &str) -> Vec<Value> {
         let heard = self.heard.lock().unwrap();
-        heard.iter().filter(|heard| *heard == method).count()
+        let is_it = |heard: &&Value| heard["method"].as_str().unwrap_or_default() == method;
+        heard.iter().filter(is_it).cloned().collect()
+    }
+
+    /// What the gateway answered to the server's own requests.
+    pub(super) fn answers(&self) -> Vec<Value> {
+        let answers = self.said("").into_iter();
+        answers.filter(|heard| heard["id"] != Value::Null).collect()
     }
 
     /// Breaks every connection off and refuses new ones.
@@ -94,6 +107,8 @@ impl Served {
 pub(super) enum Reply {
     /// Answers with this result.
     Result(String),
+    /// Answers with this error.
+    Error(&'static str),
     /// Answers with this status and nothing else.
     Status(u16),
     /// The same, but not before the word is given.
@@ -104,8 +119,59 @@ pub(super) enum Reply {
     Cut,
     /// Begins to answer with a result and closes the connection in the middle.
     Half(String),
+    /// Answers with these events, as they are written, and closes the connection after the last.
+    Events(mpsc::UnboundedReceiver<String>),
     /// Says nothing.
     Silence,
+}
+
+/// Writes the events of one stream: `$ID` stands for the request's id in them.
+pub(super) struct Stream(mpsc::UnboundedSender<String>);
+
+/// A stream, and the reply that it is.
+pub(super) fn stream() -> (Stream, Reply) {
+    let (events, written) = mpsc::unbounded_channel();
+    (Stream(events), Reply::Events(written))
+}
+
+impl Stream {
+    /// Writes a message.
+    pub(super) fn say(&self, message: &Value) {
+        self.write(&format!("data: {message}"));
+    }
+
+    /// Answers the request.
+    pub(super) fn answer(&self, result: &Value) {
+        let answer = json!({ "jsonrpc": "2.0", "id": "$ID", "result": result });
+        self.write(&format!("data: {answer}").replace("\"$ID\"", "$ID"));
+    }
+
+    /// Whether nobody reads it any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+
+    /// Writes an event as it is.
+    pub(super) fn write(&self, event: &str) {
+        self.0.send(format!("{event}\n\n")).unwrap();
+    }
+}
+
+/// Hands out replies in order, each once.
+#[derive(Clone, Default)]
+pub(super) struct Script(Arc<Mutex<VecDeque<Reply>>>);
+
+impl Script {
+    /// Of these.
+    pub(super) fn of(replies: impl IntoIterator<Item = Reply>) -> Self {
+        Self(Arc::new(Mutex::new(replies.into_iter().collect())))
+    }
+
+    /// The next one; after the last, a server that has none.
+    pub(super) fn next(&self) -> Reply {
+        let next = self.0.lock().unwrap().pop_front();
+        next.unwrap_or(Reply::Status(405))
+    }
 }
 
 /// The replies of a legacy server without MCP sessions; it has no methods but the handshake's.
@@ -125,10 +191,23 @@ async fn read(mut stream: TcpStream) -> Option<(TcpStream, Value)> {
             return None;
         }
         let text = String::from_utf8_lossy(&bytes);
-        if let Some((_, body)) = text.split_once("\r\n\r\n")
-            && (text.starts_with("DELETE") || !body.is_empty())
-            && let Ok(message) = serde_json::from_str(if body.is_empty() { "{}" } else { body })
-        {
+        let Some((head, body)) = text.split_once("\r\n\r\n") else {
+            continue;
+        };
+        let bare = ["GET", "DELETE"]
+            .into_iter()
+            .find(|bare| head.starts_with(bare));
+        let message = match bare {
+            Some("GET") => Some(json!({ "method": "GET" })),
+            Some(_) => Some(json!({})),
+            None => serde_json::from_str::<Value>(body).ok(),
+        };
+        if let Some(mut message) = message {
+            let headers = head.lines().filter_map(|line| line.split_once(": "));
+            message["headers"] = headers
+                .map(|(name, value)| (name.to_ascii_lowercase(), Value::from(value)))
+                .collect::<Map<_, _>>()
+                .into();
             return Some((stream, message));
         }
     }
@@ -141,12 +220,17 @@ async fn write(stream: &mut TcpStream, message: &Value, reply: Reply) {
     let (status, body) = match reply {
         Reply::Cut => return,
         Reply::Silence => std::future::pending().await,
+        Reply::Events(events) => return write_events(stream, message, events).await,
         Reply::Status(status) => (status, String::new()),
         Reply::StatusAfter(word, status) => {
             word.notified().await;
             (status, String::new())
         }
         Reply::Result(result) => (200, response(result)),
+        Reply::Error(error) => {
+            let error = format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#);
+            (200, error)
+        }
         Reply::Half(result) => {
             missing_bytes = 1;
             (200, response(result))
@@ -163,4 +247,28 @@ async fn write(stream: &mut TcpStream, message: &Value, reply: Reply) {
     );
     // Whoever asked may have left.
     let _gone = stream.write_all((head + &body).as_bytes()).await;
+}
+
+async fn write_events(
+    stream: &mut TcpStream,
+    message: &Value,
+    mut events: mpsc::UnboundedReceiver<String>,
+) {
+    let head = "HTTP/1.1 200 Mock\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+    let mut text = head.to_owned();
+    loop {
+        // Whoever asked may have left.
+        if stream.write_all(text.as_bytes()).await.is_err() {
+            return;
+        }
+        let mut more = [0];
+        let event = tokio::select! {
+            event = events.recv() => event,
+            _left = stream.read(&mut more) => return,
+        };
+        let Some(event) = event else {
+            return;
+        };
+        text = event.replace("$ID", &message["id"].to_string());
+    }
 }

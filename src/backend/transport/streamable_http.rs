@@ -4,29 +4,32 @@
 //!
 //! Bounds every wait and every size; knows nothing of eras or of what a message means.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+mod body;
+mod events;
 
-use bytes::{Bytes, BytesMut};
-use futures_util::{Stream, StreamExt, stream::BoxStream};
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, StatusCode,
     header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER},
 };
 use reqwest::{Client, Method, Response, Url};
-use sse_stream::SseByteStream;
-use tokio::time::timeout;
 
 use crate::{
-    backend::error::BackendError,
-    limits::{ERROR_BODY_BYTES_MAX, EVENT_BYTES_MAX, LISTENING_SILENCE_MAX, STREAM_END_WITHIN},
+    backend::{error::BackendError, waiting::Waiting},
+    limits::{ERROR_BODY_BYTES_MAX, LISTENING_SILENCE_MAX},
     mcp::header,
 };
+
+pub(crate) use body::{Body, Head};
+pub(crate) use events::Events;
+
+use body::Patience;
+
+/// Names the event after which a stream goes on.
+/// Spec: 2025-11-25 basic/transports, "Resumability and Redelivery".
+const LAST_EVENT_ID: &str = "last-event-id";
 
 /// One backend's address and everything that goes with each request to it.
 pub(crate) struct Wire {
@@ -53,6 +56,16 @@ pub(crate) struct Outgoing {
     pub(crate) headers: HeaderMap,
     /// One JSON-RPC message.
     pub(crate) body: Bytes,
+}
+
+impl Outgoing {
+    /// Headers alone.
+    const fn empty(headers: HeaderMap) -> Self {
+        Self {
+            headers,
+            body: Bytes::new(),
+        }
+    }
 }
 
 /// What a backend answered, its body still on the way.
@@ -113,34 +126,68 @@ impl Wire {
 
     /// Sends one message and waits for the head of the answer.
     pub(crate) async fn post(&self, outgoing: Outgoing) -> Result<Reply, BackendError> {
+        self.send(outgoing, Patience::of(self.idle)).await
+    }
+
+    /// Sends a call's message. The time in which the call waits for its client is no silence of the
+    /// backend.
+    pub(crate) async fn call(
+        &self,
+        outgoing: Outgoing,
+        waiting: &Arc<Waiting>,
+    ) -> Result<Reply, BackendError> {
+        let patience = Patience::sparing(self.idle, waiting);
+        self.send(outgoing, patience).await
+    }
+
+    async fn send(&self, outgoing: Outgoing, patience: Patience) -> Result<Reply, BackendError> {
         let request = self.request(Method::POST, outgoing);
-        let response = execute(&self.clients.calls, request, self.idle).await?;
+        let response = execute(&self.clients.calls, request, &patience).await?;
         let session = response.headers().get(header::SESSION_ID).cloned();
-        let content = read_head(response, self.idle).await?;
+        let content = read_head(response, patience).await?;
         Ok(Reply { session, content })
     }
 
-    /// Opens a stream of what the backend says by itself, with a GET where there is nothing to send.
-    /// Its silence is bounded by [`LISTENING_SILENCE_MAX`] alone.
-    pub(crate) async fn listen(&self, outgoing: Outgoing) -> Result<Content, BackendError> {
+    /// Goes on with a call's stream after the event that `last_id` names.
+    pub(crate) async fn resume(
+        &self,
+        mut headers: HeaderMap,
+        last_id: &HeaderValue,
+        waiting: &Arc<Waiting>,
+    ) -> Result<Content, BackendError> {
+        headers.insert(LAST_EVENT_ID, last_id.clone());
+        let patience = Patience::sparing(self.idle, waiting);
+        let request = self.request(Method::GET, Outgoing::empty(headers));
+        let response = execute(&self.clients.calls, request, &patience).await?;
+        read_head(response, patience).await
+    }
+
+    /// Opens a stream of what the backend says by itself, with a GET where there is nothing to send;
+    /// where such a stream is gone on with, after the event that `last_id` names. Its silence is
+    /// bounded by [`LISTENING_SILENCE_MAX`] alone.
+    pub(crate) async fn listen(
+        &self,
+        mut outgoing: Outgoing,
+        last_id: Option<&HeaderValue>,
+    ) -> Result<Content, BackendError> {
         let method = if outgoing.body.is_empty() {
             Method::GET
         } else {
             Method::POST
         };
+        if let Some(last_id) = last_id {
+            outgoing.headers.insert(LAST_EVENT_ID, last_id.clone());
+        }
+        let patience = Patience::of(LISTENING_SILENCE_MAX);
         let request = self.request(method, outgoing);
-        let response = execute(&self.clients.listening, request, LISTENING_SILENCE_MAX).await?;
-        read_head(response, LISTENING_SILENCE_MAX).await
+        let response = execute(&self.clients.listening, request, &patience).await?;
+        read_head(response, patience).await
     }
 
     /// Ends an MCP session; backends may refuse to, and whatever they say ends the matter.
     pub(crate) async fn delete(&self, headers: HeaderMap) -> Result<StatusCode, BackendError> {
-        let outgoing = Outgoing {
-            headers,
-            body: Bytes::new(),
-        };
-        let request = self.request(Method::DELETE, outgoing);
-        let response = execute(&self.clients.calls, request, self.idle).await?;
+        let request = self.request(Method::DELETE, Outgoing::empty(headers));
+        let response = execute(&self.clients.calls, request, &Patience::of(self.idle)).await?;
         Ok(response.status())
     }
 
@@ -169,15 +216,13 @@ impl Wire {
 async fn execute(
     client: &Client,
     request: reqwest::Request,
-    after: Duration,
+    patience: &Patience,
 ) -> Result<Response, BackendError> {
-    match timeout(after, client.execute(request)).await {
-        Ok(response) => response.map_err(BackendError::from_http),
-        Err(_) => Err(BackendError::Silent { after }),
-    }
+    let response = patience.wait(client.execute(request)).await?;
+    response.map_err(BackendError::from_http)
 }
 
-async fn read_head(response: Response, idle: Duration) -> Result<Content, BackendError> {
+async fn read_head(response: Response, patience: Patience) -> Result<Content, BackendError> {
     let status = response.status();
     let media_type = media_type(response.headers());
     if status == StatusCode::ACCEPTED || status == StatusCode::NO_CONTENT {
@@ -186,7 +231,7 @@ async fn read_head(response: Response, idle: Duration) -> Result<Content, Backen
     if !status.is_success() {
         let retry_after = retry_after(response.headers());
         let json = match media_type.as_deref() {
-            Some("application/json") => Body::new(response, idle)
+            Some("application/json") => Body::new(response, patience)
                 .whole(ERROR_BODY_BYTES_MAX)
                 .await
                 .ok(),
@@ -199,8 +244,8 @@ async fn read_head(response: Response, idle: Duration) -> Result<Content, Backen
         }));
     }
     match media_type.as_deref() {
-        Some("application/json") => Ok(Content::Json(Body::new(response, idle))),
-        Some("text/event-stream") => Ok(Content::Events(Events::new(response, idle))),
+        Some("application/json") => Ok(Content::Json(Body::new(response, patience))),
+        Some("text/event-stream") => Ok(Content::Events(Events::new(response, patience))),
         _ if response.content_length() == Some(0) => Ok(Content::Accepted),
         Some("text/html") => Err(BackendError::Garbled {
             what: "an HTML page instead of MCP; is the address in the registry right?",
@@ -208,147 +253,6 @@ async fn read_head(response: Response, idle: Duration) -> Result<Content, Backen
         _ => Err(BackendError::Garbled {
             what: "neither JSON nor an event stream",
         }),
-    }
-}
-
-/// A JSON body on its way.
-pub(crate) struct Body {
-    response: Response,
-    idle: Duration,
-}
-
-impl Body {
-    const fn new(response: Response, idle: Duration) -> Self {
-        Self { response, idle }
-    }
-
-    /// Waits for the next bytes; `None` at the end.
-    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, BackendError> {
-        match timeout(self.idle, self.response.chunk()).await {
-            Ok(chunk) => chunk.map_err(BackendError::from_http),
-            Err(_) => Err(BackendError::Silent { after: self.idle }),
-        }
-    }
-
-    /// Reads all of it, if it is no longer than `bytes_max`.
-    pub(crate) async fn whole(mut self, bytes_max: usize) -> Result<Bytes, BackendError> {
-        match self.head(bytes_max).await? {
-            Head::Whole(bytes) => Ok(bytes),
-            Head::More(_) => Err(BackendError::Garbled {
-                what: "more bytes than the gateway takes in one message",
-            }),
-        }
-    }
-
-    /// Reads to the end, or until there are more than `bytes_max` bytes.
-    pub(crate) async fn head(&mut self, bytes_max: usize) -> Result<Head, BackendError> {
-        let Some(first) = self.next().await? else {
-            return Ok(Head::Whole(Bytes::new()));
-        };
-        if first.len() > bytes_max {
-            return Ok(Head::More(first));
-        }
-        // Most bodies come in one piece, which is passed on without a copy.
-        let Some(second) = self.next().await? else {
-            return Ok(Head::Whole(first));
-        };
-        let mut bytes = BytesMut::from(&first[..]);
-        bytes.extend_from_slice(&second);
-        while bytes.len() <= bytes_max {
-            match self.next().await? {
-                Some(chunk) => bytes.extend_from_slice(&chunk),
-                None => return Ok(Head::Whole(bytes.freeze())),
-            }
-        }
-        Ok(Head::More(bytes.freeze()))
-    }
-}
-
-/// The beginning of a body.
-pub(crate) enum Head {
-    /// There is no more.
-    Whole(Bytes),
-    /// There is more.
-    More(Bytes),
-}
-
-/// A stream of messages on its way.
-pub(crate) struct Events {
-    stream: SseByteStream<BoxStream<'static, Result<Bytes, BackendError>>>,
-    unread: Arc<AtomicUsize>,
-    retry: Option<Duration>,
-}
-
-impl Events {
-    fn new(response: Response, idle: Duration) -> Self {
-        let unread = Arc::new(AtomicUsize::new(0));
-        let bytes = bounded(Body::new(response, idle), Arc::clone(&unread)).boxed();
-        Self {
-            stream: SseByteStream::new(bytes),
-            unread,
-            retry: None,
-        }
-    }
-
-    /// The pause that the backend asks for before such a stream is opened again.
-    pub(crate) const fn retry(&self) -> Option<Duration> {
-        self.retry
-    }
-
-    /// Reads the end of a stream whose answer has come: a connection is used again only then.
-    pub(crate) fn finish(mut self) {
-        tokio::spawn(async move {
-            let rest = async { while let Ok(Some(_)) = self.next().await {} };
-            // A stream that goes on costs its connection, which closes with it.
-            let _goes_on = timeout(STREAM_END_WITHIN, rest).await;
-        });
-    }
-
-    /// Waits for the next message's text; `None` at the end of the stream.
-    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, BackendError> {
-        while let Some(event) = self.stream.next().await {
-            self.unread.store(0, Ordering::Relaxed);
-            let event = event.map_err(from_sse)?;
-            self.retry = event.retry.map(Duration::from_millis).or(self.retry);
-            // Other event types, and events without data (a priming id), carry no message.
-            let is_message = event.event.is_none_or(|name| name == "message");
-            match event.data {
-                Some(data) if is_message && !data.is_empty() => return Ok(Some(data.into())),
-                _ => {}
-            }
-        }
-        Ok(None)
-    }
-}
-
-/// The bytes of a body, cut off when an event grows past its bound.
-fn bounded(
-    body: Body,
-    unread: Arc<AtomicUsize>,
-) -> impl Stream<Item = Result<Bytes, BackendError>> + Send {
-    futures_util::stream::try_unfold((body, unread), |(mut body, unread)| async move {
-        let Some(chunk) = body.next().await? else {
-            return Ok(None);
-        };
-        let before = unread.fetch_add(chunk.len(), Ordering::Relaxed);
-        if before + chunk.len() > EVENT_BYTES_MAX {
-            return Err(BackendError::Garbled {
-                what: "an event longer than the gateway takes",
-            });
-        }
-        Ok(Some((chunk, (body, unread))))
-    })
-}
-
-fn from_sse(error: sse_stream::Error) -> BackendError {
-    match error {
-        sse_stream::Error::Body(cause) => match cause.downcast::<BackendError>() {
-            Ok(error) => *error,
-            Err(_) => BackendError::Truncated,
-        },
-        _ => BackendError::Garbled {
-            what: "an event stream that is not UTF-8",
-        },
     }
 }
 

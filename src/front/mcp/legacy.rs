@@ -134,7 +134,7 @@ fn wanted(
                 _ => Asking::Never,
             },
             context: Context::default(),
-            param_headers: Vec::new(),
+            param_headers: None,
         },
         mcp_session,
         pinned: None,

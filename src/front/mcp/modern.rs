@@ -77,7 +77,7 @@ pub(super) async fn post(caller: Caller, message: Message<'_>, head: Head<'_>) -
         } else {
             Asking::Never
         },
-        param_headers: param_headers(&caller),
+        param_headers: Some(param_headers(&caller)),
         ..Request::new(method.into_owned(), params.map(ToOwned::to_owned), context)
     };
     match request.method.as_ref() {

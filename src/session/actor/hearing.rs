@@ -1,7 +1,6 @@
 //! Who hears of changes, and what backends are asked to tell because of that.
 
 use futures_util::future::join_all;
-use ractor::ActorRef;
 use tokio::{
     sync::{mpsc, oneshot},
     time::timeout,
@@ -10,10 +9,10 @@ use uuid::Uuid;
 
 use crate::{
     backend::{Backend, LinkKey, Wants},
-    limits::{LISTENING_WITHIN, SUBSCRIBERS_PER_SESSION_MAX},
+    limits::{SUBSCRIBERS_PER_SESSION_MAX, TELLING_WITHIN},
     mcp::{event::Notification, failure::Failure, kind::ListKind},
     routing::task,
-    session::message::{Filter, SessionMessage, Told},
+    session::message::{Filter, Told},
 };
 
 use super::Session;
@@ -45,17 +44,16 @@ impl Session {
     ) {
         let listening = match self.mcp_sessions.get_mut(&id) {
             None => Err(Failure::UnknownMcpSession),
-            Some(mcp_session) => mcp_session.listen(listener.clone()),
+            Some(mcp_session) => mcp_session.listen(listener),
         };
         if listening.is_err() {
             let _asker_left = reply.send(listening);
             return;
         }
-        self.notice_end(listener, SessionMessage::Left { mcp_session: id });
         let asking = want(self.wants(LinkKey::Own(id)));
         tokio::spawn(async move {
             // What a backend refuses shows in its connection's state.
-            let _late = timeout(LISTENING_WITHIN, asking).await;
+            let _late = timeout(TELLING_WITHIN, asking).await;
             let _asker_left = reply.send(Ok(()));
         });
     }
@@ -82,6 +80,7 @@ impl Session {
     /// Has changes told to a listener that says which; answers when they are listened for.
     pub(super) fn subscribe_to(
         &mut self,
+        number: u64,
         filter: Filter,
         listener: mpsc::Sender<Told>,
         reply: oneshot::Sender<Result<Filter, Failure>>,
@@ -105,20 +104,17 @@ impl Session {
                 .iter()
                 .filter_map(|id| self.wanted_task(id))
                 .collect(),
-            listener: listener.clone(),
+            listener,
         };
         let (kinds, uris, tasks) = (
             subscriber.kinds.clone(),
             subscriber.uris.clone(),
             subscriber.tasks.clone(),
         );
-        self.next_subscriber += 1;
-        let number = self.next_subscriber;
         self.subscribers.insert(number, subscriber);
-        self.notice_end(listener, SessionMessage::Unsubscribed { number });
         let asking = want(self.wants(LinkKey::Default));
         tokio::spawn(async move {
-            let asked = timeout(LISTENING_WITHIN, asking).await;
+            let asked = timeout(TELLING_WITHIN, asking).await;
             let refused = asked.unwrap_or_default();
             let honoured = |wanted: Vec<Wanted>| {
                 wanted
@@ -240,18 +236,6 @@ impl Session {
         for mcp_session in self.mcp_sessions.values_mut() {
             mcp_session.stop_listening();
         }
-    }
-
-    fn notice_end(&self, listener: mpsc::Sender<Told>, then: SessionMessage) {
-        let myself: ActorRef<SessionMessage> = self.myself.clone();
-        let listener = listener.downgrade();
-        tokio::spawn(async move {
-            // The session holds the other end; it lets go when it stops listening.
-            if let Some(listener) = listener.upgrade() {
-                listener.closed().await;
-            }
-            let _gone = myself.cast(then);
-        });
     }
 }
 

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::{
     backend::LinkKey,
-    limits::{LISTENING_WITHIN, SUBSCRIPTIONS_MAX},
+    limits::{SUBSCRIPTIONS_MAX, TELLING_WITHIN},
     mcp::{event::Outcome, failure::Failure, level::Level, object::RawObject},
     session::{exchange::Exchange, message::SessionMessage},
     store::{McpSessionRecord, StoreError},
@@ -36,7 +36,7 @@ impl Session {
         let store = self.shared.store.clone();
         tokio::spawn(async move {
             let cancelled = exchange.cancel.clone();
-            let wanting = tokio::time::timeout(LISTENING_WITHIN, backend.want(link, wants));
+            let wanting = tokio::time::timeout(TELLING_WITHIN, backend.want(link, wants));
             let answer = tokio::select! {
                 () = cancelled.cancelled() => return exchange.finish(Outcome::Cancelled).await,
                 answer = wanting => answer,
@@ -92,7 +92,7 @@ impl Session {
             self.store_wants(id);
             tokio::spawn(async move {
                 // Before the answer: the next call's messages are those that were asked for.
-                let _late = tokio::time::timeout(LISTENING_WITHIN, told).await;
+                let _late = tokio::time::timeout(TELLING_WITHIN, told).await;
                 exchange.complete("{}");
             });
             return;

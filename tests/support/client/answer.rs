@@ -9,6 +9,8 @@ use serde_json::{Value, value::RawValue};
 #[derive(Debug, Clone)]
 pub struct Message {
     raw: String,
+    event_id: Option<String>,
+    in_batch: bool,
 }
 
 /// The members of a message that tell what it is.
@@ -33,9 +35,45 @@ pub struct RpcError {
 }
 
 impl Message {
-    pub(super) fn new(raw: String) -> Self {
-        Self { raw }
+    /// The message of a body or an event, or all of them if it is a batch.
+    pub(super) fn of(raw: String, event_id: Option<&str>) -> Vec<Self> {
+        let one = |raw: String, in_batch| Self {
+            raw,
+            event_id: event_id.map(str::to_owned),
+            in_batch,
+        };
+        match serde_json::from_str::<Vec<Box<RawValue>>>(&raw) {
+            Ok(batch) => batch
+                .iter()
+                .map(|it| one(it.get().to_owned(), true))
+                .collect(),
+            Err(_) => vec![one(raw, false)],
+        }
     }
+
+    /// Its bytes.
+    pub fn raw(&self) -> &str {
+        &self.raw
+    }
+
+    /// The id of the event it came in, if it came in one that has an id.
+    pub fn event_id(&self) -> Option<&str> {
+        self.event_id.as_deref()
+    }
+
+    /// Says whether it came in a batch.
+    pub fn is_in_batch(&self) -> bool {
+        self.in_batch
+    }
+
+    /// Its result as a tree. Fails the test if it has none.
+    pub fn result(&self) -> Value {
+        match self.members().result {
+            Some(result) => serde_json::from_str(result.get()).unwrap(),
+            None => panic!("no result in {self:?}"),
+        }
+    }
+
     /// It as a tree.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.raw).unwrap()
@@ -57,6 +95,10 @@ impl Message {
         members.method.is_none() && (members.result.is_some() || members.error.is_some())
     }
 
+    pub(super) fn is_result(&self) -> bool {
+        self.members().result.is_some()
+    }
+
     fn members(&self) -> Members {
         serde_json::from_str(&self.raw)
             .unwrap_or_else(|error| panic!("not a JSON-RPC message ({error}): {}", self.raw))
@@ -76,9 +118,34 @@ pub struct Answer {
     pub response: Option<Message>,
     /// The whole body.
     pub body: Bytes,
+    /// What the server asked this client meanwhile, in whichever manner, in order.
+    pub asked: Vec<Asked>,
+    /// What came on the client's `GET` stream meanwhile, questions apart.
+    pub aside: Vec<Message>,
+}
+
+/// A request of the server that this client answered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asked {
+    /// The method.
+    pub method: String,
+    /// The params; `null` if there are none.
+    pub params: Value,
 }
 
 impl Answer {
+    pub(super) fn empty(status: u16, headers: HeaderMap) -> Self {
+        Self {
+            status,
+            headers,
+            events: Vec::new(),
+            response: None,
+            body: Bytes::new(),
+            asked: Vec::new(),
+            aside: Vec::new(),
+        }
+    }
+
     /// The result as a tree. Fails the test if there is none.
     pub fn result(&self) -> Value {
         serde_json::from_str(&self.result_raw()).unwrap()

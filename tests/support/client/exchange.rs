@@ -1,12 +1,12 @@
 //! One request under way: its messages as they arrive.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use http::HeaderMap;
 
 use crate::world::within;
 
-use super::{Answer, Message};
+use super::{Answer, Message, judge::Judge};
 
 /// An answer that is still coming. Dropping it closes the connection.
 pub struct Exchange {
@@ -18,11 +18,30 @@ pub struct Exchange {
     /// How much of `body` has been cut into events.
     read: usize,
     ready: VecDeque<Message>,
+    events: Vec<SseEvent>,
     ended: bool,
+    judge: Arc<Judge>,
+    /// What is wrong with the request, which must be refused then.
+    wrong: Option<String>,
+}
+
+/// One event of a stream, as it came.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SseEvent {
+    /// Its id, if it has one.
+    pub id: Option<String>,
+    /// How long to wait before coming back, if it says so.
+    pub retry_ms: Option<u64>,
+    /// Its data; empty for one that only primes.
+    pub data: String,
 }
 
 impl Exchange {
-    pub(super) async fn begin(request: reqwest::RequestBuilder) -> Self {
+    pub(super) async fn begin(
+        request: reqwest::RequestBuilder,
+        judge: Arc<Judge>,
+        wrong: Option<String>,
+    ) -> Self {
         let response = within("an answer's headers", request.send())
             .await
             .unwrap_or_else(|error| panic!("no answer: {error:?}"));
@@ -36,7 +55,10 @@ impl Exchange {
             body: Vec::new(),
             read: 0,
             ready: VecDeque::new(),
+            events: Vec::new(),
             ended: false,
+            judge,
+            wrong,
         }
     }
 
@@ -50,38 +72,79 @@ impl Exchange {
         self.headers.get(name)?.to_str().ok()
     }
 
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    pub(super) fn into_body(self) -> bytes::Bytes {
+        self.body.into()
+    }
+
+    /// The events of the stream so far, those without a message included.
+    pub fn events(&self) -> &[SseEvent] {
+        &self.events
+    }
+
+    /// The id from which the stream could be resumed.
+    pub fn last_event_id(&self) -> Option<String> {
+        self.events.iter().rev().find_map(|event| event.id.clone())
+    }
+
     /// The next message, or `None` at the end of the answer.
     pub async fn next(&mut self) -> Option<Message> {
+        let next = self.next_or_broken().await;
+        next.unwrap_or_else(|error| panic!("an answer broke off: {error:?}"))
+    }
+
+    /// Waits for the first event, also if it has no message.
+    pub async fn primed(&mut self) -> &SseEvent {
+        while self.events.is_empty() {
+            assert!(!self.ended, "the stream is empty");
+            self.read_more().await.unwrap();
+        }
+        &self.events[0]
+    }
+
+    /// The next message, or why there will be none though the answer is not at its end.
+    pub(super) async fn next_or_broken(&mut self) -> reqwest::Result<Option<Message>> {
         loop {
             if let Some(message) = self.ready.pop_front() {
-                return Some(message);
+                self.judge.hear(&message, self.status);
+                if let Some(wrong) = &self.wrong
+                    && message.is_result()
+                {
+                    panic!("was answered though it sent what {wrong}");
+                }
+                return Ok(Some(message));
             }
             if self.ended {
-                return None;
+                return Ok(None);
             }
-            self.read_more().await;
+            self.read_more().await?;
         }
     }
 
     /// Reads to the response (or the end) and gives all that was not yet taken.
-    pub async fn finish(mut self) -> Answer {
-        let mut events = Vec::new();
-        let mut response = None;
+    pub async fn finish(self) -> Answer {
+        let (mut answer, mut responses) = self.collect().await;
+        assert!(responses.len() <= 1, "second responses: {responses:?}");
+        answer.response = responses.pop();
+        answer
+    }
+
+    /// Reads to the end and gives all that was not yet taken, the responses apart.
+    pub(super) async fn collect(mut self) -> (Answer, Vec<Message>) {
+        let mut answer = Answer::empty(self.status, self.headers.clone());
+        let mut responses = Vec::new();
         while let Some(message) = self.next().await {
-            if !message.is_response() {
-                events.push(message);
-                continue;
+            if message.is_response() {
+                responses.push(message);
+            } else {
+                answer.events.push(message);
             }
-            assert!(response.is_none(), "a second response: {message:?}");
-            response = Some(message);
         }
-        Answer {
-            status: self.status,
-            headers: self.headers,
-            events,
-            response,
-            body: self.body.into(),
-        }
+        answer.body = self.body.into();
+        (answer, responses)
     }
 
     /// Reads until the answer breaks off; fails the test if it ends as an answer does.
@@ -101,9 +164,9 @@ impl Exchange {
         );
     }
 
-    async fn read_more(&mut self) {
+    async fn read_more(&mut self) -> reqwest::Result<()> {
         let chunk = within("more of an answer", self.response.chunk()).await;
-        match chunk.unwrap_or_else(|error| panic!("an answer broke off: {error:?}")) {
+        match chunk? {
             Some(bytes) => self.body.extend_from_slice(&bytes),
             None => self.ended = true,
         }
@@ -111,28 +174,42 @@ impl Exchange {
             self.cut_events();
         } else if self.ended && is_message(&self.body) {
             let raw = String::from_utf8(self.body.clone()).unwrap();
-            self.ready.push_back(Message::new(raw));
+            self.ready.extend(Message::of(raw, None));
         }
+        Ok(())
     }
 
     /// Spec: the HTML standard, "Interpreting an event stream"; lines end in LF or CRLF here.
     fn cut_events(&mut self) {
         let mut start = self.read;
+        let mut event = SseEvent::default();
         let mut data: Vec<&str> = Vec::new();
         while let Some(length) = self.body[start..].iter().position(|byte| *byte == b'\n') {
             let line = std::str::from_utf8(&self.body[start..start + length]).unwrap();
             let line = line.strip_suffix('\r').unwrap_or(line);
             start += length + 1;
-            if let Some(value) = line.strip_prefix("data:") {
-                data.push(value.strip_prefix(' ').unwrap_or(value));
-            } else if line.is_empty() {
-                let event = data.join("\n");
-                data.clear();
-                self.read = start;
-                // An event without data primes a stream and says nothing.
-                if !event.is_empty() {
-                    self.ready.push_back(Message::new(event));
+            let (field, value) = line.split_once(':').unwrap_or((line, ""));
+            let value = value.strip_prefix(' ').unwrap_or(value);
+            match field {
+                "data" => data.push(value),
+                "id" => event.id = Some(value.to_owned()),
+                "retry" => event.retry_ms = value.parse().ok(),
+                "" if line.is_empty() => {
+                    self.read = start;
+                    event.data = data.join("\n");
+                    data.clear();
+                    let event = std::mem::take(&mut event);
+                    if event == SseEvent::default() {
+                        continue;
+                    }
+                    // An event without data primes a stream and says nothing.
+                    if !event.data.is_empty() {
+                        let messages = Message::of(event.data.clone(), event.id.as_deref());
+                        self.ready.extend(messages);
+                    }
+                    self.events.push(event);
                 }
+                _ => {}
             }
         }
     }
@@ -140,5 +217,7 @@ impl Exchange {
 
 /// A refusal may have a body of another kind (a problem document, say), or none.
 fn is_message(body: &[u8]) -> bool {
-    serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|it| it["jsonrpc"] == "2.0")
+    let is_one = |it: &serde_json::Value| it["jsonrpc"] == "2.0";
+    serde_json::from_slice::<serde_json::Value>(body)
+        .is_ok_and(|it| is_one(&it) || it.as_array().is_some_and(|it| it.iter().all(is_one)))
 }

@@ -26,8 +26,8 @@ use tokio::{
 };
 
 use super::{
-    super::{GLANCE, PATIENCE},
-    legacy, modern,
+    super::{GLANCE, PATIENCE, transcript::Seat},
+    judging, legacy, modern,
     record::Recorded,
     reply::{Body, Reply},
     script::Speaks,
@@ -135,7 +135,10 @@ async fn receive(listener: TcpListener, stage: Arc<Stage>, mut closing: oneshot:
 }
 
 async fn converse(stream: TcpStream, stage: Arc<Stage>) {
-    let link = Arc::new(Link::default());
+    let link = Arc::new(Link {
+        seat: stage.script.seat.clone(),
+        ..Link::default()
+    });
     let wire = Wire {
         stream,
         link: Arc::clone(&link),
@@ -160,27 +163,36 @@ async fn answer(
 ) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let Ok(body) = body.collect().await else {
-        return Reply::status(400).into_response().await;
+        return Reply::status(400).into_response(link).await;
     };
     let heard = Recorded::new(&parts, body.to_bytes());
-    stage.change(|state| state.requests.push(heard.clone()));
+    link.hears(&heard);
+    let elements = heard.elements().unwrap_or_else(|| vec![heard.clone()]);
+    stage.change(|state| state.requests.extend(elements));
     if let Some(refusal) = refusal_of_credential(stage, &heard) {
-        return refusal.into_response().await;
+        return refusal.into_response(link).await;
     }
     let fault = stage.faults.take(&heard);
     if let Some(fault) = &fault
         && let Some(reply) = fault.before(stage).await
     {
-        return reply.into_response().await;
+        return reply.into_response(link).await;
     }
-    let reply = match stage.script.speaks {
-        Speaks::Modern => modern::answer(stage, &heard),
-        Speaks::Both if modern::is_modern(&heard) => modern::answer(stage, &heard),
-        Speaks::Both | Speaks::Legacy => legacy::answer(stage, &heard),
+    let is_modern = match stage.script.speaks {
+        Speaks::Modern => true,
+        Speaks::Both => modern::is_modern(&heard),
+        Speaks::Legacy => false,
     };
+    let wrong = judging::wrong(stage, &heard, is_modern);
+    let reply = if is_modern {
+        modern::answer(stage, &heard)
+    } else {
+        legacy::answer(stage, &heard)
+    };
+    judging::complain_unless_refused(stage, wrong, &reply);
     match fault {
         Some(fault) => fault.after(reply, &heard, link).await,
-        None => reply.into_response().await,
+        None => reply.into_response(link).await,
     }
 }
 
@@ -202,9 +214,27 @@ fn refusal_of_credential(stage: &Stage, heard: &Recorded) -> Option<Reply> {
 pub(super) struct Link {
     cut: Notify,
     reset: AtomicBool,
+    /// Where it is written down what goes over it.
+    seat: Option<Seat>,
 }
 
 impl Link {
+    /// Writes down what goes out.
+    pub(super) fn says(&self, text: &str) {
+        if let Some(seat) = self.seat.as_ref().filter(|_| !text.is_empty()) {
+            seat.says(text);
+        }
+    }
+
+    fn hears(&self, heard: &Recorded) {
+        if let Some(seat) = &self.seat {
+            match std::str::from_utf8(&heard.body) {
+                Ok(body) if !body.is_empty() => seat.hears(body),
+                _ => seat.hears(heard.http_method.as_str()),
+            }
+        }
+    }
+
     /// Resets the connection as soon as what was written is out.
     pub(super) fn reset(&self) {
         self.reset.store(true, Ordering::SeqCst);

@@ -18,6 +18,7 @@ use super::{
     record::Recorded,
     reply::{Body, Reply, chunked},
     stage::Stage,
+    tape::Cut,
 };
 
 const JSON: &str = "application/json";
@@ -67,6 +68,12 @@ pub enum Fault {
     Delay(Duration),
     /// Carries nothing out until [`super::FakeBackend::release`]; then goes on as if nothing was.
     Hold,
+    /// Closes the connection after so many messages; the stream goes on for who resumes it.
+    /// Only for a backend that is [`super::Script::resumable`].
+    CloseAfter(usize),
+    /// Resets the connection after so many messages; the stream goes on for who resumes it.
+    /// Only for a backend that is [`super::Script::resumable`].
+    BreakAfter(usize),
 }
 
 impl Fault {
@@ -118,14 +125,21 @@ impl Fault {
         link: &Arc<Link>,
     ) -> Response<Body> {
         match self {
-            Self::Hold => reply.into_response().await,
+            Self::Hold => reply.into_response(link).await,
+            Self::CloseAfter(messages) => {
+                reply.cut(Cut::Close(*messages)).into_response(link).await
+            }
+            Self::BreakAfter(messages) => {
+                let cut = Cut::Break(*messages, Arc::clone(link));
+                reply.cut(cut).into_response(link).await
+            }
             Self::Delay(time) => {
                 tokio::time::sleep(*time).await;
-                reply.into_response().await
+                reply.into_response(link).await
             }
             Self::Status { .. } => {
                 reply.finish().await;
-                self.refusal().into_response().await
+                self.refusal().into_response(link).await
             }
             _ => self.spoil(reply.finish().await, heard, link).await,
         }
@@ -149,9 +163,12 @@ impl Fault {
             Self::TruncatedSse => chunked(SSE, once([b"data: ".as_slice(), &half].concat().into())),
             Self::Garbage => chunked(JSON, once(Bytes::from_static(GARBAGE))),
             Self::Oversized(bytes) => chunked(JSON, oversized(heard, *bytes)),
-            Self::Status { .. } | Self::Redirect(_) | Self::Delay(_) | Self::Hold => {
-                unreachable!("spoils nothing")
-            }
+            Self::Status { .. }
+            | Self::Redirect(_)
+            | Self::Delay(_)
+            | Self::Hold
+            | Self::CloseAfter(_)
+            | Self::BreakAfter(_) => unreachable!("spoils nothing"),
         }
     }
 

@@ -4,6 +4,8 @@
 //! `notifications/initialized` are demanded, so that a gateway that forgets one fails its test.
 //! Spec: 2025-11-25 basic/transports and basic/lifecycle.
 
+mod requests;
+
 use std::sync::Arc;
 
 use http::Method;
@@ -11,12 +13,13 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::{
+    batch, judging,
+    listeners::{Audience, Listener},
     record::{Envelope, Recorded},
-    reply::{Event, Reply},
-    script::Answers,
-    stage::{CallKey, Listener, McpSession, Stage},
-    tools,
-    work::{self, Call, Manners},
+    reply::{Event, Form, Opened, Reply},
+    script::{Answers, Habit},
+    stage::{McpSession, Stage},
+    tape, work,
 };
 
 const SESSION: &str = "mcp-session-id";
@@ -35,6 +38,11 @@ fn post(stage: &Arc<Stage>, heard: &Recorded) -> Reply {
     if let Some(refusal) = work::refusal_of_media_types(heard) {
         return refusal;
     }
+    if let Some(elements) = heard.elements()
+        && batch::is_known(stage)
+    {
+        return batch::answer(stage, &elements);
+    }
     let Some(envelope) = heard.envelope() else {
         return refusal(400, -32700, "Parse error");
     };
@@ -49,14 +57,14 @@ fn post(stage: &Arc<Stage>, heard: &Recorded) -> Reply {
         return refusal;
     }
     match (&envelope.method, &envelope.id) {
-        (Some(method), Some(id)) => {
+        (Some(_), Some(id)) => {
             if let Some(refusal) = note_request(stage, heard, mcp_session.as_deref(), id.get()) {
                 return refusal;
             }
-            request(stage, method, id.get(), envelope, mcp_session)
+            requests::request(stage, heard, id.get(), envelope, mcp_session)
         }
-        (Some(method), None) => notification(stage, method, envelope, mcp_session),
-        (None, _) => response(stage, envelope),
+        (Some(method), None) => requests::notification(stage, method, envelope, mcp_session),
+        (None, _) => requests::response(stage, envelope, mcp_session.as_deref()),
     }
 }
 
@@ -74,7 +82,7 @@ fn initialize(stage: &Stage, heard: &Recorded, envelope: &Envelope) -> Reply {
     let script = &stage.script;
     let mut result = json!({
         "protocolVersion": script.revision,
-        "capabilities": {"tools": {"listChanged": true}, "logging": {}},
+        "capabilities": script.declared(&script.revision),
         "serverInfo": {"name": "fake-backend", "version": "1.0.0"},
     });
     if let Some(instructions) = &script.instructions {
@@ -92,10 +100,17 @@ fn initialize(stage: &Stage, heard: &Recorded, envelope: &Envelope) -> Reply {
         }
     });
     let mut reply = Reply::result(id.get(), &result.to_string());
+    if let Reply::Whole { json, .. } = &reply {
+        judging::answered(stage, &script.revision, "initialize", json);
+    }
     if script.keeps_sessions {
         reply = reply.with_header(SESSION, &mcp_session);
     }
-    reply.in_form(script.answers, preamble(stage))
+    let batched = false;
+    reply.in_form(Form {
+        batched,
+        ..form(stage)
+    })
 }
 
 /// The MCP session a request names; `None` if this server keeps none.
@@ -164,103 +179,47 @@ fn note_request(
     })
 }
 
-fn request(
-    stage: &Arc<Stage>,
-    method: &str,
-    id: &str,
-    envelope: &Envelope,
-    mcp_session: Option<String>,
-) -> Reply {
-    let params = envelope.params.as_deref();
-    let reply = match method {
-        "ping" | "logging/setLevel" => Reply::result(id, "{}"),
-        "tools/list" => match tools::list(stage, params) {
-            Ok(page) => Reply::result(id, &format!("{{{page}}}")),
-            Err(error) => Reply::error(200, Some(id), &error),
-        },
-        "tools/call" => {
-            let can_be_asked = mcp_session.as_ref().is_some_and(|id| {
-                stage.read(|state| {
-                    let session = state.sessions.get(id);
-                    session.is_some_and(|it| it.client_capabilities["elicitation"].is_object())
-                })
-            });
-            let key = CallKey {
-                mcp_session,
-                request_id: id.to_owned(),
-            };
-            let manners = Manners::Legacy { can_be_asked };
-            return Call::read(key, params, manners).start(stage, preamble(stage));
-        }
-        _ => Reply::error(200, Some(id), &error(-32601, "Method not found")),
-    };
-    reply.in_form(stage.script.answers, preamble(stage))
-}
-
-fn notification(
-    stage: &Stage,
-    method: &str,
-    envelope: &Envelope,
-    mcp_session: Option<String>,
-) -> Reply {
-    stage.change(|state| match method {
-        "notifications/initialized" => {
-            if let Some(session) = mcp_session.and_then(|id| state.sessions.get_mut(&id)) {
-                session.initialized = true;
-            }
-        }
-        "notifications/cancelled" => {
-            let key = CallKey {
-                mcp_session,
-                request_id: work::field(envelope.params.as_deref(), "requestId")
-                    .map_or_else(String::new, |id| id.get().to_owned()),
-            };
-            match state.running.remove(&key) {
-                // A call that just ended has no more use for it.
-                Some(cancel) => drop(cancel.send(())),
-                None => state
-                    .complaints
-                    .push(format!("cancels a stranger: {key:?}")),
-            }
-        }
-        _ => {}
-    });
-    Reply::status(202)
-}
-
-fn response(stage: &Stage, envelope: &Envelope) -> Reply {
-    let id = envelope.id.as_ref().map_or("", |id| id.get());
-    let Some(asked) = stage.change(|state| state.asked.remove(id)) else {
-        return refusal(400, -32600, "an answer to nothing that was asked");
-    };
-    let answer = envelope.result.as_ref().or(envelope.error.as_ref());
-    // The call that asked may be gone.
-    let _ = asked.send(answer.map_or("null", |raw| raw.get()).to_owned());
-    Reply::status(202)
-}
-
-fn get(stage: &Stage, heard: &Recorded) -> Reply {
+fn get(stage: &Arc<Stage>, heard: &Recorded) -> Reply {
     let accept = heard.header("accept").unwrap_or_default();
     if !accept.contains("text/event-stream") {
         return Reply::status(406);
     }
-    if let Err(refusal) = find_session(stage, heard) {
-        return refusal;
-    }
+    let mcp_session = match find_session(stage, heard) {
+        Ok(mcp_session) => mcp_session,
+        Err(refusal) => return refusal,
+    };
     if let Some(refusal) = refusal_of_version(stage, heard) {
         return refusal;
+    }
+    if let Some(last) = heard.header("last-event-id")
+        && stage.script.has(Habit::Resumable)
+    {
+        let Some(playback) = tape::resume(stage, last, mcp_session.as_deref()) else {
+            stage.change(|state| state.complain(format!("resumes a stranger: {last}")));
+            return refusal(400, -32000, "Bad Request: no such event");
+        };
+        return Reply::Taped(playback);
     }
     if !stage.script.offers_streams {
         return Reply::status(405);
     }
     let (events, receiver) = mpsc::unbounded_channel::<Event>();
+    let audience = Audience::Session(mcp_session.clone());
+    let (reply, tape) = if stage.script.has(Habit::Resumable) {
+        let playback = tape::keep(stage, receiver, None, mcp_session);
+        let tape = playback.tape();
+        (Reply::Taped(playback), Some(tape))
+    } else {
+        (Reply::Open(Opened::new(receiver, stage)), None)
+    };
     stage.change(|state| {
         state.listeners.push(Listener {
             events,
-            subscription: None,
+            audience,
+            tape,
         });
     });
-    Reply::Open(receiver)
+    reply
 }
 
 fn delete(stage: &Stage, heard: &Recorded) -> Reply {
@@ -271,6 +230,14 @@ fn delete(stage: &Stage, heard: &Recorded) -> Reply {
         }
         Ok(None) => Reply::status(405),
         Err(refusal) => refusal,
+    }
+}
+
+fn form(stage: &Stage) -> Form {
+    Form {
+        answers: stage.script.answers,
+        preamble: preamble(stage),
+        batched: stage.script.has(Habit::Batches),
     }
 }
 
@@ -288,6 +255,6 @@ fn error(code: i64, message: &str) -> String {
 }
 
 /// An HTTP refusal before the request was looked at; such servers say `"id":null` here.
-fn refusal(status: u16, code: i64, message: &str) -> Reply {
+pub(super) fn refusal(status: u16, code: i64, message: &str) -> Reply {
     Reply::error(status, Some("null"), &error(code, message))
 }

@@ -3,27 +3,31 @@
 //! Spec: 2026-07-28 basic/index "`_meta`", basic/transports/streamable-http "Request Metadata" and
 //! "Server Validation".
 
+mod listen;
+
 use std::sync::Arc;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::Method;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
 
 use super::{
+    judging, lists,
+    manners::{Level, Manners},
+    prompts, questions,
     record::{Envelope, Recorded},
-    reply::{Event, Reply},
-    script::MODERN,
-    stage::{CallKey, Listener, Stage},
-    tools,
-    work::{self, Call, Manners},
+    reply::{Form, Reply},
+    script::{Answers, Habit, MODERN},
+    stage::{CallKey, Stage},
+    tasks, tools,
+    work::{self, Call, Job},
 };
 
 const META: &str = "io.modelcontextprotocol";
 
 /// What every complete result carries besides its own fields.
 pub(super) const COMPLETE: &str = r#""resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"fake-backend","version":"1.0.0"}}"#;
-const CACHE: &str = r#""ttlMs":60000,"cacheScope":"public""#;
+pub(super) const CACHE: &str = r#""ttlMs":60000,"cacheScope":"public""#;
 
 /// Says whether a server of both eras serves this request as modern.
 pub(super) fn is_modern(heard: &Recorded) -> bool {
@@ -88,6 +92,7 @@ fn refusal_of_headers(stage: &Stage, heard: &Recorded, id: &str) -> Option<Reply
     let named = match heard.method()? {
         "tools/call" | "prompts/get" => &params["name"],
         "resources/read" => &params["uri"],
+        "tasks/get" | "tasks/update" | "tasks/cancel" => &params["taskId"],
         _ => return None,
     };
     if decoded(heard, "mcp-name").as_deref() != named.as_str() {
@@ -127,81 +132,131 @@ fn request(
     params: &Value,
 ) -> Reply {
     let raw = envelope.params.as_deref();
-    let reply = match method {
-        "server/discover" => Reply::result(id, &discovery(stage)),
-        "tools/list" => match tools::list(stage, raw) {
-            Ok(page) => Reply::result(id, &format!("{{{COMPLETE},{page},{CACHE}}}")),
-            Err(error) => Reply::error(200, Some(id), &error),
-        },
-        "tools/call" => {
-            let meta = &params["_meta"];
-            let can_be_asked =
-                meta[format!("{META}/clientCapabilities")]["elicitation"].is_object();
-            if params["name"] == "ask" && !can_be_asked {
-                return incapable(id);
-            }
-            let key = CallKey {
-                mcp_session: None,
-                request_id: id.to_owned(),
-            };
-            let manners = Manners::Modern {
-                wants_logs: meta[format!("{META}/logLevel")].is_string(),
-            };
-            return Call::read(key, raw, manners).start(stage, ": hello\n\n");
-        }
-        "subscriptions/listen" if stage.script.offers_streams => {
-            return listen(stage, id, &params["notifications"]);
-        }
-        _ => return Reply::error(404, Some(id), &error(-32601, "Method not found")),
+    let declared = stage.script.declared(MODERN);
+    let key = CallKey {
+        mcp_session: None,
+        request_id: id.to_owned(),
     };
-    reply.in_form(stage.script.answers, ": hello\n\n")
-}
-
-/// Opens a subscription, which announces other tools and nothing else.
-/// Spec: 2026-07-28 basic/patterns/subscriptions.
-fn listen(stage: &Stage, id: &str, wanted: &Value) -> Reply {
-    if !wanted.is_object() {
-        return Reply::error(400, Some(id), &error(-32602, "no notifications are wanted"));
+    let manners = manners(stage, &params["_meta"]);
+    let form = form(stage.script.answers);
+    let unknown = || Reply::error(404, Some(id), &error(-32601, "Method not found"));
+    if let Some(room) = room(method)
+        && pointed(&declared, room).is_null()
+    {
+        return unknown();
     }
-    let wants_tools = wanted["toolsListChanged"] == true;
-    let honoured = if wants_tools {
-        json!({"toolsListChanged": true})
-    } else {
-        json!({})
-    };
-    let (events, receiver) = mpsc::unbounded_channel::<Event>();
-    let acknowledgement = format!(
-        r#"{{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{{"_meta":{{"{META}/subscriptionId":{id}}},"notifications":{honoured}}}}}"#
-    );
-    // The receiver is in our hand.
-    let _ = events.send(Event::Message(acknowledgement));
-    stage.change(|state| {
-        if wants_tools {
-            state.listeners.push(Listener {
-                events,
-                subscription: Some(id.to_owned()),
-            });
+    if let Some(job) = Job::of(method).filter(|job| *job != Job::TaskResult) {
+        return start(Call::read(job, key, raw, manners), stage, form);
+    }
+    let members = match method {
+        "server/discover" => Ok(discovery(stage, &declared)),
+        "completion/complete" => prompts::complete(stage, params),
+        "tasks/get" | "tasks/update" | "tasks/cancel" if !manners.knows_tasks() => {
+            return incapable(id, &knowing_tasks());
         }
-    });
-    Reply::Open(receiver)
+        "tasks/get" | "tasks/update" | "tasks/cancel" => tasks::serve(method, stage, &key, raw),
+        "com.example/echo" => Ok(format!(
+            r#""params":{}"#,
+            raw.map_or("null", |raw| raw.get())
+        )),
+        "subscriptions/listen" if stage.script.offers_streams => {
+            return listen::open(stage, id, &params["notifications"], &manners);
+        }
+        _ => match lists::List::of(method) {
+            Some(list) => lists::page(list, stage, raw).map(|page| format!("{page},{CACHE}")),
+            None => return unknown(),
+        },
+    };
+    let reply = match members {
+        Ok(members) if members.is_empty() => Reply::result(id, &format!("{{{COMPLETE}}}")),
+        Ok(members) => Reply::result(id, &format!("{{{COMPLETE},{members}}}")),
+        Err(error) => Reply::error(200, Some(id), &error),
+    };
+    // What a list holds is the test's own business.
+    if let Reply::Whole { json, .. } = &reply
+        && lists::List::of(method).is_none()
+    {
+        judging::answered(stage, MODERN, method, json);
+    }
+    reply.in_form(form)
 }
 
-/// A message as it stands on a subscription's stream.
-pub(super) fn tagged(message: &str, subscription: &str) -> String {
-    let mut message: Value = serde_json::from_str(message).unwrap();
-    let id: Value = serde_json::from_str(subscription).unwrap();
-    message["params"]["_meta"][format!("{META}/subscriptionId")] = id;
-    message.to_string()
+/// Begins what takes its time, unless the client cannot do what it needs.
+fn start(call: Call, stage: &Arc<Stage>, form: Form) -> Reply {
+    let id = call.key.request_id.clone();
+    if matches!(call.name.as_str(), "task" | "task_only") && tools::is_known(stage, &call.name) {
+        if call.manners.knows_tasks() {
+            let created = Reply::result(&id, &tasks::create(call, stage, None));
+            if let Reply::Whole { json, .. } = &created {
+                judging::answered(stage, MODERN, "tools/call", json);
+            }
+            return created.in_form(form);
+        }
+        if call.name == "task_only" {
+            return incapable(&id, &knowing_tasks());
+        }
+    }
+    let mut missing = None;
+    for round in 0..2 {
+        let questions = questions::round(&call.name, round, &call.manners);
+        let mut questions = questions.into_iter().flatten();
+        missing = missing
+            .or_else(|| questions.find_map(|it| call.manners.missing_for(it.method, &it.params)));
+    }
+    match missing {
+        Some(missing) => incapable(&id, &missing),
+        None => call.start(stage, form),
+    }
 }
 
-fn discovery(stage: &Stage) -> String {
+/// The capability without which a backend does not know a method.
+fn room(method: &str) -> Option<&'static str> {
+    match method {
+        "completion/complete" => Some("/completions"),
+        "tasks/get" | "tasks/update" | "tasks/cancel" => {
+            Some("/extensions/io.modelcontextprotocol~1tasks")
+        }
+        _ => match method.split('/').next()? {
+            "tools" => Some("/tools"),
+            "prompts" => Some("/prompts"),
+            "resources" => Some("/resources"),
+            _ => None,
+        },
+    }
+}
+
+fn pointed<'a>(value: &'a Value, pointer: &str) -> &'a Value {
+    value.pointer(pointer).unwrap_or(&Value::Null)
+}
+
+fn manners(stage: &Stage, meta: &Value) -> Manners {
+    let level = meta[format!("{META}/logLevel")].as_str();
+    Manners {
+        revision: MODERN.to_owned(),
+        client: meta[format!("{META}/clientCapabilities")].clone(),
+        log_level: level.and_then(Level::named),
+        asks_anyway: stage.script.has(Habit::AsksAnyway),
+    }
+}
+
+fn form(answers: Answers) -> Form {
+    Form {
+        answers,
+        preamble: ": hello\n\n",
+        batched: false,
+    }
+}
+
+fn knowing_tasks() -> Value {
+    json!({"extensions": {tasks::EXTENSION: {}}})
+}
+
+fn discovery(stage: &Stage, declared: &Value) -> String {
     let instructions = match &stage.script.instructions {
         Some(text) => format!(r#""instructions":{},"#, Value::from(text.as_str())),
         None => String::new(),
     };
-    format!(
-        r#"{{{COMPLETE},"supportedVersions":["{MODERN}"],"capabilities":{{"tools":{{"listChanged":true}},"logging":{{}}}},{instructions}{CACHE}}}"#
-    )
+    format!(r#""supportedVersions":["{MODERN}"],"capabilities":{declared},{instructions}{CACHE}"#)
 }
 
 fn mismatch(id: &str, header: &str) -> Reply {
@@ -218,11 +273,13 @@ fn unsupported(id: &str, requested: Option<&str>) -> Reply {
     Reply::error(400, Some(id), &error.to_string())
 }
 
-fn incapable(id: &str) -> Reply {
+fn incapable(id: &str, missing: &Value) -> Reply {
+    let capability = missing.as_object().and_then(|it| it.keys().next());
+    let capability = capability.map_or("", String::as_str);
     let error = json!({
         "code": -32021,
-        "message": "Server requires the elicitation capability for this request",
-        "data": {"requiredCapabilities": {"elicitation": {}}},
+        "message": format!("Server requires the {capability} capability for this request"),
+        "data": {"requiredCapabilities": missing},
     });
     Reply::error(400, Some(id), &error.to_string())
 }

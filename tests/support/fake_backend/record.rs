@@ -45,6 +45,17 @@ impl Recorded {
         }
     }
 
+    /// The messages of a batch, each as if it had come alone; `None` if it is no batch.
+    pub(super) fn elements(&self) -> Option<Vec<Self>> {
+        let elements: Vec<Box<RawValue>> = serde_json::from_slice(&self.body).ok()?;
+        let elements = elements.iter().map(|raw| Self {
+            body: Bytes::copy_from_slice(raw.get().as_bytes()),
+            envelope: serde_json::from_str(raw.get()).ok(),
+            ..self.clone()
+        });
+        Some(elements.collect())
+    }
+
     /// The JSON-RPC method, if it is a request or a notification.
     pub fn method(&self) -> Option<&str> {
         self.envelope.as_ref()?.method.as_deref()
@@ -62,7 +73,8 @@ impl Recorded {
 
     /// The `params` as a tree; `null` if there are none.
     pub fn params(&self) -> Value {
-        self.json()["params"].take()
+        let mut json = self.json();
+        json.get_mut("params").map(Value::take).unwrap_or_default()
     }
 
     /// A header's value, if it came and is text.

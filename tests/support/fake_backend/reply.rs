@@ -1,6 +1,6 @@
 //! Answers and their two forms: one JSON body, or an event stream.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
@@ -9,7 +9,13 @@ use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::Frame;
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use super::script::Answers;
+use super::{
+    door::Link,
+    judging,
+    script::Answers,
+    stage::Stage,
+    tape::{Cut, Playback},
+};
 
 pub(super) type Headers = Vec<(HeaderName, HeaderValue)>;
 pub(super) type Body = UnsyncBoxBody<Bytes, Infallible>;
@@ -25,17 +31,51 @@ pub(super) enum Reply {
     /// Messages as a running call makes them.
     Flow(Flow),
     /// A stream that belongs to no request.
-    Open(mpsc::UnboundedReceiver<Event>),
+    Open(Opened),
+    /// A stream that may be resumed.
+    Taped(Playback),
+}
+
+/// The messages of a stream that a client opened; its end is a happening.
+pub(super) struct Opened {
+    events: mpsc::UnboundedReceiver<Event>,
+    _end: End,
+}
+
+struct End(Arc<Stage>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.change(|_| ());
+    }
+}
+
+impl Opened {
+    pub(super) fn new(events: mpsc::UnboundedReceiver<Event>, stage: &Arc<Stage>) -> Self {
+        // Dropped in this order: when the end is told, the receiver is gone.
+        Self {
+            events,
+            _end: End(Arc::clone(stage)),
+        }
+    }
+}
+
+/// The outer form of what answers a request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Form {
+    pub(super) answers: Answers,
+    /// Sent before the first event of a stream.
+    pub(super) preamble: &'static str,
+    /// Every message stands in an array.
+    pub(super) batched: bool,
 }
 
 /// The messages of one running call.
 pub(super) struct Flow {
     pub(super) events: mpsc::UnboundedReceiver<Event>,
     pub(super) work: Work,
-    pub(super) form: Answers,
+    pub(super) form: Form,
     pub(super) headers: Headers,
-    /// Sent before the first event of a stream.
-    pub(super) preamble: &'static str,
 }
 
 /// A message on its way out.
@@ -57,13 +97,73 @@ impl Drop for Work {
 }
 
 impl Event {
-    fn text(&self) -> &str {
+    pub(super) fn into_text(self) -> String {
         let (Self::Message(text) | Self::Last(text)) = self;
         text
     }
 
-    fn frame(&self) -> Bytes {
-        format!("event: message\ndata: {}\n\n", self.text()).into()
+    fn frame(self, batched: bool, link: &Link) -> Bytes {
+        let text = self.into_text();
+        link.says(&text);
+        frame(&batched_text(text, batched))
+    }
+}
+
+fn frame(text: &str) -> Bytes {
+    format!("event: message\ndata: {text}\n\n").into()
+}
+
+fn batched_text(text: String, batched: bool) -> String {
+    if batched { format!("[{text}]") } else { text }
+}
+
+/// Where the messages of a request go. That nobody takes them is for its work to ignore.
+#[derive(Clone)]
+pub(super) struct Outlet {
+    sender: mpsc::UnboundedSender<Event>,
+    stage: Arc<Stage>,
+    revision: String,
+}
+
+impl Outlet {
+    pub(super) fn of(
+        stage: &Arc<Stage>,
+        sender: mpsc::UnboundedSender<Event>,
+        revision: &str,
+    ) -> Self {
+        Self {
+            sender,
+            stage: Arc::clone(stage),
+            revision: revision.to_owned(),
+        }
+    }
+
+    /// Another stream to the same client.
+    pub(super) fn new(sender: mpsc::UnboundedSender<Event>, like: &Self) -> Self {
+        Self {
+            sender,
+            ..like.clone()
+        }
+    }
+
+    pub(super) fn sender(&self) -> mpsc::UnboundedSender<Event> {
+        self.sender.clone()
+    }
+
+    pub(super) fn message(&self, text: String) {
+        judging::said(&self.stage, &self.revision, &text);
+        let _ = self.sender.send(Event::Message(text));
+    }
+
+    /// The response, whatever it is.
+    pub(super) fn last(&self, text: String) {
+        let _ = self.sender.send(Event::Last(text));
+    }
+
+    /// The response to a method.
+    pub(super) fn last_of(&self, method: &str, text: String) {
+        judging::answered(&self.stage, &self.revision, method, &text);
+        self.last(text);
     }
 }
 
@@ -94,6 +194,15 @@ impl Reply {
         )
     }
 
+    /// Says whether it turns a request down.
+    pub(super) fn is_refusal(&self) -> bool {
+        let Self::Whole { status, json, .. } = self else {
+            return false;
+        };
+        let json: serde_json::Value = serde_json::from_str(json).unwrap_or_default();
+        *status >= 400 || json.get("error").is_some()
+    }
+
     pub(super) fn with_header(mut self, name: &'static str, value: &str) -> Self {
         if let Self::Whole { headers, .. } = &mut self {
             let value = HeaderValue::from_str(value).unwrap();
@@ -103,13 +212,13 @@ impl Reply {
     }
 
     /// Puts a whole 200 answer to a request into an event stream if the script says so.
-    pub(super) fn in_form(self, form: Answers, preamble: &'static str) -> Self {
+    pub(super) fn in_form(self, form: Form) -> Self {
         match self {
             Self::Whole {
                 status: 200,
                 headers,
                 json,
-            } if form == Answers::Sse => {
+            } if form.answers == Answers::Sse || form.batched => {
                 let (sender, events) = mpsc::unbounded_channel();
                 // The receiver is in our hand.
                 let _ = sender.send(Event::Last(json));
@@ -118,7 +227,6 @@ impl Reply {
                     work: Work(tokio::spawn(async {})),
                     form,
                     headers,
-                    preamble,
                 })
             }
             other => other,
@@ -127,58 +235,125 @@ impl Reply {
 
     /// Runs the call to its end and gives the text of its response.
     pub(super) async fn finish(self) -> String {
+        self.finish_telling(|_| {}).await
+    }
+
+    /// [`Self::finish`], telling what was said before the response.
+    pub(super) async fn finish_telling(self, tell: impl Fn(String)) -> String {
         match self {
             Self::Whole { json, .. } => json,
             Self::Open(_) => String::new(),
+            Self::Taped(playback) => playback.last().await,
             Self::Flow(mut flow) => loop {
                 match flow.events.recv().await {
                     Some(Event::Last(text)) => return text,
-                    Some(Event::Message(_)) => {}
+                    Some(Event::Message(text)) => tell(text),
                     None => return String::new(),
                 }
             },
         }
     }
 
-    pub(super) async fn into_response(self) -> Response<Body> {
+    pub(super) async fn into_response(self, link: &Arc<Link>) -> Response<Body> {
         match self {
             Self::Whole {
                 status,
                 headers,
                 json,
-            } => whole(status, headers, json),
-            Self::Open(events) => event_stream(": open\n\n", receive(events)),
-            Self::Flow(flow) => flow.into_response().await,
+            } => {
+                link.says(&json);
+                whole(status, headers, json)
+            }
+            Self::Open(opened) => {
+                let Opened { events, _end: end } = opened;
+                let events = receive(events, false, link);
+                // First the receiver goes with its stream, then the end is told.
+                let events = stream::unfold((Box::pin(events), end), async |(mut it, end)| {
+                    Some((it.next().await?, (it, end)))
+                });
+                event_stream(": open\n\n", events)
+            }
+            Self::Flow(flow) => flow.into_response(link).await,
+            Self::Taped(playback) => event_stream("", play(playback, link)),
         }
+    }
+
+    /// Ends the connection early; the stream goes on.
+    pub(super) fn cut(mut self, cut: Cut) -> Self {
+        match &mut self {
+            Self::Taped(playback) => playback.cut(cut),
+            _ => panic!("only the streams of a resumable backend can be cut"),
+        }
+        self
     }
 }
 
 impl Flow {
-    async fn into_response(mut self) -> Response<Body> {
-        let first = match self.form {
+    async fn into_response(mut self, link: &Arc<Link>) -> Response<Body> {
+        let batched = self.form.batched;
+        let first = match self.form.answers {
             Answers::Sse => None,
             Answers::Json => match self.events.recv().await {
-                Some(Event::Last(json)) => return whole(200, self.headers, json),
+                Some(Event::Last(json)) => {
+                    link.says(&json);
+                    return whole(200, self.headers, batched_text(json, batched));
+                }
                 first => first,
             },
         };
         let work = self.work;
-        let rest = receive(self.events).map(move |bytes| {
+        let rest = receive(self.events, batched, link).map(move |bytes| {
             // Held by the stream: a closed stream ends the work.
             let _ = &work;
             bytes
         });
-        let first = stream::iter(first.map(|event| event.frame()));
-        let mut response = event_stream(self.preamble, first.chain(rest));
+        let first = stream::iter(first.map(|event| event.frame(batched, link)));
+        let mut response = event_stream(self.form.preamble, first.chain(rest));
         response.headers_mut().extend(self.headers);
         response
     }
 }
 
-fn receive(events: mpsc::UnboundedReceiver<Event>) -> impl Stream<Item = Bytes> + Send + 'static {
-    stream::unfold(events, async |mut events| {
-        let event = events.recv().await?;
-        Some((event.frame(), events))
+fn receive(
+    events: mpsc::UnboundedReceiver<Event>,
+    batched: bool,
+    link: &Arc<Link>,
+) -> impl Stream<Item = Bytes> + Send + 'static {
+    let link = Arc::clone(link);
+    // The last is an event that was taken but not sent.
+    stream::unfold(
+        (events, link, None),
+        move |(mut events, link, held)| async move {
+            let first = match held {
+                Some(event) => event,
+                None => events.recv().await?,
+            };
+            let mut held = None;
+            let frame = if batched && let Event::Message(text) = first {
+                link.says(&text);
+                let mut batch = vec![text];
+                while let Ok(event) = events.try_recv() {
+                    let Event::Message(text) = event else {
+                        held = Some(event);
+                        break;
+                    };
+                    link.says(&text);
+                    batch.push(text);
+                }
+                frame(&batched_text(batch.join(","), true))
+            } else {
+                first.frame(batched, &link)
+            };
+            Some((frame, (events, link, held)))
+        },
+    )
+}
+
+fn play(playback: Playback, link: &Arc<Link>) -> impl Stream<Item = Bytes> + Send + 'static {
+    let link = Arc::clone(link);
+    stream::unfold((playback, link), async |(mut playback, link)| {
+        let piece = playback.next(&link).await?;
+        Some((piece, (playback, link)))
     })
 }
 

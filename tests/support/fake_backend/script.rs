@@ -1,6 +1,11 @@
 //! What a fake backend is told before it starts.
 
-use super::{FakeBackend, tools};
+use serde_json::{Value, json};
+
+use super::{
+    super::transcript::{Seat, Transcript},
+    FakeBackend, prompts, resources, tasks, tools,
+};
 
 /// The modern revision the fake speaks.
 pub(super) const MODERN: &str = "2026-07-28";
@@ -22,11 +27,20 @@ pub enum Answers {
     Sse,
 }
 
-/// How `tools/list` is cut.
+/// How lists are cut.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Paging {
     Of(usize),
     Endless,
+}
+
+/// What a server may do, though most do not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Habit {
+    AsksOnGetStream,
+    AsksAnyway,
+    Resumable,
+    Batches,
 }
 
 /// The header a request must carry, and its exact value.
@@ -43,6 +57,13 @@ pub struct Script {
     pub(super) revision: String,
     pub(super) answers: Answers,
     pub(super) tools: Vec<String>,
+    pub(super) prompts: Vec<String>,
+    pub(super) resources: Vec<String>,
+    pub(super) templates: Vec<String>,
+    /// A merge patch on what it declares otherwise.
+    capabilities: Value,
+    habits: Vec<Habit>,
+    pub(super) seat: Option<Seat>,
     pub(super) paging: Paging,
     pub(super) credential: Option<Credential>,
     pub(super) keeps_sessions: bool,
@@ -57,6 +78,12 @@ impl Script {
             revision: "2025-11-25".to_owned(),
             answers: Answers::Json,
             tools: tools::DEFINITIONS.map(str::to_owned).to_vec(),
+            prompts: prompts::DEFINITIONS.map(str::to_owned).to_vec(),
+            resources: resources::DEFINITIONS.map(str::to_owned).to_vec(),
+            templates: resources::TEMPLATES.map(str::to_owned).to_vec(),
+            capabilities: json!({}),
+            habits: Vec::new(),
+            seat: None,
             paging: Paging::Of(usize::MAX),
             credential: None,
             keeps_sessions: true,
@@ -117,13 +144,117 @@ impl Script {
         ))
     }
 
-    /// Cuts `tools/list` into pages of so many tools.
-    pub fn page_size(mut self, tools: usize) -> Self {
-        self.paging = Paging::Of(tools);
+    /// Lists every tool it has; unless told so it lists nine, and the rest can be called all the
+    /// same.
+    pub fn all_tools(mut self) -> Self {
+        self.tools.extend(tools::MORE.map(str::to_owned));
         self
     }
 
-    /// Pages for ever: each page has one more tool and one more cursor.
+    /// Has no prompts, and says so.
+    pub fn without_prompts(mut self) -> Self {
+        self.prompts.clear();
+        self.capabilities(json!({"prompts": null}))
+    }
+
+    /// Adds a prompt by its definition, raw JSON. It says its arguments.
+    pub fn prompt(mut self, definition: &str) -> Self {
+        self.prompts.push(definition.to_owned());
+        self
+    }
+
+    /// Has no resources, and says so.
+    pub fn without_resources(mut self) -> Self {
+        self.resources.clear();
+        self.templates.clear();
+        self.capabilities(json!({"resources": null}))
+    }
+
+    /// Adds a resource by its definition, raw JSON. It holds its own URI as text.
+    pub fn resource(mut self, definition: &str) -> Self {
+        self.resources.push(definition.to_owned());
+        self
+    }
+
+    /// Adds a resource template by its definition, raw JSON. What it expands to holds its own URI.
+    pub fn template(mut self, definition: &str) -> Self {
+        self.templates.push(definition.to_owned());
+        self
+    }
+
+    /// Declares these capabilities on top of the usual ones; `null` takes one back.
+    pub fn capabilities(mut self, patch: Value) -> Self {
+        merge(&mut self.capabilities, patch);
+        self
+    }
+
+    /// Asks its clients on the `GET` stream of their MCP session, as some servers do, and not on
+    /// the stream of the call that makes it ask.
+    pub fn asks_on_get_stream(self) -> Self {
+        self.with(Habit::AsksOnGetStream)
+    }
+
+    /// Asks even clients that do not say they can be asked.
+    pub fn asks_anyway(self) -> Self {
+        self.with(Habit::AsksAnyway)
+    }
+
+    /// Gives every event of its streams an id and lets clients resume them, as legacy servers may.
+    /// Calls are always answered by a stream then, and outlive its connections.
+    pub fn resumable(self) -> Self {
+        self.with(Habit::Resumable).answers(Answers::Sse)
+    }
+
+    /// Puts every message into a batch, as `2025-03-26` allows.
+    pub fn in_batches(self) -> Self {
+        self.with(Habit::Batches)
+    }
+
+    fn with(mut self, habit: Habit) -> Self {
+        self.habits.push(habit);
+        self
+    }
+
+    pub(super) fn has(&self, habit: Habit) -> bool {
+        self.habits.contains(&habit)
+    }
+
+    /// Writes down what it says and hears under this name.
+    pub fn recorded(mut self, transcript: &Transcript, name: &str) -> Self {
+        self.seat = Some(transcript.seat(name));
+        self
+    }
+
+    /// What it declares in a revision.
+    pub(super) fn declared(&self, revision: &str) -> Value {
+        let mut declared = json!({
+            "tools": {"listChanged": true},
+            "prompts": {"listChanged": true},
+            "resources": {"listChanged": true, "subscribe": true},
+            "logging": {},
+        });
+        if revision >= "2025-03-26" {
+            declared["completions"] = json!({});
+        }
+        if revision == "2025-11-25" {
+            let requests = json!({"tools": {"call": {}}});
+            declared["tasks"] = json!({"list": {}, "cancel": {}, "requests": requests});
+        }
+        if revision == MODERN {
+            declared["extensions"] = json!({tasks::EXTENSION: {}});
+        }
+        merge(&mut declared, self.capabilities.clone());
+        without_nulls(&mut declared);
+        declared
+    }
+
+    /// Cuts every list into pages of so many entries.
+    pub fn page_size(mut self, entries: usize) -> Self {
+        self.paging = Paging::Of(entries);
+        self
+    }
+
+    /// Pages for ever: each page has one more entry and one more cursor.
     pub fn endless_pages(mut self) -> Self {
         self.paging = Paging::Endless;
         self
@@ -162,6 +293,30 @@ impl Script {
 
     /// Opens the port.
     pub fn start(self) -> FakeBackend {
+        let has_batches = self.revision == "2025-03-26" && self.speaks == Speaks::Legacy;
+        let batches = self.has(Habit::Batches);
+        assert!(!batches || has_batches, "only 2025-03-26 has batches");
         FakeBackend::start(self)
+    }
+}
+
+/// Spec: RFC 7396, but that a `null` stays in the patch until it meets what it removes.
+fn merge(into: &mut Value, patch: Value) {
+    match (into.as_object_mut(), patch) {
+        (Some(members), Value::Object(patch)) => {
+            for (name, value) in patch {
+                let member = members.entry(name).or_insert(Value::Null);
+                merge(member, value);
+            }
+        }
+        (_, patch) => *into = patch,
+    }
+}
+
+/// Leaves out what a patch removed.
+fn without_nulls(value: &mut Value) {
+    if let Some(members) = value.as_object_mut() {
+        members.retain(|_, member| !member.is_null());
+        members.values_mut().for_each(without_nulls);
     }
 }

@@ -1,7 +1,7 @@
 //! What all connections of a fake backend share: its script, its memory, its faults.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::{Mutex, PoisonError},
 };
 
@@ -10,15 +10,19 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::{
     fault::Faults,
+    listeners::Listener,
+    manners::Level,
     record::{Cancellation, Recorded},
     reply::Event,
     script::Script,
+    tape::Tape,
+    tasks::Task,
 };
 
 pub(super) struct Stage {
     pub(super) script: Script,
     pub(super) faults: Faults,
-    /// Permits for the steps of gated `progress` calls.
+    /// Permits for the steps of gated calls.
     pub(super) steps: Semaphore,
     state: Mutex<State>,
     happened: watch::Sender<()>,
@@ -28,28 +32,52 @@ pub(super) struct Stage {
 pub(super) struct State {
     pub(super) requests: Vec<Recorded>,
     pub(super) sessions: HashMap<String, McpSession>,
+    /// What a server without sessions knows of all its clients together.
+    pub(super) sessionless: McpSession,
     pub(super) initializations: usize,
     pub(super) executions: HashMap<String, usize>,
     pub(super) completions: HashMap<String, usize>,
     pub(super) cancellations: Vec<Cancellation>,
     pub(super) complaints: Vec<String>,
-    pub(super) exact: String,
-    /// The definitions of the tools there are now.
+    /// Messages that break the schema.
+    pub(super) breaches: Vec<String>,
+    /// The test lets the schema be broken.
+    pub(super) tolerant: bool,
+    /// Raw results that a test set, by the name of what answers with them.
+    pub(super) exact: HashMap<&'static str, String>,
+    /// The definitions there are now, raw JSON.
     pub(super) tools: Vec<String>,
+    pub(super) prompts: Vec<String>,
+    pub(super) resources: Vec<String>,
+    pub(super) templates: Vec<String>,
     /// Calls under way, which `notifications/cancelled` may end.
     pub(super) running: HashMap<CallKey, oneshot::Sender<()>>,
     /// Requests sent to the client, by their raw id, that wait for its answer.
-    pub(super) asked: HashMap<String, oneshot::Sender<String>>,
+    pub(super) asked: BTreeMap<String, Asked>,
     /// The open streams for what is announced.
     pub(super) listeners: Vec<Listener>,
+    /// What was said on the streams that may be resumed.
+    pub(super) tapes: Vec<Tape>,
+    pub(super) tasks: Vec<Task>,
     serial: usize,
 }
 
-/// A stream that a client opened to hear of changes.
-pub(super) struct Listener {
-    pub(super) events: mpsc::UnboundedSender<Event>,
-    /// In the modern era, the raw id of the request that opened it.
-    pub(super) subscription: Option<String>,
+/// A request of ours that a client has not answered.
+pub(super) struct Asked {
+    pub(super) method: &'static str,
+    pub(super) mcp_session: Option<String>,
+    pub(super) outcome: oneshot::Sender<Outcome>,
+    /// The stream the request went out on.
+    pub(super) stream: mpsc::UnboundedSender<Event>,
+}
+
+/// What became of a request of ours.
+pub(super) enum Outcome {
+    /// The raw result.
+    Answered(String),
+    /// The raw error.
+    Refused(String),
+    Withdrawn,
 }
 
 /// A request id and the MCP session it counts in.
@@ -64,20 +92,24 @@ pub(super) struct McpSession {
     pub(super) initialized: bool,
     pub(super) client_capabilities: Value,
     pub(super) used_ids: HashSet<String>,
+    /// The URIs of `resources/subscribe`.
+    pub(super) subscriptions: BTreeSet<String>,
+    /// The level of `logging/setLevel`.
+    pub(super) log_level: Option<Level>,
 }
 
 impl Stage {
     pub(super) fn new(script: Script) -> Self {
-        let tools = script.tools.clone();
+        let mut state = State::default();
+        state.tools.clone_from(&script.tools);
+        state.prompts.clone_from(&script.prompts);
+        state.resources.clone_from(&script.resources);
+        state.templates.clone_from(&script.templates);
         Self {
             script,
             faults: Faults::default(),
             steps: Semaphore::new(0),
-            state: Mutex::new(State {
-                exact: "{}".to_owned(),
-                tools,
-                ..State::default()
-            }),
+            state: Mutex::new(state),
             happened: watch::Sender::new(()),
         }
     }
@@ -95,6 +127,28 @@ impl Stage {
     pub(super) fn happenings(&self) -> watch::Receiver<()> {
         self.happened.subscribe()
     }
+
+    /// Waits until `look` finds something, looking again whenever something happened here.
+    pub(super) async fn find<T>(&self, mut look: impl FnMut(&mut State) -> Option<T>) -> T {
+        let mut happenings = self.happenings();
+        loop {
+            // Not `change`: a look is no happening, or two who look would wake each other for ever.
+            let found = look(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+            if let Some(found) = found {
+                return found;
+            }
+            if happenings.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Waits for a permit of [`super::FakeBackend::step`], if the arguments say `gated`.
+    pub(super) async fn gate(&self, gated: bool) {
+        if gated && let Ok(permit) = self.steps.acquire().await {
+            permit.forget();
+        }
+    }
 }
 
 impl State {
@@ -102,5 +156,25 @@ impl State {
     pub(super) fn next_serial(&mut self) -> usize {
         self.serial += 1;
         self.serial
+    }
+
+    /// What is known of an MCP session; of all clients, where none are kept.
+    pub(super) fn session(&self, mcp_session: Option<&str>) -> Option<&McpSession> {
+        match mcp_session {
+            Some(id) => self.sessions.get(id),
+            None => Some(&self.sessionless),
+        }
+    }
+
+    /// [`Self::session`], to be changed.
+    pub(super) fn session_mut(&mut self, mcp_session: Option<&str>) -> Option<&mut McpSession> {
+        match mcp_session {
+            Some(id) => self.sessions.get_mut(id),
+            None => Some(&mut self.sessionless),
+        }
+    }
+
+    pub(super) fn complain(&mut self, what: String) {
+        self.complaints.push(what);
     }
 }

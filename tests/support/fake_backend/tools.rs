@@ -1,10 +1,10 @@
-//! The tools a fake backend lists.
+//! The tools a fake backend has.
 
-use serde_json::{Value, json, value::RawValue};
+use serde_json::Value;
 
-use super::{script::Paging, stage::Stage, work::field};
+use super::{lists::List, script::Paging, stage::Stage};
 
-/// The tools of every fake backend; [`super::work`] says what they do.
+/// The tools every fake backend lists; [`super::acts`] says what they do.
 pub(super) const DEFINITIONS: [&str; 9] = [
     r#"{"name":"echo","title":"Echo","description":"Returns its arguments","inputSchema":{"type":"object"},"annotations":{"readOnlyHint":true}}"#,
     r#"{"name":"slow","description":"Sleeps","inputSchema":{"type":"object","properties":{"ms":{"type":"integer"}},"required":["ms"]},"annotations":{"readOnlyHint":true}}"#,
@@ -17,42 +17,28 @@ pub(super) const DEFINITIONS: [&str; 9] = [
     r#"{"name":"ask","description":"Asks the user for a name","inputSchema":{"type":"object"}}"#,
 ];
 
+/// The tools every fake backend has too, but lists only if its script says so.
+pub(super) const MORE: [&str; 10] = [
+    r#"{"name":"ask_url","description":"Sends the user to a page","inputSchema":{"type":"object"}}"#,
+    r#"{"name":"sample","description":"Has the client's model think","inputSchema":{"type":"object"}}"#,
+    r#"{"name":"roots","description":"Asks for the roots","inputSchema":{"type":"object"}}"#,
+    r#"{"name":"ask_twice","description":"Asks for a name, then for a colour","inputSchema":{"type":"object"}}"#,
+    r#"{"name":"ask_both","description":"Asks for a name and the model at once","inputSchema":{"type":"object"}}"#,
+    r#"{"name":"ask_forever","description":"Asks again and again","inputSchema":{"type":"object"}}"#,
+    r#"{"name":"log","description":"Logs a message of every level","inputSchema":{"type":"object"}}"#,
+    r#"{"name":"murmur","description":"Says what no revision knows","inputSchema":{"type":"object"}}"#,
+    r#"{"name":"task","description":"May run as a task","inputSchema":{"type":"object","properties":{"gated":{"type":"boolean"},"ask":{"type":"boolean"},"fail":{"type":"boolean"}}},"execution":{"taskSupport":"optional"}}"#,
+    r#"{"name":"task_only","description":"Runs as a task","inputSchema":{"type":"object"},"execution":{"taskSupport":"required"}}"#,
+];
+
 /// The tool that a call to `grow` adds; `grow` itself is for a script to add.
 pub(super) const GROWN: &str = r#"{"name":"grown","inputSchema":{"type":"object"}}"#;
 
 /// The announcement of another list.
 pub(super) const CHANGED: &str = r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
 
-/// The members of one page of `tools/list`, or a raw error object.
-pub(super) fn list(stage: &Stage, params: Option<&RawValue>) -> Result<String, String> {
-    let page: usize = match field(params, "cursor") {
-        None => 0,
-        Some(cursor) => serde_json::from_str::<String>(cursor.get())
-            .ok()
-            .and_then(|cursor| cursor.strip_prefix("page-")?.parse().ok())
-            .ok_or_else(|| json!({"code": -32602, "message": "Invalid cursor"}).to_string())?,
-    };
-    let (tools, more) = match stage.script.paging {
-        Paging::Endless => {
-            let tool = format!(r#"{{"name":"tool_{page}","inputSchema":{{"type":"object"}}}}"#);
-            (tool, true)
-        }
-        Paging::Of(size) => {
-            let skipped = page.saturating_mul(size);
-            stage.read(|state| {
-                let mut rest = state.tools.iter().skip(skipped);
-                let tools: Vec<&str> = rest.by_ref().take(size).map(String::as_str).collect();
-                (tools.join(","), rest.next().is_some())
-            })
-        }
-    };
-    let next = if more {
-        format!(r#","nextCursor":"page-{}""#, page + 1)
-    } else {
-        String::new()
-    };
-    Ok(format!(r#""tools":[{tools}]{next}"#))
-}
+/// A notification that no revision knows.
+pub(super) const MURMUR: &str = r#"{"jsonrpc":"2.0","method":"notifications/com.example/murmur","params":{"z":1.50,"a":[10000000000000000000000001,null],"_meta":{"com.example/k":"v"}}}"#;
 
 /// Says whether this backend has a tool of this name.
 pub(super) fn is_known(stage: &Stage, name: &str) -> bool {
@@ -75,12 +61,20 @@ pub(super) fn mirrored_arguments(stage: &Stage, name: &str) -> Vec<(String, Stri
         .collect()
 }
 
+/// What its definition says of tasks in 2025-11-25.
+pub(super) fn task_support(stage: &Stage, name: &str) -> Option<String> {
+    let support = definition(stage, name)?["execution"]["taskSupport"].take();
+    support.as_str().map(str::to_owned)
+}
+
 fn definition(stage: &Stage, name: &str) -> Option<Value> {
-    stage.read(|state| {
-        let mut definitions = state
-            .tools
-            .iter()
-            .filter_map(|definition| serde_json::from_str::<Value>(definition).ok());
-        definitions.find(|definition| definition["name"] == name)
+    List::Tools.find(stage, name).or_else(|| {
+        // A script may well leave all tools out.
+        let has_more = !stage.script.tools.is_empty();
+        let mut more = MORE.iter().filter(|_| has_more).map(|raw| {
+            let definition: Value = serde_json::from_str(raw).unwrap();
+            definition
+        });
+        more.find(|definition| definition["name"] == name)
     })
 }

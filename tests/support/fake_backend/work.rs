@@ -1,64 +1,109 @@
-//! What the tools of a fake backend do, in the manners of either era.
+//! One request that may take its time, notify and ask: a tool's call, a prompt, a resource, a
+//! task's result; in the manners of either era.
 
-use std::{collections::HashMap, future::pending, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc};
 
-use serde_json::{Value, value::RawValue};
+use serde_json::{Value, json, value::RawValue};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
+    acts,
+    manners::Manners,
     modern::COMPLETE,
+    prompts,
     record::{Cancellation, Cancelled, Recorded},
-    reply::{Event, Flow, Reply, Work, success},
+    reply::{Flow, Form, Outlet, Reply, Work, success},
+    resources,
+    script::Habit,
     stage::{CallKey, Stage},
-    tools,
+    tape, tasks, tools,
 };
 
-const QUESTION: &str = r#"{"mode":"form","message":"Your name?","requestedSchema":{"type":"object","properties":{"name":{"type":"string"}},"required":["name"]}}"#;
-const QUESTION_STATE: &str = "asked-for-a-name";
+/// What answers with whatever a test wants.
+const ODD: [&str; 4] = ["exact", "exact_prompt", "fake://exact", "fail"];
 
-/// What a call may do, by the era it came in.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Manners {
-    Legacy { can_be_asked: bool },
-    Modern { wants_logs: bool },
+/// What a request asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Job {
+    Tool,
+    Prompt,
+    Resource,
+    TaskResult,
 }
 
-/// One `tools/call`.
+impl Job {
+    /// The method it is asked for by, and the member of the params that names it.
+    pub(super) fn method(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Tool => ("tools/call", "name"),
+            Self::Prompt => ("prompts/get", "name"),
+            Self::Resource => ("resources/read", "uri"),
+            Self::TaskResult => ("tasks/result", "taskId"),
+        }
+    }
+
+    pub(super) fn of(method: &str) -> Option<Self> {
+        let jobs = [Self::Tool, Self::Prompt, Self::Resource, Self::TaskResult];
+        jobs.into_iter().find(|job| job.method().0 == method)
+    }
+}
+
+/// One such request.
 pub(super) struct Call {
-    key: CallKey,
-    name: String,
+    pub(super) job: Job,
+    pub(super) key: CallKey,
+    /// The tool, the prompt, the URI or the task's id.
+    pub(super) name: String,
     /// Raw JSON, exactly as it came.
-    arguments: String,
-    progress_token: Option<String>,
-    input_responses: Option<String>,
-    request_state: Option<String>,
-    manners: Manners,
+    pub(super) arguments: String,
+    pub(super) progress_token: Option<String>,
+    pub(super) input_responses: Option<Box<RawValue>>,
+    pub(super) request_state: Option<String>,
+    pub(super) manners: Manners,
+}
+
+/// Why a request has no result of its own kind.
+pub(super) enum Failure {
+    /// A raw error.
+    Error(String),
+    /// A raw result that asks the client first.
+    Asks(String),
+    CannotBeAsked,
+}
+
+impl Failure {
+    pub(super) fn error(code: i64, message: &str) -> Self {
+        Self::Error(json!({"code": code, "message": message}).to_string())
+    }
 }
 
 impl Call {
-    pub(super) fn read(key: CallKey, params: Option<&RawValue>, manners: Manners) -> Self {
+    pub(super) fn read(
+        job: Job,
+        key: CallKey,
+        params: Option<&RawValue>,
+        manners: Manners,
+    ) -> Self {
         let raw = |name| field(params, name).map(|value| value.get().to_owned());
         let text = |name| serde_json::from_str(&raw(name)?).ok();
         Self {
+            job,
             key,
-            name: text("name").unwrap_or_default(),
+            name: text(job.method().1).unwrap_or_default(),
             arguments: raw("arguments").unwrap_or_else(|| "{}".to_owned()),
             progress_token: field(params, "_meta")
                 .and_then(|meta| field(Some(&meta), "progressToken"))
                 .map(|token| token.get().to_owned()),
-            input_responses: raw("inputResponses"),
+            input_responses: field(params, "inputResponses"),
             request_state: text("requestState"),
             manners,
         }
     }
 
     /// Begins to run; what it says comes out of the reply.
-    pub(super) fn start(self, stage: &Arc<Stage>, preamble: &'static str) -> Reply {
-        if !tools::is_known(stage, &self.name) {
-            let message = Value::from(format!("Unknown tool: {}", self.name));
-            let error = format!(r#"{{"code":-32602,"message":{message}}}"#);
-            return Reply::error(200, Some(&self.key.request_id), &error)
-                .in_form(stage.script.answers, preamble);
+    pub(super) fn start(self, stage: &Arc<Stage>, form: Form) -> Reply {
+        if let Some(error) = self.refusal(stage) {
+            return Reply::error(200, Some(&self.key.request_id), &error).in_form(form);
         }
         let (sender, events) = mpsc::unbounded_channel();
         let (cancel, cancelled) = oneshot::channel();
@@ -71,13 +116,38 @@ impl Call {
             key: self.key.clone(),
             end: End::Cancelled(Cancelled::ByClose),
         };
-        let work = self.run(running, cancelled, Outlet(sender));
+        let outlet = Outlet::of(stage, sender, &self.manners.revision);
+        let mcp_session = self.key.mcp_session.clone();
+        let keeps = stage.script.has(Habit::Resumable) && !self.manners.is_modern();
+        let work = Work(tokio::spawn(self.run(running, cancelled, outlet)));
+        if keeps {
+            return Reply::Taped(tape::keep(stage, events, Some(work), mcp_session));
+        }
         Reply::Flow(Flow {
             events,
-            work: Work(tokio::spawn(work)),
-            form: stage.script.answers,
+            work,
+            form,
             headers: Vec::new(),
-            preamble,
+        })
+    }
+
+    /// The raw error for what this backend does not have.
+    fn refusal(&self, stage: &Stage) -> Option<String> {
+        let known = match self.job {
+            Job::Tool => tools::is_known(stage, &self.name),
+            Job::Prompt => prompts::is_known(stage, &self.name),
+            Job::Resource => resources::is_known(stage, &self.name),
+            Job::TaskResult => tasks::is_known(stage, &self.key, &self.name),
+        };
+        if known {
+            return None;
+        }
+        let (name, modern) = (&self.name, self.manners.is_modern());
+        Some(match self.job {
+            Job::Tool => unknown("tool", name),
+            Job::Prompt => unknown("prompt", name),
+            Job::Resource => resources::not_found(name, modern),
+            Job::TaskResult => unknown("task", name),
         })
     }
 
@@ -85,10 +155,15 @@ impl Call {
         let stage = Arc::clone(&running.stage);
         tokio::select! {
             response = self.respond(&stage, &outlet) => {
-                running.end = End::Completed(self.name);
+                running.end = End::Completed(self.name.clone());
                 // First the count: who has the answer may look at it at once.
                 drop(running);
-                outlet.last(response);
+                // What a test set or made fail is the test's own business.
+                if ODD.contains(&self.name.as_str()) {
+                    outlet.last(response);
+                } else {
+                    outlet.last_of(self.job.method().0, response);
+                }
             }
             // A cancelled request gets no response: the stream just ends.
             Ok(()) = cancelled => running.end = End::Cancelled(Cancelled::ByNotification),
@@ -96,122 +171,63 @@ impl Call {
     }
 
     /// The text of the response.
-    async fn respond(&self, stage: &Stage, outlet: &Outlet) -> String {
+    async fn respond(&self, stage: &Arc<Stage>, outlet: &Outlet) -> String {
         let id = &self.key.request_id;
-        let result = match self.name.as_str() {
-            "slow" => {
-                tokio::time::sleep(Duration::from_millis(self.number("ms", 0))).await;
-                self.complete("rested", None)
-            }
-            "progress" => self.report_steps(stage, outlet).await,
-            "count" | "count_again" => {
-                let count = stage.read(|state| state.executions[&self.name]);
-                self.complete(&count.to_string(), None)
-            }
-            "exact" => stage.read(|state| state.exact.clone()),
-            "fail" => {
-                return format!(
-                    r#"{{"jsonrpc":"2.0","id":{id},"error":{}}}"#,
-                    self.arguments
-                );
-            }
-            "wait" => pending().await,
-            "grow" => {
-                stage.change(|state| state.tools.push(tools::GROWN.to_owned()));
-                outlet.message(tools::CHANGED.to_owned());
-                self.complete("grown", None)
-            }
-            "ask" => self.ask(stage, outlet).await,
-            _ => self.complete(&self.arguments, Some(&self.arguments)),
+        let outcome = match self.job {
+            Job::Tool => acts::run(self, stage, outlet).await,
+            Job::Prompt => prompts::get(self, stage, outlet).await,
+            Job::Resource => resources::read(self, stage, outlet).await,
+            Job::TaskResult => tasks::result(self, stage, outlet).await,
         };
-        success(id, &result)
-    }
-
-    async fn report_steps(&self, stage: &Stage, outlet: &Outlet) -> String {
-        let steps = self.number("steps", 3);
-        let pause = Duration::from_millis(self.number("delay_ms", 0));
-        let gated = self.argument("gated") == Value::Bool(true);
-        for step in 1..=steps {
-            if let Some(token) = &self.progress_token {
-                outlet.message(format!(
-                    r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{token},"progress":{step},"total":{steps},"message":"step {step}"}}}}"#
-                ));
+        match outcome {
+            Ok(result) | Err(Failure::Asks(result)) => success(id, &result),
+            Err(Failure::CannotBeAsked) if self.job == Job::Tool => {
+                let result = r#"{"content":[{"type":"text","text":"this client cannot be asked"}],"isError":true}"#;
+                success(id, result)
             }
-            tokio::time::sleep(pause).await;
-            if gated && let Ok(permit) = stage.steps.acquire().await {
-                permit.forget();
+            Err(Failure::CannotBeAsked) => {
+                let error = r#"{"code":-32603,"message":"this client cannot be asked"}"#;
+                format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#)
             }
-        }
-        if !matches!(self.manners, Manners::Modern { wants_logs: false }) {
-            outlet.message(r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","logger":"fake","data":"all steps done"}}"#.to_owned());
-        }
-        self.complete(&format!("{steps} steps"), None)
-    }
-
-    async fn ask(&self, stage: &Stage, outlet: &Outlet) -> String {
-        match self.manners {
-            Manners::Legacy { can_be_asked: false } => {
-                r#"{"content":[{"type":"text","text":"this client cannot be asked"}],"isError":true}"#
-                    .to_owned()
+            Err(Failure::Error(error)) => {
+                format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#)
             }
-            Manners::Legacy { can_be_asked: true } => {
-                let (answer, answered) = oneshot::channel();
-                let id = stage.change(|state| {
-                    let id = format!(r#""ask-{}""#, state.next_serial());
-                    state.asked.insert(id.clone(), answer);
-                    id
-                });
-                outlet.message(format!(
-                    r#"{{"jsonrpc":"2.0","id":{id},"method":"elicitation/create","params":{QUESTION}}}"#
-                ));
-                let answer = answered.await.unwrap_or_else(|_| "null".to_owned());
-                self.complete("answered", Some(&format!(r#"{{"answer":{answer}}}"#)))
-            }
-            Manners::Modern { .. } => match (&self.input_responses, &self.request_state) {
-                (Some(answers), Some(given)) if given == QUESTION_STATE => {
-                    self.complete("answered", Some(&format!(r#"{{"answer":{answers}}}"#)))
-                }
-                _ => format!(
-                    r#"{{"resultType":"input_required","inputRequests":{{"name":{{"method":"elicitation/create","params":{QUESTION}}}}},"requestState":"{QUESTION_STATE}"}}"#
-                ),
-            },
         }
     }
 
-    /// A successful result, with what its era demands.
-    fn complete(&self, text: &str, structured: Option<&str>) -> String {
-        let era = match self.manners {
-            Manners::Legacy { .. } => String::new(),
-            Manners::Modern { .. } => format!("{COMPLETE},"),
-        };
+    /// A result of these raw members, with what its era demands.
+    pub(super) fn complete(&self, members: &str) -> String {
+        if self.manners.is_modern() {
+            format!("{{{COMPLETE},{members}}}")
+        } else {
+            format!("{{{members}}}")
+        }
+    }
+
+    /// A tool's successful result.
+    pub(super) fn content(&self, text: &str, structured: Option<&str>) -> String {
         let text = Value::from(text);
         let structured = structured
             .map(|raw| format!(r#","structuredContent":{raw}"#))
             .unwrap_or_default();
-        format!(r#"{{{era}"content":[{{"type":"text","text":{text}}}]{structured}}}"#)
+        self.complete(&format!(
+            r#""content":[{{"type":"text","text":{text}}}]{structured}"#
+        ))
     }
 
-    fn argument(&self, name: &str) -> Value {
+    pub(super) fn argument(&self, name: &str) -> Value {
         let arguments: Value = serde_json::from_str(&self.arguments).unwrap_or_default();
         arguments[name].clone()
     }
 
-    fn number(&self, name: &str, default: u64) -> u64 {
+    pub(super) fn number(&self, name: &str, default: u64) -> u64 {
         self.argument(name).as_u64().unwrap_or(default)
     }
 }
 
-/// Where the messages of a call go. That nobody takes them is for the call to ignore.
-struct Outlet(mpsc::UnboundedSender<Event>);
-
-impl Outlet {
-    fn message(&self, text: String) {
-        let _ = self.0.send(Event::Message(text));
-    }
-
-    fn last(&self, text: String) {
-        let _ = self.0.send(Event::Last(text));
-    }
+/// The raw error for a name nobody knows.
+pub(super) fn unknown(kind: &str, name: &str) -> String {
+    json!({"code": -32602, "message": format!("Unknown {kind}: {name}")}).to_string()
 }
 
 /// A call under way; its end is recorded however it comes.
@@ -231,6 +247,8 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.stage.change(|state| {
             state.running.remove(&self.key);
+            // Nobody waits for the answers to what it asked.
+            state.asked.retain(|_, asked| !asked.outcome.is_closed());
             match &self.end {
                 End::Completed(tool) => *state.completions.entry(tool.clone()).or_default() += 1,
                 End::Cancelled(how) => state.cancellations.push(Cancellation {

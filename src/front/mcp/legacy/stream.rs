@@ -6,12 +6,10 @@
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use http::StatusCode;
-use tokio::sync::mpsc;
 use uuid::Uuid;
 use warp::reply::Response;
 
 use crate::{
-    limits::CHANGES_IN_FLIGHT,
     mcp::{
         error::{INVALID_REQUEST, error_object},
         event::Notification,
@@ -19,7 +17,7 @@ use crate::{
         header::LAST_EVENT_ID,
         message::{write_error, write_notification},
     },
-    session::{SessionRef, Told, outbox::Kind},
+    session::{Heard, SessionRef, Told, outbox::Kind},
 };
 
 use super::{
@@ -48,14 +46,14 @@ pub(in super::super) async fn listen(caller: Caller) -> Response {
             None => {}
         }
     }
-    let (listener, heard) = mpsc::channel(CHANGES_IN_FLIGHT);
     // First, so that a stream that broke off is over when its place is wanted.
     let log = has_ids
         .then(|| caller.session.outbox().open(mcp_session, Kind::Standalone))
         .flatten();
-    if let Err(failure) = caller.session.listen(mcp_session, listener).await {
-        return refuse(&caller, None, &failure);
-    }
+    let heard = match caller.session.listen(mcp_session).await {
+        Ok(heard) => heard,
+        Err(failure) => return refuse(&caller, None, &failure),
+    };
     let messages = messages(caller.session, mcp_session, heard);
     match log {
         Some(log) => {
@@ -100,7 +98,7 @@ fn plain(messages: impl Stream<Item = Bytes> + Send + 'static) -> Response {
 fn messages(
     session: SessionRef,
     mcp_session: Uuid,
-    heard: mpsc::Receiver<Told>,
+    heard: Heard,
 ) -> impl Stream<Item = Bytes> + Send + 'static {
     stream::unfold((session, heard), move |(session, mut heard)| async move {
         let message = match heard.recv().await? {

@@ -7,11 +7,9 @@ use std::future::ready;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use serde_json::{json, value::RawValue};
-use tokio::sync::mpsc;
 use warp::reply::Response;
 
 use crate::{
-    limits::CHANGES_IN_FLIGHT,
     mcp::{
         error::{MISSING_CAPABILITY, error_object_with},
         event::Notification,
@@ -23,7 +21,7 @@ use crate::{
         object::{RawObject, quote, to_raw},
         request::Request,
     },
-    session::{Filter, Told},
+    session::{Filter, Heard, Told},
 };
 
 use super::{
@@ -45,9 +43,8 @@ pub(super) async fn listen(caller: Caller, id: RequestId, request: Request) -> R
         Err(error) => return refuse(&caller, &id, LISTEN, &error),
     };
     let record = Record::begin(LISTEN, None, &caller.session_short);
-    let (listener, heard) = mpsc::channel(CHANGES_IN_FLIGHT);
-    match caller.session.subscribe(filter, listener).await {
-        Ok(honoured) => {
+    match caller.session.subscribe(filter).await {
+        Ok((honoured, heard)) => {
             record.end_with("listening");
             let events = messages(id, &honoured, heard);
             let events = events.map(|message| event_stream::event(&message));
@@ -66,7 +63,7 @@ pub(super) async fn listen(caller: Caller, id: RequestId, request: Request) -> R
 fn messages(
     id: RequestId,
     honoured: &Filter,
-    heard: mpsc::Receiver<Told>,
+    heard: Heard,
 ) -> impl Stream<Item = Bytes> + Send + 'static {
     let mut params = RawObject::default();
     params.set("notifications", written(honoured));
@@ -210,7 +207,8 @@ mod tests {
     #[tokio::test]
     async fn every_message_names_the_subscription_and_keeps_its_other_members() {
         let id = RequestId::from_raw(&raw(r#""1\u0061""#)).unwrap();
-        let (listener, heard) = mpsc::channel(4);
+        let (listener, heard) = tokio::sync::mpsc::channel(4);
+        let heard = Heard::of(heard);
         let filter = Filter {
             kinds: vec![ListKind::Tools],
             ..Filter::default()

@@ -1,0 +1,225 @@
+//! What a backend asks a client for by requests of its own: who is asked, and how the answer finds
+//! back under the backend's id.
+//!
+//! Spec: 2025-11-25 client/elicitation, client/sampling, client/roots.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+use tokio::{runtime::Handle, time::timeout};
+use tokio_retry::RetryIf;
+use uuid::Uuid;
+
+use crate::mcp::{
+    error::{INTERNAL_ERROR, error_object},
+    event::{Answered, Event, Question},
+    message::{RequestId, write_error, write_result},
+};
+
+use super::{
+    caller::Caller,
+    endpoint::Endpoint,
+    error::BackendError,
+    link::Link,
+    message::BackendMessage,
+    retry::Policy,
+    transport::streamable_http::{Content, Outgoing},
+    waiting::Wait,
+};
+
+/// A request of a backend's own.
+pub(super) struct BackendRequest<'a> {
+    /// The backend's id, which the answer must repeat to the letter.
+    pub(super) id: RequestId,
+    /// The method.
+    pub(super) method: &'a str,
+    /// The parameters.
+    pub(super) params: Option<&'a RawValue>,
+}
+
+/// Who is asked.
+pub(super) enum Asked {
+    /// Who made a call, as long as it is on its way.
+    Caller(Weak<Caller>),
+    /// The client of an MCP session, whatever it has on its way.
+    Client(Uuid),
+}
+
+/// The questions that are open in one conversation, by the backend's ids.
+#[derive(Default)]
+pub(super) struct Questions(Mutex<HashMap<RequestId, Open>>);
+
+struct Open {
+    number: u64,
+    asked: Asked,
+    /// Their end is the end of the waits.
+    _waits: Vec<Wait>,
+}
+
+/// A number that no other question of the process has.
+pub(super) fn next_number() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Makes a question of a backend's request. Its answer goes back whenever that comes.
+pub(super) fn open(
+    endpoint: &Arc<Endpoint>,
+    link: &Arc<Link>,
+    request: BackendRequest<'_>,
+    asked: Asked,
+) -> Question {
+    let number = next_number();
+    let reply = Reply {
+        endpoint: Arc::clone(endpoint),
+        link: Arc::clone(link),
+        id: request.id.clone(),
+        number,
+    };
+    let waits = match &asked {
+        Asked::Caller(caller) => {
+            let caller = caller.upgrade();
+            caller
+                .iter()
+                .map(|caller| caller.waiting().begin())
+                .collect()
+        }
+        // Nobody knows for which of its calls the backend asks.
+        Asked::Client(_) => link.ongoing.wait(),
+    };
+    let open = Open {
+        number,
+        asked,
+        _waits: waits,
+    };
+    link.questions.open().insert(request.id, open);
+    Question::new(
+        number,
+        request.method.to_owned(),
+        request.params.map(ToOwned::to_owned),
+        move |answered| reply.answer(&answered),
+    )
+}
+
+impl Questions {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.open().len()
+    }
+
+    /// The backend no longer wants what it asked for under that id: who was asked is told.
+    pub(super) async fn withdraw(&self, id: &RequestId, link: &Link) {
+        let Some(open) = self.open().remove(id) else {
+            return;
+        };
+        let number = open.number;
+        match open.asked {
+            Asked::Caller(caller) => {
+                if let Some(caller) = caller.upgrade() {
+                    caller.send_soon(Event::Withdrawn(number)).await;
+                }
+            }
+            Asked::Client(mcp_session) => link.tell(BackendMessage::Withdrawn {
+                mcp_session,
+                number,
+            }),
+        }
+    }
+
+    /// Whether that question was still open, which it is no longer.
+    fn close(&self, id: &RequestId, number: u64) -> bool {
+        let mut open = self.open();
+        let is_open = open.get(id).is_some_and(|open| open.number == number);
+        if is_open {
+            open.remove(id);
+        }
+        is_open
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<RequestId, Open>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The way back of one answer; dropped without one, it tells the backend that there is none.
+struct Reply {
+    endpoint: Arc<Endpoint>,
+    link: Arc<Link>,
+    id: RequestId,
+    number: u64,
+}
+
+impl Reply {
+    fn answer(self, answered: &Answered) {
+        self.send(|id| match answered {
+            Answered::Result(result) => write_result(id, result.get().as_bytes()),
+            Answered::Error(error) => write_error(Some(id), error),
+        });
+    }
+
+    /// Sends what answers the question, once, unless the backend withdrew it.
+    fn send(&self, write: impl FnOnce(&RequestId) -> Bytes) {
+        let Some(headers) = self.link.dialect.reply_headers() else {
+            return;
+        };
+        if !self.link.questions.close(&self.id, self.number) {
+            return;
+        }
+        let body = write(&self.id);
+        let endpoint = Arc::clone(&self.endpoint);
+        // A question may be dropped while the process goes down.
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move {
+                let outgoing = || Outgoing {
+                    headers: headers.clone(),
+                    body: body.clone(),
+                };
+                if let Err(error) = post(&endpoint, outgoing).await {
+                    tracing::debug!(backend.name = %endpoint.name, %error, "could not pass a client's answer on");
+                }
+            });
+        }
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        self.send(|id| {
+            let error = error_object(INTERNAL_ERROR, "the client gave no answer");
+            write_error(Some(id), &error)
+        });
+    }
+}
+
+/// Sends an answer, again where the backend did not take it.
+async fn post(endpoint: &Endpoint, outgoing: impl Fn() -> Outgoing) -> Result<(), BackendError> {
+    let policy = Policy::new(false);
+    let id = RequestId::from_number(0);
+    let once = || async {
+        let posted = timeout(endpoint.timeouts.handshake, endpoint.wire.post(outgoing()));
+        let after = endpoint.timeouts.handshake;
+        match posted
+            .await
+            .map_err(|_| BackendError::Silent { after })??
+            .content
+        {
+            Content::Refused(refusal) => {
+                super::refusal::judge(&refusal, &id, &endpoint.wire).map(drop)
+            }
+            _ => Ok(()),
+        }
+    };
+    RetryIf::start(
+        policy.pauses(&endpoint.retries),
+        once,
+        |error: &BackendError| policy.allows(error),
+    )
+    .await
+}

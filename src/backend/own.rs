@@ -1,0 +1,81 @@
+//! Requests of the gateway's own over an open link, for which no client waits.
+
+use serde_json::{json, value::RawValue};
+use tokio::time::timeout;
+
+use crate::mcp::{
+    level::Level,
+    message::RequestId,
+    method::{PING, SET_LEVEL},
+    object::to_raw,
+    request::{Context, Request},
+};
+
+use super::{
+    audience::{Audience, Conversation},
+    error::BackendError,
+    exchange::{Answer, read_answer},
+    transport::streamable_http::Content,
+};
+
+impl Conversation<'_> {
+    /// Makes a request, within a handshake's time.
+    ///
+    /// # Errors
+    ///
+    /// Why it got no answer.
+    pub(super) async fn request(
+        &self,
+        method: &'static str,
+        params: Option<Box<RawValue>>,
+    ) -> Result<Answer, BackendError> {
+        let Self { endpoint, link } = self;
+        let id = RequestId::from_number(link.next_id());
+        let request = Request::new(method, params, Context::default());
+        let asked = async {
+            let outgoing = link.dialect.encode(&request, &id).outgoing;
+            match endpoint.wire.post(outgoing).await?.content {
+                Content::Refused(refusal) => link.dialect.judge(&refusal, &id, &endpoint.wire),
+                answering => read_answer(answering, &id, &Audience::nobody()).await,
+            }
+        };
+        let after = endpoint.timeouts.handshake;
+        let late = |_| BackendError::Silent { after };
+        timeout(after, asked).await.map_err(late)?
+    }
+
+    /// Whether the backend still knows the MCP session of the link; for others there is nothing to
+    /// know.
+    pub(super) async fn still_holds(&self) -> bool {
+        self.link.dialect.session().is_some() && self.request(PING, None).await.is_ok()
+    }
+
+    /// Has the backend send log messages from this level on, where it has such.
+    pub(super) async fn set_level(&self, level: Level) {
+        let mut set = self.link.level.lock().await;
+        if *set != Some(level) {
+            *set = Some(level);
+            self.send_level(level).await;
+        }
+    }
+
+    /// The same, unless it sends as much already: others on the link may want more.
+    pub(super) async fn lower_level(&self, level: Level) {
+        let mut set = self.link.level.lock().await;
+        if set.is_none_or(|set| set > level) {
+            *set = Some(level);
+            self.send_level(level).await;
+        }
+    }
+
+    /// What the backend does not do is not asked for again: log messages are no call's business.
+    async fn send_level(&self, level: Level) {
+        if self.link.dialect.is_shared() || !self.link.discovery.offers("logging") {
+            return;
+        }
+        let params = to_raw(&json!({ "level": level.as_str() }));
+        if let Err(error) = self.request(SET_LEVEL, Some(params)).await {
+            tracing::debug!(backend.name = %self.endpoint.name, %error, "could not set the level of log messages");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The body of an answer, piece by piece, each waited for within bounds.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use reqwest::Response;
+use tokio::time::timeout;
+
+use crate::backend::{error::BackendError, waiting::Waiting};
+
+/// How long a backend may be silent.
+#[derive(Debug, Clone)]
+pub(super) struct Patience {
+    limit: Duration,
+    waiting: Option<Arc<Waiting>>,
+}
+
+impl Patience {
+    /// So long, whatever happens.
+    pub(super) const fn of(limit: Duration) -> Self {
+        Self {
+            limit,
+            waiting: None,
+        }
+    }
+
+    /// So long, the time left out in which the call waits for its client.
+    pub(super) fn sparing(limit: Duration, waiting: &Arc<Waiting>) -> Self {
+        Self {
+            limit,
+            waiting: Some(Arc::clone(waiting)),
+        }
+    }
+
+    /// Waits for what the backend is due to send.
+    pub(super) async fn wait<T>(&self, work: impl Future<Output = T>) -> Result<T, BackendError> {
+        let done = match &self.waiting {
+            Some(waiting) => waiting.within(self.limit, work).await,
+            None => timeout(self.limit, work).await.ok(),
+        };
+        done.ok_or(BackendError::Silent { after: self.limit })
+    }
+}
+
+/// A JSON body on its way.
+pub(crate) struct Body {
+    response: Response,
+    patience: Patience,
+}
+
+impl Body {
+    pub(super) const fn new(response: Response, patience: Patience) -> Self {
+        Self { response, patience }
+    }
+
+    /// Waits for the next bytes; `None` at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, BackendError> {
+        let chunk = self.patience.wait(self.response.chunk()).await?;
+        chunk.map_err(BackendError::from_http)
+    }
+
+    /// Reads all of it, if it is no longer than `bytes_max`.
+    pub(crate) async fn whole(mut self, bytes_max: usize) -> Result<Bytes, BackendError> {
+        match self.head(bytes_max).await? {
+            Head::Whole(bytes) => Ok(bytes),
+            Head::More(_) => Err(BackendError::Garbled {
+                what: "more bytes than the gateway takes in one message",
+            }),
+        }
+    }
+
+    /// Reads to the end, or until there are more than `bytes_max` bytes.
+    pub(crate) async fn head(&mut self, bytes_max: usize) -> Result<Head, BackendError> {
+        let Some(first) = self.next().await? else {
+            return Ok(Head::Whole(Bytes::new()));
+        };
+        if first.len() > bytes_max {
+            return Ok(Head::More(first));
+        }
+        // Most bodies come in one piece, which is passed on without a copy.
+        let Some(second) = self.next().await? else {
+            return Ok(Head::Whole(first));
+        };
+        let mut bytes = BytesMut::from(&first[..]);
+        bytes.extend_from_slice(&second);
+        while bytes.len() <= bytes_max {
+            match self.next().await? {
+                Some(chunk) => bytes.extend_from_slice(&chunk),
+                None => return Ok(Head::Whole(bytes.freeze())),
+            }
+        }
+        Ok(Head::More(bytes.freeze()))
+    }
+}
+
+/// The beginning of a body.
+pub(crate) enum Head {
+    /// There is no more.
+    Whole(Bytes),
+    /// There is more.
+    More(Bytes),
+}

@@ -1,0 +1,120 @@
+//! What need not succeed, each with the reason: `baseline.yaml`.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+
+use super::outcome::{Difference, Status};
+
+const FILE: &str = include_str!("baseline.yaml");
+
+/// The whole file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Baseline {
+    server: Vec<Entry>,
+    client: Vec<Entry>,
+    /// Client scenarios that are not run.
+    left_out: Vec<LeftOut>,
+    /// Scenarios that demand an answer within less than a second: run again, alone, before they count as failed.
+    timed: Vec<String>,
+}
+
+/// A check that may end badly.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    /// A `*` at its end stands for anything.
+    scenario: String,
+    /// All checks of the scenario, if there is none.
+    check: Option<String>,
+    /// The era of the backend; both, if there is none.
+    backend: Option<String>,
+    /// The worst end that is all right.
+    at_worst: Status,
+    /// Whether the check may as well succeed.
+    #[serde(default)]
+    sometimes: bool,
+    reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LeftOut {
+    scenario: String,
+    reason: String,
+}
+
+impl Baseline {
+    /// Reads the file; each of its entries has a reason.
+    pub(super) fn read() -> Self {
+        let baseline: Self = serde_yaml::from_str(FILE).unwrap();
+        let entries = baseline.server.iter().chain(&baseline.client);
+        let reasons = entries.map(|entry| &entry.reason);
+        let left_out = baseline.left_out.iter().map(|left_out| &left_out.reason);
+        assert!(reasons.chain(left_out).all(|reason| !reason.is_empty()));
+        baseline
+    }
+
+    /// Whether the client scenario of this name is run.
+    pub(super) fn runs(&self, scenario: &str) -> bool {
+        let mut left_out = self.left_out.iter();
+        !left_out.any(|left_out| matches(&left_out.scenario, scenario))
+    }
+
+    /// The scenarios among these that may just have been late.
+    pub(super) fn timed(&self, differences: &[Difference]) -> BTreeSet<String> {
+        let scenarios = differences
+            .iter()
+            .map(|difference| &difference.check.scenario);
+        let timed = scenarios.filter(|scenario| self.timed.contains(scenario));
+        timed.cloned().collect()
+    }
+
+    /// What is left to report of a server behind which is a backend of this era.
+    pub(super) fn judge_server(&self, backend: &str, differences: &[Difference]) -> Vec<String> {
+        let ours = |entry: &&Entry| entry.backend.as_ref().is_none_or(|era| era == backend);
+        judge(self.server.iter().filter(ours), differences)
+    }
+
+    /// What is left to report of a client.
+    pub(super) fn judge_client(&self, differences: &[Difference]) -> Vec<String> {
+        judge(self.client.iter(), differences)
+    }
+}
+
+/// Differences that no entry allows, and entries that allow nothing any more.
+fn judge<'a>(entries: impl Iterator<Item = &'a Entry>, differences: &[Difference]) -> Vec<String> {
+    let entries: Vec<&Entry> = entries.collect();
+    let unexpected = differences
+        .iter()
+        .filter(|difference| !entries.iter().any(|entry| entry.allows(difference)))
+        .map(ToString::to_string);
+    let stale = entries
+        .iter()
+        .filter(|entry| !entry.sometimes)
+        .filter(|entry| {
+            !differences
+                .iter()
+                .any(|difference| entry.allows(difference))
+        })
+        .map(|entry| format!("baseline.yaml allows what does not happen: {entry:?}"));
+    unexpected.chain(stale).collect()
+}
+
+impl Entry {
+    fn allows(&self, difference: &Difference) -> bool {
+        let status = difference.outcome.as_ref().map(|outcome| outcome.status);
+        matches(&self.scenario, &difference.check.scenario)
+            && self.check.as_ref().is_none_or(|id| *id == difference.check.id)
+            // Not made at all is as bad as failed.
+            && status.unwrap_or(Status::Failure) <= self.at_worst
+    }
+}
+
+fn matches(pattern: &str, scenario: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(begin) => scenario.starts_with(begin),
+        None => pattern == scenario,
+    }
+}

@@ -1,0 +1,107 @@
+//! What the tools of a fake backend do.
+
+use std::{future::pending, sync::Arc, time::Duration};
+
+use serde_json::Value;
+
+use super::{
+    manners::Level,
+    questions,
+    reply::Outlet,
+    stage::Stage,
+    tools,
+    work::{Call, Failure},
+};
+
+/// Runs a tool to its end and gives its raw result.
+pub(super) async fn run(
+    call: &Call,
+    stage: &Arc<Stage>,
+    outlet: &Outlet,
+) -> Result<String, Failure> {
+    Ok(match call.name.as_str() {
+        "slow" => {
+            tokio::time::sleep(Duration::from_millis(call.number("ms", 0))).await;
+            call.content("rested", None)
+        }
+        "progress" => report_steps(call, stage, outlet).await,
+        "count" | "count_again" => {
+            let count = stage.read(|state| state.executions[&call.name]);
+            call.content(&count.to_string(), None)
+        }
+        "exact" => exact(stage, "exact"),
+        "fail" => return Err(Failure::Error(call.arguments.clone())),
+        "wait" => pending().await,
+        "grow" => {
+            stage.change(|state| state.tools.push(tools::GROWN.to_owned()));
+            outlet.message(tools::CHANGED.to_owned());
+            call.content("grown", None)
+        }
+        "log" => {
+            for level in Level::all() {
+                let name = level.name();
+                log(
+                    call,
+                    stage,
+                    outlet,
+                    level,
+                    &format!("a message of level {name}"),
+                );
+            }
+            call.content("logged", None)
+        }
+        "murmur" => {
+            outlet.message(tools::MURMUR.to_owned());
+            call.content("murmured", None)
+        }
+        "task" | "task_only" => {
+            stage.gate(call.argument("gated") == true).await;
+            call.content("task done", None)
+        }
+        asks if questions::round(asks, 0, &call.manners).is_some() => {
+            let answers = questions::ask(call, stage, outlet).await?;
+            call.content("answered", Some(&format!(r#"{{"answers":{answers}}}"#)))
+        }
+        _ => call.content(&call.arguments, Some(&call.arguments)),
+    })
+}
+
+/// The raw result that a test set for what has this name.
+pub(super) fn exact(stage: &Stage, name: &str) -> String {
+    let set = stage.read(|state| state.exact.get(name).cloned());
+    set.unwrap_or_else(|| "{}".to_owned())
+}
+
+/// Sends a log message, unless the client does not want to hear of this level.
+fn log(call: &Call, stage: &Stage, outlet: &Outlet, level: Level, text: &str) {
+    let wanted = if call.manners.is_modern() {
+        call.manners.log_level.is_some_and(|least| level >= least)
+    } else {
+        let session = call.key.mcp_session.as_deref();
+        let least = stage.read(|state| state.session(session).and_then(|it| it.log_level));
+        least.is_none_or(|least| level >= least)
+    };
+    if wanted {
+        let (level, text) = (level.name(), Value::from(text));
+        outlet.message(format!(
+            r#"{{"jsonrpc":"2.0","method":"notifications/message","params":{{"level":"{level}","logger":"fake","data":{text}}}}}"#
+        ));
+    }
+}
+
+async fn report_steps(call: &Call, stage: &Stage, outlet: &Outlet) -> String {
+    let steps = call.number("steps", 3);
+    let pause = Duration::from_millis(call.number("delay_ms", 0));
+    let gated = call.argument("gated") == true;
+    for step in 1..=steps {
+        if let Some(token) = &call.progress_token {
+            outlet.message(format!(
+                r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{token},"progress":{step},"total":{steps},"message":"step {step}"}}}}"#
+            ));
+        }
+        tokio::time::sleep(pause).await;
+        stage.gate(gated).await;
+    }
+    log(call, stage, outlet, Level::INFO, "all steps done");
+    call.content(&format!("{steps} steps"), None)
+}
