@@ -4,6 +4,8 @@
 //! written stays for a while, so that the next connection gets what the last one may have lost.
 
 mod log;
+mod reader;
+mod writer;
 
 use std::{
     collections::HashMap,
@@ -16,7 +18,8 @@ use crate::limits::{ENDED_STREAMS_BYTES_MAX, STREAMS_PER_MCP_SESSION_MAX};
 
 use log::Log;
 
-pub use log::{Reader, Writer};
+pub use reader::Reader;
+pub use writer::Writer;
 
 /// The streams of one session. A clone is another handle of the same.
 #[derive(Clone, Default)]
