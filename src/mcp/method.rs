@@ -54,6 +54,8 @@ pub const CANCELLED: &str = "notifications/cancelled";
 pub const PROGRESS: &str = "notifications/progress";
 /// Carries a log message.
 pub const LOG_MESSAGE: &str = "notifications/message";
+/// Tells that a visit to a page is over; of 2025-11-25.
+pub const ELICITATION_COMPLETE: &str = "notifications/elicitation/complete";
 /// Tells that the list of tools is another now.
 pub const TOOLS_CHANGED: &str = "notifications/tools/list_changed";
 /// Tells that the list of prompts is another now.

@@ -13,6 +13,7 @@
 #[path = "../support/world.rs"]
 mod world;
 
+mod batches;
 mod calls;
 mod cancellation;
 mod command_line;
@@ -29,6 +30,7 @@ mod origin;
 mod outages;
 mod rest_api;
 mod restart;
+mod resumption;
 mod retries;
 mod secrets;
 mod streaming;

@@ -5,18 +5,21 @@
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use serde_json::json;
+use serde_json::{json, value::RawValue};
 use uuid::Uuid;
 
 use crate::{
     mcp::{
         event::Question,
         message::{RequestId, write_notification, write_request},
-        method::CANCELLED,
-        object::to_raw,
+        method::{CANCELLED, ELICIT},
+        object::{RawObject, quote, to_raw},
     },
     session::SessionRef,
 };
+
+/// What tells one visit to a page from another.
+const ELICITATION_ID: &str = "elicitationId";
 
 /// Every client can hold a whole number of so many bits exactly.
 const ID_BITS: u32 = 52;
@@ -24,7 +27,9 @@ const ID_BITS: u32 = 52;
 /// Puts a question to the client of that MCP session: writes the request that asks it.
 pub(super) fn ask(session: &SessionRef, mcp_session: Uuid, question: Question) -> Bytes {
     let id = id_of(question.number);
-    let message = write_request(&id, &question.method, question.params.as_deref());
+    let identified = identified(&question);
+    let params = identified.as_deref().or(question.params.as_deref());
+    let message = write_request(&id, &question.method, params);
     // Before the message is out: its answer must find whom it is for.
     session.asked(mcp_session, id, question);
     message
@@ -34,6 +39,22 @@ pub(super) fn ask(session: &SessionRef, mcp_session: Uuid, question: Question) -
 pub(super) fn withdraw(number: u64) -> Bytes {
     let params = to_raw(&json!({ "requestId": raw_id(number) }));
     write_notification(CANCELLED, Some(&params))
+}
+
+/// The parameters with what this era demands and the modern one has not: each visit to a page has an
+/// id of its own. `None` where nothing is missing.
+///
+/// Spec: 2025-11-25 client/elicitation, "URL Mode Elicitation Requests".
+fn identified(question: &Question) -> Option<Box<RawValue>> {
+    if question.method != ELICIT {
+        return None;
+    }
+    let mut params = RawObject::parse_or_empty(question.params.as_deref());
+    if params.get_str("mode").as_deref() != Some("url") || params.get(ELICITATION_ID).is_some() {
+        return None;
+    }
+    params.set(ELICITATION_ID, quote(&Uuid::new_v4().to_string()));
+    Some(params.to_raw())
 }
 
 /// The id under which a question is put to a client: one for each number, and none that tells how
@@ -60,6 +81,25 @@ mod tests {
         let ids: HashSet<u64> = (1..=100_000).map(raw_id).collect();
         assert_eq!(ids.len(), 100_000);
         assert!(ids.iter().all(|id| *id < 1 << ID_BITS));
+    }
+
+    #[test]
+    fn a_visit_to_a_page_gets_an_id_where_it_has_none() {
+        let identified = |method: &str, params: &str| {
+            let params = RawValue::from_string(params.to_owned()).unwrap();
+            let question = Question::new(1, method.to_owned(), Some(params), |_| {});
+            identified(&question).map(|params| params.get().to_owned())
+        };
+        let visit = r#"{"mode":"url","url":"https://a.example/","message":"m"}"#;
+        let told = identified(ELICIT, visit).unwrap();
+        assert!(told.starts_with(
+            r#"{"mode":"url","url":"https://a.example/","message":"m","elicitationId":""#
+        ));
+        assert_ne!(identified(ELICIT, visit).unwrap(), told);
+        let own = r#"{"mode":"url","elicitationId":"e"}"#;
+        for (method, params) in [(ELICIT, own), (ELICIT, "{}"), ("x/y", visit)] {
+            assert_eq!(identified(method, params), None, "{method} {params}");
+        }
     }
 
     #[test]
