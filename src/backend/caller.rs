@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use serde_json::value::RawValue;
+
 use crate::{
     limits::SHARED_STREAM_WAIT_MAX,
     mcp::{
@@ -46,13 +48,18 @@ impl Caller {
     }
 
     /// Whether it can be asked this, by an event of its own.
-    pub(super) fn takes(&self, method: &str) -> bool {
+    pub(super) fn takes(&self, method: &str, params: Option<&RawValue>) -> bool {
         let reaches = match self.asking {
             Asking::Never => false,
             Asking::WhileOpen => true,
-            Asking::ByRetry => asked_capability(method).is_some(),
+            Asking::ByRetry => asked_capability(method, params).is_some(),
         };
-        reaches && self.context.can_be_asked(method)
+        reaches && self.can_be_asked(method, params)
+    }
+
+    /// Whether it declared that it can be asked this, however that reaches it.
+    pub(super) fn can_be_asked(&self, method: &str, params: Option<&RawValue>) -> bool {
+        self.context.can_be_asked(method, params)
     }
 
     /// Counts the time it takes to answer.
