@@ -56,6 +56,8 @@ pub const ROOTS_LIST: &str = "roots/list";
 pub const CANCELLED: &str = "notifications/cancelled";
 /// Tells how far a request got.
 pub const PROGRESS: &str = "notifications/progress";
+/// Tells that a user has been on the page they were sent to; of 2025-11-25.
+pub const ELICITED: &str = "notifications/elicitation/complete";
 /// Carries a log message.
 pub const LOG_MESSAGE: &str = "notifications/message";
 /// Tells that the list of tools is another now.
