@@ -62,6 +62,9 @@ pub const SEEN_URIS_PER_RESULT_MAX: usize = 64;
 /// How long a client may take to bring the input that a request wants: people answer, and sign in
 /// somewhere first. After that the request has to be begun anew.
 pub const REQUEST_STATE_TTL: Duration = Duration::from_hours(1);
+/// How long further questions of the same call are waited for once one came that ends its request:
+/// backends put several at once, and a round of the client's takes far longer.
+pub const QUESTIONS_GATHERED_WITHIN: Duration = Duration::from_millis(50);
 /// How long an exchange waits in memory for its client's answer: its backend holds a stream open
 /// meanwhile.
 pub const PARKED_WITHIN: Duration = MINUTES_10;
