@@ -161,7 +161,7 @@ impl<'a> Audience<'a> {
         }
         let count = self.requests.fetch_add(1, Ordering::Relaxed);
         if count >= BACKEND_REQUESTS_MAX {
-            return Err(BackendError::Garbled {
+            return Err(BackendError::AskedTooOften {
                 what: "more requests of its own than the gateway takes during one call",
             });
         }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use serde_json::value::RawValue;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     limits::SHARED_STREAM_WAIT_MAX,
@@ -31,6 +32,7 @@ pub(super) struct Caller {
     context: Context,
     translation: Option<Arc<dyn Translation>>,
     waiting: Arc<Waiting>,
+    cancel: CancellationToken,
     asked: AtomicBool,
 }
 
@@ -43,6 +45,7 @@ impl Caller {
             context: call.request.context.clone(),
             translation: call.translation.clone(),
             waiting: Waiting::new(),
+            cancel: call.cancel.clone(),
             asked: AtomicBool::new(false),
         }
     }
@@ -60,6 +63,11 @@ impl Caller {
     /// Whether it declared that it can be asked this, however that reaches it.
     pub(super) fn can_be_asked(&self, method: &str, params: Option<&RawValue>) -> bool {
         self.context.can_be_asked(method, params)
+    }
+
+    /// Fires when it takes its call back.
+    pub(super) const fn cancel(&self) -> &CancellationToken {
+        &self.cancel
     }
 
     /// Counts the time it takes to answer.
