@@ -88,7 +88,10 @@ pub(super) fn open(
     };
     let (call, waits) = match &asked {
         Asked::Caller(caller) => match caller.upgrade() {
-            Some(caller) => (Some(caller.cancel().clone()), vec![caller.waiting().begin()]),
+            Some(caller) => (
+                Some(caller.cancel().clone()),
+                vec![caller.waiting().begin()],
+            ),
             None => (None, Vec::new()),
         },
         // Nobody knows for which of its calls the backend asks.

@@ -37,7 +37,10 @@ async fn a_form_and_its_answer_cross_to_the_letter_whatever_asks() {
             let result = answer.result_raw();
             let name = format!(r#"{{"name":{ODD_ANSWER}}}"#);
             // A prompt and a resource say the answers as a text.
-            let (raw, text) = (format!(r#""answers":{name}"#), Value::from(name).to_string());
+            let (raw, text) = (
+                format!(r#""answers":{name}"#),
+                Value::from(name).to_string(),
+            );
             assert!(result.contains(&raw) || result.contains(&text), "{result}");
         }
         assert_eq!(w.backend.open_questions(), 0);
@@ -155,7 +158,9 @@ async fn pages_to_visit_first_are_told_as_each_era_tells_them() {
             assert_eq!(request["method"], "elicitation/create", "{key}");
         }
         // The client goes on by the same call; the backend knows nothing of the answers.
-        let responses = requests.keys().map(|key| (key.clone(), json!({"action": "accept"})));
+        let responses = requests
+            .keys()
+            .map(|key| (key.clone(), json!({"action": "accept"})));
         let responses: serde_json::Map<String, Value> = responses.collect();
         let params = json!({"name": "it.fail", "arguments": error, "inputResponses": responses});
         let again = w.client.request("tools/call", params).await.result();

@@ -15,11 +15,13 @@ mod world;
 
 mod calls;
 mod cancellation;
+mod capabilities;
 mod command_line;
 mod elicitation;
 mod eras;
 mod errors;
 mod fakes;
+mod input_required;
 mod listening;
 mod lists;
 mod logs;
@@ -28,10 +30,13 @@ mod mcp_sessions;
 mod openapi;
 mod origin;
 mod outages;
+mod parked;
 mod questions;
 mod rest_api;
 mod restart;
 mod retries;
+mod roots;
+mod sampling;
 mod secrets;
 mod streaming;
 
