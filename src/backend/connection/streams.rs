@@ -14,7 +14,7 @@ use crate::{
     mcp::{
         failure::Failure,
         kind::ListKind,
-        method::{ELICIT, LISTEN, ROOTS_LIST, SAMPLE, SUBSCRIBE},
+        method::{LISTEN, SUBSCRIBE},
     },
 };
 
@@ -270,7 +270,7 @@ fn announced(link: &Link) -> Vec<ListKind> {
 
 /// Whether the client of a link declared anything to be asked for.
 fn can_be_asked(link: &Link) -> bool {
-    let known = [ELICIT, SAMPLE, ROOTS_LIST];
+    let known = ["elicitation", "sampling", "roots"];
     link.context()
-        .is_some_and(|context| known.iter().any(|method| context.can_be_asked(method)))
+        .is_some_and(|context| known.iter().any(|capability| context.can(capability)))
 }
