@@ -219,7 +219,7 @@ impl Connection {
         }
     }
 
-    fn send(&self, pending: Pending, key: LinkKey, link: Arc<Link>) {
+    fn send(&mut self, pending: Pending, key: LinkKey, link: Arc<Link>) {
         let mut call = match pending {
             Pending::Call(call) => call,
             Pending::Connect { reply, .. } => {
@@ -239,6 +239,9 @@ impl Connection {
             if let Err(header) = catalogue.mirror(&mut call.request) {
                 return contradicted(self.name.clone(), call, &header);
             }
+        }
+        if key != LinkKey::Default && link.learn(&call.request.context) {
+            self.listen(key, &link);
         }
         let (myself, generation) = (self.myself.clone(), link.generation);
         // From now on it is not idle.

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant, SystemTime},
@@ -57,8 +57,8 @@ pub(crate) struct Link {
     pub(crate) dialect: Dialect,
     /// What the backend said of itself.
     pub(crate) discovery: Discovery,
-    /// For whom it was opened; `None` when it was taken up again.
-    pub(crate) context: Option<Context>,
+    /// For whom it was opened. After it was taken up again, the first call tells.
+    context: OnceLock<Context>,
     /// The calls that are on their way in it.
     pub(super) ongoing: Ongoing,
     /// What its backend asked for by requests of its own.
@@ -103,7 +103,7 @@ impl Link {
             generation: origin.generation,
             dialect,
             discovery,
-            context: origin.context,
+            context: origin.context.map(Into::into).unwrap_or_default(),
             ongoing: Ongoing::default(),
             questions: Questions::default(),
             connection,
@@ -133,6 +133,16 @@ impl Link {
         self.uses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// For whom it was opened, if that is known.
+    pub(crate) fn context(&self) -> Option<&Context> {
+        self.context.get()
+    }
+
+    /// Notes whose it is, unless that is known; tells whether it was not.
+    pub(crate) fn learn(&self, context: &Context) -> bool {
+        self.context.set(context.clone()).is_ok()
+    }
+
     /// Whether its client hears what the backend says on no call's stream.
     pub(crate) fn is_heard(&self) -> bool {
         self.heard.load(Ordering::Relaxed)
@@ -145,8 +155,8 @@ impl Link {
 
     /// Whether the client for whom it was opened may be asked this; where nobody knows, it may.
     pub(crate) fn may_be_asked(&self, method: &str) -> bool {
-        let context = self.context.as_ref();
-        context.is_none_or(|context| context.can_be_asked(method))
+        self.context()
+            .is_none_or(|context| context.can_be_asked(method))
     }
 
     /// Tells the connection what was heard in this conversation and is about more than one call.

@@ -13,7 +13,7 @@ use http::HeaderValue;
 use tokio::{
     sync::watch,
     task::JoinHandle,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep, timeout_at},
 };
 
 use crate::{
@@ -46,6 +46,8 @@ pub(super) struct Listener {
     generation: u64,
     filter: Filter,
     opened: watch::Receiver<bool>,
+    /// How long its opening is waited for.
+    opening_until: Instant,
     task: JoinHandle<()>,
 }
 
@@ -60,8 +62,10 @@ pub(super) struct Plan {
 }
 
 /// The opening of a listener's first stream.
-#[derive(Clone)]
-pub(super) struct Opening(watch::Receiver<bool>);
+pub(super) struct Opening {
+    opened: watch::Receiver<bool>,
+    until: Instant,
+}
 
 /// What a listener tells its connection.
 #[derive(Debug)]
@@ -96,6 +100,7 @@ impl Listener {
             generation,
             filter,
             opened,
+            opening_until: Instant::now() + LISTENING_WITHIN,
             task: tokio::spawn(listening.run()),
         }
     }
@@ -117,7 +122,10 @@ impl Listener {
 
     /// The opening of its first stream.
     pub(super) fn opening(&self) -> Opening {
-        Opening(self.opened.clone())
+        Opening {
+            opened: self.opened.clone(),
+            until: self.opening_until,
+        }
     }
 }
 
@@ -128,11 +136,11 @@ impl Drop for Listener {
 }
 
 impl Opening {
-    /// Waits until the stream is open, or for [`LISTENING_WITHIN`]: some backends open none, and
-    /// some do not say so before they have something to tell.
+    /// Waits until the stream is open, or [`LISTENING_WITHIN`] of its beginning is over: some
+    /// backends open none, and some do not say so before they have something to tell.
     pub(super) async fn wait(mut self) {
         // An error means that the listener stopped.
-        let _late = timeout(LISTENING_WITHIN, self.0.wait_for(|opened| *opened)).await;
+        let _late = timeout_at(self.until, self.opened.wait_for(|opened| *opened)).await;
     }
 }
 

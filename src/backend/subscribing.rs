@@ -80,11 +80,6 @@ impl Applied {
         (!is_empty).then_some(change)
     }
 
-    /// Whether updates of all these are announced.
-    pub(super) fn covers(&self, uris: &BTreeSet<String>) -> bool {
-        uris.is_subset(&self.uris)
-    }
-
     /// Takes note of what became of a change.
     pub(super) fn note(&mut self, outcome: &mut Outcome) {
         self.uris.extend(outcome.added.drain(..));

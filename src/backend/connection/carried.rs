@@ -89,6 +89,11 @@ impl Carried {
         });
     }
 
+    /// Whether anybody wants anything.
+    pub(super) fn is_wanted(&self) -> bool {
+        !self.waiters.is_empty() || self.wants != Wants::default()
+    }
+
     /// Listens no more, until it is begun anew.
     pub(super) fn fall_silent(&mut self) {
         self.listener = None;
@@ -112,8 +117,11 @@ impl Carried {
 }
 
 impl Connection {
-    /// Sees that every link carries what is wanted of it.
+    /// Sees that every link carries what is wanted of it, and what could not be asked for before.
     pub(super) fn carry_all(&mut self) {
+        for carried in self.carried.values_mut() {
+            carried.stalled = false;
+        }
         let keys: Vec<_> = self
             .carried
             .keys()

@@ -20,6 +20,7 @@ impl Connection {
             tracing::info!(backend.name = %self.name, "{} speaks in another era now; asking it anew", self.name);
             self.known = None;
             self.carried.values_mut().for_each(Carried::fall_silent);
+            self.carried.retain(|_, carried| carried.is_wanted());
             self.links
                 .retain(|_, slot| matches!(slot, Slot::Opening(_)));
             self.look(Reason::Unsure);
@@ -46,7 +47,7 @@ impl Connection {
     /// Opens a link anew whose MCP session has ended; tells whether that can be done.
     pub(super) fn reopen(&mut self, key: LinkKey, generation: u64) -> bool {
         let context = match self.links.get(&key) {
-            Some(Slot::Open(link)) if link.generation == generation => link.context.clone(),
+            Some(Slot::Open(link)) if link.generation == generation => link.context().cloned(),
             // Somebody else is at it.
             _ => return true,
         };
@@ -75,6 +76,10 @@ impl Connection {
         }
         for pending in forgotten {
             pending.fail(&self.name, BackendError::SessionExpired);
+        }
+        if !self.closing && self.serving(key) != key {
+            // What it wanted of the link of all is wanted no longer.
+            self.carry(LinkKey::Default);
         }
     }
 

@@ -234,7 +234,7 @@ impl Connection {
             return self.look(Reason::Unsure);
         }
         let context = match self.links.get(&key) {
-            Some(Slot::Open(link)) if link.generation == generation => link.context.clone(),
+            Some(Slot::Open(link)) if link.generation == generation => link.context().cloned(),
             _ => None,
         };
         // For whom a link was opened before a restart its next call will tell.
@@ -271,6 +271,6 @@ fn announced(link: &Link) -> Vec<ListKind> {
 /// Whether the client of a link declared anything to be asked for.
 fn can_be_asked(link: &Link) -> bool {
     let known = [ELICIT, SAMPLE, ROOTS_LIST];
-    let context = link.context.as_ref();
-    context.is_some_and(|context| known.iter().any(|method| context.can_be_asked(method)))
+    link.context()
+        .is_some_and(|context| known.iter().any(|method| context.can_be_asked(method)))
 }

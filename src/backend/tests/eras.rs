@@ -148,6 +148,30 @@ async fn a_modern_server_that_also_speaks_a_legacy_revision_is_shaken_hands_with
 }
 
 #[tokio::test]
+async fn a_modern_server_that_refuses_a_revision_it_speaks_is_asked_once_more() {
+    let mut world = World::new().await;
+    let refused = world.on("server/discover").with_status(400).expect(1);
+    let refused = refused
+        .error(&unsupported(r#"["2026-07-28","2025-11-25"]"#))
+        .create();
+    let found = world.on("server/discover").result(DISCOVERED).create();
+    let handshake = world.opens("first").expect(0).create();
+    world.connect().await.unwrap();
+    assert_eq!(world.describe().await.revision, Some(Revision::V2026_07_28));
+    refused.assert();
+    found.assert();
+    handshake.assert();
+
+    let mut world = World::new().await;
+    let refused = world.on("server/discover").with_status(400).expect(2);
+    let refused = refused.error(&unsupported(r#"["2026-07-28"]"#)).create();
+    let failure = world.connect().await.unwrap_err();
+    let words = unavailable(&failure);
+    assert!(words.starts_with("no common MCP revision"), "{failure}");
+    refused.assert();
+}
+
+#[tokio::test]
 async fn a_modern_server_without_a_common_revision_is_refused_with_words() {
     let mut world = World::new().await;
     let probe = world.on("server/discover").with_status(400);

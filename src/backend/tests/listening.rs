@@ -8,19 +8,20 @@ use uuid::Uuid;
 
 use super::{
     asking::{
-        asked_tool, completed, connect, entry, next, question, raw, send, soon, start_reporting,
-        tool, until,
+        asked_tool, completed, connect, entry, next, question, raw, send, soon, start,
+        start_reporting, tool, until,
     },
     mocked::offering,
     socket::{Port, Reply, Script, Served, shake_hands, stream},
 };
 use crate::{
-    backend::{Backend, LinkKey, Report, Wants},
+    backend::{Backend, LinkKey, Memory, Report, Wants},
     mcp::{
         event::{Answered, Event, Notification},
         kind::ListKind,
         object::to_raw,
         request::Asking,
+        version::Revision,
     },
 };
 
@@ -312,4 +313,34 @@ async fn a_clients_notification_reaches_its_own_link_alone() {
     world.backend.notify(link, notification);
     until(async || world.served.heard(method) == 1).await;
     assert_eq!(world.served.said(method)[0]["params"]["_meta"]["n"], 1);
+}
+
+#[tokio::test]
+async fn the_stream_of_a_link_taken_up_again_opens_with_its_first_call() {
+    let port = Port::new();
+    let (events, listening) = stream();
+    let (on_call, answering) = stream();
+    let (calls, streams) = (Script::of([answering]), Script::of([listening]));
+    let served = port.serve(move |message| match message["method"].as_str() {
+        Some("tools/call") => calls.next(),
+        Some("GET") => streams.next(),
+        _ => shake_hands(message),
+    });
+    let memory = Memory {
+        revision: Revision::V2025_11_25,
+        backend_session: Some("old".into()),
+        discovery: raw(&offering("2025-11-25", "{}")),
+    };
+    let own = LinkKey::Own(Uuid::new_v4());
+    let remembered = vec![(LinkKey::Default, memory.clone()), (own, memory)];
+    let backend = start(entry(&port.url(), &[]), None, remembered).await;
+    let request = asked_tool("pay", &json!({ "elicitation": {} }), Asking::WhileOpen);
+    let mut received = send(&backend, own, request);
+    until(async || served.heard("tools/call") == 1).await;
+    assert_eq!(served.said("GET")[0]["headers"]["mcp-session-id"], "old");
+    events.say(&asks("q", "elicitation/create"));
+    drop(question(&mut received).await);
+    until(async || served.answers().len() == 1).await;
+    on_call.answer(&json!({}));
+    assert_eq!(completed(&mut received).await, "{}");
 }

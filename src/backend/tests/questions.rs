@@ -152,11 +152,11 @@ async fn a_question_that_the_backend_takes_back_is_withdrawn_and_not_answered() 
 
 #[tokio::test]
 async fn the_clients_time_to_answer_is_not_the_backends() {
-    let impatient = "timeouts: { idle: 100ms, call: 200ms }";
+    let impatient = "timeouts: { idle: 1s, call: 2s }";
     let (server, events, mut received) = asked(&[impatient], Asking::WhileOpen).await;
     events.say(&asks(&json!(1), "elicitation/create"));
     let question = question(&mut received).await;
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    tokio::time::sleep(Duration::from_millis(2500)).await;
     question.answer(Answered::Result(raw("{}")));
     answers(&server, 1).await;
     events.answer(&json!({}));

@@ -130,7 +130,7 @@ async fn a_backend_out_of_reach_fails_what_is_wanted_of_the_shared_link() {
 async fn a_link_opened_anew_carries_what_the_old_one_did() {
     let port = Port::new();
     let (opened, known) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(1)));
-    let knows = Arc::clone(&known);
+    let last = Arc::clone(&known);
     let served = port.serve(move |message| match message["method"].as_str() {
         Some("initialize") => {
             let number = opened.fetch_add(1, Ordering::Relaxed);
@@ -141,7 +141,7 @@ async fn a_link_opened_anew_carries_what_the_old_one_did() {
         Some("GET") => Reply::Status(405),
         _ => {
             let first = message["headers"]["mcp-session-id"] == "first";
-            if first && knows.load(Ordering::Relaxed) == 0 {
+            if first && last.load(Ordering::Relaxed) == 0 {
                 Reply::Status(404)
             } else {
                 Reply::Result("{}".to_owned())
@@ -311,7 +311,7 @@ async fn a_modern_backend_that_has_no_streams_says_so() {
 #[tokio::test]
 async fn a_modern_backend_that_does_not_acknowledge_is_waited_for_so_long() {
     let (_first, opened) = stream();
-    let quick = "timeouts: { handshake: 200ms }";
+    let quick = "timeouts: { handshake: 1s }";
     let (_served, backend, _) = modern(Script::of([opened]), &[quick]).await;
     let late = soon(backend.want(LinkKey::Default, uris(&["a:1"]))).await;
     assert!(matches!(late, Err(Failure::TimedOut { .. })), "{late:?}");
