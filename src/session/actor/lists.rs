@@ -13,9 +13,10 @@ use crate::{
     mcp::{
         discovery::Discovery,
         event::{Event, Outcome, ResultBody},
+        failure::Failure,
         name::{BackendName, Naming},
         object::{RawObject, quote},
-        request::Context,
+        request::{Context, Request},
         shelf::Shelf,
     },
     routing::{name::Spelling, task},
@@ -29,8 +30,14 @@ use crate::{
 
 use super::Session;
 
+/// The member that asks for a further page. Spec: 2026-07-28 server/utilities/pagination.
+const CURSOR: &str = "cursor";
+
 impl Session {
     pub(super) fn list(&self, shelf: Shelf, exchange: Exchange, place: Place) {
+        if asks_for_more(&exchange.request) {
+            return exchange.refuse(no_such_page());
+        }
         let context = exchange.request.context.clone();
         let client_name = context.client_name();
         let lists = Lists {
@@ -91,6 +98,9 @@ impl Session {
 
     /// Lists the tasks of every backend that has some, in one page.
     pub(super) fn list_tasks(&self, exchange: Exchange, place: Place) {
+        if asks_for_more(&exchange.request) {
+            return exchange.refuse(no_such_page());
+        }
         let calls: Vec<(Backend, Call)> = (0..self.backends.len())
             .filter(|position| {
                 let met = self.met[*position].as_ref();
@@ -137,6 +147,19 @@ impl Session {
     pub(super) fn met_backends(&self) -> Vec<(Backend, Option<Discovery>)> {
         let met = self.met.iter().cloned();
         self.backends.iter().cloned().zip(met).collect()
+    }
+}
+
+fn asks_for_more(request: &Request) -> bool {
+    let params = RawObject::parse_or_empty(request.params.as_deref());
+    // Some clients write `null` for the first page.
+    params.get(CURSOR).is_some_and(|it| it.get() != "null")
+}
+
+fn no_such_page() -> Failure {
+    Failure::InvalidParams {
+        reason: "the cursor is none of this server's: its lists have one page; ask without it"
+            .to_owned(),
     }
 }
 
