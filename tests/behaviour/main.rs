@@ -13,12 +13,15 @@
 #[path = "../support/world.rs"]
 mod world;
 
+mod batches;
+mod bounds;
 mod calls;
 mod cancellation;
 mod command_line;
 mod eras;
 mod errors;
 mod fakes;
+mod get_streams;
 mod listening;
 mod lists;
 mod logs;
@@ -29,8 +32,10 @@ mod origin;
 mod outages;
 mod rest_api;
 mod restart;
+mod resumption;
 mod retries;
 mod secrets;
+mod several_clients;
 mod streaming;
 
 /// The revisions clients speak, oldest first.
