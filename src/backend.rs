@@ -52,7 +52,7 @@ use crate::{
 };
 
 use catalogue::Catalogue;
-use connection::{Connection, Looks};
+use connection::{Announced, Connection, Looks};
 use endpoint::Endpoint;
 use error::BackendError;
 use link::{Link, Origin};
@@ -249,6 +249,7 @@ impl Actor for BackendActor {
             catalogue: None,
             unmirrored: Vec::new(),
             looks: Looks::default(),
+            announced: Announced::default(),
             carried: HashMap::new(),
             listeners: 0,
             last_error: None,
@@ -294,6 +295,7 @@ impl Actor for BackendActor {
             BackendMessage::Listed(catalogue) => connection.listed(catalogue),
             BackendMessage::Looked(catalogue) => connection.looked(catalogue),
             BackendMessage::Changed(kind) => connection.changed(kind),
+            BackendMessage::ChangeDue(kind) => connection.tell_of_change(kind),
             BackendMessage::Heard { link, notification } => connection.heard(link, notification),
             BackendMessage::Asked {
                 mcp_session,

@@ -2,6 +2,7 @@
 //!
 //! Nothing here waits. Whatever takes time is a task that reports back with a message.
 
+mod announced;
 mod capable;
 mod carried;
 mod links;
@@ -43,6 +44,7 @@ use super::{
     state::{Effect, Input, Machine, State},
 };
 
+pub(super) use announced::Announced;
 pub(super) use tools::Looks;
 
 use carried::Carried;
@@ -66,6 +68,8 @@ pub(crate) struct Connection {
     pub(super) unmirrored: Vec<Call>,
     /// The lists made in the background.
     pub(super) looks: Looks,
+    /// The changes of lists that were told.
+    pub(super) announced: Announced,
     /// What the links carry besides calls.
     pub(super) carried: HashMap<LinkKey, Carried>,
     /// Counts the listeners.

@@ -75,6 +75,8 @@ pub(crate) enum BackendMessage {
     Looked(Option<Catalogue>),
     /// Fact: the backend says that its lists of a kind are others now.
     Changed(ListKind),
+    /// Fact: the pause after the last such news is over, and there are more.
+    ChangeDue(ListKind),
     /// Fact: the backend said this over a link, about no call.
     Heard {
         link: LinkKey,

@@ -142,7 +142,9 @@ async fn a_question_outlives_the_stream_on_which_it_was_asked() {
         drop(exchange);
         assert_eq!(w.client.respond(&question, said("Bob")).await, 202);
         w.backend
-            .until("the end of the call", |it| it.completions("ask") == 2 * runs)
+            .until("the end of the call", |it| {
+                it.completions("ask") == 2 * runs
+            })
             .await;
         let rest = w.client.resume(question.event_id().unwrap()).await;
         let rest = rest.finish().await;
@@ -282,9 +284,7 @@ async fn streams_of_other_revisions_have_no_ids() {
             let session = gateway.session(&["it"]).await;
             let client = Client::speaking(revision, &session.endpoint).await;
             let mut changes = client.changes(Wanted::lists()).await;
-            backend
-                .until("a listener", |it| it.listeners() > 0)
-                .await;
+            backend.until("a listener", |it| it.listeners() > 0).await;
             backend.announce_change(List::Prompts);
             changes.next().await;
             let mut call = client.open("tools/call", STEPS).await;
@@ -307,9 +307,7 @@ async fn the_get_stream_is_taken_up_where_it_broke_off() {
         let w = stand(pairing).await;
         let mut stream = w.client.get_stream().await;
         let primed = stream.primed().await.id.clone().unwrap();
-        w.backend
-            .until("a listener", |it| it.listeners() > 0)
-            .await;
+        w.backend.until("a listener", |it| it.listeners() > 0).await;
         w.backend.announce_change(List::Prompts);
         let first = stream.next().await.unwrap();
         drop(stream);
@@ -342,9 +340,7 @@ async fn a_get_stream_that_nobody_holds_is_opened_anew() {
     let neighbour = Client::legacy(&w.session.endpoint, LATEST_LEGACY).await;
     let mut theirs = neighbour.get_stream().await;
     let foreign = theirs.primed().await.id.clone().unwrap();
-    w.backend
-        .until("a listener", |it| it.listeners() > 0)
-        .await;
+    w.backend.until("a listener", |it| it.listeners() > 0).await;
     w.backend.announce_change(List::Prompts);
     theirs.next().await.unwrap();
     // Whoever comes with the id of a stream that is not held hears what comes from now on.
@@ -372,7 +368,8 @@ async fn a_call_whose_stream_nobody_reads_waits_and_loses_nothing() {
             let message = format!(
                 r#"{{"jsonrpc":"2.0","method":"notifications/com.example/said","params":{{"n":{{n}},"filling":"{filling}"}}}}"#
             );
-            let params = json!({"name": "it.recite", "arguments": {"messages": [message], "times": times}});
+            let params =
+                json!({"name": "it.recite", "arguments": {"messages": [message], "times": times}});
             let mut exchange = w.client.open("tools/call", &params.to_string()).await;
             let primed = exchange.primed().await.id.clone().unwrap();
             drop(exchange);

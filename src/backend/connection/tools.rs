@@ -66,9 +66,7 @@ impl Connection {
     pub(in crate::backend) fn changed(&mut self, kind: ListKind) {
         match kind {
             ListKind::Tools => self.look(Reason::Announced),
-            ListKind::Prompts | ListKind::Resources => {
-                (self.report)(Report::Changed { kinds: vec![kind] })
-            }
+            ListKind::Prompts | ListKind::Resources => self.announce(kind),
         }
     }
 
