@@ -28,6 +28,9 @@ pub const RETRY_MAX: Bounds<Duration> = Bounds::new(Duration::from_millis(1), MI
 pub const INITIALIZE_DEADLINE: Bounds<Duration> = Bounds::new(Duration::ZERO, MINUTES_1);
 /// How long an MCP session lives without a request: most clients never end theirs.
 pub const MCP_SESSION_TTL: Bounds<Duration> = Bounds::new(Duration::from_secs(1), DAYS_365);
+/// How long a call waits for what its client was asked: people answer, and their backend holds a
+/// stream open meanwhile.
+pub const INPUT_TIMEOUT: Bounds<Duration> = Bounds::new(MILLISECONDS_10, REQUEST_STATE_TTL);
 /// How long calls may go on after a signal to stop: a supervisor of processes kills soon after.
 pub const DRAIN_TIMEOUT: Bounds<Duration> = Bounds::new(Duration::ZERO, MINUTES_10);
 /// Bytes of a request's body: held in memory for as long as its call is on the way.
@@ -66,10 +69,10 @@ pub const SEEN_URIS_PER_RESULT_MAX: usize = 64;
 /// How long a client may take to bring the input that a request wants: people answer, and sign in
 /// somewhere first. After that the request has to be begun anew.
 pub const REQUEST_STATE_TTL: Duration = Duration::from_hours(1);
-/// How long an exchange waits in memory for its client's answer: its backend holds a stream open
-/// meanwhile.
-pub const PARKED_WITHIN: Duration = MINUTES_10;
-/// Exchanges of one session that wait so.
+/// How long further questions of the same call are waited for once one came that ends its request:
+/// backends put several at once, and a round of the client's takes far longer.
+pub const QUESTIONS_GATHERED_WITHIN: Duration = Duration::from_millis(50);
+/// Exchanges of one session that wait in memory for their clients' answers.
 pub const PARKED_PER_SESSION_MAX: usize = 256;
 /// Events of an exchange that wait for a slow client before the backend is read no further.
 pub const EVENTS_IN_FLIGHT: usize = 16;
@@ -172,7 +175,8 @@ pub const LISTENING_WITHIN: Duration = Duration::from_secs(1);
 pub const LISTENING_PAUSE_MAX: Duration = MINUTES_5;
 /// A stream that lasted this long worked: when it ends, the pauses begin anew.
 pub const LISTENING_PROVEN: Duration = Duration::from_secs(30);
-/// The least time between two lists for announcements: a backend may announce at any pace.
+/// The least time between two lists for announcements, and between two times that one change is told:
+/// a backend may announce at any pace.
 pub const ANNOUNCED_LIST_PAUSE: Duration = Duration::from_secs(1);
 /// Links of one connection for clients without an MCP session that can be asked something: one a set of
 /// capabilities, of which few are in use, each an MCP session and a stream at the backend.

@@ -200,6 +200,11 @@ impl Client {
         self.mcp_session.as_deref()
     }
 
+    /// Goes on in the MCP session of another client.
+    pub fn take_over(&mut self, other: &Self) {
+        self.mcp_session.clone_from(&other.mcp_session);
+    }
+
     /// Sends a request and waits for its response.
     pub async fn request(&self, method: &str, params: Value) -> Answer {
         self.request_raw(method, &params.to_string()).await

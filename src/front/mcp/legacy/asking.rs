@@ -12,49 +12,50 @@ use crate::{
     mcp::{
         event::Question,
         message::{RequestId, write_notification, write_request},
-        method::{CANCELLED, ELICIT},
+        method::{CANCELLED, ELICIT, is_by_url},
         object::{RawObject, quote, to_raw},
     },
     session::SessionRef,
 };
 
-/// What tells one visit to a page from another.
-const ELICITATION_ID: &str = "elicitationId";
-
 /// Every client can hold a whole number of so many bits exactly.
 const ID_BITS: u32 = 52;
+
+/// What tells one visit to a page from another.
+const ELICITATION_ID: &str = "elicitationId";
 
 /// Puts a question to the client of that MCP session: writes the request that asks it.
 pub(super) fn ask(session: &SessionRef, mcp_session: Uuid, question: Question) -> Bytes {
     let id = id_of(question.number);
-    let identified = identified(&question);
-    let params = identified.as_deref().or(question.params.as_deref());
+    let named = named_visit(&question);
+    let params = named.as_deref().or(question.params.as_deref());
     let message = write_request(&id, &question.method, params);
     // Before the message is out: its answer must find whom it is for.
     session.asked(mcp_session, id, question);
     message
 }
 
-/// Tells the client that a question no longer wants an answer.
-pub(super) fn withdraw(number: u64) -> Bytes {
-    let params = to_raw(&json!({ "requestId": raw_id(number) }));
-    write_notification(CANCELLED, Some(&params))
-}
-
-/// The parameters with what this era demands and the modern one has not: each visit to a page has an
-/// id of its own. `None` where nothing is missing.
+/// The parameters that send a user to a page, with the id that this era demands of them. A backend
+/// of the other one gives none, and will not speak of it again.
 ///
 /// Spec: 2025-11-25 client/elicitation, "URL Mode Elicitation Requests".
-fn identified(question: &Question) -> Option<Box<RawValue>> {
-    if question.method != ELICIT {
+fn named_visit(question: &Question) -> Option<Box<RawValue>> {
+    let params = question.params.as_deref();
+    if question.method != ELICIT || !is_by_url(params) {
         return None;
     }
-    let mut params = RawObject::parse_or_empty(question.params.as_deref());
-    if params.get_str("mode").as_deref() != Some("url") || params.get(ELICITATION_ID).is_some() {
+    let mut params = RawObject::parse_or_empty(params);
+    if params.get(ELICITATION_ID).is_some() {
         return None;
     }
     params.set(ELICITATION_ID, quote(&Uuid::new_v4().to_string()));
     Some(params.to_raw())
+}
+
+/// Tells the client that a question no longer wants an answer.
+pub(super) fn withdraw(number: u64) -> Bytes {
+    let params = to_raw(&json!({ "requestId": raw_id(number) }));
+    write_notification(CANCELLED, Some(&params))
 }
 
 /// The id under which a question is put to a client: one for each number, and none that tells how
@@ -84,21 +85,22 @@ mod tests {
     }
 
     #[test]
-    fn a_visit_to_a_page_gets_an_id_where_it_has_none() {
-        let identified = |method: &str, params: &str| {
+    fn a_visit_has_an_id_and_what_is_no_visit_stays_as_it_is() {
+        let named = |method: &str, params: &str| {
             let params = RawValue::from_string(params.to_owned()).unwrap();
-            let question = Question::new(1, method.to_owned(), Some(params), |_| {});
-            identified(&question).map(|params| params.get().to_owned())
+            named_visit(&Question::new(1, method.to_owned(), Some(params), |_| {}))
         };
-        let visit = r#"{"mode":"url","url":"https://a.example/","message":"m"}"#;
-        let told = identified(ELICIT, visit).unwrap();
-        assert!(told.starts_with(
-            r#"{"mode":"url","url":"https://a.example/","message":"m","elicitationId":""#
-        ));
-        assert_ne!(identified(ELICIT, visit).unwrap(), told);
-        let own = r#"{"mode":"url","elicitationId":"e"}"#;
-        for (method, params) in [(ELICIT, own), (ELICIT, "{}"), ("x/y", visit)] {
-            assert_eq!(identified(method, params), None, "{method} {params}");
+        let visit = r#"{"mode":"url", "url":"https://a.example","message":"m"}"#;
+        let visit = named(ELICIT, visit).unwrap();
+        let start = r#"{"mode":"url","url":"https://a.example","message":"m","elicitationId":""#;
+        assert!(visit.get().starts_with(start), "{visit}");
+        for (method, params) in [
+            (ELICIT, r#"{"mode":"url","elicitationId":"own"}"#),
+            (ELICIT, r#"{"mode":"form","message":"m"}"#),
+            (ELICIT, r#"{"message":"m"}"#),
+            ("roots/list", r#"{"mode":"url"}"#),
+        ] {
+            assert!(named(method, params).is_none(), "{params}");
         }
     }
 

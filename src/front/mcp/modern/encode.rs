@@ -11,7 +11,7 @@ use crate::{
         failure::Failure,
         level::Level,
         meta,
-        method::{ELICITATION_COMPLETE, LOG_MESSAGE, PROGRESS, RESOURCES_READ, may_want_input},
+        method::{ELICITED, LOG_MESSAGE, PROGRESS, RESOURCES_READ, may_want_input},
         object::RawObject,
         request::Request,
         shelf::Shelf,
@@ -98,8 +98,8 @@ impl Encode for Modern {
             (LOG_MESSAGE, _) => self
                 .wants_log(notification.params.as_deref())
                 .then_some(notification),
-            // Clients of this era find out by sending their request once more.
-            (ELICITATION_COMPLETE, _) | (PROGRESS, Some(Progress::Unwanted)) => None,
+            // Spec: 2026-07-28 client/elicitation: the server learns of the visit by the retry.
+            (PROGRESS, Some(Progress::Unwanted)) | (ELICITED, _) => None,
             (PROGRESS, Some(Progress::Token(token))) => {
                 let mut params = RawObject::parse_or_empty(notification.params.as_deref());
                 params.set(meta::PROGRESS_TOKEN, token.clone());
@@ -277,15 +277,6 @@ mod tests {
         assert!(!hears(Some("warning"), "notice"));
         assert!(hears(Some("warning"), "warning") && hears(Some("warning"), "alert"));
         assert!(hears(Some("warning"), "of another scale"));
-    }
-
-    #[test]
-    fn what_this_era_has_no_more_is_not_told() {
-        let encoder = encoder("tools/call", None);
-        let over = notification(ELICITATION_COMPLETE, r#"{"elicitationId":"e"}"#);
-        assert!(encoder.notification(over).is_none());
-        let unknown = notification("notifications/com.example/x", "{}");
-        assert!(encoder.notification(unknown).is_some());
     }
 
     #[test]
