@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     LATEST_LEGACY, MODERN,
-    world::{Client, FakeBackend, Gateway, gateway::Session},
+    world::{Client, FakeBackend, Gateway, client::Message, gateway::Session},
 };
 
 const BATCHES: &str = "2025-03-26";
@@ -61,7 +61,7 @@ async fn the_calls_of_a_batch_run_side_by_side() {
     };
     let ((answer, responses), ()) = tokio::join!(client.batch(&both), running);
     assert_eq!(responses.len(), 2);
-    let told = answer.events.iter().map(|event| event.json());
+    let told = answer.events.iter().map(Message::json);
     let mut tokens: Vec<_> = told
         .filter_map(|event| event["params"]["progressToken"].as_u64())
         .collect();
