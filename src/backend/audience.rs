@@ -126,6 +126,11 @@ impl<'a> Audience<'a> {
         let Some(conversation) = self.conversation else {
             return;
         };
+        if let Some(kind) = ListKind::of(method) {
+            let stream = self.call.is_none().then_some(conversation.link.key);
+            let changed = BackendMessage::Changed { kind, stream };
+            return conversation.link.tell(changed);
+        }
         if conversation.heard_by_all(method, params).await {
             return;
         }
@@ -195,11 +200,6 @@ impl Conversation<'_> {
 
     /// Takes what is about more than the stream it came on; tells whether it was that.
     async fn heard_by_all(&self, method: &str, params: Option<&RawValue>) -> bool {
-        if let Some(kind) = ListKind::of(method) {
-            // All clients want to know, not only the one whose call happens to be under way.
-            self.link.tell(BackendMessage::Changed(kind));
-            return true;
-        }
         match method {
             CANCELLED => {
                 let params = RawObject::parse_or_empty(params);

@@ -7,7 +7,7 @@ use crate::{
     backend::{
         link::{Link, LinkKey},
         listening::{Filter, Listener, News, Plan},
-        message::{BackendMessage, Report},
+        message::BackendMessage,
         pending::Slot,
         state::State,
     },
@@ -257,7 +257,7 @@ impl Connection {
         }
         kinds.retain(|kind| *kind != ListKind::Tools);
         if !kinds.is_empty() {
-            (self.report)(Report::Changed { kinds });
+            self.report_found(kinds);
         }
     }
 }

@@ -114,7 +114,7 @@ async fn changes_of_all_lists_are_told_wherever_they_are_announced() {
     ] {
         stream.say(&notice(kind.changed(), &json!({})));
         match world.told().await {
-            Report::Changed { kinds } => assert_eq!(kinds, [kind]),
+            Report::Changed { kinds, .. } => assert_eq!(kinds, [kind]),
             _ => panic!("no change"),
         }
     }

@@ -214,9 +214,8 @@ impl<E: Encode> Answering<E> {
     /// The next message as a whole; `None` after the last. [`Self::collect`] comes first.
     pub(super) async fn message(&mut self) -> Option<Bytes> {
         loop {
-            if self.record.is_none() {
-                return None;
-            }
+            // The answer is complete without it.
+            self.record.as_ref()?;
             let step = self.step().await;
             match self.take(step).await {
                 Taken::Nothing => {}
