@@ -4,7 +4,9 @@
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::world::{Answers, Client, FakeBackend, Gateway, Program, pairing::REVISIONS};
+use crate::world::{
+    Answers, Client, FakeBackend, Gateway, Program, client::Message, pairing::REVISIONS,
+};
 
 /// Clients of each revision, so many of each.
 const EACH: usize = 3;
@@ -68,7 +70,7 @@ async fn follow(name: &str, client: &Client, tool: &str) {
     let answer = client.open_as("4711", "tools/call", &params).await;
     let answer = answer.finish().await;
     assert_eq!(answer.text(), "3 steps", "{name}");
-    let told = answer.events.iter().map(|it| it.json());
+    let told = answer.events.iter().map(Message::json);
     let told = told.filter(|it| it["method"] == "notifications/progress");
     let steps: Vec<Value> = told
         .map(|mut it| {
