@@ -43,7 +43,7 @@ pub(crate) enum BackendError {
     #[error("it wanted input of the client, which gave none")]
     Unanswered,
     /// It asks for more during one call than the gateway passes on.
-    #[error("it answered with {what}")]
+    #[error("it made {what}")]
     AskedTooOften { what: &'static str },
     /// The backend was silent for too long after the request was sent.
     #[error("it sent nothing for {}", humantime::format_duration(*after))]
@@ -206,7 +206,7 @@ impl BackendError {
     pub(crate) fn into_unsent(self, backend: &BackendName) -> Failure {
         let backend = backend.clone();
         match self {
-            Self::Garbled { what } | Self::AskedTooOften { what } => Failure::Garbled {
+            Self::Garbled { what } => Failure::Garbled {
                 backend,
                 reason: what.to_owned(),
             },
@@ -230,6 +230,7 @@ impl BackendError {
             | Self::Truncated
             | Self::CutOff { .. }
             | Self::AfterAsking { .. }
+            | Self::AskedTooOften { .. }
             | Self::Unanswered
             | Self::BadGateway { .. } => Failure::Interrupted {
                 backend: backend.clone(),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     LATEST_LEGACY,
     questions::{answering_to_the_letter, both_speak_since, obliging, open_at_question},
-    world::{Pairing, Program},
+    world::{Pairing, Program, client::Message},
 };
 
 /// What `ask` and its like ask, as a client gets it.
@@ -119,7 +119,7 @@ async fn a_user_is_sent_to_a_page() {
         assert_eq!(asked.params["url"], "https://login.example/?a=1&b=%20");
         assert_eq!(asked.params["message"], "Please sign in");
         // That the visit is over is told where the revision of both sides has words for it.
-        let told: Vec<Value> = answer.events.iter().map(|it| it.json()).collect();
+        let told: Vec<Value> = answer.events.iter().map(Message::json).collect();
         if pairing.has_modern_client() || pairing.has_modern_backend() {
             assert_eq!(told, [json!(null); 0], "{pairing}");
         } else {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{
     LATEST_LEGACY, MODERN,
     questions::{obliging, wish, wish_of, with_responses},
-    world::{Client, FakeBackend, Gateway, Pairing, Program},
+    world::{Client, FakeBackend, Gateway, List, Pairing, Program},
 };
 
 const ASK: &str = r#"{"name":"it.ask","arguments":{"n":1}}"#;
@@ -201,6 +201,30 @@ async fn a_read_goes_on_where_it_began_though_two_could_serve_it() {
             (0, 2)
         };
         assert_eq!(more, expected, "{uri}");
+    }
+}
+
+#[tokio::test]
+async fn a_read_that_is_asked_of_several_backends_asks_the_client_once() {
+    for pairing in Pairing::eras() {
+        let scripts = || pairing.script();
+        let (one, two) = (scripts().start(), scripts().start());
+        one.remove(List::Resources, "fake://ask");
+        let gateway = Gateway::with(&[("one", &one), ("two", &two)]);
+        let session = gateway.session(&["one", "two"]).await;
+        let client = capable().speaking(pairing.client, &session.endpoint);
+        let client = client.await;
+        let params = json!({"uri": "fake://ask"});
+        let answer = client.request_answering("resources/read", params, obliging);
+        let answer = answer.await;
+        assert!(answer.result_raw().contains("Ada"), "{pairing}: {answer:?}");
+        assert_eq!(answer.asked.len(), 1, "{pairing}");
+        let asked = one.requests_of("resources/read").len();
+        assert_eq!(
+            asked, 1,
+            "{pairing}: it has no such resource, and is asked once"
+        );
+        assert_eq!(two.complaints(), [""; 0]);
     }
 }
 

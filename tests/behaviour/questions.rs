@@ -1,6 +1,12 @@
 //! What the tests share that are about questions: who can be asked what, and how a client answers to
 //! the letter.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what does not come ends its test, loudly"
+)]
+
 use serde_json::{Value, json};
 
 use crate::world::{
