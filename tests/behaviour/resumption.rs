@@ -301,56 +301,72 @@ async fn streams_of_other_revisions_have_no_ids() {
     }
 }
 
+/// Begins to hear of four items.
+async fn hear(client: &Client) -> Exchange {
+    let stream = client.get_stream().await;
+    for item in 0..4 {
+        let params = json!({"uri": format!("fake://items/{item}")});
+        client.request("resources/subscribe", params).await.result();
+    }
+    stream
+}
+
+async fn hears_of(stream: &mut Exchange, items: &[u32]) {
+    for item in items {
+        let heard = stream.next().await.unwrap().json();
+        assert_eq!(heard["method"], "notifications/resources/updated");
+        assert_eq!(heard["params"]["uri"], format!("fake://items/{item}"));
+    }
+}
+
 #[tokio::test]
 async fn the_get_stream_is_taken_up_where_it_broke_off() {
     for pairing in pairings() {
         let w = stand(pairing).await;
-        let mut stream = w.client.get_stream().await;
+        let update = |item: u32| w.backend.announce_update(&format!("fake://items/{item}"));
+        let mut stream = hear(&w.client).await;
         let primed = stream.primed().await.id.clone().unwrap();
-        w.backend.until("a listener", |it| it.listeners() > 0).await;
-        w.backend.announce_change(List::Prompts);
-        let first = stream.next().await.unwrap();
+        update(0);
+        hears_of(&mut stream, &[0]).await;
+        let first = stream.last_event_id().unwrap();
+        assert_ne!(first, primed);
         drop(stream);
-        w.backend.announce_change(List::Resources);
-        for (id, kinds) in [
-            (primed.as_str(), ["prompts", "resources"].as_slice()),
-            (first.event_id().unwrap(), &["resources"]),
+        update(1);
+        for (id, items) in [
+            (&primed, [0, 1].as_slice()),
+            (&first, &[1]),
+            (&primed, &[0, 1]),
         ] {
             let mut stream = w.client.resume(id).await;
             assert_eq!(stream.status(), 200);
-            for kind in kinds {
-                let heard = stream.next().await.unwrap().method().unwrap();
-                assert_eq!(heard, format!("notifications/{kind}/list_changed"));
-            }
+            hears_of(&mut stream, items).await;
         }
-        // Live, and on this one alone.
-        let mut stream = w.client.resume(&primed).await;
-        w.backend.announce_change(List::Prompts);
-        for kind in ["prompts", "resources", "prompts"] {
-            let heard = stream.next().await.unwrap().method().unwrap();
-            assert_eq!(heard, format!("notifications/{kind}/list_changed"));
-        }
+        // Live again.
+        let mut stream = w.client.resume(&first).await;
+        hears_of(&mut stream, &[1]).await;
+        update(2);
+        hears_of(&mut stream, &[2]).await;
     }
 }
 
 #[tokio::test]
 async fn a_get_stream_that_nobody_holds_is_opened_anew() {
-    let pairing = pairings()[0];
-    let w = stand(pairing).await;
-    let neighbour = Client::legacy(&w.session.endpoint, LATEST_LEGACY).await;
-    let mut theirs = neighbour.get_stream().await;
-    let foreign = theirs.primed().await.id.clone().unwrap();
-    w.backend.until("a listener", |it| it.listeners() > 0).await;
-    w.backend.announce_change(List::Prompts);
-    theirs.next().await.unwrap();
-    // Whoever comes with the id of a stream that is not held hears what comes from now on.
-    let mut stream = w.client.resume(&foreign).await;
-    assert_eq!(stream.status(), 200);
-    assert_ne!(stream.primed().await.id.as_ref(), Some(&foreign));
-    w.backend.announce_change(List::Resources);
-    for stream in [&mut stream, &mut theirs] {
-        let heard = stream.next().await.unwrap().method().unwrap();
-        assert_eq!(heard, "notifications/resources/list_changed");
+    for pairing in pairings() {
+        let w = stand(pairing).await;
+        let neighbour = Client::legacy(&w.session.endpoint, LATEST_LEGACY).await;
+        let mut theirs = hear(&neighbour).await;
+        let foreign = theirs.primed().await.id.clone().unwrap();
+        w.backend.announce_update("fake://items/0");
+        hears_of(&mut theirs, &[0]).await;
+        // Whoever comes with the id of a stream that is not held hears what comes from now on.
+        drop(hear(&w.client).await);
+        let mut stream = w.client.resume(&foreign).await;
+        assert_eq!(stream.status(), 200);
+        assert_ne!(stream.primed().await.id.as_ref(), Some(&foreign));
+        w.backend.announce_update("fake://items/1");
+        for stream in [&mut stream, &mut theirs] {
+            hears_of(stream, &[1]).await;
+        }
     }
 }
 
