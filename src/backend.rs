@@ -52,7 +52,7 @@ use crate::{
 };
 
 use catalogue::Catalogue;
-use connection::{Connection, Looks};
+use connection::{Announcing, Connection, Looks};
 use endpoint::Endpoint;
 use error::BackendError;
 use link::{Link, Origin};
@@ -63,7 +63,7 @@ use state::Machine;
 pub(crate) use endpoint::HttpClients;
 pub(crate) use link::LinkKey;
 pub(crate) use listing::{Listing, list};
-pub(crate) use message::{Call, Description, Memory, Report, Translation, Wants};
+pub(crate) use message::{Call, Description, Hearers, Memory, Report, Translation, Wants};
 pub(crate) use state::State;
 
 /// Hears what a connection has to tell its session.
@@ -249,6 +249,7 @@ impl Actor for BackendActor {
             catalogue: None,
             unmirrored: Vec::new(),
             looks: Looks::default(),
+            announcing: Announcing::default(),
             carried: HashMap::new(),
             listeners: 0,
             last_error: None,
@@ -293,7 +294,8 @@ impl Actor for BackendActor {
             } => connection.ended(link, generation, ending),
             BackendMessage::Listed(catalogue) => connection.listed(catalogue),
             BackendMessage::Looked(catalogue) => connection.looked(catalogue),
-            BackendMessage::Changed(kind) => connection.changed(kind),
+            BackendMessage::Changed { kind, stream } => connection.changed(kind, stream),
+            BackendMessage::Due { client, kind } => connection.announce_now(client, kind),
             BackendMessage::Heard { link, notification } => connection.heard(link, notification),
             BackendMessage::Asked {
                 mcp_session,

@@ -13,24 +13,46 @@
 #[path = "../support/world.rs"]
 mod world;
 
+mod batches;
+mod bounds;
 mod calls;
 mod cancellation;
+mod capabilities;
 mod command_line;
+mod completion;
+mod elicitation;
 mod eras;
 mod errors;
 mod fakes;
+mod get_streams;
+mod input_required;
 mod listening;
 mod lists;
+mod logging;
 mod logs;
 mod manners;
 mod mcp_sessions;
 mod openapi;
 mod origin;
 mod outages;
+mod pages;
+mod parked;
+mod prompts;
+mod questions;
+mod questions_at_once;
+mod questions_of_many;
+mod questions_on_get_stream;
+mod questions_taken_back;
+mod questions_told;
+mod resources;
 mod rest_api;
 mod restart;
+mod resumption;
 mod retries;
+mod roots;
+mod sampling;
 mod secrets;
+mod several_clients;
 mod streaming;
 
 /// The revisions clients speak, oldest first.
