@@ -241,7 +241,7 @@ async fn a_flood_of_questions_fails_its_call() {
 
 #[tokio::test]
 async fn a_question_of_a_call_that_was_taken_back_is_not_answered() {
-    let (reply, stream) = stream();
+    let (stream, reply) = stream();
     let (server, backend) = server(&[], Script::of([reply])).await;
     let request = asked_tool("pay", &json!({ "elicitation": {} }), Asking::WhileOpen);
     let (events, mut received) = mpsc::channel(EVENTS_IN_FLIGHT);
