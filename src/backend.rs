@@ -37,7 +37,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, MessagingErr, SpawnErr};
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::{json, value::RawValue};
+use serde_json::json;
 use tokio::sync::oneshot;
 
 use crate::{
@@ -346,16 +346,6 @@ fn resume(
 /// The gateway's own `Implementation`, where it speaks for no client in particular.
 fn own_implementation() -> String {
     json!({ "name": "mcp-gateway", "version": env!("CARGO_PKG_VERSION") }).to_string()
-}
-
-/// The client's `Implementation`, or the gateway's.
-fn implementation_of(context: &Context) -> Arc<RawValue> {
-    match &context.client_info {
-        Some(info) => Arc::clone(info),
-        None => RawValue::from_string(own_implementation())
-            .unwrap_or_default()
-            .into(),
-    }
 }
 
 #[cfg(test)]

@@ -66,7 +66,7 @@ impl<'a> Audience<'a> {
         }
     }
 
-    /// For a message of a stream that answers nothing.
+    /// For a message of a stream that answers nothing, or a request of the gateway's own.
     pub(super) const fn everybody(conversation: Conversation<'a>) -> Self {
         Self {
             conversation: Some(conversation),
@@ -91,6 +91,11 @@ impl<'a> Audience<'a> {
     /// Whether a client waits for the answer, and not the gateway itself.
     pub(super) const fn is_client(&self) -> bool {
         self.call.is_some()
+    }
+
+    /// What the backend is spoken with, once that is agreed upon.
+    pub(super) const fn conversation(&self) -> Option<Conversation<'a>> {
+        self.conversation
     }
 
     /// The call whose stream it is, with its conversation.

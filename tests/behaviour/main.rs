@@ -14,6 +14,7 @@
 mod world;
 
 mod batches;
+mod bounds;
 mod calls;
 mod cancellation;
 mod capabilities;
@@ -23,6 +24,7 @@ mod elicitation;
 mod eras;
 mod errors;
 mod fakes;
+mod get_streams;
 mod input_required;
 mod listening;
 mod lists;
@@ -50,6 +52,7 @@ mod retries;
 mod roots;
 mod sampling;
 mod secrets;
+mod several_clients;
 mod streaming;
 
 /// The revisions clients speak, oldest first.
