@@ -172,4 +172,5 @@ async fn every_tool_can_be_listed() {
     let backend = FakeBackend::modern().all_tools().start();
     let names = Client::modern(&backend.url()).tool_names().await;
     assert_eq!(names.len(), 20);
+    assert_eq!(names[19], "task_only");
 }
