@@ -168,6 +168,8 @@ pub const LISTENING_WITHIN: Duration = Duration::from_secs(1);
 pub const LISTENING_PAUSE_MAX: Duration = MINUTES_5;
 /// A stream that lasted this long worked: when it ends, the pauses begin anew.
 pub const LISTENING_PROVEN: Duration = Duration::from_secs(30);
+/// How far apart a backend's announcements of one change may come, one in each of its conversations.
+pub const ECHOES_WITHIN: Duration = Duration::from_millis(500);
 /// The least time between two lists for announcements: a backend may announce at any pace.
 pub const ANNOUNCED_LIST_PAUSE: Duration = Duration::from_secs(1);
 /// Links of one connection for clients without an MCP session that can be asked something: one a set of

@@ -197,7 +197,8 @@ impl Conversation<'_> {
     async fn heard_by_all(&self, method: &str, params: Option<&RawValue>) -> bool {
         if let Some(kind) = ListKind::of(method) {
             // All clients want to know, not only the one whose call happens to be under way.
-            self.link.tell(BackendMessage::Changed(kind));
+            let link = self.link.key;
+            self.link.tell(BackendMessage::Changed { link, kind });
             return true;
         }
         match method {

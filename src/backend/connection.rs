@@ -4,6 +4,7 @@
 
 mod capable;
 mod carried;
+mod echoes;
 mod links;
 mod opening;
 mod streams;
@@ -43,6 +44,7 @@ use super::{
     state::{Effect, Input, Machine, State},
 };
 
+pub(super) use echoes::Echoes;
 pub(super) use tools::Looks;
 
 use carried::Carried;
@@ -66,6 +68,8 @@ pub(crate) struct Connection {
     pub(super) unmirrored: Vec<Call>,
     /// The lists made in the background.
     pub(super) looks: Looks,
+    /// What was announced a moment ago.
+    pub(super) echoes: Echoes,
     /// What the links carry besides calls.
     pub(super) carried: HashMap<LinkKey, Carried>,
     /// Counts the listeners.

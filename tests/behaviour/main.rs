@@ -15,6 +15,7 @@ mod world;
 
 mod calls;
 mod cancellation;
+mod changes;
 mod command_line;
 mod completion;
 mod eras;
@@ -30,6 +31,7 @@ mod openapi;
 mod origin;
 mod outages;
 mod pages;
+mod progress;
 mod prompts;
 mod resources;
 mod rest_api;
@@ -37,6 +39,7 @@ mod restart;
 mod retries;
 mod secrets;
 mod streaming;
+mod subscriptions;
 
 /// The revisions clients speak, oldest first.
 const CLIENTS: [&str; 4] = ["2025-03-26", "2025-06-18", LATEST_LEGACY, MODERN];

@@ -62,8 +62,11 @@ impl Connection {
         }
     }
 
-    /// The backend says that its lists of a kind are others now.
-    pub(in crate::backend) fn changed(&mut self, kind: ListKind) {
+    /// The backend says over a link that its lists of a kind are others now.
+    pub(in crate::backend) fn changed(&mut self, link: LinkKey, kind: ListKind) {
+        if !self.echoes.is_news(kind, link, Instant::now()) {
+            return;
+        }
         match kind {
             ListKind::Tools => self.look(Reason::Announced),
             ListKind::Prompts | ListKind::Resources => {
