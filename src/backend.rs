@@ -37,7 +37,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, MessagingErr, SpawnErr};
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::{json, value::RawValue};
+use serde_json::json;
 use tokio::sync::oneshot;
 
 use crate::{
@@ -52,7 +52,7 @@ use crate::{
 };
 
 use catalogue::Catalogue;
-use connection::{Connection, Echoes, Looks};
+use connection::{Announcing, Connection, Looks};
 use endpoint::Endpoint;
 use error::BackendError;
 use link::{Link, Origin};
@@ -63,7 +63,7 @@ use state::Machine;
 pub(crate) use endpoint::HttpClients;
 pub(crate) use link::LinkKey;
 pub(crate) use listing::{Listing, list};
-pub(crate) use message::{Call, Description, Memory, Report, Translation, Unmet, Wants};
+pub(crate) use message::{Call, Description, Hearers, Memory, Report, Translation, Unmet, Wants};
 pub(crate) use state::State;
 
 /// Hears what a connection has to tell its session.
@@ -256,7 +256,7 @@ impl Actor for BackendActor {
             catalogue: None,
             unmirrored: Vec::new(),
             looks: Looks::default(),
-            echoes: Echoes::default(),
+            announcing: Announcing::default(),
             carried: HashMap::new(),
             listeners: 0,
             last_error: None,
@@ -301,7 +301,8 @@ impl Actor for BackendActor {
             } => connection.ended(link, generation, ending),
             BackendMessage::Listed(catalogue) => connection.listed(catalogue),
             BackendMessage::Looked(catalogue) => connection.looked(catalogue),
-            BackendMessage::Changed { link, kind } => connection.changed(link, kind),
+            BackendMessage::Changed { kind, stream } => connection.changed(kind, stream),
+            BackendMessage::Due { client, kind } => connection.announce_now(client, kind),
             BackendMessage::Heard { link, notification } => connection.heard(link, notification),
             BackendMessage::Asked {
                 mcp_session,
@@ -352,16 +353,6 @@ fn resume(
 /// The gateway's own `Implementation`, where it speaks for no client in particular.
 fn own_implementation() -> String {
     json!({ "name": "mcp-gateway", "version": env!("CARGO_PKG_VERSION") }).to_string()
-}
-
-/// The client's `Implementation`, or the gateway's.
-fn implementation_of(context: &Context) -> Arc<RawValue> {
-    match &context.client_info {
-        Some(info) => Arc::clone(info),
-        None => RawValue::from_string(own_implementation())
-            .unwrap_or_default()
-            .into(),
-    }
 }
 
 #[cfg(test)]

@@ -66,7 +66,7 @@ impl<'a> Audience<'a> {
         }
     }
 
-    /// For a message of a stream that answers nothing.
+    /// For a message of a stream that answers nothing, or a request of the gateway's own.
     pub(super) const fn everybody(conversation: Conversation<'a>) -> Self {
         Self {
             conversation: Some(conversation),
@@ -91,6 +91,11 @@ impl<'a> Audience<'a> {
     /// Whether a client waits for the answer, and not the gateway itself.
     pub(super) const fn is_client(&self) -> bool {
         self.call.is_some()
+    }
+
+    /// What the backend is spoken with, once that is agreed upon.
+    pub(super) const fn conversation(&self) -> Option<Conversation<'a>> {
+        self.conversation
     }
 
     /// The call whose stream it is, with its conversation.
@@ -126,6 +131,11 @@ impl<'a> Audience<'a> {
         let Some(conversation) = self.conversation else {
             return;
         };
+        if let Some(kind) = ListKind::of(method) {
+            let stream = self.call.is_none().then_some(conversation.link.key);
+            let changed = BackendMessage::Changed { kind, stream };
+            return conversation.link.tell(changed);
+        }
         if conversation.heard_by_all(method, params).await {
             return;
         }
@@ -161,7 +171,7 @@ impl<'a> Audience<'a> {
         }
         let count = self.requests.fetch_add(1, Ordering::Relaxed);
         if count >= BACKEND_REQUESTS_MAX {
-            return Err(BackendError::Garbled {
+            return Err(BackendError::AskedTooOften {
                 what: "more requests of its own than the gateway takes during one call",
             });
         }
@@ -171,7 +181,7 @@ impl<'a> Audience<'a> {
         }
         match self.call {
             None => conversation.ask(request).await,
-            Some(call) if call.caller.takes(request.method) => {
+            Some(call) if call.caller.takes(request.method, request.params) => {
                 let asked = Asked::Caller(Arc::downgrade(&call.caller));
                 let question = conversation.open(request, asked);
                 call.caller.is_asked();
@@ -195,12 +205,6 @@ impl Conversation<'_> {
 
     /// Takes what is about more than the stream it came on; tells whether it was that.
     async fn heard_by_all(&self, method: &str, params: Option<&RawValue>) -> bool {
-        if let Some(kind) = ListKind::of(method) {
-            // All clients want to know, not only the one whose call happens to be under way.
-            let link = self.link.key;
-            self.link.tell(BackendMessage::Changed { link, kind });
-            return true;
-        }
         match method {
             CANCELLED => {
                 let params = RawObject::parse_or_empty(params);
@@ -264,7 +268,7 @@ impl Conversation<'_> {
             return self.refuse(&request.id, INVALID_REQUEST, words).await;
         }
         if let Some(mcp_session) = self.listener()
-            && self.link.may_be_asked(request.method)
+            && self.link.may_be_asked(request.method, request.params)
         {
             let question = self.open(request, Asked::Client(mcp_session));
             return self.link.tell(BackendMessage::Asked {
@@ -272,7 +276,7 @@ impl Conversation<'_> {
                 question,
             });
         }
-        let takes = |caller: &Caller| caller.takes(request.method);
+        let takes = |caller: &Caller| caller.takes(request.method, request.params);
         let Some(call) = self.link.ongoing.newest(takes) else {
             let words = "no client is there that can be asked this";
             return self.refuse(&request.id, METHOD_NOT_FOUND, words).await;

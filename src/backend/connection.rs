@@ -2,9 +2,9 @@
 //!
 //! Nothing here waits. Whatever takes time is a task that reports back with a message.
 
+mod announcing;
 mod capable;
 mod carried;
-mod echoes;
 mod links;
 mod opening;
 mod streams;
@@ -44,8 +44,7 @@ use super::{
     state::{Effect, Input, Machine, State},
 };
 
-pub(super) use echoes::Echoes;
-pub(super) use tools::Looks;
+pub(super) use {announcing::Announcing, tools::Looks};
 
 use carried::Carried;
 use tools::Reason;
@@ -68,8 +67,8 @@ pub(crate) struct Connection {
     pub(super) unmirrored: Vec<Call>,
     /// The lists made in the background.
     pub(super) looks: Looks,
-    /// What was announced a moment ago.
-    pub(super) echoes: Echoes,
+    /// When changes of lists were told.
+    pub(super) announcing: Announcing,
     /// What the links carry besides calls.
     pub(super) carried: HashMap<LinkKey, Carried>,
     /// Counts the listeners.

@@ -93,20 +93,29 @@ async fn read_messages(
     id: &RequestId,
     audience: &Audience<'_>,
 ) -> Result<Option<Answer>, BackendError> {
+    let mut answer = None;
+    for message in split(bytes, audience)? {
+        answer = read_message(&message, id, audience).await?.or(answer);
+    }
+    Ok(answer)
+}
+
+/// Takes apart what came at once: several messages where the backend may send them so, else one.
+///
+/// # Errors
+///
+/// When it is no list of messages where one begins.
+pub(super) fn split(bytes: &Bytes, audience: &Audience<'_>) -> Result<Vec<Bytes>, BackendError> {
     let is_batch = bytes.trim_ascii_start().starts_with(b"[") && audience.takes_batches();
     if !is_batch {
-        return read_message(bytes, id, audience).await;
+        return Ok(vec![bytes.clone()]);
     }
     let messages: Vec<&RawValue> =
         serde_json::from_slice(bytes).map_err(|_| BackendError::Garbled {
             what: "something that is not JSON-RPC",
         })?;
-    let mut answer = None;
-    for message in messages {
-        let message = bytes.slice_ref(message.get().as_bytes());
-        answer = read_message(&message, id, audience).await?.or(answer);
-    }
-    Ok(answer)
+    let whole = |message: &RawValue| bytes.slice_ref(message.get().as_bytes());
+    Ok(messages.into_iter().map(whole).collect())
 }
 
 async fn read_message(

@@ -30,6 +30,7 @@ use super::{
     audience::{Audience, Conversation},
     endpoint::Endpoint,
     error::BackendError,
+    exchange::split,
     link::Link,
     message::BackendMessage,
     refusal,
@@ -121,6 +122,11 @@ impl Listener {
     }
 
     /// The opening of its first stream.
+    /// Whether it heard anything yet.
+    pub(super) fn has_opened(&self) -> bool {
+        *self.opened.borrow()
+    }
+
     pub(super) fn opening(&self) -> Opening {
         Opening {
             opened: self.opened.clone(),
@@ -233,7 +239,7 @@ impl Listening {
                 link: &self.link,
             });
             let taken = match events.next().await {
-                Ok(Some(message)) => take(&message, &id, &audience).await,
+                Ok(Some(messages)) => take_all(&messages, &id, &audience).await,
                 Ok(None) => Ok(Said::Farewell),
                 Err(error) => Err(error),
             };
@@ -295,6 +301,22 @@ enum Said {
     NotListening,
     /// The stream ends here.
     Farewell,
+}
+
+/// Takes what came at once; what ends the stream counts.
+async fn take_all(
+    messages: &Bytes,
+    id: &RequestId,
+    audience: &Audience<'_>,
+) -> Result<Said, BackendError> {
+    let mut said = Said::Nothing;
+    for message in split(messages, audience)? {
+        match take(&message, id, audience).await? {
+            Said::Nothing => {}
+            ends => said = ends,
+        }
+    }
+    Ok(said)
 }
 
 async fn take(

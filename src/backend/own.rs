@@ -36,7 +36,7 @@ impl Conversation<'_> {
             let outgoing = link.dialect.encode(&request, &id).outgoing;
             match endpoint.wire.post(outgoing).await?.content {
                 Content::Refused(refusal) => link.dialect.judge(&refusal, &id, &endpoint.wire),
-                answering => read_answer(answering, &id, &Audience::nobody()).await,
+                answering => read_answer(answering, &id, &Audience::everybody(*self)).await,
             }
         };
         let after = endpoint.timeouts.handshake;

@@ -3,7 +3,7 @@
 //!
 //! Spec: 2025-11-25 basic/transports, "Resumability and Redelivery".
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::time::sleep;
@@ -15,6 +15,7 @@ use super::{
     error::BackendError,
     refusal,
     transport::streamable_http::{Content, Events},
+    waiting::Waiting,
 };
 
 /// A stream of messages, gone on with where it breaks off and that is possible.
@@ -69,12 +70,17 @@ impl<'a> Stream<'a> {
             ended,
             BackendError::Truncated | BackendError::Interrupted { .. }
         );
-        let (Some(last_id), Some((conversation, call)), true) = (
+        let (Some(last_id), Some(conversation), true) = (
             self.events.last_id().cloned(),
-            self.audience.call(),
+            self.audience.conversation(),
             broke_off,
         ) else {
             return Err(ended);
+        };
+        let waiting = match self.audience.call() {
+            Some((_, call)) => Arc::clone(call.caller.waiting()),
+            // For what the gateway asks for itself no client has to answer anything.
+            None => Waiting::new(),
         };
         let Some(headers) = conversation.link.dialect.reply_headers() else {
             return Err(ended);
@@ -83,7 +89,7 @@ impl<'a> Stream<'a> {
             self.fruitless += 1;
             sleep(self.pause()).await;
             let wire = &conversation.endpoint.wire;
-            let resumed = wire.resume(headers.clone(), &last_id, call.caller.waiting());
+            let resumed = wire.resume(headers.clone(), &last_id, &waiting);
             match resumed.await {
                 Ok(Content::Events(events)) => {
                     self.events = events.after(&self.events);

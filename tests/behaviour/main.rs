@@ -13,14 +13,20 @@
 #[path = "../support/world.rs"]
 mod world;
 
+mod batches;
+mod bounds;
 mod calls;
 mod cancellation;
+mod capabilities;
 mod changes;
 mod command_line;
 mod completion;
+mod elicitation;
 mod eras;
 mod errors;
 mod fakes;
+mod get_streams;
+mod input_required;
 mod listening;
 mod lists;
 mod logging;
@@ -31,13 +37,24 @@ mod openapi;
 mod origin;
 mod outages;
 mod pages;
+mod parked;
 mod progress;
 mod prompts;
+mod questions;
+mod questions_at_once;
+mod questions_of_many;
+mod questions_on_get_stream;
+mod questions_taken_back;
+mod questions_told;
 mod resources;
 mod rest_api;
 mod restart;
+mod resumption;
 mod retries;
+mod roots;
+mod sampling;
 mod secrets;
+mod several_clients;
 mod streaming;
 mod subscriptions;
 

@@ -200,6 +200,11 @@ impl Client {
         self.mcp_session.as_deref()
     }
 
+    /// Goes on in the MCP session of another client.
+    pub fn take_over(&mut self, other: &Self) {
+        self.mcp_session.clone_from(&other.mcp_session);
+    }
+
     /// Sends a request and waits for its response.
     pub async fn request(&self, method: &str, params: Value) -> Answer {
         self.request_raw(method, &params.to_string()).await
@@ -274,11 +279,16 @@ impl Client {
 
     /// POSTs any text with this client's headers, and some on top that win.
     pub async fn post_text(&self, body: &str, headers: &[(&'static str, &str)]) -> Answer {
+        self.open_text(body, headers).await.finish().await
+    }
+
+    /// [`Self::post_text`], and the answer as it comes.
+    pub async fn open_text(&self, body: &str, headers: &[(&'static str, &str)]) -> Exchange {
         let mut all = self.headers(None);
         for (name, value) in headers {
             all.insert(*name, HeaderValue::from_str(value).unwrap());
         }
-        self.post(body.to_owned(), all, None).await.finish().await
+        self.post(body.to_owned(), all, None).await
     }
 
     /// Opens a `GET` stream.

@@ -34,12 +34,19 @@ struct World {
 
 impl World {
     async fn new(capabilities: &Value, calls: Script, streams: Script) -> Self {
+        Self::speaking("2025-11-25", capabilities, calls, streams).await
+    }
+
+    async fn speaking(
+        revision: &'static str,
+        capabilities: &Value,
+        calls: Script,
+        streams: Script,
+    ) -> Self {
         let port = Port::new();
         let capabilities = Mutex::new(capabilities.to_string());
         let served = port.serve(move |message| match message["method"].as_str() {
-            Some("initialize") => {
-                Reply::Result(offering("2025-11-25", &capabilities.lock().unwrap()))
-            }
+            Some("initialize") => Reply::Result(offering(revision, &capabilities.lock().unwrap())),
             Some("tools/call") => calls.next(),
             Some("GET") => streams.next(),
             None | Some("notifications/roots/list_changed") => Reply::Status(202),
@@ -114,12 +121,55 @@ async fn changes_of_all_lists_are_told_wherever_they_are_announced() {
     ] {
         stream.say(&notice(kind.changed(), &json!({})));
         match world.told().await {
-            Report::Changed { kinds } => assert_eq!(kinds, [kind]),
+            Report::Changed { kinds, .. } => assert_eq!(kinds, [kind]),
             _ => panic!("no change"),
         }
     }
     on_call.answer(&json!({}));
     assert_eq!(completed(&mut received).await, "{}");
+}
+
+#[tokio::test]
+async fn what_is_announced_again_and_again_is_told_twice_at_most() {
+    let (events, listening) = stream();
+    let capabilities = json!({ "prompts": { "listChanged": true } });
+    let mut world = World::new(&capabilities, Script::default(), Script::of([listening])).await;
+    connect(&world.backend, LinkKey::Default).await.unwrap();
+    for _ in 0..5 {
+        events.say(&notice(ListKind::Prompts.changed(), &json!({})));
+    }
+    for _ in 0..2 {
+        match world.told().await {
+            Report::Changed { kinds, .. } => assert_eq!(kinds, [ListKind::Prompts]),
+            _ => panic!("no change"),
+        }
+    }
+    // All of them were heard before this.
+    events.say(&notice("notifications/tasks", &json!({})));
+    assert_eq!(heard(world.told().await).1, "notifications/tasks");
+}
+
+#[tokio::test]
+async fn messages_that_come_several_at_once_are_all_heard_where_that_is_known() {
+    let (events, listening) = stream();
+    let streams = Script::of([listening]);
+    let mut world = World::speaking(
+        "2025-03-26",
+        &json!({ "prompts": { "listChanged": true } }),
+        Script::default(),
+        streams,
+    )
+    .await;
+    connect(&world.backend, LinkKey::Default).await.unwrap();
+    events.say(&json!([
+        notice(ListKind::Prompts.changed(), &json!({})),
+        notice("notifications/tasks", &json!({})),
+    ]));
+    match world.told().await {
+        Report::Changed { kinds, .. } => assert_eq!(kinds, [ListKind::Prompts]),
+        _ => panic!("no change"),
+    }
+    assert_eq!(heard(world.told().await).1, "notifications/tasks");
 }
 
 #[tokio::test]

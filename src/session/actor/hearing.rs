@@ -10,7 +10,7 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{
-    backend::{Backend, LinkKey, Unmet, Wants},
+    backend::{Backend, Hearers, LinkKey, Unmet, Wants},
     limits::{SUBSCRIBERS_PER_SESSION_MAX, TELLING_WITHIN},
     mcp::{event::Notification, failure::Failure, kind::ListKind},
     routing::task,
@@ -208,17 +208,25 @@ impl Session {
         }
     }
 
-    /// Tells everyone who hears of changes that lists are others now.
-    pub(super) fn tell_of_lists(&mut self, kinds: &[ListKind]) {
+    /// Tells those who hear of changes that lists are others now.
+    pub(super) fn tell_of_lists(&mut self, kinds: &[ListKind], hearers: &Hearers) {
         for kind in kinds {
             let changed = Notification {
                 method: kind.changed().to_owned(),
                 params: None,
             };
-            for mcp_session in self.mcp_sessions.values_mut() {
-                mcp_session.tell(Told::Notification(changed.clone()));
+            for (id, mcp_session) in &mut self.mcp_sessions {
+                let hears = match hearers {
+                    Hearers::Client(client) => client == id,
+                    Hearers::AllBut(others) => !others.contains(id),
+                };
+                if hears {
+                    mcp_session.tell(Told::Notification(changed.clone()));
+                }
             }
-            self.tell_subscribers(|it| it.kinds.contains(kind).then(|| changed.clone()));
+            if matches!(hearers, Hearers::AllBut(_)) {
+                self.tell_subscribers(|it| it.kinds.contains(kind).then(|| changed.clone()));
+            }
         }
     }
 

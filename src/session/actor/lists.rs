@@ -14,11 +14,12 @@ use crate::{
         discovery::Discovery,
         event::{Event, Outcome, ResultBody},
         failure::Failure,
-        object::RawObject,
+        name::{BackendName, Naming},
+        object::{RawObject, quote},
         request::{Context, Request},
         shelf::Shelf,
     },
-    routing::name::Spelling,
+    routing::{name::Spelling, task},
     session::{
         clock::now_ms,
         exchange::{Exchange, Place},
@@ -45,7 +46,9 @@ impl Session {
             link: LinkKey::of(exchange.mcp_session, &context),
             spelling: Spelling::of(self.naming, client_name.as_deref()),
             context,
-            private: self.uses_credentials,
+            // How things are called depends on who asks.
+            private: self.uses_credentials
+                || (self.naming == Naming::Auto && matches!(shelf, Shelf::Tools | Shelf::Prompts)),
         };
         let myself = self.myself.clone();
         tokio::spawn(async move {
@@ -183,11 +186,7 @@ async fn page(backend: Backend, mut call: Call) -> Option<String> {
 }
 
 /// The definitions of one backend's tasks, each with its public id.
-fn tasks(
-    naming: crate::mcp::name::Naming,
-    backend: &crate::mcp::name::BackendName,
-    page: Option<&str>,
-) -> Vec<String> {
+fn tasks(naming: Naming, backend: &BackendName, page: Option<&str>) -> Vec<String> {
     let listed: Option<Vec<Box<RawValue>>> = page
         .and_then(|text| serde_json::from_str::<&RawValue>(text).ok())
         .and_then(|raw| {
@@ -197,11 +196,11 @@ fn tasks(
     listed
         .unwrap_or_default()
         .iter()
-        .filter_map(|task| {
-            let mut members = RawObject::parse(task).ok()?;
+        .filter_map(|definition| {
+            let mut members = RawObject::parse(definition).ok()?;
             let own = members.get_str("taskId")?;
-            let public = crate::routing::task::public_id(naming, backend, &own);
-            members.set("taskId", crate::mcp::object::quote(&public));
+            let public = task::public_id(naming, backend, &own);
+            members.set("taskId", quote(&public));
             Some(members.to_raw().get().to_owned())
         })
         .collect()

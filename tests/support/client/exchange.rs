@@ -133,7 +133,7 @@ impl Exchange {
     }
 
     /// Reads to the end and gives all that was not yet taken, the responses apart.
-    pub(super) async fn collect(mut self) -> (Answer, Vec<Message>) {
+    pub async fn collect(mut self) -> (Answer, Vec<Message>) {
         let mut answer = Answer::empty(self.status, self.headers.clone());
         let mut responses = Vec::new();
         while let Some(message) = self.next().await {

@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 
 use serde_json::{Value, json};
 
-use super::{Answer, Client, Message};
+use super::{Answer, Client, Exchange, Message};
 
 impl Client {
     /// Calls a tool.
@@ -109,8 +109,7 @@ impl Client {
             message
         });
         let body = Value::from(batch.collect::<Vec<_>>()).to_string();
-        let headers = self.headers(None);
-        let (answer, mut responses) = self.post(body, headers, None).await.collect().await;
+        let (answer, mut responses) = self.open_batch(&body).await.collect().await;
         if answer.status >= 400 {
             return (answer, responses);
         }
@@ -123,6 +122,12 @@ impl Client {
         let answered: Vec<String> = responses.iter().filter_map(Message::id).collect();
         assert!(responses.is_empty() || answered == ids, "{responses:?}");
         (answer, responses)
+    }
+
+    /// Sends a batch as the test wrote it, and gives its answer as it comes.
+    pub async fn open_batch(&self, body: &str) -> Exchange {
+        let headers = self.headers(None);
+        self.post(body.to_owned(), headers, None).await
     }
 }
 

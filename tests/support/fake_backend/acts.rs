@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{
     manners::Level,
     questions,
-    reply::Outlet,
+    reply::{Event, Outlet},
     stage::Stage,
     tools,
     work::{Call, Failure},
@@ -54,16 +54,38 @@ pub(super) async fn run(
             outlet.message(tools::MURMUR.to_owned());
             call.content("murmured", None)
         }
+        "recite" => {
+            recite(call, outlet);
+            call.content("recited", None)
+        }
         "task" | "task_only" => {
             stage.gate(call.argument("gated") == true).await;
             call.content("task done", None)
         }
         asks if questions::round(asks, 0, &call.manners).is_some() => {
             let answers = questions::ask(call, stage, outlet).await?;
+            if asks == "ask_and_wait" {
+                pending::<()>().await;
+            }
             call.content("answered", Some(&format!(r#"{{"answers":{answers}}}"#)))
         }
         _ => call.content(&call.arguments, Some(&call.arguments)),
     })
+}
+
+/// Says on the call's stream, so many `times`, what the test wrote, whatever that is. `{n}` stands for
+/// how often it was said before.
+fn recite(call: &Call, outlet: &Outlet) {
+    let messages = call.argument("messages");
+    for time in 0..call.number("times", 1) {
+        for message in messages.as_array().into_iter().flatten() {
+            let text = message.as_str().unwrap_or_default();
+            // That nobody takes it is for whoever recites to ignore.
+            let _ = outlet
+                .sender()
+                .send(Event::Message(text.replace("{n}", &time.to_string())));
+        }
+    }
 }
 
 /// The raw result that a test set for what has this name.

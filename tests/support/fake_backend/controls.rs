@@ -63,7 +63,13 @@ impl FakeBackend {
 
     /// Closes every connection of a resumable backend; the streams go on for who resumes them.
     pub fn hang_up(&self) {
-        tape::hang_up(&self.stage);
+        tape::hang_up(&self.stage, false);
+    }
+
+    /// Resets every connection of a resumable backend; the streams go on for who resumes them. What a
+    /// client had not read by then is lost with its connection.
+    pub fn break_off(&self) {
+        tape::hang_up(&self.stage, true);
     }
 
     /// Takes every question back that a legacy client has not answered.

@@ -93,7 +93,7 @@ impl Fault {
         }
     }
 
-    /// Only for requests of this JSON-RPC method.
+    /// Only for requests of this JSON-RPC method, or of the HTTP method `GET`.
     pub fn on(self, method: &str) -> FaultPlan {
         FaultPlan {
             method: Some(method.to_owned()),
@@ -231,7 +231,10 @@ impl FaultPlan {
     }
 
     fn fits(&self, heard: &Recorded) -> bool {
-        self.left != Some(0) && (self.method.is_none() || self.method.as_deref() == heard.method())
+        let of = |method: &str| {
+            heard.method() == Some(method) || (method == "GET" && heard.http_method == method)
+        };
+        self.left != Some(0) && self.method.as_deref().is_none_or(of)
     }
 }
 

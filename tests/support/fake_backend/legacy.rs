@@ -14,9 +14,9 @@ use tokio::sync::mpsc;
 
 use super::{
     batch, judging,
-    listeners::{Audience, Listener},
+    listeners::{Audience, Listener, Opened},
     record::{Envelope, Recorded},
-    reply::{Event, Form, Opened, Reply},
+    reply::{Event, Form, Reply},
     script::{Answers, Habit},
     stage::{McpSession, Stage},
     tape, work,

@@ -1,12 +1,13 @@
 //! The streams that clients open to hear of changes, and who hears what on them.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::{
     reply::Event,
+    script::Habit,
     stage::{Stage, State},
 };
 
@@ -88,6 +89,33 @@ impl Wanted {
             "notifications/resources/updated" => names(&self.uris, "uri"),
             "notifications/tasks" => names(&self.tasks, "taskId"),
             _ => true,
+        }
+    }
+}
+
+/// The messages of a stream that a client opened; its end is a happening.
+pub(super) struct Opened {
+    pub(super) events: mpsc::UnboundedReceiver<Event>,
+    /// Every message stands in an array.
+    pub(super) batched: bool,
+    pub(super) end: End,
+}
+
+pub(super) struct End(Arc<Stage>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.change(|_| ());
+    }
+}
+
+impl Opened {
+    pub(super) fn new(events: mpsc::UnboundedReceiver<Event>, stage: &Arc<Stage>) -> Self {
+        // Dropped in this order: when the end is told, the receiver is gone.
+        Self {
+            events,
+            batched: stage.script.has(Habit::Batches),
+            end: End(Arc::clone(stage)),
         }
     }
 }

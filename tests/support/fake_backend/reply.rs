@@ -12,6 +12,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 use super::{
     door::Link,
     judging,
+    listeners::Opened,
     script::Answers,
     stage::Stage,
     tape::{Cut, Playback},
@@ -34,30 +35,6 @@ pub(super) enum Reply {
     Open(Opened),
     /// A stream that may be resumed.
     Taped(Playback),
-}
-
-/// The messages of a stream that a client opened; its end is a happening.
-pub(super) struct Opened {
-    events: mpsc::UnboundedReceiver<Event>,
-    _end: End,
-}
-
-struct End(Arc<Stage>);
-
-impl Drop for End {
-    fn drop(&mut self) {
-        self.0.change(|_| ());
-    }
-}
-
-impl Opened {
-    pub(super) fn new(events: mpsc::UnboundedReceiver<Event>, stage: &Arc<Stage>) -> Self {
-        // Dropped in this order: when the end is told, the receiver is gone.
-        Self {
-            events,
-            _end: End(Arc::clone(stage)),
-        }
-    }
 }
 
 /// The outer form of what answers a request.
@@ -265,8 +242,12 @@ impl Reply {
                 whole(status, headers, json)
             }
             Self::Open(opened) => {
-                let Opened { events, _end: end } = opened;
-                let events = receive(events, false, link);
+                let Opened {
+                    events,
+                    batched,
+                    end,
+                } = opened;
+                let events = receive(events, batched, link);
                 // First the receiver goes with its stream, then the end is told: what was named last
                 // is dropped first.
                 let events = stream::unfold((end, Box::pin(events)), async |(end, mut it)| {

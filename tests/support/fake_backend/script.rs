@@ -137,6 +137,12 @@ impl Script {
         self
     }
 
+    /// Adds the tool `recite`, which says the texts of its argument `messages` on the stream of its
+    /// call, so many `times`, and then answers.
+    pub fn recites(self) -> Self {
+        self.tool_named("recite")
+    }
+
     /// Adds a tool by its name.
     pub fn tool_named(self, name: &str) -> Self {
         self.tool(&format!(

@@ -30,6 +30,8 @@ pub(super) struct Tape {
     ended: bool,
     /// Raised to have every connection closed that plays it now.
     hangups: usize,
+    /// They are reset, and not closed as they should be.
+    resets: bool,
     /// When a connection was last ended before its stream.
     left: Option<Instant>,
     /// The client was told how long to wait.
@@ -62,6 +64,7 @@ pub(super) struct Playback {
 enum Step {
     Play(String),
     HangUp,
+    Break,
     End,
 }
 
@@ -78,6 +81,7 @@ pub(super) fn keep(
             messages: Vec::new(),
             ended: false,
             hangups: 0,
+            resets: false,
             left: None,
             told: false,
             readers: 0,
@@ -122,11 +126,12 @@ pub(super) fn resume(
     Some(Playback::new(stage, tape, at, false))
 }
 
-/// Closes every connection that plays a tape now; the streams go on.
-pub(super) fn hang_up(stage: &Stage) {
+/// Closes every connection that plays a tape now, or resets it; the streams go on.
+pub(super) fn hang_up(stage: &Stage, resets: bool) {
     stage.change(|state| {
         for tape in &mut state.tapes {
             tape.hangups += 1;
+            tape.resets = resets;
         }
     });
 }
@@ -200,6 +205,11 @@ impl Playback {
                 self.leave();
                 Some(self.farewell())
             }
+            Step::Break => {
+                self.leave();
+                link.reset();
+                std::future::pending().await
+            }
             Step::End => None,
         }
     }
@@ -208,6 +218,7 @@ impl Playback {
         let step = self.stage.find(|state| {
             let tape = &state.tapes[self.tape];
             match tape.messages.get(self.at) {
+                _ if tape.hangups != self.hangups && tape.resets => Some(Step::Break),
                 _ if tape.hangups != self.hangups => Some(Step::HangUp),
                 Some(text) => Some(Step::Play(text.clone())),
                 None => tape.ended.then_some(Step::End),

@@ -9,9 +9,9 @@ use tokio::sync::mpsc;
 
 use super::{
     super::{
-        listeners::{Audience, Listener, SUBSCRIPTION, Wanted},
+        listeners::{Audience, Listener, Opened, SUBSCRIPTION, Wanted},
         manners::Manners,
-        reply::{Event, Opened, Reply},
+        reply::{Event, Reply},
         resources,
         script::MODERN,
         stage::Stage,
