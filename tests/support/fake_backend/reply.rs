@@ -249,8 +249,8 @@ impl Reply {
                 } = opened;
                 let events = receive(events, batched, link);
                 // First the receiver goes with its stream, then the end is told.
-                let events = stream::unfold((Box::pin(events), end), async |(mut it, end)| {
-                    Some((it.next().await?, (it, end)))
+                let events = stream::unfold((Box::pin(events), end), async |mut both| {
+                    Some((both.0.next().await?, both))
                 });
                 event_stream(": open\n\n", events)
             }
