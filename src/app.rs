@@ -59,6 +59,7 @@ async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> 
     let patience = Patience {
         initialize_deadline: config.initialize_deadline,
         mcp_session_ttl: config.mcp_session_ttl,
+        input_timeout: config.input_timeout,
     };
     let sessions = Sessions::start(Arc::clone(&registry), store.clone(), patience).await?;
     announce(address, &registry, sessions.count());

@@ -37,7 +37,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, MessagingErr, SpawnErr};
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::{json, value::RawValue};
+use serde_json::json;
 use tokio::sync::oneshot;
 
 use crate::{
@@ -52,7 +52,7 @@ use crate::{
 };
 
 use catalogue::Catalogue;
-use connection::{Announced, Connection, Looks};
+use connection::{Announcing, Connection, Looks};
 use endpoint::Endpoint;
 use error::BackendError;
 use link::{Link, Origin};
@@ -63,7 +63,7 @@ use state::Machine;
 pub(crate) use endpoint::HttpClients;
 pub(crate) use link::LinkKey;
 pub(crate) use listing::{Listing, list};
-pub(crate) use message::{Call, Description, Memory, Report, Translation, Wants};
+pub(crate) use message::{Call, Description, Hearers, Memory, Report, Translation, Wants};
 pub(crate) use state::State;
 
 /// Hears what a connection has to tell its session.
@@ -249,7 +249,7 @@ impl Actor for BackendActor {
             catalogue: None,
             unmirrored: Vec::new(),
             looks: Looks::default(),
-            announced: Announced::default(),
+            announcing: Announcing::default(),
             carried: HashMap::new(),
             listeners: 0,
             last_error: None,
@@ -294,8 +294,8 @@ impl Actor for BackendActor {
             } => connection.ended(link, generation, ending),
             BackendMessage::Listed(catalogue) => connection.listed(catalogue),
             BackendMessage::Looked(catalogue) => connection.looked(catalogue),
-            BackendMessage::Changed(kind) => connection.changed(kind),
-            BackendMessage::ChangeDue(kind) => connection.tell_of_change(kind),
+            BackendMessage::Changed { kind, stream } => connection.changed(kind, stream),
+            BackendMessage::Due { client, kind } => connection.announce_now(client, kind),
             BackendMessage::Heard { link, notification } => connection.heard(link, notification),
             BackendMessage::Asked {
                 mcp_session,
@@ -346,16 +346,6 @@ fn resume(
 /// The gateway's own `Implementation`, where it speaks for no client in particular.
 fn own_implementation() -> String {
     json!({ "name": "mcp-gateway", "version": env!("CARGO_PKG_VERSION") }).to_string()
-}
-
-/// The client's `Implementation`, or the gateway's.
-fn implementation_of(context: &Context) -> Arc<RawValue> {
-    match &context.client_info {
-        Some(info) => Arc::clone(info),
-        None => RawValue::from_string(own_implementation())
-            .unwrap_or_default()
-            .into(),
-    }
 }
 
 #[cfg(test)]

@@ -37,6 +37,8 @@ pub struct Config {
     pub initialize_deadline: Duration,
     /// How long an MCP session lives without a request.
     pub mcp_session_ttl: Duration,
+    /// How long a call waits for what a client brings by a further request.
+    pub input_timeout: Duration,
     /// How long calls may go on after a signal to stop.
     pub drain_timeout: Duration,
     /// Bytes of a request's body at most.
@@ -145,6 +147,7 @@ impl Flags {
             registry_defaults: registry::Defaults { timeouts, retries },
             initialize_deadline: self.listening.initialize_deadline,
             mcp_session_ttl: self.listening.mcp_session_ttl,
+            input_timeout: self.listening.input_timeout,
             drain_timeout: self.listening.drain_timeout,
             body_bytes_max: self.listening.max_body,
             allowed_hosts: self.listening.allowed_host,

@@ -70,6 +70,8 @@ pub struct Patience {
     pub initialize_deadline: Duration,
     /// How long an MCP session lives without a request.
     pub mcp_session_ttl: Duration,
+    /// How long an exchange waits for its client's answer.
+    pub input_timeout: Duration,
 }
 
 /// A handle to all sessions.
@@ -100,6 +102,7 @@ impl Sessions {
             clients: HttpClients::default(),
             initialize_deadline: patience.initialize_deadline,
             mcp_session_ttl: patience.mcp_session_ttl,
+            input_timeout: patience.input_timeout,
         };
         let (supervisor, _) = Actor::spawn(None, Supervisor, (shared, directory.clone()))
             .await

@@ -145,15 +145,18 @@ pub(super) fn write_body(
 ) -> (Bytes, Option<Box<RawValue>>) {
     let mut params = RawObject::parse_or_empty(request.params.as_deref());
     let meta = params.get("_meta").map(ToOwned::to_owned);
-    let had_meta = meta.is_some();
     let mut members = RawObject::parse_or_empty(meta.as_deref());
     let client_token = members.get(PROGRESS_TOKEN).map(ToOwned::to_owned);
     if client_token.is_some() {
         members.set(PROGRESS_TOKEN, json(id.as_json()));
     }
+    let was_empty = members.is_empty();
     edit(&mut params, &mut members);
-    if had_meta || !members.is_empty() {
+    if !members.is_empty() {
         params.set("_meta", members.to_raw());
+    } else if !was_empty {
+        // All that stood there was for another era.
+        params.retain(|name| name != "_meta");
     }
     if let (Some(name), Some(member)) = (&request.name, subject_member(&request.method)) {
         params.set(member, quote(name));
@@ -214,6 +217,22 @@ mod tests {
                 format!(r#"{{"jsonrpc":"2.0","id":9,"method":"{method}","params":{params}}}"#);
             assert_eq!(body, written);
         }
+    }
+
+    #[test]
+    fn a_meta_goes_with_the_last_of_what_stood_in_it() {
+        let written = |params: &str| {
+            let edit = |_: &mut RawObject<'_>, members: &mut RawObject<'_>| {
+                members.retain(|name| name != "of another era");
+            };
+            let (body, _) = write_body(&request(params), &RequestId::from_number(9), edit);
+            let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            body["params"].get("_meta").map(ToString::to_string)
+        };
+        assert_eq!(written(r#"{"_meta":{"of another era":1}}"#), None);
+        let both = written(r#"{"_meta":{"of another era":1,"x":1}}"#);
+        assert_eq!(both.as_deref(), Some(r#"{"x":1}"#));
+        assert_eq!(written(r#"{"_meta":{}}"#).as_deref(), Some("{}"));
     }
 
     #[test]

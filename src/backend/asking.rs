@@ -15,6 +15,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 use tokio::{runtime::Handle, time::timeout};
 use tokio_retry::RetryIf;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::mcp::{
@@ -59,6 +60,8 @@ pub(super) struct Questions(Mutex<HashMap<RequestId, Open>>);
 struct Open {
     number: u64,
     asked: Asked,
+    /// The call it is asked for; `None` where nobody knows.
+    call: Option<CancellationToken>,
     /// Their end is the end of the waits.
     _waits: Vec<Wait>,
 }
@@ -83,20 +86,21 @@ pub(super) fn open(
         id: request.id.clone(),
         number,
     };
-    let waits = match &asked {
-        Asked::Caller(caller) => {
-            let caller = caller.upgrade();
-            caller
-                .iter()
-                .map(|caller| caller.waiting().begin())
-                .collect()
-        }
+    let (call, waits) = match &asked {
+        Asked::Caller(caller) => match caller.upgrade() {
+            Some(caller) => (
+                Some(caller.cancel().clone()),
+                vec![caller.waiting().begin()],
+            ),
+            None => (None, Vec::new()),
+        },
         // Nobody knows for which of its calls the backend asks.
-        Asked::Client(_) => link.ongoing.wait(),
+        Asked::Client(_) => (None, link.ongoing.wait()),
     };
     let open = Open {
         number,
         asked,
+        call,
         _waits: waits,
     };
     link.questions.open().insert(request.id, open);
@@ -133,14 +137,15 @@ impl Questions {
         }
     }
 
-    /// Whether that question was still open, which it is no longer.
+    /// Closes that question; tells whether its backend still wants an answer. One whose call was
+    /// taken back hears of that, and of nothing more.
     fn close(&self, id: &RequestId, number: u64) -> bool {
-        let mut open = self.open();
-        let is_open = open.get(id).is_some_and(|open| open.number == number);
-        if is_open {
-            open.remove(id);
+        let mut questions = self.open();
+        if questions.get(id).is_none_or(|open| open.number != number) {
+            return false;
         }
-        is_open
+        let closed = questions.remove(id).and_then(|open| open.call);
+        closed.is_none_or(|call| !call.is_cancelled())
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<RequestId, Open>> {

@@ -131,6 +131,11 @@ impl<'a> Audience<'a> {
         let Some(conversation) = self.conversation else {
             return;
         };
+        if let Some(kind) = ListKind::of(method) {
+            let stream = self.call.is_none().then_some(conversation.link.key);
+            let changed = BackendMessage::Changed { kind, stream };
+            return conversation.link.tell(changed);
+        }
         if conversation.heard_by_all(method, params).await {
             return;
         }
@@ -166,7 +171,7 @@ impl<'a> Audience<'a> {
         }
         let count = self.requests.fetch_add(1, Ordering::Relaxed);
         if count >= BACKEND_REQUESTS_MAX {
-            return Err(BackendError::Garbled {
+            return Err(BackendError::AskedTooOften {
                 what: "more requests of its own than the gateway takes during one call",
             });
         }
@@ -176,7 +181,7 @@ impl<'a> Audience<'a> {
         }
         match self.call {
             None => conversation.ask(request).await,
-            Some(call) if call.caller.takes(request.method) => {
+            Some(call) if call.caller.takes(request.method, request.params) => {
                 let asked = Asked::Caller(Arc::downgrade(&call.caller));
                 let question = conversation.open(request, asked);
                 call.caller.is_asked();
@@ -200,11 +205,6 @@ impl Conversation<'_> {
 
     /// Takes what is about more than the stream it came on; tells whether it was that.
     async fn heard_by_all(&self, method: &str, params: Option<&RawValue>) -> bool {
-        if let Some(kind) = ListKind::of(method) {
-            // All clients want to know, not only the one whose call happens to be under way.
-            self.link.tell(BackendMessage::Changed(kind));
-            return true;
-        }
         match method {
             CANCELLED => {
                 let params = RawObject::parse_or_empty(params);
@@ -268,7 +268,7 @@ impl Conversation<'_> {
             return self.refuse(&request.id, INVALID_REQUEST, words).await;
         }
         if let Some(mcp_session) = self.listener()
-            && self.link.may_be_asked(request.method)
+            && self.link.may_be_asked(request.method, request.params)
         {
             let question = self.open(request, Asked::Client(mcp_session));
             return self.link.tell(BackendMessage::Asked {
@@ -276,7 +276,7 @@ impl Conversation<'_> {
                 question,
             });
         }
-        let takes = |caller: &Caller| caller.takes(request.method);
+        let takes = |caller: &Caller| caller.takes(request.method, request.params);
         let Some(call) = self.link.ongoing.newest(takes) else {
             let words = "no client is there that can be asked this";
             return self.refuse(&request.id, METHOD_NOT_FOUND, words).await;

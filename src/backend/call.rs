@@ -100,7 +100,7 @@ pub(super) async fn run(
         }
         _ => {}
     }
-    if error.is_late() {
+    if error.leaves_work() {
         // Nobody waits for it any more; the backend need not go on.
         let id = current.take();
         tell_cancelled(&endpoint, &link, id).await;

@@ -8,6 +8,9 @@ use std::{
     time::Duration,
 };
 
+use serde_json::value::RawValue;
+use tokio_util::sync::CancellationToken;
+
 use crate::{
     limits::SHARED_STREAM_WAIT_MAX,
     mcp::{
@@ -29,6 +32,7 @@ pub(super) struct Caller {
     context: Context,
     translation: Option<Arc<dyn Translation>>,
     waiting: Arc<Waiting>,
+    cancel: CancellationToken,
     asked: AtomicBool,
 }
 
@@ -41,18 +45,29 @@ impl Caller {
             context: call.request.context.clone(),
             translation: call.translation.clone(),
             waiting: Waiting::new(),
+            cancel: call.cancel.clone(),
             asked: AtomicBool::new(false),
         }
     }
 
     /// Whether it can be asked this, by an event of its own.
-    pub(super) fn takes(&self, method: &str) -> bool {
+    pub(super) fn takes(&self, method: &str, params: Option<&RawValue>) -> bool {
         let reaches = match self.asking {
             Asking::Never => false,
             Asking::WhileOpen => true,
-            Asking::ByRetry => asked_capability(method).is_some(),
+            Asking::ByRetry => asked_capability(method, params).is_some(),
         };
-        reaches && self.context.can_be_asked(method)
+        reaches && self.can_be_asked(method, params)
+    }
+
+    /// Whether it declared that it can be asked this, however that reaches it.
+    pub(super) fn can_be_asked(&self, method: &str, params: Option<&RawValue>) -> bool {
+        self.context.can_be_asked(method, params)
+    }
+
+    /// Fires when it takes its call back.
+    pub(super) const fn cancel(&self) -> &CancellationToken {
+        &self.cancel
     }
 
     /// Counts the time it takes to answer.

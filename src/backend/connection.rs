@@ -2,7 +2,7 @@
 //!
 //! Nothing here waits. Whatever takes time is a task that reports back with a message.
 
-mod announced;
+mod announcing;
 mod capable;
 mod carried;
 mod links;
@@ -44,8 +44,7 @@ use super::{
     state::{Effect, Input, Machine, State},
 };
 
-pub(super) use announced::Announced;
-pub(super) use tools::Looks;
+pub(super) use {announcing::Announcing, tools::Looks};
 
 use carried::Carried;
 use tools::Reason;
@@ -68,8 +67,8 @@ pub(crate) struct Connection {
     pub(super) unmirrored: Vec<Call>,
     /// The lists made in the background.
     pub(super) looks: Looks,
-    /// The changes of lists that were told.
-    pub(super) announced: Announced,
+    /// When changes of lists were told.
+    pub(super) announcing: Announcing,
     /// What the links carry besides calls.
     pub(super) carried: HashMap<LinkKey, Carried>,
     /// Counts the listeners.

@@ -42,6 +42,9 @@ pub(crate) enum BackendError {
     /// It wanted input of the client, which did not come.
     #[error("it wanted input of the client, which gave none")]
     Unanswered,
+    /// It asks for more during one call than the gateway passes on.
+    #[error("it made {what}")]
+    AskedTooOften { what: &'static str },
     /// The backend was silent for too long after the request was sent.
     #[error("it sent nothing for {}", humantime::format_duration(*after))]
     Silent { after: Duration },
@@ -136,6 +139,7 @@ impl BackendError {
             | Self::CutOff { .. }
             | Self::AfterAsking { .. }
             | Self::Unanswered
+            | Self::AskedTooOften { .. }
             | Self::TooLong { .. }
             | Self::CredentialRefused { .. }
             | Self::CredentialUnusable { .. }
@@ -164,7 +168,7 @@ impl BackendError {
     /// The same, after the client was asked for something.
     pub(crate) fn after_asking(self) -> Self {
         match self {
-            Self::AfterAsking { .. } => self,
+            Self::AfterAsking { .. } | Self::AskedTooOften { .. } => self,
             cause => Self::AfterAsking {
                 cause: Box::new(cause),
             },
@@ -172,7 +176,12 @@ impl BackendError {
     }
 
     /// Whether the backend may still be at work on the request.
-    pub(crate) fn is_late(&self) -> bool {
+    pub(crate) fn leaves_work(&self) -> bool {
+        self.is_late() || matches!(self, Self::AskedTooOften { .. })
+    }
+
+    /// Whether the backend took longer than it may.
+    fn is_late(&self) -> bool {
         match self {
             Self::Silent { .. } | Self::TooLong { .. } => true,
             Self::AfterAsking { cause } => cause.is_late(),
@@ -221,6 +230,7 @@ impl BackendError {
             | Self::Truncated
             | Self::CutOff { .. }
             | Self::AfterAsking { .. }
+            | Self::AskedTooOften { .. }
             | Self::Unanswered
             | Self::BadGateway { .. } => Failure::Interrupted {
                 backend: backend.clone(),

@@ -90,12 +90,19 @@ impl Wish {
 
     /// What of it the client cannot give, by the capability it would have to declare.
     pub(super) fn beyond(&self, caller: &Caller) -> Option<&'static str> {
-        let mut methods = self
-            .requests
-            .iter()
-            .map(|(_, wanted)| wanted.method.as_str());
-        let method = methods.find(|method| !caller.takes(method))?;
-        Some(asked_capability(method).unwrap_or("experimental"))
+        self.missing(|method, params| caller.takes(method, params))
+    }
+
+    /// What of it the client did not declare that it can give; it gets the wish as it is otherwise.
+    pub(super) fn undeclared(&self, caller: &Caller) -> Option<&'static str> {
+        self.missing(|method, params| caller.can_be_asked(method, params))
+    }
+
+    fn missing(&self, can: impl Fn(&str, Option<&RawValue>) -> bool) -> Option<&'static str> {
+        let mut requests = self.requests.iter().map(|(_, wanted)| wanted);
+        let wanted = requests.find(|it| !can(&it.method, it.params.as_deref()))?;
+        let capability = asked_capability(&wanted.method, wanted.params.as_deref());
+        Some(capability.unwrap_or("experimental"))
     }
 
     /// Asks the client for all of it at once.

@@ -9,6 +9,7 @@ use std::{
 };
 
 use ractor::ActorRef;
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -154,9 +155,9 @@ impl Link {
     }
 
     /// Whether the client for whom it was opened may be asked this; where nobody knows, it may.
-    pub(crate) fn may_be_asked(&self, method: &str) -> bool {
+    pub(crate) fn may_be_asked(&self, method: &str, params: Option<&RawValue>) -> bool {
         self.context()
-            .is_none_or(|context| context.can_be_asked(method))
+            .is_none_or(|context| context.can_be_asked(method, params))
     }
 
     /// Tells the connection what was heard in this conversation and is about more than one call.

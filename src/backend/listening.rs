@@ -122,6 +122,11 @@ impl Listener {
     }
 
     /// The opening of its first stream.
+    /// Whether it heard anything yet.
+    pub(super) fn has_opened(&self) -> bool {
+        *self.opened.borrow()
+    }
+
     pub(super) fn opening(&self) -> Opening {
         Opening {
             opened: self.opened.clone(),

@@ -73,10 +73,17 @@ pub(crate) enum BackendMessage {
     Listed(Catalogue),
     /// Fact: they were listed in the background, or could not be.
     Looked(Option<Catalogue>),
-    /// Fact: the backend says that its lists of a kind are others now.
-    Changed(ListKind),
-    /// Fact: the pause after the last such news is over, and there are more.
-    ChangeDue(ListKind),
+    /// Fact: the backend says that its lists of a kind are others now, on the stream of a link that is
+    /// no call's, or else on a call's.
+    Changed {
+        kind: ListKind,
+        stream: Option<LinkKey>,
+    },
+    /// Fact: the pause is over after which a change is told to one client, or to the others.
+    Due {
+        client: Option<Uuid>,
+        kind: ListKind,
+    },
     /// Fact: the backend said this over a link, about no call.
     Heard {
         link: LinkKey,
@@ -203,6 +210,15 @@ impl Call {
     }
 }
 
+/// Who is told of a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Hearers {
+    /// The client of this MCP session.
+    Client(Uuid),
+    /// All clients but those of these MCP sessions, which hear of it by themselves.
+    AllBut(Vec<Uuid>),
+}
+
 /// What a connection tells the session that owns it.
 pub(crate) enum Report {
     /// A conversation was opened: worth remembering across a restart.
@@ -212,7 +228,10 @@ pub(crate) enum Report {
         memory: Memory,
     },
     /// Lists of the backend are others now.
-    Changed { kinds: Vec<ListKind> },
+    Changed {
+        kinds: Vec<ListKind>,
+        hearers: Hearers,
+    },
     /// The backend can be reached: all that it has may be others now.
     Reachable { backend: BackendName },
     /// The backend can no longer be reached, or turned the gateway down, for this reason.
@@ -229,7 +248,6 @@ pub(crate) enum Report {
     },
     /// The backend asks the client of an MCP session something, on no call's stream.
     Asked {
-        backend: BackendName,
         mcp_session: Uuid,
         question: Question,
     },

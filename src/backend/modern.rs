@@ -59,7 +59,7 @@ impl Modern {
 
     pub(super) fn encode(&self, request: &Request, id: &RequestId) -> Encoded {
         let (body, client_token) = write_body(request, id, |_, members| {
-            meta::set_context(members, &request.context, self.revision);
+            meta::set_context(members, &introduced(&request.context), self.revision);
         });
         let mut headers = HeaderMap::with_capacity(4);
         headers.insert(
@@ -82,7 +82,7 @@ impl Modern {
     /// Asks to hear of this. Spec: 2026-07-28 basic/patterns/subscriptions.
     pub(super) fn listening(&self, id: &RequestId, filter: &Filter) -> Outgoing {
         let params = object::to_raw(&json!({ "notifications": filter.to_json() }));
-        let mut context = own_context(&Context::default());
+        let mut context = Context::default();
         if !filter.tasks.is_empty() {
             // Only who knows tasks hears of them.
             let capabilities = json!({ "extensions": { TASKS_EXTENSION: {} } });
@@ -111,12 +111,18 @@ fn named(request: &Request) -> Option<Cow<'_, str>> {
     }
 }
 
-/// What the gateway says of itself in a request of its own, made for a client or for none.
-fn own_context(context: &Context) -> Context {
-    Context {
-        client_info: Some(super::implementation_of(context)),
-        ..Context::default()
+/// A client that does not say who it is, and the gateway itself, go by the gateway's name.
+/// Spec: 2026-07-28 basic, "Per-request protocol fields".
+fn introduced(context: &Context) -> Cow<'_, Context> {
+    if context.client_info.is_some() {
+        return Cow::Borrowed(context);
     }
+    Cow::Owned(Context {
+        client_info: RawValue::from_string(super::own_implementation())
+            .ok()
+            .map(Into::into),
+        ..context.clone()
+    })
 }
 
 impl Modern {
@@ -184,7 +190,12 @@ enum Said {
 async fn ask(wire: &Wire, context: &Context, revision: Revision) -> Result<Said, BackendError> {
     let modern = Modern { revision };
     let id = RequestId::from_number(0);
-    let request = Request::new(DISCOVER, None, own_context(context));
+    // What the client can do is no matter yet.
+    let context = Context {
+        client_info: context.client_info.clone(),
+        ..Context::default()
+    };
+    let request = Request::new(DISCOVER, None, context);
     let reply = wire.post(modern.encode(&request, &id).outgoing).await?;
     let answer = match reply.content {
         Content::Refused(refused) => {

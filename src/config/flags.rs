@@ -115,6 +115,12 @@ pub(super) struct Listening {
     #[arg(default_value = "24h", value_parser = |text: &str| limits::MCP_SESSION_TTL.read(text))]
     pub(super) mcp_session_ttl: Duration,
 
+    /// How long a server's call waits for a client of 2026-07-28 to bring what the server asked it
+    /// for; then the call is cancelled
+    #[arg(long, global = true, env = "INPUT_TIMEOUT", value_name = "DURATION")]
+    #[arg(default_value = "10m", value_parser = |text: &str| limits::INPUT_TIMEOUT.read(text))]
+    pub(super) input_timeout: Duration,
+
     /// How long calls may go on after a signal to stop
     #[arg(long, global = true, env = "DRAIN_TIMEOUT", value_name = "DURATION")]
     #[arg(default_value = "10s", value_parser = |text: &str| limits::DRAIN_TIMEOUT.read(text))]

@@ -39,6 +39,7 @@ fn without_flags_everything_has_its_default() {
     assert_eq!(config.registry_defaults, registry::Defaults::default());
     assert_eq!(config.initialize_deadline, Duration::from_secs(5));
     assert_eq!(config.mcp_session_ttl, Duration::from_hours(24));
+    assert_eq!(config.input_timeout, Duration::from_mins(10));
     assert_eq!(config.drain_timeout, Duration::from_secs(10));
     assert_eq!(config.body_bytes_max, 4 * 1024 * 1024);
     assert!(config.allowed_hosts.is_empty() && config.allowed_origins.is_empty());
@@ -207,6 +208,7 @@ fn the_help_names_every_flag_and_variable_with_a_sentence() {
         "RETRY_MAX",
         "INITIALIZE_DEADLINE",
         "MCP_SESSION_TTL",
+        "INPUT_TIMEOUT",
         "DRAIN_TIMEOUT",
         "MAX_BODY",
         "ALLOWED_HOSTS",

@@ -41,6 +41,7 @@ pub(super) async fn state() -> (FrontState, TempDir) {
     let patience = Patience {
         initialize_deadline: Duration::from_secs(1),
         mcp_session_ttl: Duration::from_mins(1),
+        input_timeout: Duration::from_mins(1),
     };
     let sessions = Sessions::start(Arc::clone(&registry), store, patience);
     let sessions = sessions.await.unwrap();

@@ -22,9 +22,6 @@ pub const HEADER_MISMATCH: i64 = -32020;
 pub const MISSING_CAPABILITY: i64 = -32021;
 /// The revision is not served. Spec: 2026-07-28 basic/versioning, "Protocol Version Negotiation".
 pub const UNSUPPORTED_VERSION: i64 = -32022;
-/// The user has to visit a page first; of one revision. Spec: 2025-11-25 client/elicitation, "Error
-/// Handling".
-pub const URL_ELICITATION_REQUIRED: i64 = -32042;
 /// The gateway's own: the backend cannot be reached or refused the gateway.
 pub const BACKEND_UNAVAILABLE: i64 = -31001;
 /// The gateway's own: the backend did not answer in time.

@@ -1,5 +1,9 @@
 //! The methods the gateway itself gives a meaning to.
 
+use serde_json::value::RawValue;
+
+use super::object::RawObject;
+
 /// Opens the legacy era.
 pub const INITIALIZE: &str = "initialize";
 /// Ends the legacy handshake.
@@ -52,6 +56,8 @@ pub const ROOTS_LIST: &str = "roots/list";
 pub const CANCELLED: &str = "notifications/cancelled";
 /// Tells how far a request got.
 pub const PROGRESS: &str = "notifications/progress";
+/// Tells that a user has been on the page they were sent to; of 2025-11-25.
+pub const ELICITED: &str = "notifications/elicitation/complete";
 /// Carries a log message.
 pub const LOG_MESSAGE: &str = "notifications/message";
 /// Tells that the list of tools is another now.
@@ -123,14 +129,27 @@ pub fn may_want_input(method: &str) -> bool {
     matches!(method, TOOLS_CALL | PROMPTS_GET | RESOURCES_READ)
 }
 
-/// The capability that a client must have declared to be asked this; `None` for what no revision
-/// defines.
+/// The capability that a client must have declared to be asked this, with a dot before a part of it;
+/// `None` for what no revision defines.
+///
+/// Spec: 2025-11-25 client/elicitation and client/sampling, "Capabilities".
 #[must_use]
-pub fn asked_capability(method: &str) -> Option<&'static str> {
+pub fn asked_capability(method: &str, params: Option<&RawValue>) -> Option<&'static str> {
     match method {
+        ELICIT if is_by_url(params) => Some("elicitation.url"),
         ELICIT => Some("elicitation"),
+        SAMPLE if RawObject::parse_or_empty(params).get("tools").is_some() => {
+            Some("sampling.tools")
+        }
         SAMPLE => Some("sampling"),
         ROOTS_LIST => Some("roots"),
         _ => None,
     }
+}
+
+/// Whether an elicitation sends the user to a page.
+#[must_use]
+pub fn is_by_url(params: Option<&RawValue>) -> bool {
+    let mode = RawObject::parse_or_empty(params).get_str("mode");
+    mode.as_deref() == Some("url")
 }

@@ -39,15 +39,23 @@ impl Context {
     /// Whether the client declared a capability.
     #[must_use]
     pub fn can(&self, capability: &str) -> bool {
-        RawObject::parse_or_empty(self.capabilities.as_deref())
-            .get(capability)
-            .is_some()
+        let capabilities = RawObject::parse_or_empty(self.capabilities.as_deref());
+        match capability.split_once('.') {
+            Some((whole, part)) => RawObject::parse_or_empty(capabilities.get(whole))
+                .get(part)
+                .is_some(),
+            None => capabilities.get(capability).is_some(),
+        }
     }
 
     /// Whether a server may ask the client this.
     #[must_use]
-    pub fn can_be_asked(&self, method: &str) -> bool {
-        asked_capability(method).is_none_or(|capability| self.can(capability))
+    pub fn can_be_asked(&self, method: &str, params: Option<&RawValue>) -> bool {
+        let capability = asked_capability(method, params);
+        // Who declares no mode means forms.
+        let only_by_url = || self.can("elicitation.url") && !self.can("elicitation.form");
+        capability.is_none_or(|capability| self.can(capability))
+            && !(capability == Some("elicitation") && only_by_url())
     }
 }
 
@@ -97,6 +105,48 @@ impl Request {
             asking: Asking::Never,
             context,
             param_headers: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(text: &str) -> Box<RawValue> {
+        RawValue::from_string(text.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn a_client_is_asked_in_the_ways_it_declared() {
+        const FORM: (&str, &str) = ("elicitation/create", r#"{"mode":"form"}"#);
+        const PLAIN: (&str, &str) = ("elicitation/create", "{}");
+        const PAGE: (&str, &str) = ("elicitation/create", r#"{"mode":"url"}"#);
+        const SAMPLE: (&str, &str) = ("sampling/createMessage", "{}");
+        const TOOLS: (&str, &str) = ("sampling/createMessage", r#"{"tools":[]}"#);
+        const OTHER: (&str, &str) = ("com.example/ask", "{}");
+        let all = [FORM, PLAIN, PAGE, SAMPLE, TOOLS, OTHER];
+        for (capabilities, expected) in [
+            ("{}", &[OTHER][..]),
+            (r#"{"elicitation":{}}"#, &[FORM, PLAIN, OTHER]),
+            (r#"{"elicitation":{"form":{}}}"#, &[FORM, PLAIN, OTHER]),
+            (r#"{"elicitation":{"url":{}}}"#, &[PAGE, OTHER]),
+            (
+                r#"{"elicitation":{"url":{},"form":{}}}"#,
+                &[FORM, PLAIN, PAGE, OTHER],
+            ),
+            (r#"{"sampling":{"context":{}}}"#, &[SAMPLE, OTHER]),
+            (r#"{"sampling":{"tools":{}}}"#, &[SAMPLE, TOOLS, OTHER]),
+        ] {
+            let context = Context {
+                capabilities: Some(raw(capabilities).into()),
+                ..Context::default()
+            };
+            for (method, params) in all {
+                let can = context.can_be_asked(method, Some(&raw(params)));
+                let expected = expected.contains(&(method, params));
+                assert_eq!(can, expected, "{capabilities}: {method} {params}");
+            }
         }
     }
 }

@@ -67,6 +67,8 @@ pub(super) struct Shared {
     pub(super) initialize_deadline: Duration,
     /// How long an MCP session lives without a request.
     pub(super) mcp_session_ttl: Duration,
+    /// How long an exchange waits for its client's answer.
+    pub(super) input_timeout: Duration,
 }
 
 impl Shared {

@@ -58,10 +58,20 @@ fn has_it_not(outcome: &Outcome) -> bool {
     }
 }
 
-/// Of two that were turned down, the one worth telling: who cannot be reached may have had it.
+/// Of two that were turned down, the one worth telling: who cannot be reached may have had it, and
+/// who knows no such requests never had.
 fn worse(before: Option<Finished>, now: Finished) -> Finished {
     match before {
-        Some(before) if matches!(before.outcome, Outcome::Failed(_)) => before,
+        Some(before) if weight(&before.outcome) > weight(&now.outcome) => before,
         _ => now,
+    }
+}
+
+fn weight(outcome: &Outcome) -> u8 {
+    match outcome {
+        Outcome::Rejected(rejection) => {
+            u8::from(code_of(&rejection.error) != Some(METHOD_NOT_FOUND))
+        }
+        _ => 2,
     }
 }

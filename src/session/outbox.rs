@@ -4,6 +4,8 @@
 //! written stays for a while, so that the next connection gets what the last one may have lost.
 
 mod log;
+mod reader;
+mod writer;
 
 use std::{
     collections::HashMap,
@@ -16,7 +18,8 @@ use crate::limits::{ENDED_STREAMS_BYTES_MAX, STREAMS_PER_MCP_SESSION_MAX};
 
 use log::Log;
 
-pub use log::{Reader, Writer};
+pub use reader::Reader;
+pub use writer::Writer;
 
 /// The streams of one session. A clone is another handle of the same.
 #[derive(Clone, Default)]
@@ -252,11 +255,12 @@ mod tests {
         let (outbox, mcp_session) = (Outbox::default(), Uuid::new_v4());
         let open = || outbox.open(mcp_session, Kind::Standalone).unwrap();
         let broken = open();
-        let (id, read) = (broken.read().id(), open());
+        let id = broken.read().id();
+        let read = open();
         let reading = read.read();
-        // Ends at once: its client has come back without it.
-        broken.left().await;
         let _next = open();
+        // At once: its client has come back without it.
+        broken.left().await;
         assert!(outbox.resume(mcp_session, &id).is_none());
         assert!(outbox.resume(mcp_session, &reading.id()).is_some());
         assert_eq!(Kind::of(&id), Some(Kind::Standalone));

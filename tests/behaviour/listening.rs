@@ -41,9 +41,24 @@ async fn listener(endpoint: &str, backend: &FakeBackend) -> (Client, Exchange) {
     (client, stream)
 }
 
+/// A backend that comes back tells of all its lists, and the gateway that it is back.
 async fn hears_of_a_change(stream: &mut Exchange) {
-    let heard = stream.next().await.unwrap();
-    assert_eq!(heard.method().unwrap(), "notifications/tools/list_changed");
+    loop {
+        let heard = stream.next().await.unwrap().method().unwrap();
+        match heard.as_str() {
+            "notifications/tools/list_changed" => return,
+            "notifications/prompts/list_changed"
+            | "notifications/resources/list_changed"
+            | "notifications/message" => {}
+            other => panic!("heard {other}"),
+        }
+    }
+}
+
+/// The streams that a client and the gateway itself hear a backend on: one for both where the
+/// backend does not keep them apart.
+fn streams_of(backend: &FakeBackend) -> usize {
+    if backend.initializations() > 0 { 2 } else { 1 }
 }
 
 #[tokio::test]
@@ -134,6 +149,9 @@ async fn a_change_during_an_outage_is_found_afterwards() {
         hears_of_a_change(&mut stream).await;
         let names = client.tool_names().await;
         assert!(names.contains(&"it.new".to_owned()), "{names:?}");
+        backend
+            .until("the gateway to listen again", |it| it.listeners() > 0)
+            .await;
         backend.announce(CHANGED);
         hears_of_a_change(&mut stream).await;
     }
@@ -153,8 +171,9 @@ async fn a_stream_that_ends_is_opened_again_without_a_false_alarm() {
         backend.announce(CHANGED);
         hears_of_a_change(&mut stream).await;
         client.delete().await;
-        let more = stream.next().await;
-        assert!(more.is_none(), "one change was told twice: {more:?}");
+        while let Some(more) = stream.next().await {
+            assert_ne!(more.method().unwrap(), "notifications/tools/list_changed");
+        }
     }
 }
 
@@ -197,7 +216,7 @@ async fn silence_does_not_end_a_stream() {
             .result();
         backend.announce(CHANGED);
         hears_of_a_change(&mut stream).await;
-        assert_eq!(tries_to_listen(&backend).len(), 1);
+        assert_eq!(tries_to_listen(&backend).len(), streams_of(&backend));
     }
 }
 
@@ -264,8 +283,9 @@ async fn a_restarted_gateway_listens_when_the_session_is_used_again() {
         gateway.restart();
         eventually("the stream to end", async || backend.listeners() == 0).await;
         let path = format!("/session/{}", session.id);
+        let before = tries_to_listen(&backend).len();
         assert_eq!(gateway.get(&path).await.status, 200);
-        assert_eq!(tries_to_listen(&backend).len(), 1);
+        assert_eq!(tries_to_listen(&backend).len(), before);
         client.call("it.echo", json!({})).await.result();
         backend
             .until("the gateway listens", |it| it.listeners() > 0)

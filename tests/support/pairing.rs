@@ -59,6 +59,36 @@ impl Pairing {
         FakeBackend::speaking(self.backend).answers(self.answers)
     }
 
+    /// The latest revisions in both forms, and every revision with every other.
+    pub fn all() -> Vec<Self> {
+        Self::eras().into_iter().chain(Self::revisions()).collect()
+    }
+
+    /// Starts several backends as the providers of these names, the gateway, a session of them in
+    /// this order, and the client.
+    pub async fn stand_among(
+        self,
+        scripts: Vec<(&'static str, Script)>,
+        program: Program,
+    ) -> Several {
+        let teller = Teller(self);
+        let (names, backends): (Vec<&str>, Vec<FakeBackend>) = scripts
+            .into_iter()
+            .map(|(name, script)| (name, script.start()))
+            .unzip();
+        let providers: Vec<_> = names.iter().copied().zip(&backends).collect();
+        let gateway = Gateway::with(&providers);
+        let session = gateway.session(&names).await;
+        let client = program.speaking(self.client, &session.endpoint).await;
+        Several {
+            client,
+            session,
+            gateway,
+            backends,
+            _teller: teller,
+        }
+    }
+
     /// Starts the backend as the provider `it`, the gateway, a session, and the client.
     pub async fn stand(self, script: Script, program: Program) -> World {
         let teller = Teller(self);
@@ -110,6 +140,19 @@ pub struct World {
     pub gateway: Gateway,
     /// The backend, whose names begin with `it.` for the client.
     pub backend: FakeBackend,
+    _teller: Teller,
+}
+
+/// All that takes part in one pairing with several backends.
+pub struct Several {
+    /// The client, open.
+    pub client: Client,
+    /// The session it uses.
+    pub session: Session,
+    /// The gateway.
+    pub gateway: Gateway,
+    /// The backends, in the session's order.
+    pub backends: Vec<FakeBackend>,
     _teller: Teller,
 }
 

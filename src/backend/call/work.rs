@@ -100,10 +100,7 @@ impl<'a> Work<'a> {
                 Err(error) => return Err(error),
             };
             if let Some(capability) = wish.beyond(&self.caller) {
-                return Ok(Outcome::Failed(Failure::Incapable {
-                    backend: self.conversation.endpoint.name.clone(),
-                    capability,
-                }));
+                return Ok(self.incapable(capability));
             }
             match wish.fulfil(&self.caller).await {
                 Ok(given) => request = Cow::Owned(given.add_to(&self.call.request)),
@@ -181,11 +178,17 @@ impl<'a> Work<'a> {
         match answer {
             Answer::Result(passed_on) if passed_on.is_empty() => Ok(completed(passed_on)),
             Answer::Result(json) => {
-                if self.may_want_input()
-                    && self.call.request.asking != Asking::ByRetry
-                    && let Some(wish) = Wish::read(&json)?
-                {
-                    return Ok(Turn::Wanting(wish));
+                if self.may_want_input() {
+                    let wish = Wish::read(&json);
+                    if self.call.request.asking != Asking::ByRetry {
+                        if let Some(wish) = wish? {
+                            return Ok(Turn::Wanting(wish));
+                        }
+                    } else if let Ok(Some(wish)) = wish
+                        && let Some(capability) = wish.undeclared(&self.caller)
+                    {
+                        return Ok(Turn::Ended(self.incapable(capability)));
+                    }
                 }
                 Ok(match self.translated(json) {
                     Ok(json) => completed(json),
@@ -206,6 +209,14 @@ impl<'a> Work<'a> {
             Some(translation) => translation.result(&self.call.request, json),
             None => Ok(json),
         }
+    }
+
+    /// The end of a call whose backend asks for what its client did not declare.
+    fn incapable(&self, capability: &'static str) -> Outcome {
+        Outcome::Failed(Failure::Incapable {
+            backend: self.conversation.endpoint.name.clone(),
+            capability,
+        })
     }
 
     /// Whether a result may not be the end.

@@ -69,6 +69,7 @@ impl Connection {
             queue.into_iter().partition(|pending| pending.link() == key);
         self.queue = kept;
         self.carried.remove(&key);
+        self.announce_no_more(key);
         match self.links.remove(&key) {
             Some(Slot::Open(link)) => self.say_goodbye(&link),
             Some(Slot::Opening(waiting)) => forgotten.extend(waiting),

@@ -7,14 +7,14 @@ use crate::{
     backend::{
         link::{Link, LinkKey},
         listening::{Filter, Listener, News, Plan},
-        message::{BackendMessage, Report},
+        message::BackendMessage,
         pending::Slot,
         state::State,
     },
     mcp::{
         failure::Failure,
         kind::ListKind,
-        method::{ELICIT, LISTEN, ROOTS_LIST, SAMPLE, SUBSCRIBE},
+        method::{LISTEN, SUBSCRIBE},
     },
 };
 
@@ -257,7 +257,7 @@ impl Connection {
         }
         kinds.retain(|kind| *kind != ListKind::Tools);
         if !kinds.is_empty() {
-            (self.report)(Report::Changed { kinds });
+            self.report_found(kinds);
         }
     }
 }
@@ -270,7 +270,7 @@ fn announced(link: &Link) -> Vec<ListKind> {
 
 /// Whether the client of a link declared anything to be asked for.
 fn can_be_asked(link: &Link) -> bool {
-    let known = [ELICIT, SAMPLE, ROOTS_LIST];
+    let known = ["elicitation", "sampling", "roots"];
     link.context()
-        .is_some_and(|context| known.iter().any(|method| context.can_be_asked(method)))
+        .is_some_and(|context| known.iter().any(|capability| context.can(capability)))
 }

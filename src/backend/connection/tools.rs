@@ -3,10 +3,7 @@
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::{
-    backend::{
-        Backend, catalogue::Catalogue, link::LinkKey, listing::list, message::Report,
-        pending::Pending,
-    },
+    backend::{Backend, catalogue::Catalogue, link::LinkKey, listing::list, pending::Pending},
     limits::{ANNOUNCED_LIST_PAUSE, LIST_DEADLINE},
     mcp::{kind::ListKind, request::Context, shelf::Shelf},
 };
@@ -48,10 +45,10 @@ impl Connection {
             (Some(before), Some(now)) => !before.shows_the_same(now),
             _ => false,
         };
-        if announced || differs {
-            (self.report)(Report::Changed {
-                kinds: vec![ListKind::Tools],
-            });
+        if announced {
+            self.report_change(vec![ListKind::Tools]);
+        } else if differs {
+            self.report_found(vec![ListKind::Tools]);
         }
         if catalogue.is_some() {
             self.catalogue = catalogue;
@@ -59,14 +56,6 @@ impl Connection {
         self.send_unmirrored();
         if let Some(reason) = self.looks.next.take() {
             self.look(reason);
-        }
-    }
-
-    /// The backend says that its lists of a kind are others now.
-    pub(in crate::backend) fn changed(&mut self, kind: ListKind) {
-        match kind {
-            ListKind::Tools => self.look(Reason::Announced),
-            ListKind::Prompts | ListKind::Resources => self.announce(kind),
         }
     }
 

@@ -57,7 +57,6 @@ impl Connection {
     /// Tells what the backend asks the client of an MCP session.
     pub(in crate::backend) fn asked(&self, mcp_session: Uuid, question: Question) {
         (self.report)(Report::Asked {
-            backend: self.name.clone(),
             mcp_session,
             question,
         });

@@ -99,7 +99,8 @@ async fn a_modern_server_gets_requests_that_carry_their_own_context() {
     let mut world = World::new().await;
     let meta = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientCapabilities": {}
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientInfo": { "name": "mcp-gateway" }
     });
     let modern = |mock: Mock, method: &str| {
         mock.match_header("mcp-protocol-version", "2026-07-28")

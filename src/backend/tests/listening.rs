@@ -121,7 +121,7 @@ async fn changes_of_all_lists_are_told_wherever_they_are_announced() {
     ] {
         stream.say(&notice(kind.changed(), &json!({})));
         match world.told().await {
-            Report::Changed { kinds } => assert_eq!(kinds, [kind]),
+            Report::Changed { kinds, .. } => assert_eq!(kinds, [kind]),
             _ => panic!("no change"),
         }
     }
@@ -140,7 +140,7 @@ async fn what_is_announced_again_and_again_is_told_twice_at_most() {
     }
     for _ in 0..2 {
         match world.told().await {
-            Report::Changed { kinds } => assert_eq!(kinds, [ListKind::Prompts]),
+            Report::Changed { kinds, .. } => assert_eq!(kinds, [ListKind::Prompts]),
             _ => panic!("no change"),
         }
     }
@@ -166,7 +166,7 @@ async fn messages_that_come_several_at_once_are_all_heard_where_that_is_known() 
         notice("notifications/tasks", &json!({})),
     ]));
     match world.told().await {
-        Report::Changed { kinds } => assert_eq!(kinds, [ListKind::Prompts]),
+        Report::Changed { kinds, .. } => assert_eq!(kinds, [ListKind::Prompts]),
         _ => panic!("no change"),
     }
     assert_eq!(heard(world.told().await).1, "notifications/tasks");

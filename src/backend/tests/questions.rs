@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     asking::{
@@ -13,8 +14,8 @@ use super::{
     socket::{Port, Reply, Script, Served, Stream, shake_hands, stream},
 };
 use crate::{
-    backend::{Backend, LinkKey},
-    limits::BACKEND_REQUESTS_MAX,
+    backend::{Backend, Call, LinkKey},
+    limits::{BACKEND_REQUESTS_MAX, EVENTS_IN_FLIGHT},
     mcp::{
         event::{Answered, Event, Outcome},
         failure::Failure,
@@ -218,7 +219,7 @@ async fn a_ping_is_answered_whoever_calls() {
 
 #[tokio::test]
 async fn a_flood_of_questions_fails_its_call() {
-    let (_server, events, mut received) = asked(&[], Asking::WhileOpen).await;
+    let (server, events, mut received) = asked(&[], Asking::WhileOpen).await;
     for id in 0..=BACKEND_REQUESTS_MAX {
         events.say(&asks(&json!(id), "elicitation/create"));
     }
@@ -232,9 +233,32 @@ async fn a_flood_of_questions_fails_its_call() {
     };
     assert_eq!(questions.len(), BACKEND_REQUESTS_MAX);
     assert!(
-        matches!(outcome, Outcome::Failed(Failure::Interrupted { .. })),
+        matches!(outcome, Outcome::Failed(Failure::Garbled { .. })),
         "{outcome:?}"
     );
+    until(async || server.heard("notifications/cancelled") == 1).await;
+}
+
+#[tokio::test]
+async fn a_question_of_a_call_that_was_taken_back_is_not_answered() {
+    let (stream, reply) = stream();
+    let (server, backend) = server(&[], Script::of([reply])).await;
+    let request = asked_tool("pay", &json!({ "elicitation": {} }), Asking::WhileOpen);
+    let (events, mut received) = mpsc::channel(EVENTS_IN_FLIGHT);
+    let cancel = CancellationToken::new();
+    let call = Call::new(LinkKey::Default, request, events, cancel.clone());
+    backend.send(call);
+    for id in ["dropped", "answered"] {
+        stream.say(&asks(&json!(id), "elicitation/create"));
+    }
+    let dropped = question(&mut received).await;
+    let late = question(&mut received).await;
+    cancel.cancel();
+    drop(dropped);
+    late.answer(Answered::Result(raw("{}")));
+    assert!(matches!(end(&mut received).await, Outcome::Cancelled));
+    until(async || server.heard("notifications/cancelled") == 1).await;
+    assert_eq!(server.answers(), [json!(null); 0]);
 }
 
 #[tokio::test]

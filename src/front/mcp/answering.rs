@@ -4,12 +4,15 @@ use std::{io, mem};
 
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
-use tokio::sync::mpsc::{self, error::TryRecvError};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout_at},
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    limits::EVENTS_IN_FLIGHT,
+    limits::{EVENTS_IN_FLIGHT, QUESTIONS_GATHERED_WITHIN},
     mcp::{
         event::{Answered, Event, Finished, Outcome, Question, ResultBody},
         failure::Failure,
@@ -53,6 +56,8 @@ pub(super) struct Answering<E> {
     received: mpsc::Receiver<Event>,
     /// What the client has to be asked in place of an answer, each under a key.
     questions: Vec<(String, Question)>,
+    /// Until when further ones are gathered; the first of them sets it.
+    gathers_until: Instant,
     id: RequestId,
     pub(super) encode: E,
     /// `None` once the answer is complete.
@@ -113,6 +118,7 @@ impl<E: Encode> Answering<E> {
             in_flight,
             received,
             questions: Vec::new(),
+            gathers_until: gathering(),
             id: wanted.id,
             encode: wanted.encode,
             record: Some(wanted.record),
@@ -150,6 +156,7 @@ impl<E: Encode> Answering<E> {
             in_flight: None,
             received,
             questions: Vec::new(),
+            gathers_until: gathering(),
             id: wanted.id,
             encode: wanted.encode,
             record: Some(wanted.record),
@@ -175,11 +182,10 @@ impl<E: Encode> Answering<E> {
         if self.questions.is_empty() {
             return Step::Event(self.received.recv().await);
         }
-        // What is there already goes out before the client is asked.
-        match self.received.try_recv() {
-            Ok(event) => Step::Event(Some(event)),
-            Err(TryRecvError::Disconnected) => Step::Event(None),
-            Err(TryRecvError::Empty) => Step::Wait,
+        // What is there already goes out before the client is asked, however late it is.
+        match timeout_at(self.gathers_until, self.received.recv()).await {
+            Ok(event) => Step::Event(event),
+            Err(_) => Step::Wait,
         }
     }
 
@@ -208,9 +214,8 @@ impl<E: Encode> Answering<E> {
     /// The next message as a whole; `None` after the last. [`Self::collect`] comes first.
     pub(super) async fn message(&mut self) -> Option<Bytes> {
         loop {
-            if self.record.is_none() {
-                return None;
-            }
+            // The answer is complete without it.
+            self.record.as_ref()?;
             let step = self.step().await;
             match self.take(step).await {
                 Taken::Nothing => {}
@@ -229,6 +234,9 @@ impl<E: Encode> Answering<E> {
                 Taken::Message(message)
             }
             Put::Instead(question) => {
+                if self.questions.is_empty() {
+                    self.gathers_until = gathering();
+                }
                 self.questions.push((input_required::key(), question));
                 Taken::Nothing
             }
@@ -317,6 +325,11 @@ impl<E: Encode> Answering<E> {
         let (status, message) = response(&self.encode, &self.id, outcome);
         Taken::Whole(status, message)
     }
+}
+
+/// Until when questions are gathered of which the first comes now.
+fn gathering() -> Instant {
+    Instant::now() + QUESTIONS_GATHERED_WITHIN
 }
 
 /// The end of a request that the gateway could not get an answer to.

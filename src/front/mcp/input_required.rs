@@ -1,6 +1,6 @@
 //! Results that ask the client for something in place of an answer.
 //!
-//! Spec: 2026-07-28 basic/patterns/mrtr, "InputRequiredResult".
+//! Spec: 2026-07-28 basic/patterns/mrtr, "`InputRequiredResult`".
 
 use serde_json::{json, value::RawValue};
 use uuid::Uuid;

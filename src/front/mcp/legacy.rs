@@ -51,9 +51,12 @@ pub(super) async fn post(caller: Caller, message: Message<'_>, head: Head<'_>) -
         }
         message => message,
     };
-    let mcp_session = match admit(&caller, message.id()) {
+    let mcp_session = match admit(&caller) {
         Ok(mcp_session) => mcp_session,
-        Err(refused) => return record::refused(&caller.session_short, refused),
+        Err(unfit) => {
+            let refused = unfit.refuse(&caller, message.id());
+            return record::refused(&caller.session_short, refused);
+        }
     };
     match message {
         Message::Request { id, method, params } => {
@@ -66,13 +69,11 @@ pub(super) async fn post(caller: Caller, message: Message<'_>, head: Head<'_>) -
             request(caller, mcp_session, asked).await
         }
         message => {
-            let response = match ended(&caller, mcp_session, None).await {
-                Some(refused) => refused,
-                None => {
-                    take_note(&caller.session, mcp_session, &message);
-                    StatusCode::ACCEPTED.into_response()
-                }
-            };
+            let refused = ended(&caller, mcp_session, None).await;
+            let response = refused.unwrap_or_else(|| {
+                take_note(&caller.session, mcp_session, &message);
+                StatusCode::ACCEPTED.into_response()
+            });
             record::note(&message, &caller.session_short, response.status());
             response
         }
@@ -91,7 +92,8 @@ async fn request(caller: Caller, mcp_session: Option<Uuid>, asked: Asked<'_>) ->
     let id = asked.id.clone();
     match wanted(&caller, mcp_session, asked) {
         Ok(wanted) => answer(Answering::begin(wanted)).await,
-        Err((record, failure)) => {
+        Err(lacking) => {
+            let (record, failure) = *lacking;
             // Whoever has no MCP session any more is told that first.
             if let Some(refused) = ended(&caller, mcp_session, Some(&id)).await {
                 record.end_with("refused");
@@ -108,7 +110,7 @@ fn wanted(
     caller: &Caller,
     mcp_session: Option<Uuid>,
     asked: Asked<'_>,
-) -> Result<Wanted<Legacy>, (Record, Failure)> {
+) -> Result<Wanted<Legacy>, Box<(Record, Failure)>> {
     let Asked {
         id,
         method,
@@ -118,7 +120,7 @@ fn wanted(
     let begin = |subject| Record::begin(&method, subject, &caller.session_short);
     let name = match head.subject(&method) {
         Ok(name) => name,
-        Err(failure) => return Err((begin(None), failure)),
+        Err(failure) => return Err(Box::new((begin(None), failure))),
     };
     let record = begin(name.as_deref());
     let encode = Legacy::new(caller.session.clone(), mcp_session, &method);
@@ -151,10 +153,10 @@ fn wanted(
 ///
 /// Spec: 2025-11-25 basic/transports, "Session Management".
 pub(super) async fn end(caller: Caller) -> Response {
-    let ended = match admit(&caller, None) {
+    let ended = match admit(&caller) {
         Ok(None) => return session_wanted(),
         Ok(Some(id)) => caller.session.end_mcp_session(id).await,
-        Err(refused) => return refused,
+        Err(unfit) => return unfit.refuse(&caller, None),
     };
     match ended {
         Ok(true) => StatusCode::NO_CONTENT.into_response(),
@@ -163,37 +165,45 @@ pub(super) async fn end(caller: Caller) -> Response {
     }
 }
 
+/// A header that this era does not take.
+enum Unfit {
+    /// The revision.
+    Version,
+    /// The MCP session's id.
+    McpSession,
+}
+
 /// Checks the headers of this era; gives the client's MCP session, when it names one.
-fn admit(caller: &Caller, id: Option<&RequestId>) -> Result<Option<Uuid>, Response> {
-    refuse_version(caller, id)?;
+fn admit(caller: &Caller) -> Result<Option<Uuid>, Unfit> {
+    if caller.headers.contains_key(PROTOCOL_VERSION) {
+        caller
+            .header(PROTOCOL_VERSION)
+            .and_then(legacy_revision)
+            .ok_or(Unfit::Version)?;
+    }
     if !caller.headers.contains_key(SESSION_ID) {
         return Ok(None);
     }
-    // What is no id of ours is an unknown one.
     caller
         .header(SESSION_ID)
         .and_then(crate::front::session_id)
         .map(Some)
-        .ok_or_else(|| refuse(caller, id, &Failure::UnknownMcpSession))
+        .ok_or(Unfit::McpSession)
 }
 
-fn refuse_version(caller: &Caller, id: Option<&RequestId>) -> Result<(), Response> {
-    if !caller.headers.contains_key(PROTOCOL_VERSION) {
-        return Ok(());
+impl Unfit {
+    fn refuse(self, caller: &Caller, id: Option<&RequestId>) -> Response {
+        let known = match self {
+            // What is no id of ours is an unknown one.
+            Self::McpSession => return refuse(caller, id, &Failure::UnknownMcpSession),
+            Self::Version => Revision::ALL.map(Revision::as_str).join(", "),
+        };
+        let message = format!("unsupported MCP-Protocol-Version; send one of {known}");
+        event_stream::json(
+            StatusCode::BAD_REQUEST,
+            write_error(id, &error_object(INVALID_REQUEST, &message)),
+        )
     }
-    let version = caller.header(PROTOCOL_VERSION).unwrap_or_default();
-    if legacy_revision(version).is_some() {
-        return Ok(());
-    }
-    let known: Vec<_> = Revision::ALL.map(Revision::as_str).into();
-    let message = format!(
-        "unsupported MCP-Protocol-Version; send one of {}",
-        known.join(", ")
-    );
-    Err(event_stream::json(
-        StatusCode::BAD_REQUEST,
-        write_error(id, &error_object(INVALID_REQUEST, &message)),
-    ))
 }
 
 /// Refuses what comes over an MCP session that has ended.

@@ -34,7 +34,11 @@ fn object(code: i64, failure: &Failure) -> Box<RawValue> {
     match failure {
         Failure::UnknownResource { uri } => error_object_with(code, &words, &json!({ "uri": uri })),
         Failure::Incapable { capability, .. } => {
-            let required = json!({ "requiredCapabilities": { *capability: {} } });
+            let needed = match capability.split_once('.') {
+                Some((whole, part)) => json!({ whole: { part: {} } }),
+                None => json!({ *capability: {} }),
+            };
+            let required = json!({ "requiredCapabilities": needed });
             error_object_with(code, &words, &required)
         }
         _ => error_object(code, &words),
@@ -135,17 +139,19 @@ mod tests {
 
     #[test]
     fn a_capability_that_is_missing_is_named() {
-        let incapable = Failure::Incapable {
-            backend: "docs".parse().unwrap(),
-            capability: "sampling",
-        };
-        let error = modern_object(&incapable);
-        let value: serde_json::Value = serde_json::from_str(error.get()).unwrap();
-        assert_eq!(value["code"], -32021);
-        assert_eq!(
-            value["data"],
-            json!({"requiredCapabilities": {"sampling": {}}})
-        );
-        assert_eq!(modern_status(&error), StatusCode::BAD_REQUEST);
+        for (capability, required) in [
+            ("sampling", json!({"sampling": {}})),
+            ("elicitation.url", json!({"elicitation": {"url": {}}})),
+        ] {
+            let incapable = Failure::Incapable {
+                backend: "docs".parse().unwrap(),
+                capability,
+            };
+            let error = modern_object(&incapable);
+            let value: serde_json::Value = serde_json::from_str(error.get()).unwrap();
+            assert_eq!(value["code"], -32021);
+            assert_eq!(value["data"], json!({"requiredCapabilities": required}));
+            assert_eq!(modern_status(&error), StatusCode::BAD_REQUEST);
+        }
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     mcp::{
         event::Outcome,
         failure::Failure,
-        method::{TOOLS_CALL, may_want_input},
+        method::{COMPLETE, TOOLS_CALL, may_want_input},
         name::BackendName,
         object::{RawObject, quote},
         request::{Asking, Request},
@@ -64,10 +64,15 @@ impl Session {
                 () = call.cancel.cancelled() => None,
                 own = own => Some(own),
             };
-            if own.is_none() {
+            let Some(own) = own else {
                 return call.finish(backend.name(), Outcome::Cancelled).await;
+            };
+            if call.request.method == COMPLETE {
+                let params = RawObject::parse_or_empty(call.request.params.as_deref());
+                call.request.params = Some(referring(&params, "name", &own));
+            } else {
+                call.request.name = Some(own);
             }
-            call.request.name = own;
             backend.send(call);
         });
     }
@@ -139,16 +144,13 @@ impl Session {
         let params = RawObject::parse_or_empty(exchange.request.params.as_deref());
         let reference = params.get("ref").map(ToOwned::to_owned);
         let reference = RawObject::parse_or_empty(reference.as_deref());
-        let with = |member: &'static str, own: &str| {
-            let (mut params, mut reference) = (params.clone(), reference.clone());
-            reference.set(member, quote(own));
-            params.set("ref", reference.to_raw());
-            params.to_raw()
-        };
         if let Some(name) = reference.get_str("name") {
             return match route(self.naming, &self.names, &name) {
+                Some(route) if route.may_be_shortened => {
+                    self.call_shortened(Shelf::Prompts, route, exchange, place);
+                }
                 Some(route) => {
-                    let params = with("name", &route.own);
+                    let params = referring(&params, "name", &route.own);
                     self.send(route.position, None, exchange.with(params), place);
                 }
                 None => exchange.refuse(Failure::UnknownName {
@@ -166,7 +168,10 @@ impl Session {
         let candidates = self.candidates(&exchange, &uri);
         let requests = candidates
             .into_iter()
-            .map(|candidate| (candidate.position, None, Some(with("uri", &candidate.own))))
+            .map(|candidate| {
+                let params = referring(&params, "uri", &candidate.own);
+                (candidate.position, None, Some(params))
+            })
             .collect();
         self.send_in_order(requests, exchange, place);
     }
@@ -297,4 +302,14 @@ impl Session {
         let names: Vec<&str> = self.names.iter().map(BackendName::as_str).collect();
         names.join(", ")
     }
+}
+
+/// The parameters of a completion whose `ref` names this.
+fn referring(params: &RawObject<'_>, member: &'static str, own: &str) -> Box<RawValue> {
+    let reference = params.get("ref").map(ToOwned::to_owned);
+    let mut reference = RawObject::parse_or_empty(reference.as_deref());
+    reference.set(member, quote(own));
+    let mut params = params.clone();
+    params.set("ref", reference.to_raw());
+    params.to_raw()
 }

@@ -8,7 +8,7 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{
-    backend::{Backend, LinkKey, Wants},
+    backend::{Backend, Hearers, LinkKey, Wants},
     limits::{SUBSCRIBERS_PER_SESSION_MAX, TELLING_WITHIN},
     mcp::{event::Notification, failure::Failure, kind::ListKind},
     routing::task,
@@ -203,18 +203,25 @@ impl Session {
         }
     }
 
-    /// Tells everyone who hears of changes that lists are others now.
-    pub(super) fn tell_of_lists(&mut self, kinds: &[ListKind]) {
+    /// Tells those who hear of changes that lists are others now.
+    pub(super) fn tell_of_lists(&mut self, kinds: &[ListKind], hearers: &Hearers) {
         for kind in kinds {
             let changed = Notification {
                 method: kind.changed().to_owned(),
                 params: None,
             };
-            for mcp_session in self.mcp_sessions.values_mut() {
-                mcp_session.tell(Told::Notification(changed.clone()));
+            for (id, mcp_session) in &mut self.mcp_sessions {
+                let hears = match hearers {
+                    Hearers::Client(client) => client == id,
+                    Hearers::AllBut(others) => !others.contains(id),
+                };
+                if hears {
+                    mcp_session.tell(Told::Notification(changed.clone()));
+                }
             }
+            let is_for_all = matches!(hearers, Hearers::AllBut(_));
             for subscriber in self.subscribers.values() {
-                if subscriber.kinds.contains(kind) {
+                if is_for_all && subscriber.kinds.contains(kind) {
                     subscriber.tell(changed.clone());
                 }
             }

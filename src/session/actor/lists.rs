@@ -13,11 +13,13 @@ use crate::{
     mcp::{
         discovery::Discovery,
         event::{Event, Outcome, ResultBody},
-        object::RawObject,
-        request::Context,
+        failure::Failure,
+        name::{BackendName, Naming},
+        object::{RawObject, quote},
+        request::{Context, Request},
         shelf::Shelf,
     },
-    routing::name::Spelling,
+    routing::{name::Spelling, task},
     session::{
         clock::now_ms,
         exchange::{Exchange, Place},
@@ -28,8 +30,14 @@ use crate::{
 
 use super::Session;
 
+/// The member that asks for a further page. Spec: 2026-07-28 server/utilities/pagination.
+const CURSOR: &str = "cursor";
+
 impl Session {
     pub(super) fn list(&self, shelf: Shelf, exchange: Exchange, place: Place) {
+        if asks_for_more(&exchange.request) {
+            return exchange.refuse(no_such_page());
+        }
         let context = exchange.request.context.clone();
         let client_name = context.client_name();
         let lists = Lists {
@@ -38,7 +46,9 @@ impl Session {
             link: LinkKey::of(exchange.mcp_session, &context),
             spelling: Spelling::of(self.naming, client_name.as_deref()),
             context,
-            private: self.uses_credentials,
+            // How things are called depends on who asks.
+            private: self.uses_credentials
+                || (self.naming == Naming::Auto && matches!(shelf, Shelf::Tools | Shelf::Prompts)),
         };
         let myself = self.myself.clone();
         tokio::spawn(async move {
@@ -88,6 +98,9 @@ impl Session {
 
     /// Lists the tasks of every backend that has some, in one page.
     pub(super) fn list_tasks(&self, exchange: Exchange, place: Place) {
+        if asks_for_more(&exchange.request) {
+            return exchange.refuse(no_such_page());
+        }
         let calls: Vec<(Backend, Call)> = (0..self.backends.len())
             .filter(|position| {
                 let met = self.met[*position].as_ref();
@@ -137,6 +150,19 @@ impl Session {
     }
 }
 
+fn asks_for_more(request: &Request) -> bool {
+    let params = RawObject::parse_or_empty(request.params.as_deref());
+    // Some clients write `null` for the first page.
+    params.get(CURSOR).is_some_and(|it| it.get() != "null")
+}
+
+fn no_such_page() -> Failure {
+    Failure::InvalidParams {
+        reason: "the cursor is none of this server's: its lists have one page; ask without it"
+            .to_owned(),
+    }
+}
+
 /// Asks for one backend's tasks; `None` where they do not come.
 async fn page(backend: Backend, mut call: Call) -> Option<String> {
     let (events, mut received) = mpsc::channel(EVENTS_IN_FLIGHT);
@@ -160,11 +186,7 @@ async fn page(backend: Backend, mut call: Call) -> Option<String> {
 }
 
 /// The definitions of one backend's tasks, each with its public id.
-fn tasks(
-    naming: crate::mcp::name::Naming,
-    backend: &crate::mcp::name::BackendName,
-    page: Option<&str>,
-) -> Vec<String> {
+fn tasks(naming: Naming, backend: &BackendName, page: Option<&str>) -> Vec<String> {
     let listed: Option<Vec<Box<RawValue>>> = page
         .and_then(|text| serde_json::from_str::<&RawValue>(text).ok())
         .and_then(|raw| {
@@ -174,11 +196,11 @@ fn tasks(
     listed
         .unwrap_or_default()
         .iter()
-        .filter_map(|task| {
-            let mut members = RawObject::parse(task).ok()?;
+        .filter_map(|definition| {
+            let mut members = RawObject::parse(definition).ok()?;
             let own = members.get_str("taskId")?;
-            let public = crate::routing::task::public_id(naming, backend, &own);
-            members.set("taskId", crate::mcp::object::quote(&public));
+            let public = task::public_id(naming, backend, &own);
+            members.set("taskId", quote(&public));
             Some(members.to_raw().get().to_owned())
         })
         .collect()

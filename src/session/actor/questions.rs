@@ -1,11 +1,10 @@
 //! What backends ask clients: put to them, answered by them, or waiting for them to ask again.
 
-use ractor::ActorRef;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::{
-    limits::{PARKED_PER_SESSION_MAX, PARKED_WITHIN, QUESTIONS_PER_MCP_SESSION_MAX},
+    limits::{PARKED_PER_SESSION_MAX, QUESTIONS_PER_MCP_SESSION_MAX},
     mcp::{
         event::{Answered, Question},
         failure::Failure,
@@ -77,7 +76,9 @@ impl Session {
             return;
         }
         self.parked.insert(id, parked);
-        expire_later(&self.myself, id);
+        let too_long = move || SessionMessage::ParkedTooLong { id };
+        // The timer ends with the actor: its message then finds no mailbox.
+        let _timer = self.myself.send_after(self.shared.input_timeout, too_long);
         if reply.send(Ok(())).is_err() {
             // The client left before it learned how to go on.
             self.parked.remove(&id);
@@ -100,9 +101,4 @@ impl Session {
             tracing::info!("a request that waited for input for too long was taken back");
         }
     }
-}
-
-fn expire_later(session: &ActorRef<SessionMessage>, id: Uuid) {
-    // The timer ends with the actor: its message then finds no mailbox.
-    let _timer = session.send_after(PARKED_WITHIN, move || SessionMessage::ParkedTooLong { id });
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
-    backend::{LinkKey, Memory, Report},
+    backend::{Hearers, LinkKey, Memory, Report},
     mcp::{
         discovery::Discovery,
         event::Notification,
@@ -29,7 +29,7 @@ impl Session {
                 link,
                 memory,
             } => self.link_opened(backend, link, memory),
-            Report::Changed { kinds } => self.tell_of_lists(&kinds),
+            Report::Changed { kinds, hearers } => self.tell_of_lists(&kinds, &hearers),
             Report::Reachable { backend } => self.reachable(&backend),
             Report::Unreachable { backend, reason } => self.unreachable(&backend, &reason),
             Report::Heard {
@@ -40,7 +40,6 @@ impl Session {
             Report::Asked {
                 mcp_session,
                 question,
-                ..
             } => self.put(mcp_session, question),
             Report::Withdrawn {
                 mcp_session,
@@ -119,7 +118,7 @@ impl Session {
                 *kind == ListKind::Tools || met.is_none_or(|met| met.offers(kind.capability()))
             })
             .collect();
-        self.tell_of_lists(&kinds);
+        self.tell_of_lists(&kinds, &Hearers::AllBut(Vec::new()));
     }
 
     /// Tells the clients that listen, in the gateway's own name.

@@ -64,6 +64,9 @@ pub(super) async fn run(
         }
         asks if questions::round(asks, 0, &call.manners).is_some() => {
             let answers = questions::ask(call, stage, outlet).await?;
+            if asks == "ask_and_wait" {
+                pending::<()>().await;
+            }
             call.content("answered", Some(&format!(r#"{{"answers":{answers}}}"#)))
         }
         _ => call.content(&call.arguments, Some(&call.arguments)),

@@ -75,7 +75,7 @@ impl Question {
 pub(super) fn round(name: &str, round: usize, manners: &Manners) -> Option<Vec<Question>> {
     let name_of_user = || Question::form("name", "Your name?");
     let rounds = match name {
-        "ask" | "ask_prompt" | "fake://ask" => vec![vec![name_of_user()]],
+        "ask" | "ask_and_wait" | "ask_prompt" | "fake://ask" => vec![vec![name_of_user()]],
         "ask_url" => vec![vec![Question::url(manners)]],
         "sample" => vec![vec![Question::sample()]],
         "roots" => vec![vec![Question::roots()]],

@@ -18,13 +18,14 @@ pub(super) const DEFINITIONS: [&str; 9] = [
 ];
 
 /// The tools every fake backend has too, but lists only if its script says so.
-pub(super) const MORE: [&str; 10] = [
+pub(super) const MORE: [&str; 11] = [
     r#"{"name":"ask_url","description":"Sends the user to a page","inputSchema":{"type":"object"}}"#,
     r#"{"name":"sample","description":"Has the client's model think","inputSchema":{"type":"object"}}"#,
     r#"{"name":"roots","description":"Asks for the roots","inputSchema":{"type":"object"}}"#,
     r#"{"name":"ask_twice","description":"Asks for a name, then for a colour","inputSchema":{"type":"object"}}"#,
     r#"{"name":"ask_both","description":"Asks for a name and the model at once","inputSchema":{"type":"object"}}"#,
     r#"{"name":"ask_forever","description":"Asks again and again","inputSchema":{"type":"object"}}"#,
+    r#"{"name":"ask_and_wait","description":"Asks for a name, then waits until it is cancelled","inputSchema":{"type":"object"}}"#,
     r#"{"name":"log","description":"Logs a message of every level","inputSchema":{"type":"object"}}"#,
     r#"{"name":"murmur","description":"Says what no revision knows","inputSchema":{"type":"object"}}"#,
     r#"{"name":"task","description":"May run as a task","inputSchema":{"type":"object","properties":{"gated":{"type":"boolean"},"ask":{"type":"boolean"},"fail":{"type":"boolean"}}},"execution":{"taskSupport":"optional"}}"#,

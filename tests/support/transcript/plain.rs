@@ -97,7 +97,7 @@ impl Plain {
             (_, Value::Object(members)) => {
                 let members = members.iter();
                 let plain: Map<String, Value> = members
-                    .map(|(key, value)| (key.clone(), self.value(path, key, value)))
+                    .map(|(key, value)| (self.text(key), self.value(path, key, value)))
                     .collect();
                 plain.into()
             }
@@ -118,6 +118,9 @@ impl Plain {
         while let Some(first) = rest.chars().next() {
             if let Some(length) = uuid(rest) {
                 plain.push_str(&self.name("uuid ", String::new(), &rest[..length]));
+                rest = &rest[length..];
+            } else if let Some(length) = shaped(rest, "input-hhhhhhhhhhhhhhhh") {
+                plain.push_str(&self.name("input ", String::new(), &rest[..length]));
                 rest = &rest[length..];
             } else if let Some(length) = time(rest) {
                 plain.push_str("<time>");
@@ -158,7 +161,8 @@ fn time(text: &str) -> Option<usize> {
     Some(text.len() - rest.len())
 }
 
-/// The shape's length if the text begins like it: `h` is a hexadecimal digit, `d` a digit.
+/// The shape's length if the text begins like it: `h` is a hexadecimal digit, `d` a digit, and any
+/// other letter is itself.
 fn shaped(text: &str, shape: &str) -> Option<usize> {
     let bytes = text.as_bytes().get(..shape.len())?;
     let fits = bytes

@@ -11,8 +11,11 @@ pub(super) fn path() -> Value {
         "get": {
             "tags": ["mcp"],
             "operationId": "mcpListen",
-            "summary": "Opens the stream on which a client hears changes.",
-            "parameters": [session_id(), mcp_session_id(true), protocol_version()],
+            "summary": "Opens the stream on which a client hears changes, or takes one up again.",
+            "parameters": [
+                session_id(), mcp_session_id(true), protocol_version(),
+                header("Last-Event-ID", "The event behind which a stream is taken up that broke off."),
+            ],
             "responses": {
                 "200": {
                     "description": "Server-sent events, until either side ends the stream.",
@@ -109,7 +112,8 @@ fn post() -> Value {
         "summary": "Sends one JSON-RPC message to the session's servers.",
         "description": "Streamable HTTP. Clients of the revisions 2025-03-26 to 2025-11-25 begin \
             with `initialize` and then send `Mcp-Session-Id`; clients of 2026-07-28 send \
-            `MCP-Protocol-Version`, `Mcp-Method` and `_meta` with each request.",
+            `MCP-Protocol-Version`, `Mcp-Method` and `_meta` with each request. Clients of \
+            2025-03-26 may send several messages in a list.",
         "parameters": [
             session_id(), mcp_session_id(false), protocol_version(),
             header("Mcp-Method", "The method of the message, for modern clients."),

@@ -115,8 +115,10 @@ fn only_a_small_registry_has_rules_between_the_members_of_a_request() {
     }
 }
 
-/// Nothing replays events, so nothing may ask for it.
 #[test]
-fn no_stream_promises_to_be_resumed() {
-    assert!(!document().to_string().contains("Last-Event-ID"));
+fn only_the_stream_of_a_get_is_taken_up_again() {
+    let document = document();
+    let path = &document["paths"][crate::front::api::MCP.template];
+    let takes = |method: &str| path[method].to_string().contains("Last-Event-ID");
+    assert!(takes("get") && !takes("post") && !takes("delete"));
 }

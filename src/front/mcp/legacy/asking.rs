@@ -5,15 +5,15 @@
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use serde_json::json;
+use serde_json::{json, value::RawValue};
 use uuid::Uuid;
 
 use crate::{
     mcp::{
         event::Question,
         message::{RequestId, write_notification, write_request},
-        method::CANCELLED,
-        object::to_raw,
+        method::{CANCELLED, ELICIT, is_by_url},
+        object::{RawObject, quote, to_raw},
     },
     session::SessionRef,
 };
@@ -21,13 +21,35 @@ use crate::{
 /// Every client can hold a whole number of so many bits exactly.
 const ID_BITS: u32 = 52;
 
+/// What tells one visit to a page from another.
+const ELICITATION_ID: &str = "elicitationId";
+
 /// Puts a question to the client of that MCP session: writes the request that asks it.
 pub(super) fn ask(session: &SessionRef, mcp_session: Uuid, question: Question) -> Bytes {
     let id = id_of(question.number);
-    let message = write_request(&id, &question.method, question.params.as_deref());
+    let named = named_visit(&question);
+    let params = named.as_deref().or(question.params.as_deref());
+    let message = write_request(&id, &question.method, params);
     // Before the message is out: its answer must find whom it is for.
     session.asked(mcp_session, id, question);
     message
+}
+
+/// The parameters that send a user to a page, with the id that this era demands of them. A backend
+/// of the other one gives none, and will not speak of it again.
+///
+/// Spec: 2025-11-25 client/elicitation, "URL Mode Elicitation Requests".
+fn named_visit(question: &Question) -> Option<Box<RawValue>> {
+    let params = question.params.as_deref();
+    if question.method != ELICIT || !is_by_url(params) {
+        return None;
+    }
+    let mut params = RawObject::parse_or_empty(params);
+    if params.get(ELICITATION_ID).is_some() {
+        return None;
+    }
+    params.set(ELICITATION_ID, quote(&Uuid::new_v4().to_string()));
+    Some(params.to_raw())
 }
 
 /// Tells the client that a question no longer wants an answer.
@@ -60,6 +82,26 @@ mod tests {
         let ids: HashSet<u64> = (1..=100_000).map(raw_id).collect();
         assert_eq!(ids.len(), 100_000);
         assert!(ids.iter().all(|id| *id < 1 << ID_BITS));
+    }
+
+    #[test]
+    fn a_visit_has_an_id_and_what_is_no_visit_stays_as_it_is() {
+        let named = |method: &str, params: &str| {
+            let params = RawValue::from_string(params.to_owned()).unwrap();
+            named_visit(&Question::new(1, method.to_owned(), Some(params), |_| {}))
+        };
+        let visit = r#"{"mode":"url", "url":"https://a.example","message":"m"}"#;
+        let visit = named(ELICIT, visit).unwrap();
+        let start = r#"{"mode":"url","url":"https://a.example","message":"m","elicitationId":""#;
+        assert!(visit.get().starts_with(start), "{visit}");
+        for (method, params) in [
+            (ELICIT, r#"{"mode":"url","elicitationId":"own"}"#),
+            (ELICIT, r#"{"mode":"form","message":"m"}"#),
+            (ELICIT, r#"{"message":"m"}"#),
+            ("roots/list", r#"{"mode":"url"}"#),
+        ] {
+            assert!(named(method, params).is_none(), "{params}");
+        }
     }
 
     #[test]

@@ -39,9 +39,11 @@ use super::{
 
 /// Serves a `POST`ed batch.
 pub(in super::super) async fn post(caller: Caller, body: &[u8]) -> Response {
-    let mcp_session = match admit(&caller, None) {
+    let mcp_session = match admit(&caller) {
         Ok(mcp_session) => mcp_session,
-        Err(refused) => return record::refused(&caller.session_short, refused),
+        Err(unfit) => {
+            return record::refused(&caller.session_short, unfit.refuse(&caller, None));
+        }
     };
     let response = match has_batches(&caller, mcp_session).await {
         Err(failure) => refuse(&caller, None, &failure),
@@ -129,7 +131,8 @@ fn part(caller: &Caller, mcp_session: Option<Uuid>, raw: &RawValue) -> Option<Pa
             };
             Some(match wanted(caller, mcp_session, asked) {
                 Ok(wanted) => Part::Answering(Box::new(Answering::begin(wanted))),
-                Err((record, failure)) => {
+                Err(lacking) => {
+                    let (record, failure) = *lacking;
                     record.end_failed(&failure);
                     let error = refusal::legacy_object(&failure);
                     Part::Refused(write_error(Some(&written), &error))

@@ -32,19 +32,19 @@ pub(in super::super) async fn listen(caller: Caller) -> Response {
     if !caller.accepts.events {
         return not_acceptable("text/event-stream");
     }
-    let mcp_session = match admit(&caller, None) {
+    let mcp_session = match admit(&caller) {
         Ok(Some(mcp_session)) => mcp_session,
         Ok(None) => return session_wanted(),
-        Err(refused) => return refused,
+        Err(unfit) => return unfit.refuse(&caller, None),
     };
     let has_ids = has_ids(&caller.session, mcp_session).await;
-    if has_ids && let Some(last) = caller.header(LAST_EVENT_ID) {
-        match take_up(&caller, mcp_session, last).await {
-            Some(response) => return response,
-            // A stream that is not held any more, or of the process before this one: what it told
-            // is gone, and what comes next is told on a new one.
-            None => {}
-        }
+    // A stream that is not held any more, or of the process before this one: what it told is gone,
+    // and what comes next is told on a new one.
+    if has_ids
+        && let Some(last) = caller.header(LAST_EVENT_ID)
+        && let Some(response) = take_up(&caller, mcp_session, last).await
+    {
+        return response;
     }
     // First, so that a stream that broke off is over when its place is wanted.
     let log = has_ids

@@ -8,13 +8,16 @@ use bytes::Bytes;
 use serde_json::{json, value::RawValue};
 
 use crate::mcp::{
-    error::{MISSING_CAPABILITY, URL_ELICITATION_REQUIRED, code_of, with_code},
+    error::{MISSING_CAPABILITY, code_of, with_code},
     method::ELICIT,
     object::{RawObject, to_raw},
     request::Context,
 };
 
 use super::super::input_required;
+
+/// What 2025-11-25 calls it; this era has no such code.
+const URL_ELICITATION_REQUIRED: i64 = -32042;
 
 /// Whether the client can send its user to a page.
 pub(super) fn can_open_urls(context: &Context) -> bool {

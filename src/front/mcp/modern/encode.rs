@@ -11,7 +11,7 @@ use crate::{
         failure::Failure,
         level::Level,
         meta,
-        method::{LOG_MESSAGE, PROGRESS, RESOURCES_READ, may_want_input},
+        method::{ELICITED, LOG_MESSAGE, PROGRESS, RESOURCES_READ, may_want_input},
         object::RawObject,
         request::Request,
         shelf::Shelf,
@@ -98,7 +98,8 @@ impl Encode for Modern {
             (LOG_MESSAGE, _) => self
                 .wants_log(notification.params.as_deref())
                 .then_some(notification),
-            (PROGRESS, Some(Progress::Unwanted)) => None,
+            // Spec: 2026-07-28 client/elicitation: the server learns of the visit by the retry.
+            (PROGRESS, Some(Progress::Unwanted)) | (ELICITED, _) => None,
             (PROGRESS, Some(Progress::Token(token))) => {
                 let mut params = RawObject::parse_or_empty(notification.params.as_deref());
                 params.set(meta::PROGRESS_TOKEN, token.clone());

@@ -1,0 +1,225 @@
+//! The end of a stream that is written: waits for room, and knows when nobody will read any more.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::time::{Instant, sleep, sleep_until};
+use uuid::Uuid;
+
+use crate::limits::STREAM_HELD;
+
+use super::{Outbox, log::Log, reader::Reader};
+
+/// Writes one stream; dropped, the stream can be taken up no more.
+pub struct Writer {
+    log: Arc<Log>,
+    outbox: Outbox,
+    mcp_session: Uuid,
+}
+
+impl Writer {
+    pub(super) const fn new(log: Arc<Log>, outbox: Outbox, mcp_session: Uuid) -> Self {
+        Self {
+            log,
+            outbox,
+            mcp_session,
+        }
+    }
+
+    /// Reads the stream from its beginning on.
+    #[must_use]
+    pub fn read(&self) -> Reader {
+        let mut reader = 0;
+        self.log
+            .state
+            .send_modify(|state| reader = state.read_behind(0));
+        self.log.reader(reader, 0)
+    }
+
+    /// Writes an event, once there is room for it.
+    pub async fn write(&self, event: Bytes) {
+        let mut changes = self.log.state.subscribe();
+        loop {
+            // Its sender lives as long as this.
+            drop(changes.wait_for(|state| state.has_room(&event)).await);
+            let mut written = false;
+            self.log.state.send_if_modified(|state| {
+                written = state.has_room(&event);
+                if written {
+                    state.write(event.clone());
+                }
+                written
+            });
+            if written {
+                return;
+            }
+        }
+    }
+
+    /// Writes nothing any more.
+    pub fn close(&self) {
+        self.log.state.send_modify(|state| state.ended = true);
+        self.outbox.ended(self.mcp_session);
+    }
+
+    /// Waits until nobody has read the stream for so long that nobody will.
+    pub async fn left(&self) {
+        let mut changes = self.log.state.subscribe();
+        loop {
+            let given_up = changes.borrow_and_update().given_up();
+            if given_up.is_some_and(|at| at <= Instant::now()) {
+                return;
+            }
+            let over = async {
+                match given_up {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            // Someone may have come in the meantime.
+            tokio::select! {
+                () = over => {}
+                _changed = changes.changed() => {}
+            }
+        }
+    }
+
+    /// Keeps a stream that ended for those who may have lost a part of it.
+    pub async fn kept(self) {
+        let hold = async {
+            sleep(STREAM_HELD).await;
+            self.left().await;
+        };
+        let mut changes = self.log.state.subscribe();
+        tokio::select! {
+            () = hold => {}
+            // A reader holds what it reads itself.
+            _forgotten = changes.wait_for(|state| state.forgotten) => {}
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.log.state.send_modify(|state| state.ended = true);
+        self.outbox.remove(self.mcp_session, &self.log);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{FutureExt, poll};
+
+    use super::{super::Kind, *};
+    use crate::limits::{STREAM_BYTES_MAX, STREAM_EVENTS_MAX};
+
+    fn writer() -> Writer {
+        let outbox = Outbox::default();
+        outbox.open(Uuid::new_v4(), Kind::Answer).unwrap()
+    }
+
+    fn event(bytes: usize) -> Bytes {
+        vec![b'x'; bytes].into()
+    }
+
+    #[tokio::test]
+    async fn a_slow_reader_slows_the_writer_down_and_loses_nothing() {
+        let writer = writer();
+        let mut reader = writer.read();
+        for _ in 0..STREAM_EVENTS_MAX {
+            writer.write(event(1)).await;
+        }
+        assert!(writer.write(event(1)).now_or_never().is_none());
+        for _ in 0..STREAM_EVENTS_MAX {
+            reader.next().await.unwrap();
+        }
+        // The oldest make room now, one for each that comes.
+        writer.write(event(1)).now_or_never().unwrap();
+        reader.next().now_or_never().unwrap().unwrap();
+        assert_eq!(writer.log.bytes() as u64, STREAM_EVENTS_MAX);
+        assert!(writer.log.read_behind(0).is_none(), "the first is gone");
+        assert!(writer.log.read_behind(1).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_nobody_reads_holds_what_was_read_last() {
+        let writer = writer();
+        let mut reader = writer.read();
+        writer
+            .write(event(STREAM_BYTES_MAX))
+            .now_or_never()
+            .unwrap();
+        reader.next().now_or_never().unwrap().unwrap();
+        drop(reader);
+        assert!(writer.write(event(1)).now_or_never().is_none());
+        let mut resumed = writer.log.read_behind(0).unwrap();
+        assert!(writer.write(event(1)).now_or_never().is_none());
+        resumed.next().now_or_never().unwrap().unwrap();
+        writer.write(event(1)).now_or_never().unwrap();
+        assert_eq!(writer.log.bytes(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_event_larger_than_the_bound_passes_alone() {
+        let writer = writer();
+        let mut reader = writer.read();
+        let large = event(STREAM_BYTES_MAX + 1);
+        writer.write(large.clone()).now_or_never().unwrap();
+        assert!(writer.write(large.clone()).now_or_never().is_none());
+        let (id, told) = reader.next().now_or_never().unwrap().unwrap();
+        assert!(id.ends_with("-1") && told == large);
+        writer.write(large).now_or_never().unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_next_reader_takes_the_stream_over() {
+        let writer = writer();
+        let mut old = writer.read();
+        let mut waiting = Box::pin(old.next());
+        assert!(poll!(&mut waiting).is_pending());
+        let mut new = writer.log.read_behind(0).unwrap();
+        writer.write(event(1)).await;
+        assert_eq!(waiting.now_or_never().unwrap(), None);
+        drop(old);
+        assert!(writer.log.is_read(), "the end of the old one is not its");
+        assert!(new.next().await.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_is_given_up_when_its_client_stays_away() {
+        let writer = writer();
+        let reader = writer.read();
+        let mut left = Box::pin(writer.left());
+        assert!(poll!(&mut left).is_pending());
+        drop(reader);
+        assert!(poll!(&mut left).is_pending());
+        tokio::time::advance(STREAM_HELD / 2).await;
+        let reader = writer.log.read_behind(0).unwrap();
+        tokio::time::advance(STREAM_HELD).await;
+        assert!(poll!(&mut left).is_pending());
+        drop(reader);
+        let began = Instant::now();
+        left.await;
+        assert_eq!(began.elapsed().as_secs(), STREAM_HELD.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_ended_is_kept_for_a_while() {
+        let writer = writer();
+        let log = Arc::clone(&writer.log);
+        let mut reader = writer.read();
+        writer.write(event(1)).await;
+        writer.close();
+        assert!(reader.next().await.is_some() && reader.next().await.is_none());
+        drop(reader);
+        let (outbox, mcp_session) = (writer.outbox.clone(), writer.mcp_session);
+        let began = Instant::now();
+        let id = format!("{}-0", log.name());
+        let mut kept = Box::pin(writer.kept());
+        assert!(poll!(&mut kept).is_pending());
+        assert!(outbox.resume(mcp_session, &id).is_some());
+        kept.await;
+        assert!(began.elapsed() >= STREAM_HELD);
+        assert!(outbox.resume(mcp_session, &id).is_none());
+    }
+}
