@@ -163,11 +163,16 @@ impl Backend {
     /// # Errors
     ///
     /// Why the backend does not do it.
-    pub(crate) async fn want(&self, link: LinkKey, wants: Wants) -> Result<(), Failure> {
+    pub(crate) fn want(
+        &self,
+        link: LinkKey,
+        wants: Wants,
+    ) -> impl Future<Output = Result<(), Failure>> + Send + use<> {
         let (reply, answer) = oneshot::channel();
-        // As in `connect`.
+        // Now, and not once somebody waits for the answer: the wish that was made last is the one that
+        // counts. Else as in `connect`.
         let _gone = self.actor.cast(BackendMessage::Want { link, wants, reply });
-        answer.await.unwrap_or(Err(Failure::Lost))
+        async move { answer.await.unwrap_or(Err(Failure::Lost)) }
     }
 
     /// Passes a client's notification on, if the backend has a use for it.

@@ -57,6 +57,18 @@ impl Kind {
     }
 }
 
+/// Tells whether somebody reads a stream now. Nobody may for a while, and come back.
+#[derive(Clone)]
+pub struct Attendance(Arc<Log>);
+
+impl Attendance {
+    /// Whether somebody does.
+    #[must_use]
+    pub fn is_read(&self) -> bool {
+        self.0.is_read()
+    }
+}
+
 impl Outbox {
     /// Opens a stream; `None` when the MCP session has all that it may have.
     ///

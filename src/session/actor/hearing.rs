@@ -12,7 +12,10 @@ use crate::{
     limits::{SUBSCRIBERS_PER_SESSION_MAX, TELLING_WITHIN},
     mcp::{event::Notification, failure::Failure, kind::ListKind},
     routing::task,
-    session::message::{Filter, Told},
+    session::{
+        heard::Listener,
+        message::{Filter, Told},
+    },
 };
 
 use super::Session;
@@ -39,7 +42,7 @@ impl Session {
     pub(super) fn listen(
         &mut self,
         id: Uuid,
-        listener: mpsc::Sender<Told>,
+        listener: Listener,
         reply: oneshot::Sender<Result<(), Failure>>,
     ) {
         let listening = match self.mcp_sessions.get_mut(&id) {
@@ -58,7 +61,7 @@ impl Session {
         });
     }
 
-    /// A client's stream ended.
+    /// A client's stream ended, or somebody began or ceased to read it.
     pub(super) fn left(&mut self, id: Uuid) {
         if let Some(mcp_session) = self.mcp_sessions.get_mut(&id) {
             mcp_session.forget_closed();
@@ -263,18 +266,24 @@ impl Subscriber {
 }
 
 /// Has backends tell what is wanted; gives the positions of those that do not.
-async fn want(wants: Vec<(Backend, LinkKey, Wants)>) -> Vec<usize> {
-    let asked = wants.into_iter().map(|(backend, link, wants)| async move {
+fn want(wants: Vec<(Backend, LinkKey, Wants)>) -> impl Future<Output = Vec<usize>> + Send + use<> {
+    let asked = wants.into_iter().map(|(backend, link, wants)| {
         let asks = !wants.uris.is_empty() || !wants.tasks.is_empty();
-        match backend.want(link, wants).await {
-            Err(error) if asks => {
-                tracing::debug!(backend.name = %backend.name(), %error, "does not tell of all that is wanted");
-                false
+        let wanting = backend.want(link, wants);
+        async move {
+            match wanting.await {
+                Err(error) if asks => {
+                    tracing::debug!(backend.name = %backend.name(), %error, "does not tell of all that is wanted");
+                    false
+                }
+                _ => true,
             }
-            _ => true,
         }
     });
-    let answers = join_all(asked).await;
-    let refused = answers.iter().enumerate().filter(|(_, does)| !**does);
-    refused.map(|(position, _)| position).collect()
+    let asked: Vec<_> = asked.collect();
+    async move {
+        let answers = join_all(asked).await;
+        let refused = answers.iter().enumerate().filter(|(_, does)| !**does);
+        refused.map(|(position, _)| position).collect()
+    }
 }

@@ -34,9 +34,10 @@ impl Session {
         let (backend, link, wants) = self.wants(LinkKey::Own(id)).swap_remove(position);
         let (record, myself) = (self.record_of(id), self.myself.clone());
         let store = self.shared.store.clone();
+        let wanting = backend.want(link, wants);
         tokio::spawn(async move {
             let cancelled = exchange.cancel.clone();
-            let wanting = tokio::time::timeout(TELLING_WITHIN, backend.want(link, wants));
+            let wanting = tokio::time::timeout(TELLING_WITHIN, wanting);
             let answer = tokio::select! {
                 () = cancelled.cancelled() => return exchange.finish(Outcome::Cancelled).await,
                 answer = wanting => answer,
