@@ -9,6 +9,7 @@ use crate::{
     world::{
         Client, FakeBackend, Gateway, Pairing, Program, World,
         client::{Answer, Exchange},
+        eventually,
         fake_backend::Script,
         gateway::Session,
         pairing::REVISIONS,
@@ -74,7 +75,7 @@ async fn a_question_on_a_backends_own_stream_reaches_exactly_its_client() {
 
 #[tokio::test]
 async fn a_question_goes_to_the_stream_that_its_client_reads() {
-    let (backend, _gateway, session) = one(aside()).await;
+    let (backend, gateway, session) = one(aside()).await;
     let sample = r#"{"name":"it.sample"}"#;
     for revision in REVISIONS.into_iter().filter(|it| *it != MODERN) {
         let client = capable(revision, &session).await;
@@ -89,9 +90,7 @@ async fn a_question_goes_to_the_stream_that_its_client_reads() {
         assert!(given(&call.await.finish().await).contains("there"));
 
         // On the call's, once it has none, even if it may come back for what it missed.
-        drop(stream);
-        let gone = session_hears(&client, &backend).await;
-        assert!(gone, "{revision}");
+        close(stream, &gateway, &client).await;
         let mut call = client.open("tools/call", sample).await;
         let question = call.next().await.unwrap();
         assert_eq!(client.respond(&question, sampled("here")).await, 202);
@@ -110,13 +109,14 @@ async fn a_question_goes_to_the_stream_that_its_client_reads() {
     assert_eq!(backend.complaints(), [""; 0]);
 }
 
-/// Waits until the gateway has noticed that a client's stream is gone: a request that came before is
-/// answered behind that.
-async fn session_hears(client: &Client, backend: &FakeBackend) -> bool {
-    for _ in 0..3 {
-        client.call("it.echo", json!({})).await.result();
-    }
-    backend.listeners() > 0
+/// Closes a client's stream, and waits until the gateway has noticed.
+async fn close(stream: Exchange, gateway: &Gateway, client: &Client) {
+    let ended = || gateway.logs().matches("a connection ended early").count();
+    let before = ended();
+    drop(stream);
+    eventually("the end of a connection", async || ended() > before).await;
+    // The session is answered behind what it was told of that.
+    client.call("it.echo", json!({})).await.result();
 }
 
 #[tokio::test]
@@ -188,15 +188,15 @@ async fn log_messages_of_a_backends_own_stream_reach_each_client_once() {
 
 #[tokio::test]
 async fn an_old_stream_tells_again_when_the_newer_one_is_gone() {
-    let (backend, _gateway, session) = one(FakeBackend::legacy()).await;
+    let (backend, gateway, session) = one(FakeBackend::legacy()).await;
     for revision in REVISIONS.into_iter().filter(|it| *it != MODERN) {
         let client = capable(revision, &session).await;
         let mut first = client.subscribe("fake://text").await;
         let mut second = client.get_stream().await;
         backend.announce_update("fake://text");
+        // Each message is told once.
         second.next().await.unwrap();
-        drop(second);
-        session_hears(&client, &backend).await;
+        close(second, &gateway, &client).await;
         backend.announce_update("fake://text");
         let heard = first.next_of("notifications/resources/updated").await;
         assert_eq!(heard.json()["params"]["uri"], "fake://text", "{revision}");
