@@ -232,8 +232,7 @@ async fn a_flood_on_a_call_that_nobody_reads_does_not_fill_memory() {
         for revision in REVISIONS {
             let client = Client::speaking(revision, &session.endpoint).await;
             // 100 MB, of which nobody takes more than the first.
-            let params =
-                json!({"name": "it.recite", "arguments": recital(&[said.clone()], 10_000)});
+            let params = json!({"name": "it.recite", "arguments": recital(std::slice::from_ref(&said), 10_000)});
             let mut call = client.open("tools/call", &params.to_string()).await;
             call.next().await.unwrap();
             unread.push((client, call));
