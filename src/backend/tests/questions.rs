@@ -233,7 +233,7 @@ async fn a_flood_of_questions_fails_its_call() {
     };
     assert_eq!(questions.len(), BACKEND_REQUESTS_MAX);
     assert!(
-        matches!(outcome, Outcome::Failed(Failure::Garbled { .. })),
+        matches!(outcome, Outcome::Failed(Failure::Interrupted { .. })),
         "{outcome:?}"
     );
     until(async || server.heard("notifications/cancelled") == 1).await;
