@@ -289,7 +289,7 @@ impl Actor for BackendActor {
                 reply,
             }),
             BackendMessage::Want { link, wants, reply } => connection.want(link, wants, reply),
-            BackendMessage::Notify { link, notification } => connection.notify(link, notification),
+            BackendMessage::Notify { link, notification } => connection.notify(link, &notification),
             BackendMessage::Forget(link) => connection.forget(link),
             BackendMessage::Close => connection.close(),
             BackendMessage::Opened { link, outcome } => connection.opened(link, outcome),
