@@ -173,7 +173,10 @@ async fn everybody_is_asked_for_their_own_and_answers_for_themselves() {
             let given = given.as_object().unwrap_or_else(|| panic!("{answered:?}"));
             assert!(!given.is_empty());
             for answer in given.values() {
-                assert!(answer.to_string().contains(revision), "{revision} {backend}: {answer}");
+                assert!(
+                    answer.to_string().contains(revision),
+                    "{revision} {backend}: {answer}"
+                );
             }
         }
     }
@@ -232,7 +235,13 @@ async fn a_request_state_opens_nothing_elsewhere() {
         let asked = crowd.clients[4].request("tools/call", params.clone()).await;
         let asked = asked.result();
         assert_eq!(asked["resultType"], "input_required");
-        let key = asked["inputRequests"].as_object().unwrap().keys().next().unwrap().clone();
+        let key = asked["inputRequests"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .next()
+            .unwrap()
+            .clone();
         let mut retry = params;
         retry["requestState"] = asked["requestState"].clone();
         retry["inputResponses"] = json!({key: {"action": "accept", "content": {"name": "Ada"}}});
@@ -356,7 +365,9 @@ async fn a_further_stream_takes_none_over() {
         let heard = loop {
             crowd.backends[0].announce_update("fake://text");
             let next = first.next();
-            if let Ok(heard) = tokio::time::timeout(std::time::Duration::from_millis(200), next).await {
+            if let Ok(heard) =
+                tokio::time::timeout(std::time::Duration::from_millis(200), next).await
+            {
                 break heard;
             }
         };
