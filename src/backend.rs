@@ -63,7 +63,7 @@ use state::Machine;
 pub(crate) use endpoint::HttpClients;
 pub(crate) use link::LinkKey;
 pub(crate) use listing::{Listing, list};
-pub(crate) use message::{Call, Description, Hearers, Memory, Report, Translation, Wants};
+pub(crate) use message::{Call, Description, Hearers, Memory, Report, Translation, Unmet, Wants};
 pub(crate) use state::State;
 
 /// Hears what a connection has to tell its session.
@@ -160,14 +160,21 @@ impl Backend {
     /// Has a link carry this besides its calls, and nothing else. Over a link that is not open it
     /// begins when that is opened.
     ///
+    /// Of two wants the later one counts, whichever is waited for.
+    ///
     /// # Errors
     ///
-    /// Why the backend does not do it.
-    pub(crate) async fn want(&self, link: LinkKey, wants: Wants) -> Result<(), Failure> {
+    /// What the backend does not do, and why.
+    pub(crate) fn want(
+        &self,
+        link: LinkKey,
+        wants: Wants,
+    ) -> impl Future<Output = Result<(), Unmet>> + Send + use<> {
+        let lost = Unmet::all(&wants, Failure::Lost);
         let (reply, answer) = oneshot::channel();
-        // As in `connect`.
+        // As in `connect`. Now, not when it is waited for.
         let _gone = self.actor.cast(BackendMessage::Want { link, wants, reply });
-        answer.await.unwrap_or(Err(Failure::Lost))
+        async { answer.await.unwrap_or(Err(lost)) }
     }
 
     /// Passes a client's notification on, if the backend has a use for it.
@@ -282,7 +289,7 @@ impl Actor for BackendActor {
                 reply,
             }),
             BackendMessage::Want { link, wants, reply } => connection.want(link, wants, reply),
-            BackendMessage::Notify { link, notification } => connection.notify(link, notification),
+            BackendMessage::Notify { link, notification } => connection.notify(link, &notification),
             BackendMessage::Forget(link) => connection.forget(link),
             BackendMessage::Close => connection.close(),
             BackendMessage::Opened { link, outcome } => connection.opened(link, outcome),
@@ -295,7 +302,7 @@ impl Actor for BackendActor {
             BackendMessage::Listed(catalogue) => connection.listed(catalogue),
             BackendMessage::Looked(catalogue) => connection.looked(catalogue),
             BackendMessage::Changed { kind, stream } => connection.changed(kind, stream),
-            BackendMessage::Due { client, kind } => connection.announce_now(client, kind),
+            BackendMessage::Due { client, kind } => connection.due(client, kind),
             BackendMessage::Heard { link, notification } => connection.heard(link, notification),
             BackendMessage::Asked {
                 mcp_session,

@@ -45,7 +45,7 @@ pub(crate) enum BackendMessage {
     Want {
         link: LinkKey,
         wants: Wants,
-        reply: oneshot::Sender<Result<(), Failure>>,
+        reply: oneshot::Sender<Result<(), Unmet>>,
     },
     /// Command: pass a client's notification on over its link, if the backend has a use for it.
     Notify {
@@ -167,8 +167,32 @@ pub(crate) struct Wants {
     /// Whether somebody hears what the backend says by itself, and can answer it. The default link
     /// is listened to all the same, if its backend announces anything.
     pub(crate) stream: bool,
+    /// Whether that somebody does not hear it just now, but may come back to it.
+    pub(crate) away: bool,
     /// The least severe log message wanted; `None` leaves it to the backend.
     pub(crate) level: Option<Level>,
+}
+
+/// What of its wants a link does not carry, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unmet {
+    /// These resources.
+    pub(crate) uris: BTreeSet<String>,
+    /// These tasks.
+    pub(crate) tasks: BTreeSet<String>,
+    /// Why.
+    pub(crate) failure: Failure,
+}
+
+impl Unmet {
+    /// Nothing of it.
+    pub(crate) fn all(wants: &Wants, failure: Failure) -> Self {
+        Self {
+            uris: wants.uris.clone(),
+            tasks: wants.tasks.clone(),
+            failure,
+        }
+    }
 }
 
 impl Call {

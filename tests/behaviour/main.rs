@@ -18,6 +18,7 @@ mod bounds;
 mod calls;
 mod cancellation;
 mod capabilities;
+mod changes;
 mod command_line;
 mod completion;
 mod elicitation;
@@ -37,6 +38,7 @@ mod origin;
 mod outages;
 mod pages;
 mod parked;
+mod progress;
 mod prompts;
 mod questions;
 mod questions_at_once;
@@ -54,6 +56,7 @@ mod sampling;
 mod secrets;
 mod several_clients;
 mod streaming;
+mod subscriptions;
 
 /// The revisions clients speak, oldest first.
 const CLIENTS: [&str; 4] = ["2025-03-26", "2025-06-18", LATEST_LEGACY, MODERN];

@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::{
-    LATEST_LEGACY, MODERN,
+    LATEST_LEGACY,
     world::{
         Client, FakeBackend, Gateway, List, Program, Wanted,
         client::{Changes, Exchange, Message},
@@ -157,6 +157,9 @@ async fn everybody_is_asked_for_their_own_and_answers_for_themselves() {
         // Both at once: the questions of both backends have the same ids.
         let calls = BACKENDS.into_iter().flat_map(|backend| {
             let asked = REVISIONS.into_iter().zip(&crowd.clients);
+            // Before that nobody can be asked for a form.
+            let asked =
+                asked.filter(|(revision, _)| !tool.starts_with("ask") || *revision >= "2025-06-18");
             asked.map(move |(revision, client)| async move {
                 let tool = format!("{backend}.{tool}");
                 let answer = |method: &str, params: &Value| said(revision, method, params);
@@ -165,10 +168,6 @@ async fn everybody_is_asked_for_their_own_and_answers_for_themselves() {
             })
         });
         for (revision, backend, answered) in join_all(calls).await {
-            if tool.starts_with("ask") && revision < "2025-06-18" {
-                // Nobody can be asked for a form there.
-                continue;
-            }
             let given = answered.result()["structuredContent"]["answers"].take();
             let given = given.as_object().unwrap_or_else(|| panic!("{answered:?}"));
             assert!(!given.is_empty());
@@ -375,5 +374,5 @@ async fn a_further_stream_takes_none_over() {
     }
     // The streams of one client are none of another's.
     let modern = &crowd.clients[4];
-    assert_eq!(modern.get_stream().await.status(), 400, "{MODERN} has none");
+    assert_eq!(modern.get_stream().await.status(), 400, "its revision has none");
 }

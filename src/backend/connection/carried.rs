@@ -10,7 +10,7 @@ use crate::{
         audience::Conversation,
         link::{Link, LinkKey},
         listening::{Filter, Listener, Opening},
-        message::{BackendMessage, Wants},
+        message::{BackendMessage, Unmet, Wants},
         subscribing::{Applied, Failed, Outcome},
     },
     mcp::{failure::Failure, request::Context},
@@ -47,16 +47,22 @@ pub(in crate::backend) struct Carried {
 /// Somebody who waits until a link carries something.
 pub(super) struct Waiter {
     pub(super) wants: Wants,
-    reply: oneshot::Sender<Result<(), Failure>>,
+    reply: oneshot::Sender<Result<(), Unmet>>,
 }
 
 impl Waiter {
-    pub(super) const fn new(wants: Wants, reply: oneshot::Sender<Result<(), Failure>>) -> Self {
+    pub(super) const fn new(wants: Wants, reply: oneshot::Sender<Result<(), Unmet>>) -> Self {
         Self { wants, reply }
     }
 
     pub(super) fn answer(self, answer: Result<(), Failure>) {
+        let answer = answer.map_err(|failure| Unmet::all(&self.wants, failure));
         let _asker_left = self.reply.send(answer);
+    }
+
+    /// Answers that the backend does not tell of all that is wanted.
+    pub(super) fn refuse(self, unmet: Unmet) {
+        let _asker_left = self.reply.send(Err(unmet));
     }
 
     fn wants_any(&self, uris: &BTreeSet<String>) -> bool {
@@ -110,7 +116,12 @@ impl Carried {
             self.wants.uris.retain(|uri| !uris.contains(uri));
         }
         for waiter in refused {
-            waiter.answer(Err(failed.failure.clone()));
+            let unmet = Unmet {
+                uris: &waiter.wants.uris & &uris,
+                tasks: BTreeSet::new(),
+                failure: failed.failure.clone(),
+            };
+            waiter.refuse(unmet);
         }
         self.stalled = !failed.is_answer;
     }
@@ -141,10 +152,10 @@ impl Connection {
         if link.dialect.is_shared() {
             return self.listen_for_all(&link);
         }
+        let wants = self.carried.get(&key).map(|carried| &carried.wants);
         link.set_heard(
-            self.carried
-                .get(&key)
-                .is_some_and(|carried| carried.wants.stream),
+            wants.is_some_and(|wants| wants.stream),
+            wants.is_some_and(|wants| wants.away),
         );
         self.listen(key, &link);
         self.apply(key, &link);

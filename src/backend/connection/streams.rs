@@ -7,7 +7,7 @@ use crate::{
     backend::{
         link::{Link, LinkKey},
         listening::{Filter, Listener, News, Plan},
-        message::BackendMessage,
+        message::{BackendMessage, Unmet, Wants},
         pending::Slot,
         state::State,
     },
@@ -140,20 +140,10 @@ impl Connection {
         let honoured = honoured.unwrap_or_default();
         for carried in self.carried.values_mut() {
             for waiter in carried.waiters.drain(..) {
-                let (uris, tasks) = (&waiter.wants.uris, &waiter.wants.tasks);
-                let answer = if honoured.covers(uris, tasks) {
-                    Ok(())
-                } else {
-                    let method = if uris.is_subset(&honoured.uris) {
-                        LISTEN
-                    } else {
-                        SUBSCRIBE
-                    };
-                    Err(Failure::UnknownMethod {
-                        method: method.to_owned(),
-                    })
-                };
-                waiter.answer(answer);
+                match unmet(&waiter.wants, &honoured) {
+                    None => waiter.answer(Ok(())),
+                    Some(unmet) => waiter.refuse(unmet),
+                }
             }
         }
     }
@@ -260,6 +250,26 @@ impl Connection {
             self.report_found(kinds);
         }
     }
+}
+
+/// What of the wants a backend does not honour, if anything.
+fn unmet(wants: &Wants, honoured: &Filter) -> Option<Unmet> {
+    let uris = &wants.uris - &honoured.uris;
+    let tasks = &wants.tasks - &honoured.tasks;
+    let unknown = |method: &str| Failure::UnknownMethod {
+        method: method.to_owned(),
+    };
+    let failure = match uris.first() {
+        // It tells of updates of others, or of none.
+        Some(_) if honoured.is_empty() => unknown(SUBSCRIBE),
+        Some(uri) => Failure::UnknownResource { uri: uri.clone() },
+        None => unknown(LISTEN),
+    };
+    (!uris.is_empty() || !tasks.is_empty()).then_some(Unmet {
+        uris,
+        tasks,
+        failure,
+    })
 }
 
 /// The lists whose changes a backend announces.

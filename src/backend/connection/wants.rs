@@ -7,13 +7,12 @@ use crate::{
     backend::{
         error::BackendError,
         link::LinkKey,
-        message::{Report, Wants},
+        message::{Report, Unmet, Wants},
         pending::Slot,
         transport::streamable_http::Outgoing,
     },
     mcp::{
         event::{Notification, Question},
-        failure::Failure,
         message::write_notification,
     },
 };
@@ -26,7 +25,7 @@ impl Connection {
         &mut self,
         key: LinkKey,
         wants: Wants,
-        reply: oneshot::Sender<Result<(), Failure>>,
+        reply: oneshot::Sender<Result<(), Unmet>>,
     ) {
         let refused = match &self.endpoint {
             _ if self.closing => Some(BackendError::SessionExpired),
@@ -71,7 +70,7 @@ impl Connection {
     }
 
     /// Passes a client's notification on, where the backend keeps clients apart.
-    pub(in crate::backend) fn notify(&self, key: LinkKey, notification: Notification) {
+    pub(in crate::backend) fn notify(&self, key: LinkKey, notification: &Notification) {
         let (Ok(endpoint), Some(Slot::Open(link))) = (self.endpoint.clone(), self.links.get(&key))
         else {
             return;

@@ -29,11 +29,6 @@ impl Filter {
         self.kinds.is_empty() && self.uris.is_empty() && self.tasks.is_empty()
     }
 
-    /// Whether these resources and tasks are among it.
-    pub(crate) fn covers(&self, uris: &BTreeSet<String>, tasks: &BTreeSet<String>) -> bool {
-        uris.is_subset(&self.uris) && tasks.is_subset(&self.tasks)
-    }
-
     /// Writes it.
     pub(crate) fn to_json(&self) -> Value {
         let kinds = self

@@ -18,7 +18,7 @@ use super::{
     socket::{Port, Reply, Script, Served, shake_hands, stream},
 };
 use crate::{
-    backend::{Backend, LinkKey, Report, Wants},
+    backend::{Backend, LinkKey, Report, Unmet, Wants},
     mcp::{failure::Failure, level::Level, object::quote, request::Request},
 };
 
@@ -108,7 +108,10 @@ async fn what_the_backend_refuses_is_told_and_not_asked_for_again() {
     let (backend, _reports) = start_reporting(entry(&port.url(), &[])).await;
     let refused = soon(backend.want(LinkKey::Default, uris(&["a:1", "no:such"]))).await;
     let uri = "no:such".to_owned();
-    assert_eq!(refused, Err(Failure::UnknownResource { uri }));
+    assert_eq!(
+        refused.unwrap_err(),
+        unmet(&["no:such"], Failure::UnknownResource { uri })
+    );
     soon(backend.want(LinkKey::Default, uris(&["a:1"])))
         .await
         .unwrap();
@@ -121,7 +124,7 @@ async fn a_backend_out_of_reach_fails_what_is_wanted_of_the_shared_link() {
     let (backend, _reports) = start_reporting(entry(&port.url(), &[])).await;
     let failed = soon(backend.want(LinkKey::Default, uris(&["a:1"]))).await;
     assert!(
-        matches!(failed, Err(Failure::Unavailable { .. })),
+        matches!(&failed, Err(unmet) if matches!(unmet.failure, Failure::Unavailable { .. })),
         "{failed:?}"
     );
 }
@@ -290,8 +293,11 @@ async fn what_a_modern_backend_does_not_honour_is_told() {
     let (_served, backend, _) = modern(Script::of([opened]), &[]).await;
     first.say(&acknowledged(&json!({ "promptsListChanged": true })));
     let refused = soon(backend.want(LinkKey::Default, uris(&["a:1"]))).await;
-    let method = "resources/subscribe".to_owned();
-    assert_eq!(refused, Err(Failure::UnknownMethod { method }));
+    let uri = "a:1".to_owned();
+    assert_eq!(
+        refused.unwrap_err(),
+        unmet(&["a:1"], Failure::UnknownResource { uri })
+    );
     // What needs nothing more is served.
     soon(backend.want(LinkKey::Default, Wants::default()))
         .await
@@ -303,7 +309,7 @@ async fn a_modern_backend_that_has_no_streams_says_so() {
     let (_served, backend, _) = modern(Script::default(), &[]).await;
     let refused = soon(backend.want(LinkKey::Default, uris(&["a:1"]))).await;
     assert!(
-        matches!(refused, Err(Failure::UnknownMethod { .. })),
+        matches!(&refused, Err(unmet) if matches!(unmet.failure, Failure::UnknownMethod { .. })),
         "{refused:?}"
     );
 }
@@ -314,5 +320,16 @@ async fn a_modern_backend_that_does_not_acknowledge_is_waited_for_so_long() {
     let quick = "timeouts: { handshake: 1s }";
     let (_served, backend, _) = modern(Script::of([opened]), &[quick]).await;
     let late = soon(backend.want(LinkKey::Default, uris(&["a:1"]))).await;
-    assert!(matches!(late, Err(Failure::TimedOut { .. })), "{late:?}");
+    assert!(
+        matches!(&late, Err(unmet) if matches!(unmet.failure, Failure::TimedOut { .. })),
+        "{late:?}"
+    );
+}
+
+fn unmet(uris: &[&str], failure: Failure) -> Unmet {
+    Unmet {
+        uris: uris.iter().map(|&uri| uri.to_owned()).collect(),
+        tasks: BTreeSet::new(),
+        failure,
+    }
 }

@@ -1,5 +1,7 @@
 //! Who hears of changes, and what backends are asked to tell because of that.
 
+use std::collections::BTreeSet;
+
 use futures_util::future::join_all;
 use tokio::{
     sync::{mpsc, oneshot},
@@ -8,11 +10,14 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{
-    backend::{Backend, Hearers, LinkKey, Wants},
+    backend::{Backend, Hearers, LinkKey, Unmet, Wants},
     limits::{SUBSCRIBERS_PER_SESSION_MAX, TELLING_WITHIN},
     mcp::{event::Notification, failure::Failure, kind::ListKind},
     routing::task,
-    session::message::{Filter, Told},
+    session::{
+        heard::Listener,
+        message::{Filter, Told},
+    },
 };
 
 use super::Session;
@@ -39,7 +44,7 @@ impl Session {
     pub(super) fn listen(
         &mut self,
         id: Uuid,
-        listener: mpsc::Sender<Told>,
+        listener: Listener,
         reply: oneshot::Sender<Result<(), Failure>>,
     ) {
         let listening = match self.mcp_sessions.get_mut(&id) {
@@ -58,7 +63,7 @@ impl Session {
         });
     }
 
-    /// A client's stream ended.
+    /// A client's stream ended, or somebody began or ceased to read it.
     pub(super) fn left(&mut self, id: Uuid) {
         if let Some(mcp_session) = self.mcp_sessions.get_mut(&id) {
             mcp_session.forget_closed();
@@ -115,18 +120,21 @@ impl Session {
         let asking = want(self.wants(LinkKey::Default));
         tokio::spawn(async move {
             let asked = timeout(TELLING_WITHIN, asking).await;
-            let refused = asked.unwrap_or_default();
-            let honoured = |wanted: Vec<Wanted>| {
-                wanted
+            let unmet = asked.unwrap_or_default();
+            let is_met = |wanted: &Wanted, of: fn(&Unmet) -> &BTreeSet<String>| {
+                let unmet = unmet.iter().filter(|(at, _)| *at == wanted.position);
+                !unmet
                     .into_iter()
-                    .filter(|it| !refused.contains(&it.position))
-                    .map(|it| it.public)
-                    .collect()
+                    .any(|(_, it)| of(it).contains(&wanted.own))
+            };
+            let publicly = |wanted: Vec<Wanted>, of: fn(&Unmet) -> &BTreeSet<String>| {
+                let met = wanted.into_iter().filter(|it| is_met(it, of));
+                met.map(|it| it.public).collect()
             };
             let _asker_left = reply.send(Ok(Filter {
                 kinds,
-                uris: honoured(uris),
-                tasks: honoured(tasks),
+                uris: publicly(uris, |unmet| &unmet.uris),
+                tasks: publicly(tasks, |unmet| &unmet.tasks),
             }));
         });
     }
@@ -219,22 +227,23 @@ impl Session {
                     mcp_session.tell(Told::Notification(changed.clone()));
                 }
             }
-            let is_for_all = matches!(hearers, Hearers::AllBut(_));
-            for subscriber in self.subscribers.values() {
-                if is_for_all && subscriber.kinds.contains(kind) {
-                    subscriber.tell(changed.clone());
-                }
+            if matches!(hearers, Hearers::AllBut(_)) {
+                self.tell_subscribers(|it| it.kinds.contains(kind).then(|| changed.clone()));
             }
         }
     }
 
-    /// Tells the subscribers of one task or resource; `public` says what they call it, if they asked
-    /// for it.
-    pub(super) fn tell_subscribers(&self, told: impl Fn(&Subscriber) -> Option<Notification>) {
-        for subscriber in self.subscribers.values() {
-            if let Some(notification) = told(subscriber) {
-                subscriber.tell(notification);
-            }
+    /// Tells the subscribers that `told` has something for.
+    ///
+    /// One that reads too slowly is ended: its client would miss what is told, and not know.
+    pub(super) fn tell_subscribers(&mut self, told: impl Fn(&Subscriber) -> Option<Notification>) {
+        let before = self.subscribers.len();
+        self.subscribers.retain(|_, subscriber| {
+            let message = told(subscriber).map(Told::Notification);
+            message.is_none_or(|message| subscriber.listener.try_send(message).is_ok())
+        });
+        if self.subscribers.len() < before {
+            self.tell_wants(LinkKey::Default);
         }
     }
 
@@ -254,27 +263,24 @@ impl Subscriber {
     pub(super) fn tasks(&self) -> &[Wanted] {
         &self.tasks
     }
-
-    fn tell(&self, notification: Notification) {
-        // One that reads too slowly misses this; what it was told before is as good a reason to
-        // look again.
-        let _slow = self.listener.try_send(Told::Notification(notification));
-    }
 }
 
-/// Has backends tell what is wanted; gives the positions of those that do not.
-async fn want(wants: Vec<(Backend, LinkKey, Wants)>) -> Vec<usize> {
-    let asked = wants.into_iter().map(|(backend, link, wants)| async move {
-        let asks = !wants.uris.is_empty() || !wants.tasks.is_empty();
-        match backend.want(link, wants).await {
-            Err(error) if asks => {
-                tracing::debug!(backend.name = %backend.name(), %error, "does not tell of all that is wanted");
-                false
+/// Has backends tell what is wanted, from now on and not only once this is waited for; gives what
+/// they do not tell of, each by its position.
+fn want(
+    wants: Vec<(Backend, LinkKey, Wants)>,
+) -> impl Future<Output = Vec<(usize, Unmet)>> + Send + use<> {
+    let asked: Vec<_> = wants
+        .into_iter()
+        .enumerate()
+        .map(|(position, (backend, link, wants))| {
+            let answer = backend.want(link, wants);
+            async move {
+                let unmet = answer.await.err()?;
+                tracing::debug!(backend.name = %backend.name(), error = %unmet.failure, "does not tell of all that is wanted");
+                Some((position, unmet))
             }
-            _ => true,
-        }
-    });
-    let answers = join_all(asked).await;
-    let refused = answers.iter().enumerate().filter(|(_, does)| !**does);
-    refused.map(|(position, _)| position).collect()
+        })
+        .collect();
+    async { join_all(asked).await.into_iter().flatten().collect() }
 }

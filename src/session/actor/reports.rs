@@ -200,7 +200,7 @@ impl Session {
         }
     }
 
-    fn task_changed(&self, position: usize, notification: &Notification) {
+    fn task_changed(&mut self, position: usize, notification: &Notification) {
         let params = RawObject::parse_or_empty(notification.params.as_deref());
         let Some(id) = params.get_str("taskId") else {
             return;

@@ -29,20 +29,29 @@ impl Session {
                 reason: format!("this client has {SUBSCRIPTIONS_MAX} subscriptions already"),
             });
         }
-        let position = wanted.position;
+        let (position, own) = (wanted.position, wanted.own.clone());
         mcp_session.subscriptions.insert(wanted);
         let (backend, link, wants) = self.wants(LinkKey::Own(id)).swap_remove(position);
         let (record, myself) = (self.record_of(id), self.myself.clone());
         let store = self.shared.store.clone();
+        let wanting = backend.want(link, wants);
         tokio::spawn(async move {
             let cancelled = exchange.cancel.clone();
-            let wanting = tokio::time::timeout(TELLING_WITHIN, backend.want(link, wants));
+            let wanting = tokio::time::timeout(TELLING_WITHIN, wanting);
             let answer = tokio::select! {
                 () = cancelled.cancelled() => return exchange.finish(Outcome::Cancelled).await,
                 answer = wanting => answer,
             };
             // A backend that is late hears of it when it is there.
-            if let Ok(Err(failure)) = answer {
+            if let Ok(Err(unmet)) = answer
+                && unmet.uris.contains(&own)
+            {
+                let failure = match unmet.failure {
+                    Failure::UnknownResource { .. } => {
+                        Failure::UnknownResource { uri: uri.clone() }
+                    }
+                    failure => failure,
+                };
                 // A session that is gone has forgotten it, too.
                 let _gone = myself.cast(SessionMessage::NotSubscribed {
                     mcp_session: id,

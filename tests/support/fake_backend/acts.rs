@@ -111,6 +111,15 @@ fn log(call: &Call, stage: &Stage, outlet: &Outlet, level: Level, text: &str) {
     }
 }
 
+/// Tells who wants to hear of it that a prompt or a resource is at work.
+pub(super) fn report_begin(call: &Call, outlet: &Outlet) {
+    if let Some(token) = &call.progress_token {
+        outlet.message(format!(
+            r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{token},"progress":1}}}}"#
+        ));
+    }
+}
+
 async fn report_steps(call: &Call, stage: &Stage, outlet: &Outlet) -> String {
     let steps = call.number("steps", 3);
     let pause = Duration::from_millis(call.number("delay_ms", 0));

@@ -248,9 +248,10 @@ impl Reply {
                     end,
                 } = opened;
                 let events = receive(events, batched, link);
-                // First the receiver goes with its stream, then the end is told.
-                let events = stream::unfold((Box::pin(events), end), async |(mut it, end)| {
-                    Some((it.next().await?, (it, end)))
+                // First the receiver goes with its stream, then the end is told: what was named last
+                // is dropped first.
+                let events = stream::unfold((end, Box::pin(events)), async |(end, mut it)| {
+                    Some((it.next().await?, (end, it)))
                 });
                 event_stream(": open\n\n", events)
             }

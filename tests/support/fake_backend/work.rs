@@ -173,6 +173,9 @@ impl Call {
     /// The text of the response.
     async fn respond(&self, stage: &Arc<Stage>, outlet: &Outlet) -> String {
         let id = &self.key.request_id;
+        if matches!(self.job, Job::Prompt | Job::Resource) {
+            acts::report_begin(self, outlet);
+        }
         let outcome = match self.job {
             Job::Tool => acts::run(self, stage, outlet).await,
             Job::Prompt => prompts::get(self, stage, outlet).await,
