@@ -374,5 +374,9 @@ async fn a_further_stream_takes_none_over() {
     }
     // The streams of one client are none of another's.
     let modern = &crowd.clients[4];
-    assert_eq!(modern.get_stream().await.status(), 400, "its revision has none");
+    assert_eq!(
+        modern.get_stream().await.status(),
+        400,
+        "its revision has none"
+    );
 }
