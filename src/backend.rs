@@ -300,7 +300,7 @@ impl Actor for BackendActor {
             BackendMessage::Listed(catalogue) => connection.listed(catalogue),
             BackendMessage::Looked(catalogue) => connection.looked(catalogue),
             BackendMessage::Changed { kind, stream } => connection.changed(kind, stream),
-            BackendMessage::Due { client, kind } => connection.announce_now(client, kind),
+            BackendMessage::Due { client, kind } => connection.due(client, kind),
             BackendMessage::Heard { link, notification } => connection.heard(link, notification),
             BackendMessage::Asked {
                 mcp_session,

@@ -122,8 +122,8 @@ impl Listener {
     }
 
     /// The opening of its first stream.
-    /// Whether it heard anything yet.
-    pub(super) fn has_opened(&self) -> bool {
+    /// Whether its stream is open now.
+    pub(super) fn is_open(&self) -> bool {
         *self.opened.borrow()
     }
 
@@ -188,6 +188,7 @@ impl Listening {
             self.missed |= waited;
             let begun = Instant::now();
             let end = self.hear().await;
+            self.opens.send_replace(false);
             if begun.elapsed() >= LISTENING_PROVEN {
                 self.plan.tries = 0;
             }

@@ -54,13 +54,18 @@ impl Directory {
         self.live.get(&id).map(|entry| entry.clone())
     }
 
-    pub(super) fn insert(&self, id: Uuid, actor: ActorRef<SessionMessage>) -> SessionRef {
+    pub(super) fn insert(
+        &self,
+        id: Uuid,
+        actor: ActorRef<SessionMessage>,
+        outbox: Outbox,
+    ) -> SessionRef {
         let session = SessionRef {
             actor,
             places: Arc::new(Semaphore::new(EXCHANGES_PER_SESSION_MAX)),
             stopping: Arc::clone(&self.stopping),
             states: Arc::new(RequestStates::new(id, self.sealer.clone())),
-            outbox: Outbox::default(),
+            outbox,
         };
         self.live.insert(id, session.clone());
         session
