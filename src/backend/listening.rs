@@ -123,7 +123,7 @@ impl Listener {
 
     /// The opening of its first stream.
     /// Whether it heard anything yet.
-    pub(super) fn has_opened(&self) -> bool {
+    pub(super) fn hears(&self) -> bool {
         *self.opened.borrow()
     }
 
@@ -188,6 +188,7 @@ impl Listening {
             self.missed |= waited;
             let begun = Instant::now();
             let end = self.hear().await;
+            self.opens.send_replace(false);
             if begun.elapsed() >= LISTENING_PROVEN {
                 self.plan.tries = 0;
             }

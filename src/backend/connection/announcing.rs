@@ -35,13 +35,13 @@ impl Connection {
     /// things. All others hear of it from the default link, or from a call's stream.
     pub(in crate::backend) fn changed(&mut self, kind: ListKind, stream: Option<LinkKey>) {
         let default_hears = self.has_stream(LinkKey::Default);
-        match stream {
-            Some(LinkKey::Own(client)) if default_hears => self.announce(Some(client), kind),
-            Some(LinkKey::Capable(_)) if default_hears => {}
-            _ => match kind {
-                ListKind::Tools => self.look(Reason::Announced),
-                ListKind::Prompts | ListKind::Resources => self.announce(None, kind),
-            },
+        if let Some(LinkKey::Own(client)) = stream {
+            self.announce(Some(client), kind);
+        }
+        match kind {
+            _ if stream.is_some_and(|it| it != LinkKey::Default) && default_hears => {}
+            ListKind::Tools => self.look(Reason::Announced),
+            ListKind::Prompts | ListKind::Resources => self.announce(None, kind),
         }
     }
 
@@ -67,12 +67,14 @@ impl Connection {
     /// Tells of a change whose pause is over.
     pub(in crate::backend) fn announce_now(&mut self, client: Option<Uuid>, kind: ListKind) {
         self.announcing.due.remove(&(client, kind));
-        self.announcing.last.insert((client, kind), Instant::now());
         match client {
-            Some(client) => (self.report)(Report::Changed {
-                kinds: vec![kind],
-                hearers: Hearers::Client(client),
-            }),
+            Some(hearer) => {
+                self.announcing.last.insert((client, kind), Instant::now());
+                (self.report)(Report::Changed {
+                    kinds: vec![kind],
+                    hearers: Hearers::Client(hearer),
+                });
+            }
             None => self.report_change(vec![kind]),
         }
     }
@@ -86,7 +88,10 @@ impl Connection {
     }
 
     /// Tells all clients of a change but those that hear it on streams of their own.
-    pub(super) fn report_change(&self, kinds: Vec<ListKind>) {
+    pub(super) fn report_change(&mut self, kinds: Vec<ListKind>) {
+        let now = Instant::now();
+        let told = kinds.iter().map(|kind| ((None, *kind), now));
+        self.announcing.last.extend(told);
         let own = self.carried.keys().filter_map(|key| match key {
             LinkKey::Own(client) if self.has_stream(*key) => Some(*client),
             _ => None,
@@ -95,6 +100,21 @@ impl Connection {
             kinds,
             hearers: Hearers::AllBut(own.collect()),
         });
+    }
+
+    /// A client's own stream is open again. What the others were told of since this client was told
+    /// last, it may have missed; where nobody else is told, anything.
+    pub(super) fn own_heard_again(&mut self, client: Uuid, mut kinds: Vec<ListKind>) {
+        if self.has_stream(LinkKey::Default) {
+            let last = |it| self.announcing.last.get(&it);
+            kinds.retain(|kind| last((None, *kind)) > last((Some(client), *kind)));
+        } else if kinds.contains(&ListKind::Tools) {
+            self.look(Reason::Unsure);
+            kinds.retain(|kind| *kind != ListKind::Tools);
+        }
+        for kind in kinds {
+            self.announce(Some(client), kind);
+        }
     }
 
     /// Forgets a client that is gone.
@@ -108,6 +128,6 @@ impl Connection {
 
     fn has_stream(&self, key: LinkKey) -> bool {
         let listener = self.carried.get(&key).and_then(|it| it.listener.as_ref());
-        listener.is_some_and(Listener::has_opened)
+        listener.is_some_and(Listener::hears)
     }
 }
