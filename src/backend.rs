@@ -289,7 +289,7 @@ impl Actor for BackendActor {
                 reply,
             }),
             BackendMessage::Want { link, wants, reply } => connection.want(link, wants, reply),
-            BackendMessage::Notify { link, notification } => connection.notify(link, notification),
+            BackendMessage::Notify { link, notification } => connection.notify(link, &notification),
             BackendMessage::Forget(link) => connection.forget(link),
             BackendMessage::Close => connection.close(),
             BackendMessage::Opened { link, outcome } => connection.opened(link, outcome),
@@ -302,7 +302,7 @@ impl Actor for BackendActor {
             BackendMessage::Listed(catalogue) => connection.listed(catalogue),
             BackendMessage::Looked(catalogue) => connection.looked(catalogue),
             BackendMessage::Changed { kind, stream } => connection.changed(kind, stream),
-            BackendMessage::Due { client, kind } => connection.announce_now(client, kind),
+            BackendMessage::Due { client, kind } => connection.due(client, kind),
             BackendMessage::Heard { link, notification } => connection.heard(link, notification),
             BackendMessage::Asked {
                 mcp_session,

@@ -5,7 +5,7 @@
     reason = "tests say what must hold by unwrapping it"
 )]
 
-use std::{collections::HashSet, path::Path, process::Command, time::Duration};
+use std::{collections::HashSet, path::Path, process::Command};
 
 use mcp_gateway::{
     front::api,
@@ -142,51 +142,103 @@ fn every_code_the_gateway_answers_with_stands_there() {
     }
 }
 
-#[test]
-fn limits_are_what_it_says() {
-    let time = |limit: Duration| humantime::format_duration(limit).to_string();
-    let size = |bytes: usize| match bytes / 1024 {
+/// A number of bytes as README writes it.
+fn in_bytes(bytes: usize) -> String {
+    match bytes / 1024 {
         kib if kib % 1024 == 0 => format!("{} MiB", kib / 1024),
         kib => format!("{kib} KiB"),
-    };
-    let limits = [
-        (
-            "EXCHANGES_PER_SESSION_MAX",
-            limits::EXCHANGES_PER_SESSION_MAX.to_string(),
-        ),
-        (
-            "MCP_SESSIONS_PER_SESSION_MAX",
-            limits::MCP_SESSIONS_PER_SESSION_MAX.to_string(),
-        ),
-        (
-            "LISTENERS_PER_MCP_SESSION_MAX",
-            limits::LISTENERS_PER_MCP_SESSION_MAX.to_string(),
-        ),
-        ("WAITING_CALLS_MAX", limits::WAITING_CALLS_MAX.to_string()),
-        ("SESSIONS_MAX", limits::SESSIONS_MAX.to_string()),
-        ("REHYDRATED_MAX", limits::REHYDRATED_MAX.to_string()),
-        ("LIST_DEADLINE", time(limits::LIST_DEADLINE)),
-        ("LIST_PAGES_MAX", limits::LIST_PAGES_MAX.to_string()),
-        ("LIST_ITEMS_MAX", limits::LIST_ITEMS_MAX.to_string()),
-        ("ANSWER_BYTES_MAX", size(limits::ANSWER_BYTES_MAX)),
-        ("EVENT_BYTES_MAX", size(limits::EVENT_BYTES_MAX)),
-        ("STREAMED_ABOVE_BYTES", size(limits::STREAMED_ABOVE_BYTES)),
-        (
-            "BACKEND_REQUESTS_MAX",
-            limits::BACKEND_REQUESTS_MAX.to_string(),
-        ),
-        ("RETRY_AFTER_MAX", time(limits::RETRY_AFTER_MAX)),
-        ("KEEP_ALIVE_INTERVAL", time(limits::KEEP_ALIVE_INTERVAL)),
-        ("BODY_WITHIN", time(limits::BODY_WITHIN)),
-        ("REGISTRY_BYTES_MAX", size(limits::REGISTRY_BYTES_MAX)),
-        (
-            "HEADER_VALUE_BYTES_MAX",
-            size(limits::HEADER_VALUE_BYTES_MAX),
-        ),
+    }
+}
+
+#[test]
+fn limits_are_what_it_says() {
+    macro_rules! named {
+        ($show:ident: $($limit:ident),+ $(,)?) => {
+            vec![$((stringify!($limit), $show!(limits::$limit))),+]
+        };
+    }
+    macro_rules! count {
+        ($limit:expr) => {
+            $limit.to_string()
+        };
+    }
+    macro_rules! span {
+        ($limit:expr) => {
+            humantime::format_duration($limit).to_string()
+        };
+    }
+    macro_rules! size {
+        ($limit:expr) => {
+            in_bytes($limit)
+        };
+    }
+    let counts = named![count:
+        EXCHANGES_PER_SESSION_MAX,
+        MCP_SESSIONS_PER_SESSION_MAX,
+        LISTENERS_PER_MCP_SESSION_MAX,
+        BACKEND_LISTENERS_MAX,
+        WAITING_CALLS_MAX,
+        SESSIONS_MAX,
+        REHYDRATED_MAX,
+        LIST_PAGES_MAX,
+        LIST_ITEMS_MAX,
+        BACKEND_REQUESTS_MAX,
+        INPUT_ROUNDS_MAX,
+        QUESTIONS_PER_MCP_SESSION_MAX,
+        PARKED_PER_SESSION_MAX,
+        SUBSCRIBERS_PER_SESSION_MAX,
+        SUBSCRIPTIONS_MAX,
+        BATCH_MAX,
+        STREAMS_PER_MCP_SESSION_MAX,
+        STREAM_EVENTS_MAX,
+        RESUMPTIONS_MAX,
+        DEPTH_MAX,
+        SHOWN_CHARS_MAX,
+        INSTRUCTIONS_CHARS_MAX,
+        STREAMED_DEPTH_MAX
     ];
-    for (name, value) in limits {
+    let spans = named![span:
+        LIST_DEADLINE,
+        RETRY_AFTER_MAX,
+        KEEP_ALIVE_INTERVAL,
+        BODY_WITHIN,
+        REQUEST_STATE_TTL,
+        STREAM_HELD
+    ];
+    let sizes = named![size:
+        ANSWER_BYTES_MAX,
+        EVENT_BYTES_MAX,
+        STREAMED_ABOVE_BYTES,
+        REGISTRY_BYTES_MAX,
+        HEADER_VALUE_BYTES_MAX,
+        STREAM_BYTES_MAX,
+        CLIENT_DESCRIPTION_BYTES_MAX,
+        DISCOVERY_BYTES_MAX,
+        LIST_BYTES_MAX
+    ];
+    for (name, value) in [counts, spans, sizes].concat() {
         let end = format!("| {value} | `{name}` |");
         assert!(rows().iter().any(|row| row.ends_with(&end)), "{end}");
+    }
+}
+
+#[test]
+fn every_feature_has_the_tests_it_names() {
+    let readme = text("README.md");
+    let (_, features) = readme
+        .split_once("### Features, pairings and their tests")
+        .expect("a section of features");
+    let (features, _) = features.split_once("\n## ").expect("a section after it");
+    let named: Vec<&str> = between(features, "`", "`")
+        .into_iter()
+        .filter(|name| name.contains("::"))
+        .collect();
+    assert!(named.len() > 100, "{} tests are named", named.len());
+    for name in named {
+        let (file, test) = name.rsplit_once("::").expect("a file and a test");
+        let file = format!("tests/behaviour/{}.rs", file.replace("::", "/"));
+        let is_there = text(&file).contains(&format!("async fn {test}("));
+        assert!(is_there, "{file} has no test {test}");
     }
 }
 

@@ -261,29 +261,36 @@ impl Conversation<'_> {
     }
 
     /// Passes on what a backend asks for on no call's stream: the client hears it that listens there,
-    /// else the one whose call began last.
+    /// else the one whose call began last, else the one that may come back to listen.
     async fn ask(&self, request: BackendRequest<'_>) {
         if self.link.questions.len() >= BACKEND_REQUESTS_MAX {
             let words = "too many requests wait for their answers already";
             return self.refuse(&request.id, INVALID_REQUEST, words).await;
         }
-        if let Some(mcp_session) = self.listener()
-            && self.link.may_be_asked(request.method, request.params)
-        {
-            let question = self.open(request, Asked::Client(mcp_session));
-            return self.link.tell(BackendMessage::Asked {
-                mcp_session,
-                question,
-            });
+        let may_be_asked = self.link.may_be_asked(request.method, request.params);
+        let listener = self.listener().filter(|_| may_be_asked);
+        if let Some(mcp_session) = listener.filter(|_| !self.link.is_away()) {
+            return self.put(request, mcp_session);
         }
         let takes = |caller: &Caller| caller.takes(request.method, request.params);
-        let Some(call) = self.link.ongoing.newest(takes) else {
-            let words = "no client is there that can be asked this";
-            return self.refuse(&request.id, METHOD_NOT_FOUND, words).await;
-        };
-        let question = self.open(request, Asked::Caller(Arc::downgrade(&call.caller)));
-        call.caller.is_asked();
-        call.caller.send_soon(Event::Asked(question)).await;
+        if let Some(call) = self.link.ongoing.newest(takes) {
+            let question = self.open(request, Asked::Caller(Arc::downgrade(&call.caller)));
+            call.caller.is_asked();
+            return call.caller.send_soon(Event::Asked(question)).await;
+        }
+        if let Some(mcp_session) = listener {
+            return self.put(request, mcp_session);
+        }
+        let words = "no client is there that can be asked this";
+        self.refuse(&request.id, METHOD_NOT_FOUND, words).await;
+    }
+
+    fn put(&self, request: BackendRequest<'_>, mcp_session: Uuid) {
+        let question = self.open(request, Asked::Client(mcp_session));
+        self.link.tell(BackendMessage::Asked {
+            mcp_session,
+            question,
+        });
     }
 
     async fn refuse(&self, id: &RequestId, code: i64, words: &str) {

@@ -67,6 +67,7 @@ pub(crate) struct Link {
     connection: ActorRef<BackendMessage>,
     next_id: AtomicU64,
     heard: AtomicBool,
+    away: AtomicBool,
     uses: Mutex<Uses>,
     /// From which level on the backend was asked to send log messages.
     pub(super) level: tokio::sync::Mutex<Option<Level>>,
@@ -110,6 +111,7 @@ impl Link {
             connection,
             next_id: AtomicU64::new(first_id()),
             heard: AtomicBool::new(false),
+            away: AtomicBool::new(false),
             uses: Mutex::new(Uses {
                 calls: 0,
                 last: Instant::now(),
@@ -149,9 +151,15 @@ impl Link {
         self.heard.load(Ordering::Relaxed)
     }
 
-    /// Notes whether it does.
-    pub(crate) fn set_heard(&self, heard: bool) {
+    /// Whether it hears that only once it comes back.
+    pub(crate) fn is_away(&self) -> bool {
+        self.away.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether its client hears that, and whether it does only once it comes back.
+    pub(crate) fn set_heard(&self, heard: bool, away: bool) {
         self.heard.store(heard, Ordering::Relaxed);
+        self.away.store(away, Ordering::Relaxed);
     }
 
     /// Whether the client for whom it was opened may be asked this; where nobody knows, it may.

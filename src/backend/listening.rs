@@ -122,8 +122,8 @@ impl Listener {
     }
 
     /// The opening of its first stream.
-    /// Whether it heard anything yet.
-    pub(super) fn hears(&self) -> bool {
+    /// Whether its stream is open now.
+    pub(super) fn is_open(&self) -> bool {
         *self.opened.borrow()
     }
 

@@ -167,6 +167,8 @@ pub(crate) struct Wants {
     /// Whether somebody hears what the backend says by itself, and can answer it. The default link
     /// is listened to all the same, if its backend announces anything.
     pub(crate) stream: bool,
+    /// Whether that somebody does not hear it just now, but may come back to it.
+    pub(crate) away: bool,
     /// The least severe log message wanted; `None` leaves it to the backend.
     pub(crate) level: Option<Level>,
 }

@@ -200,13 +200,11 @@ async fn ask(wire: &Wire, context: &Context, revision: Revision) -> Result<Said,
     let answer = match reply.content {
         Content::Refused(refused) => {
             let says_modern = refused.json.as_deref().and_then(modern_error);
-            match says_modern {
-                Some(error) => Answer::Error(error),
-                None => {
-                    let judged = super::refusal::judge(&refused, &id, wire);
-                    return unknown_era(judged).map(Said::Probe);
-                }
-            }
+            let Some(error) = says_modern else {
+                let judged = super::refusal::judge(&refused, &id, wire);
+                return unknown_era(judged).map(Said::Probe);
+            };
+            Answer::Error(error)
         }
         answering => match read_answer(answering, &id, &Audience::nobody()).await {
             Ok(answer) => answer,

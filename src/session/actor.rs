@@ -48,6 +48,7 @@ use super::{
     clock::now_ms,
     exchange::{Exchange, Place},
     message::SessionMessage,
+    outbox::Outbox,
     parked::Parked,
     request_state::RequestStates,
 };
@@ -126,6 +127,7 @@ pub(super) struct Session {
     /// Places for those that are open, being opened, or not yet gone.
     mcp_session_places: Arc<Semaphore>,
     running: Running,
+    outbox: Outbox,
     shared: Shared,
     myself: ActorRef<SessionMessage>,
 }
@@ -135,14 +137,14 @@ pub(super) struct SessionActor;
 impl Actor for SessionActor {
     type Msg = SessionMessage;
     type State = Session;
-    type Arguments = (StoredSession, Shared);
+    type Arguments = (StoredSession, Shared, Outbox);
 
     async fn pre_start(
         &self,
         myself: ActorRef<SessionMessage>,
-        (record, shared): (StoredSession, Shared),
+        (record, shared, outbox): (StoredSession, Shared, Outbox),
     ) -> Result<Session, ActorProcessingErr> {
-        Session::start(record, shared, myself).await
+        Session::start(record, shared, outbox, myself).await
     }
 
     async fn handle(
@@ -242,6 +244,7 @@ impl Session {
     async fn start(
         record: StoredSession,
         shared: Shared,
+        outbox: Outbox,
         myself: ActorRef<SessionMessage>,
     ) -> Result<Self, ActorProcessingErr> {
         let oldest_ms = shared.oldest_mcp_session_ms();
@@ -282,6 +285,7 @@ impl Session {
             ended: HashMap::new(),
             mcp_session_places: places,
             running: Running::default(),
+            outbox,
             shared,
             myself,
         };

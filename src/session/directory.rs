@@ -25,9 +25,9 @@ use crate::{
 use super::{
     describe::SessionDescription,
     exchange::{Exchange, InFlight, Place, next_number},
-    heard::Heard,
+    heard::{Heard, Listener},
     message::{Client, Filter, SessionMessage, Welcome},
-    outbox::Outbox,
+    outbox::{Attendance, Outbox},
     parked::{Parked, TakenUp},
     request_state::{Opened, RequestStates},
     used::Used,
@@ -54,13 +54,18 @@ impl Directory {
         self.live.get(&id).map(|entry| entry.clone())
     }
 
-    pub(super) fn insert(&self, id: Uuid, actor: ActorRef<SessionMessage>) -> SessionRef {
+    pub(super) fn insert(
+        &self,
+        id: Uuid,
+        actor: ActorRef<SessionMessage>,
+        outbox: Outbox,
+    ) -> SessionRef {
         let session = SessionRef {
             actor,
             places: Arc::new(Semaphore::new(EXCHANGES_PER_SESSION_MAX)),
             stopping: Arc::clone(&self.stopping),
             states: Arc::new(RequestStates::new(id, self.sealer.clone())),
-            outbox: Outbox::default(),
+            outbox,
         };
         self.live.insert(id, session.clone());
         session
@@ -171,14 +176,20 @@ impl SessionRef {
             .await?
     }
 
-    /// Has changes told to a further listener of that MCP session.
+    /// Has changes told to a further listener of that MCP session: rather to one that is read, where
+    /// `attendance` tells whether this one is. Of a change of that, [`Self::attended`] tells.
     ///
     /// # Errors
     ///
     /// When there is no such MCP session, or it has all the listeners it may have.
-    pub async fn listen(&self, mcp_session: Uuid) -> Result<Heard, Failure> {
+    pub async fn listen(
+        &self,
+        mcp_session: Uuid,
+        attendance: Option<Attendance>,
+    ) -> Result<Heard, Failure> {
         let farewell = SessionMessage::Left { mcp_session };
-        let (heard, listener) = Heard::new(self.actor.clone(), farewell);
+        let (heard, told) = Heard::new(self.actor.clone(), farewell);
+        let listener = Listener::new(told, attendance);
         self.ask(|reply| SessionMessage::Listen {
             mcp_session,
             listener,
@@ -186,6 +197,11 @@ impl SessionRef {
         })
         .await??;
         Ok(heard)
+    }
+
+    /// Somebody began or ceased to read a stream of that MCP session.
+    pub fn attended(&self, mcp_session: Uuid) {
+        self.tell(SessionMessage::Left { mcp_session });
     }
 
     /// Has changes told to a listener without an MCP session; tells which of them it will hear of.

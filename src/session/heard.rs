@@ -1,16 +1,47 @@
 //! What a listener holds: dropped, its session stops to tell it anything.
 
 use ractor::ActorRef;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 
 use crate::limits::CHANGES_IN_FLIGHT;
 
-use super::message::{SessionMessage, Told};
+use super::{
+    message::{SessionMessage, Told},
+    outbox::Attendance,
+};
 
 /// What one listener hears.
 pub struct Heard {
     received: mpsc::Receiver<Told>,
     farewell: Option<(ActorRef<SessionMessage>, SessionMessage)>,
+}
+
+/// Where a client's MCP session tells it what it has not asked for.
+pub(crate) struct Listener {
+    told: mpsc::Sender<Told>,
+    attendance: Option<Attendance>,
+}
+
+impl Listener {
+    /// What is told there may wait for a reader where `attendance` tells whether there is one.
+    pub(super) const fn new(told: mpsc::Sender<Told>, attendance: Option<Attendance>) -> Self {
+        Self { told, attendance }
+    }
+
+    /// Whether what is told there may reach the client.
+    pub(super) fn is_open(&self) -> bool {
+        !self.told.is_closed()
+    }
+
+    /// Whether it reaches the client now.
+    pub(super) fn is_read(&self) -> bool {
+        self.is_open() && self.attendance.as_ref().is_none_or(Attendance::is_read)
+    }
+
+    /// Tells something, if there is room for it.
+    pub(super) fn tell(&self, told: Told) -> Result<(), TrySendError<Told>> {
+        self.told.try_send(told)
+    }
 }
 
 impl Heard {

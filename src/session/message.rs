@@ -21,6 +21,7 @@ use crate::{
 use super::{
     describe::SessionDescription,
     exchange::{Exchange, Place},
+    heard::Listener,
     parked::Parked,
     used::Used,
 };
@@ -52,7 +53,7 @@ pub(crate) enum SessionMessage {
     /// Command: tell this client's listener of changes.
     Listen {
         mcp_session: Uuid,
-        listener: mpsc::Sender<Told>,
+        listener: Listener,
         reply: oneshot::Sender<Result<(), Failure>>,
     },
     /// Command: tell a listener without an MCP session of the changes it asks for; answers which of
@@ -96,7 +97,7 @@ pub(crate) enum SessionMessage {
         mcp_session: Uuid,
         reply: oneshot::Sender<Option<Revision>>,
     },
-    /// Fact: a stream of this MCP session ended.
+    /// Fact: a stream of this MCP session ended, or somebody began or ceased to read it.
     Left { mcp_session: Uuid },
     /// Fact: a listener without an MCP session is gone.
     Unsubscribed { number: u64 },

@@ -57,6 +57,18 @@ impl Kind {
     }
 }
 
+/// Tells whether somebody reads a stream now. Nobody may for a while, and come back.
+#[derive(Clone)]
+pub struct Attendance(Arc<Log>);
+
+impl Attendance {
+    /// Whether somebody does.
+    #[must_use]
+    pub fn is_read(&self) -> bool {
+        self.0.is_read()
+    }
+}
+
 impl Outbox {
     /// Opens a stream; `None` when the MCP session has all that it may have.
     ///
@@ -149,8 +161,11 @@ fn forget_where(own: &mut Vec<Arc<Log>>, is_over: impl Fn(&Log) -> bool) {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use futures_util::FutureExt;
+    use proptest::prelude::*;
 
     use super::*;
+    use crate::limits::STREAM_BYTES_MAX;
 
     fn message(number: usize) -> Bytes {
         format!("message {number}").into()
@@ -279,5 +294,76 @@ mod tests {
         writer.close();
         assert_eq!(rest(reader).await.len(), 1);
         writer.kept().await;
+    }
+
+    /// What may happen to a stream.
+    #[derive(Debug, Clone)]
+    enum Act {
+        Write(usize),
+        Read,
+        Leave,
+        Resume(prop::sample::Index),
+    }
+
+    fn acts() -> impl Strategy<Value = Vec<Act>> {
+        // Some of them fill a stream alone, some by their number.
+        let sizes = prop_oneof![
+            Just(16),
+            Just(16),
+            Just(STREAM_BYTES_MAX / 3),
+            Just(STREAM_BYTES_MAX + 1)
+        ];
+        let act = prop_oneof![
+            4 => sizes.prop_map(Act::Write),
+            4 => Just(Act::Read),
+            1 => Just(Act::Leave),
+            2 => any::<prop::sample::Index>().prop_map(Act::Resume),
+        ];
+        prop::collection::vec(act, 0..80)
+    }
+
+    proptest! {
+        #[test]
+        fn whoever_comes_back_reads_on_exactly_where_it_says(acts in acts()) {
+            let (outbox, mcp_session) = (Outbox::default(), Uuid::new_v4());
+            let writer = outbox.open(mcp_session, Kind::Answer).unwrap();
+            let mut reader = Some(writer.read());
+            let name = reader.as_ref().unwrap().id().replace("-0", "");
+            let mut written: Vec<Bytes> = Vec::new();
+            // Behind which event the next one is read.
+            let mut at = 0;
+            for act in acts {
+                match act {
+                    Act::Write(bytes) => {
+                        let mut text = format!("{:16}", written.len()).into_bytes();
+                        text.resize(bytes, b'.');
+                        let event = Bytes::from(text);
+                        if writer.write(event.clone()).now_or_never().is_some() {
+                            written.push(event);
+                        }
+                    }
+                    Act::Read => {
+                        let Some(reader) = &mut reader else { continue };
+                        let next = reader.next().now_or_never().flatten();
+                        prop_assert_eq!(next.as_ref().map(|it| &it.1), written.get(at));
+                        if let Some((id, _)) = next {
+                            at += 1;
+                            prop_assert_eq!(id, format!("{name}-{at}"));
+                        }
+                    }
+                    Act::Leave => drop(reader.take()),
+                    Act::Resume(behind) => {
+                        let behind = behind.index(written.len() + 2);
+                        let resumed = outbox.resume(mcp_session, &format!("{name}-{behind}"));
+                        prop_assert!(resumed.is_none() || behind <= written.len());
+                        // What was read last is held for who may have lost it.
+                        prop_assert!(resumed.is_some() || behind != at);
+                        if let Some(resumed) = resumed {
+                            (reader, at) = (Some(resumed), behind);
+                        }
+                    }
+                }
+            }
+        }
     }
 }

@@ -18,6 +18,7 @@ use super::{
     actor::{SessionActor, Shared},
     describe::SessionsError,
     directory::{Directory, SessionRef},
+    outbox::Outbox,
     used,
 };
 
@@ -254,17 +255,18 @@ impl State {
 
     async fn start(&mut self, row: StoredSession) -> Option<SessionRef> {
         let id = row.id;
+        let outbox = Outbox::default();
         let started = Actor::spawn_linked(
             None,
             SessionActor,
-            (row, self.shared.clone()),
+            (row, self.shared.clone(), outbox.clone()),
             self.myself.get_cell(),
         )
         .await;
         match started {
             Ok((actor, _)) => {
                 self.actors.insert(actor.get_id(), id);
-                Some(self.directory.insert(id, actor))
+                Some(self.directory.insert(id, actor, outbox))
             }
             Err(error) => {
                 tracing::error!(session.id = %super::short(id), %error, "could not start a session");

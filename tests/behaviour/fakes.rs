@@ -9,6 +9,7 @@ mod features;
 mod pairings;
 mod resumption;
 mod schemas;
+mod splits;
 mod tasks;
 mod transcripts;
 

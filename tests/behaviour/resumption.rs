@@ -60,7 +60,7 @@ async fn behind(client: &Client, id: &str) -> Vec<(String, String)> {
     assert_eq!(stream.status(), 200, "behind {id}");
     let mut rest = Vec::new();
     while let Some(message) = stream.next().await {
-        let id = message.event_id().expect("an id").to_owned();
+        let id = message.event_id().unwrap().to_owned();
         rest.push((id, message.raw().to_owned()));
     }
     rest
@@ -205,7 +205,7 @@ async fn nobody_takes_up_the_stream_of_another() {
         let neighbour = Client::legacy(&w.session.endpoint, LATEST_LEGACY).await;
         let elsewhere = w.gateway.session(&["it"]).await;
         let stranger = Client::legacy(&elsewhere.endpoint, LATEST_LEGACY).await;
-        let ahead = format!("{}9", seen);
+        let ahead = format!("{seen}9");
         for id in [primed.as_str(), seen] {
             for client in [&neighbour, &stranger] {
                 let refused = client.resume(id).await;

@@ -22,7 +22,8 @@ type Failure = Box<dyn Error>;
 /// Where the lock files and scripts of Node and Python stand.
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/real");
 const OLDEST_NODE: u32 = 20;
-const OLDEST_NODE_OF_SUITE: u32 = 22;
+/// That of the official suite and the Inspector.
+const NEWER_NODE: u32 = 22;
 /// The minor version after `3.`.
 const OLDEST_PYTHON: u32 = 10;
 
@@ -52,21 +53,25 @@ impl Node {
         Ok(Self { folder })
     }
 
-    /// A command that runs the official suite, under a Node that is new enough for it: the machine's own, or one
-    /// installed for this. `None`, after saying so, where that is not possible.
+    /// A command that runs the official suite. `None`, after saying so, where that is not possible.
     pub(crate) fn conformance_suite(&self) -> Option<Command> {
-        or_skipped(self.install_suite())
+        let suite = "node_modules/@modelcontextprotocol/conformance/dist/index.js";
+        or_skipped(newer_node(&self.script(suite)))
     }
 
-    fn install_suite(&self) -> Result<Command, Failure> {
-        let suite = "node_modules/@modelcontextprotocol/conformance/dist/index.js";
-        if at_least("node", 0, OLDEST_NODE_OF_SUITE).is_ok() {
-            return Ok(self.command(suite));
-        }
-        let runtime = install_npm_packages("node-22", &Path::new(SOURCES).join("node/runtime"))?;
-        let mut command = Command::new(runtime.join("node_modules/.bin/node"));
-        command.arg(self.folder.join(suite));
-        Ok(command)
+    /// A command that runs the Inspector's command line. `None`, after saying so, where that is not possible.
+    pub(crate) fn inspector() -> Option<Command> {
+        let install = || {
+            let sources = Path::new(SOURCES).join("node/inspector");
+            let folder = install_npm_packages("inspector", &sources)?;
+            let inspector = "node_modules/@modelcontextprotocol/inspector";
+            newer_node(
+                &folder
+                    .join(inspector)
+                    .join("clients/launcher/build/index.js"),
+            )
+        };
+        or_skipped(install())
     }
 
     /// A command that runs a script of ours, or a file of a package by its path from `node_modules` on.
@@ -134,6 +139,20 @@ impl Python {
             .arg(Path::new(SOURCES).join("python").join(script));
         command
     }
+}
+
+/// A command that runs a script under a Node that is new enough for all of them: the machine's own, or one installed
+/// for this.
+fn newer_node(script: &Path) -> Result<Command, Failure> {
+    let node = if at_least("node", 0, NEWER_NODE).is_ok() {
+        PathBuf::from("node")
+    } else {
+        install_npm_packages("node-22", &Path::new(SOURCES).join("node/runtime"))?
+            .join("node_modules/.bin/node")
+    };
+    let mut command = Command::new(node);
+    command.arg(script);
+    Ok(command)
 }
 
 /// What a test needs, or nothing, said loudly. Where `CI` is `true` a test must not be skipped.

@@ -16,6 +16,7 @@ mod client;
 mod conformance;
 mod direct;
 mod gateway;
+mod inspector;
 mod install;
 mod mcp_remote;
 mod process;

@@ -78,19 +78,9 @@ impl ScriptedClient {
     pub(crate) async fn connect(&mut self) -> Value {
         self.step(json!({"step": "connect"})).await.unwrap()
     }
+}
 
-    /// Calls a tool and asks for progress: `{"result", "progress": [{"progress", "total", "atMs"}], "mcpSession"}`.
-    pub(crate) async fn watch(&mut self, tool: &str, arguments: Value) -> Result<Value, Value> {
-        self.step(json!({"step": "call", "tool": tool, "arguments": arguments, "watch": true}))
-            .await
-    }
-
-    /// Calls a tool, and gives the call up as soon as progress comes: `{"cancelled": true, "progress"}`.
-    pub(crate) async fn cancel_at_progress(&mut self, tool: &str) -> Result<Value, Value> {
-        self.step(json!({"step": "call", "tool": tool, "arguments": {}, "cancelAtProgress": true}))
-            .await
-    }
-
+impl Client for ScriptedClient {
     async fn step(&mut self, step: Value) -> Result<Value, Value> {
         self.stdin
             .write_all(format!("{step}\n").as_bytes())
@@ -106,19 +96,5 @@ impl ScriptedClient {
             Some(error) => Err(error.take()),
             None => Ok(seen["ok"].take()),
         }
-    }
-}
-
-impl Client for ScriptedClient {
-    async fn tools(&mut self) -> Vec<String> {
-        let seen = self.step(json!({"step": "list"})).await.unwrap();
-        serde_json::from_value(seen["tools"].clone()).unwrap()
-    }
-
-    async fn call(&mut self, tool: &str, arguments: Value) -> Result<Value, Value> {
-        let mut seen = self
-            .step(json!({"step": "call", "tool": tool, "arguments": arguments}))
-            .await?;
-        Ok(seen["result"].take())
     }
 }

@@ -68,6 +68,11 @@ impl Server {
         .await
     }
 
+    /// A `FastMCP` server. It speaks both eras.
+    pub(crate) async fn fastmcp(sdk_2: &Python) -> Self {
+        Self::guarded(sdk_2, &["anybody"]).await
+    }
+
     /// A `FastMCP` server that demands a bearer token. It speaks both eras.
     pub(crate) async fn with_bearer(sdk_2: &Python, token: &'static str) -> Self {
         Self::guarded(sdk_2, &["bearer", token]).await

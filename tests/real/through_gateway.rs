@@ -1,7 +1,9 @@
 //! Real clients, the gateway, real servers.
 
-mod cancellation;
 mod credentials;
+mod features;
+mod inspector;
 mod progress;
 mod restart;
+mod stage;
 mod tools;

@@ -6,6 +6,7 @@ mod changes;
 mod exchange;
 mod features;
 mod judge;
+mod sse;
 mod wire;
 
 use std::sync::{
@@ -23,7 +24,8 @@ use super::transcript::{Seat, Transcript};
 pub use self::{
     answer::{Answer, Asked, Message},
     changes::{Changes, Wanted},
-    exchange::{Exchange, SseEvent},
+    exchange::Exchange,
+    sse::{SseCutter, SseEvent},
 };
 
 /// The modern revision this client speaks.

@@ -225,6 +225,11 @@ impl Gateway {
             .push((name.to_owned(), value.to_owned()));
     }
 
+    /// The id of its process.
+    pub fn process_id(&self) -> u32 {
+        self.process.as_ref().expect("a running gateway").id()
+    }
+
     /// Kills it as `kill -9` does.
     pub fn kill(&mut self) {
         let mut process = self.process.take().expect("a running gateway");

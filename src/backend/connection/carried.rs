@@ -152,10 +152,10 @@ impl Connection {
         if link.dialect.is_shared() {
             return self.listen_for_all(&link);
         }
+        let wants = self.carried.get(&key).map(|carried| &carried.wants);
         link.set_heard(
-            self.carried
-                .get(&key)
-                .is_some_and(|carried| carried.wants.stream),
+            wants.is_some_and(|wants| wants.stream),
+            wants.is_some_and(|wants| wants.away),
         );
         self.listen(key, &link);
         self.apply(key, &link);

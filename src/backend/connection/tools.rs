@@ -1,6 +1,7 @@
 //! What a connection knows of its backend's tools, and how it notices that they are others now.
 
 use tokio::time::{Instant, sleep_until, timeout};
+use uuid::Uuid;
 
 use crate::{
     backend::{Backend, catalogue::Catalogue, link::LinkKey, listing::list, pending::Pending},
@@ -19,6 +20,18 @@ pub(in crate::backend) struct Looks {
     next: Option<Reason>,
     /// When the last one for an announcement began, or will begin.
     announced_at: Option<Instant>,
+    /// The clients that heard by themselves of all that was announced since the last one.
+    hearing: Option<Vec<Uuid>>,
+}
+
+impl Looks {
+    /// Notes who heard an announcement by themselves.
+    pub(super) fn hear_of_it(&mut self, hearing: Vec<Uuid>) {
+        match &mut self.hearing {
+            None => self.hearing = Some(hearing),
+            Some(before) => before.retain(|client| hearing.contains(client)),
+        }
+    }
 }
 
 /// Why the tools are listed in the background. The greater one wins.
@@ -46,7 +59,8 @@ impl Connection {
             _ => false,
         };
         if announced {
-            self.report_change(vec![ListKind::Tools]);
+            let hearing = self.looks.hearing.take().unwrap_or_default();
+            self.report_change(vec![ListKind::Tools], hearing);
         } else if differs {
             self.report_found(vec![ListKind::Tools]);
         }

@@ -70,7 +70,7 @@ impl Connection {
     }
 
     /// Passes a client's notification on, where the backend keeps clients apart.
-    pub(in crate::backend) fn notify(&self, key: LinkKey, notification: Notification) {
+    pub(in crate::backend) fn notify(&self, key: LinkKey, notification: &Notification) {
         let (Ok(endpoint), Some(Slot::Open(link))) = (self.endpoint.clone(), self.links.get(&key))
         else {
             return;

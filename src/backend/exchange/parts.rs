@@ -36,8 +36,8 @@ pub(super) fn shows_complete(head: &[u8]) -> bool {
         // The beginning may end in the middle of a character.
         Err(error) => std::str::from_utf8(&head[..error.valid_up_to()]).unwrap_or_default(),
     };
-    let holds = |word: &&str| text.contains(*word);
-    !WANTING.iter().any(|word| holds(&word)) && COMPLETE.iter().any(|word| holds(&word))
+    let holds_any = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    !holds_any(&WANTING) && holds_any(&COMPLETE)
 }
 
 /// Passes a large result on while it arrives; what is returned is its last part.

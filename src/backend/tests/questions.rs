@@ -233,7 +233,7 @@ async fn a_flood_of_questions_fails_its_call() {
     };
     assert_eq!(questions.len(), BACKEND_REQUESTS_MAX);
     assert!(
-        matches!(outcome, Outcome::Failed(Failure::Garbled { .. })),
+        matches!(outcome, Outcome::Failed(Failure::Interrupted { .. })),
         "{outcome:?}"
     );
     until(async || server.heard("notifications/cancelled") == 1).await;
@@ -294,7 +294,7 @@ async fn several_messages_at_once_are_taken_in_order_where_the_revision_has_that
         if !together {
             let outcome = end(&mut received).await;
             assert!(
-                matches!(outcome, Outcome::Failed(Failure::Garbled { .. })),
+                matches!(outcome, Outcome::Failed(Failure::Interrupted { .. })),
                 "{outcome:?}"
             );
             continue;

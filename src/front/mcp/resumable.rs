@@ -26,7 +26,7 @@ pub(super) fn answer<E: Encode>(
         Some((message, answering))
     });
     tokio::spawn(write(stream::iter(first).chain(rest), log));
-    begin(reader)
+    begin(reader, ())
 }
 
 /// Writes messages into a log as they come, and keeps it for those who may have lost some of them.
@@ -41,23 +41,29 @@ pub(super) async fn write(messages: impl Stream<Item = Bytes> + Send, log: Write
     log.kept().await;
 }
 
-/// Answers with a stream from its beginning on. Its first event says how to take it up again.
-pub(super) fn begin(reader: Reader) -> Response {
+/// Answers with a stream from its beginning on. Its first event says how to take it up again. When it
+/// is read no more, `held` is dropped.
+pub(super) fn begin(reader: Reader, held: impl Send + 'static) -> Response {
     let first = event_stream::priming(&reader.id());
-    event_stream::events(stream::once(ready(Ok(first))).chain(events(reader)))
+    event_stream::events(stream::once(ready(Ok(first))).chain(events(reader, held)))
 }
 
-/// Answers with the rest of a stream.
-pub(super) fn resume(reader: Reader) -> Response {
+/// Answers with the rest of a stream. When it is read no more, `held` is dropped.
+pub(super) fn resume(reader: Reader, held: impl Send + 'static) -> Response {
     // A first comment shows what is in between that the stream lives.
     let opened = stream::once(ready(Ok(event_stream::KEEP_ALIVE)));
-    event_stream::events(opened.chain(events(reader)))
+    event_stream::events(opened.chain(events(reader, held)))
 }
 
-fn events(reader: Reader) -> impl Stream<Item = Result<Bytes, io::Error>> + Send {
-    let events = stream::unfold(reader, async |mut reader| {
-        let (id, message) = reader.next().await?;
-        Some((event_stream::event_with_id(&id, &message), reader))
+fn events(
+    reader: Reader,
+    held: impl Send + 'static,
+) -> impl Stream<Item = Result<Bytes, io::Error>> + Send {
+    // In this order: what is held tells of the end of the reading.
+    let read = (reader, held);
+    let events = stream::unfold(read, async |mut read| {
+        let (id, message) = read.0.next().await?;
+        Some((event_stream::event_with_id(&id, &message), read))
     });
     event_stream::kept_alive(events)
 }

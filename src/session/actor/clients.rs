@@ -139,6 +139,7 @@ impl Session {
             self.ended.insert(id, mcp_session.place);
             self.linked.retain(|(client, _)| *client != id);
             self.running.end_mcp_session(id);
+            self.outbox.forget(id);
             for backend in &self.backends {
                 backend.forget(LinkKey::Own(id));
             }

@@ -14,7 +14,10 @@ use crate::{
     limits::{SUBSCRIBERS_PER_SESSION_MAX, TELLING_WITHIN},
     mcp::{event::Notification, failure::Failure, kind::ListKind},
     routing::task,
-    session::message::{Filter, Told},
+    session::{
+        heard::Listener,
+        message::{Filter, Told},
+    },
 };
 
 use super::Session;
@@ -41,7 +44,7 @@ impl Session {
     pub(super) fn listen(
         &mut self,
         id: Uuid,
-        listener: mpsc::Sender<Told>,
+        listener: Listener,
         reply: oneshot::Sender<Result<(), Failure>>,
     ) {
         let listening = match self.mcp_sessions.get_mut(&id) {
@@ -60,7 +63,7 @@ impl Session {
         });
     }
 
-    /// A client's stream ended.
+    /// A client's stream ended, or somebody began or ceased to read it.
     pub(super) fn left(&mut self, id: Uuid) {
         if let Some(mcp_session) = self.mcp_sessions.get_mut(&id) {
             mcp_session.forget_closed();

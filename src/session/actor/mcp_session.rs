@@ -4,10 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tokio::sync::{
-    OwnedSemaphorePermit,
-    mpsc::{self, error::TrySendError},
-};
+use tokio::sync::{OwnedSemaphorePermit, mpsc::error::TrySendError};
 use uuid::Uuid;
 
 use crate::{
@@ -19,6 +16,7 @@ use crate::{
     },
     session::{
         clock::now_ms,
+        heard::Listener,
         message::{Client, Told},
     },
     store::McpSessionRecord,
@@ -37,7 +35,7 @@ pub(super) struct McpSession {
     pub(super) subscriptions: BTreeSet<Wanted>,
     /// What it was asked and has not answered, the oldest first.
     pub(super) asked: VecDeque<(RequestId, Question)>,
-    listeners: Vec<mpsc::Sender<Told>>,
+    listeners: Vec<Listener>,
     pub(super) place: Option<OwnedSemaphorePermit>,
 }
 
@@ -153,13 +151,14 @@ impl McpSession {
                 .map(|wanted| wanted.own.clone())
                 .collect(),
             stream: self.has_listener(),
+            away: !self.listeners.iter().any(Listener::is_read),
             level: self.level(),
             ..Wants::default()
         }
     }
 
     /// A further stream never takes over from one that is open.
-    pub(super) fn listen(&mut self, listener: mpsc::Sender<Told>) -> Result<(), Failure> {
+    pub(super) fn listen(&mut self, listener: Listener) -> Result<(), Failure> {
         self.touch();
         self.forget_closed();
         if self.listeners.len() >= LISTENERS_PER_MCP_SESSION_MAX {
@@ -172,29 +171,35 @@ impl McpSession {
     }
 
     pub(super) fn forget_closed(&mut self) {
-        self.listeners.retain(|open| !open.is_closed());
+        self.listeners.retain(Listener::is_open);
     }
 
     pub(super) fn stop_listening(&mut self) {
         self.listeners.clear();
     }
 
-    /// Tells something on one stream only, the newest that is open and read.
+    /// Tells something on one stream only: the newest that is open and read, else one that the client
+    /// may come back to.
     ///
     /// One that is full is closed: its client would miss what is told, and not know.
     ///
     /// Spec: 2025-11-25 basic/transports, "Multiple Connections".
     pub(super) fn tell(&mut self, mut told: Told) {
-        while let Some(listener) = self.listeners.last() {
-            match listener.try_send(told) {
+        while let Some(newest) = self.newest() {
+            match self.listeners[newest].tell(told) {
                 Ok(()) => return,
                 Err(TrySendError::Full(untold) | TrySendError::Closed(untold)) => told = untold,
             }
-            self.listeners.pop();
+            self.listeners.remove(newest);
         }
     }
 
+    fn newest(&self) -> Option<usize> {
+        let read = self.listeners.iter().rposition(Listener::is_read);
+        read.or(self.listeners.len().checked_sub(1))
+    }
+
     pub(super) fn has_listener(&self) -> bool {
-        self.listeners.iter().any(|listener| !listener.is_closed())
+        self.listeners.iter().any(Listener::is_open)
     }
 }

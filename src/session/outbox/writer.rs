@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::limits::STREAM_HELD;
 
-use super::{Outbox, log::Log, reader::Reader};
+use super::{Attendance, Outbox, log::Log, reader::Reader};
 
 /// Writes one stream; dropped, the stream can be taken up no more.
 pub struct Writer {
@@ -34,6 +34,12 @@ impl Writer {
             .state
             .send_modify(|state| reader = state.read_behind(0));
         self.log.reader(reader, 0)
+    }
+
+    /// Tells from now on whether somebody reads it.
+    #[must_use]
+    pub fn attendance(&self) -> Attendance {
+        Attendance(Arc::clone(&self.log))
     }
 
     /// Writes an event, once there is room for it.

@@ -171,6 +171,6 @@ async fn what_a_backend_lacks_it_does_not_serve() {
 async fn every_tool_can_be_listed() {
     let backend = FakeBackend::modern().all_tools().start();
     let names = Client::modern(&backend.url()).tool_names().await;
-    assert_eq!(names.len(), 19);
-    assert_eq!(names[18], "task_only");
+    assert_eq!(names.len(), 20);
+    assert_eq!(names[19], "task_only");
 }

@@ -2,13 +2,23 @@
 
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
-import { callTool, perform } from './steps.mjs';
+import {
+  CreateMessageRequestSchema,
+  ElicitRequestSchema,
+  ListRootsRequestSchema,
+} from '@modelcontextprotocol/sdk/types.js';
+import { ANSWERS, CAPABILITIES, callTool, commonSteps, perform } from './steps.mjs';
 
 const [endpoint, name] = process.argv.slice(2);
 const transport = new StreamableHTTPClientTransport(new URL(endpoint));
-const client = new Client({ name, version: '1.0.0' });
+const client = new Client({ name, version: '1.0.0' }, { capabilities: CAPABILITIES });
+for (const schema of [ElicitRequestSchema, CreateMessageRequestSchema, ListRootsRequestSchema]) {
+  client.setRequestHandler(schema, ({ method }) => ANSWERS[method]);
+}
 
 await perform({
+  ...commonSteps(client),
+
   async connect() {
     await client.connect(transport);
     return {
@@ -20,24 +30,13 @@ await perform({
     };
   },
 
-  async list() {
-    const tools = [];
-    let cursor;
-    do {
-      const page = await client.listTools({ cursor });
-      tools.push(...page.tools);
-      cursor = page.nextCursor;
-    } while (cursor);
-    return { tools: tools.map((tool) => tool.name) };
-  },
-
   async call(given) {
     const outcome = await callTool((params, options) => client.callTool(params, undefined, options), given);
     return { ...outcome, mcpSession: transport.sessionId };
   },
 
-  async close({ terminate }) {
-    if (terminate) await transport.terminateSession();
-    await client.close();
-  },
+  setLevel: ({ level }) => client.setLoggingLevel(level),
+  subscribe: ({ uri }) => client.subscribeResource({ uri }),
+  // The SDK opened its stream when it connected.
+  listen() {},
 });

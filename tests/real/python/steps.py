@@ -1,10 +1,18 @@
-"""How a test drives a client: one step a line on stdin, one line of JSON about it on stdout."""
+"""
+How a test drives a client: one step a line on stdin, one line of JSON about it on stdout. What the clients have in
+common stands here, so that each says only how its SDK is called.
+"""
 
 import json
 import sys
 import time
 
 import anyio
+
+# What a client answers to every question of a server.
+PERSON = {"name": "Ada"}
+SAMPLED = {"role": "assistant", "content": {"type": "text", "text": "Paris"}, "model": "a-model"}
+ROOTS = [{"uri": "file:///work", "name": "work"}]
 
 
 def leaf(error: BaseException) -> BaseException:
@@ -31,6 +39,49 @@ def say(seen: dict) -> None:
     print(json.dumps(seen), flush=True)
 
 
+def plain(model) -> dict:
+    """A model as it was on the wire."""
+    return model.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+class Hearing:
+    """The notifications that came, until a test asks for them."""
+
+    def __init__(self) -> None:
+        self.came = []
+        self.changed = anyio.Event()
+
+    async def note(self, message) -> None:
+        """Takes whatever a client hears; the SDK 1 wraps it."""
+        message = getattr(message, "root", message)
+        method = getattr(message, "method", "")
+        if method.startswith("notifications/"):
+            params = plain(message.params) if message.params else {}
+            self.came.append((method, params))
+            self.changed.set()
+            self.changed = anyio.Event()
+
+    async def heard(self, _client, method) -> dict:
+        """Takes the first that has this method, now or later."""
+        while True:
+            for index, (name, params) in enumerate(self.came):
+                if name == method:
+                    del self.came[index]
+                    return {"params": params}
+            await self.changed.wait()
+
+
+async def pages(list_page, kind: str) -> list:
+    """Walks all pages."""
+    everything, cursor = [], None
+    while True:
+        page = await list_page(cursor)
+        everything.extend(getattr(page, kind))
+        cursor = getattr(page, "nextCursor", None) or getattr(page, "next_cursor", None)
+        if not cursor:
+            return everything
+
+
 async def perform(connecting, steps) -> None:
     """Enters `connecting` at the step `connect`, then performs each step with what it yielded, until stdin ends."""
 
@@ -44,16 +95,12 @@ async def perform(connecting, steps) -> None:
             say({"ok": opened})
             while given := await next_step():
                 name = given.pop("step")
-                if name == "close":
-                    break
                 try:
-                    say({"ok": await steps[name](client, **given)})
+                    say({"ok": await steps[name](client, **given) or {}})
                 except Exception as error:
                     say({"error": describe(error)})
     except Exception as error:
         say({"error": describe(error)})
-    else:
-        say({"ok": {}})
 
 
 async def call_tool(send, tool, arguments=None, watch=False, cancelAtProgress=False) -> dict:
@@ -72,6 +119,5 @@ async def call_tool(send, tool, arguments=None, watch=False, cancelAtProgress=Fa
 
         options = {"progress_callback": on_progress} if watch or cancelAtProgress else {}
         result = await send(tool, arguments, **options)
-        seen = result.model_dump(mode="json", by_alias=True, exclude_none=True)
-        return {"result": seen, "progress": progress}
+        return {"result": plain(result), "progress": progress}
     return {"cancelled": True, "progress": progress}

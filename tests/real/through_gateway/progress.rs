@@ -18,10 +18,6 @@ const STEPS: usize = 4;
 /// The backend reports over 1.5 s. What arrives within less than this was held back until the end.
 const LEAST_SPREAD: Duration = Duration::from_millis(500);
 
-fn two_seconds() -> Value {
-    json!({"duration": 2, "steps": STEPS})
-}
-
 async fn everything_behind_gateway(node: &Node) -> (Server, Gateway, String) {
     let server = Server::everything(node).await;
     let gateway = Gateway::start(&format!(
@@ -53,41 +49,30 @@ async fn progress_arrives_while_the_call_runs() {
     ];
     for mut client in clients {
         client.connect().await;
-        let seen = client.watch(TOOL, two_seconds()).await.unwrap();
-        assert!(text(&seen["result"]).contains("completed"), "{seen}");
-        let progress = seen["progress"].as_array().unwrap();
-        let reported: Vec<f64> = progress
-            .iter()
-            .map(|one| one["progress"].as_f64().unwrap())
-            .collect();
-        assert_eq!(reported, [1.0, 2.0, 3.0, 4.0]);
-        assert!(
-            progress
-                .iter()
-                .all(|one| one["total"].as_f64() == Some(4.0)),
-            "{seen}"
-        );
-        let at_ms = |one: &Value| one["atMs"].as_u64().unwrap();
-        let spread_ms = at_ms(&progress[STEPS - 1]) - at_ms(&progress[0]);
-        assert!(Duration::from_millis(spread_ms) > LEAST_SPREAD, "{seen}");
+        watches(&mut client).await;
     }
+    watches(&mut RustClient::legacy(&endpoint).await).await;
+    watches(&mut RustClient::modern(&endpoint).await).await;
 }
 
-#[tokio::test]
-async fn progress_arrives_at_the_rust_sdk_while_the_call_runs() {
-    let Some(node) = Node::installed() else {
-        return;
-    };
-    let (_server, _gateway, endpoint) = everything_behind_gateway(&node).await;
-    for mut client in [
-        RustClient::legacy(&endpoint).await,
-        RustClient::modern(&endpoint).await,
-    ] {
-        let result = client.call(TOOL, two_seconds()).await.unwrap();
-        assert!(text(&result).contains("completed"), "{result}");
-        let mut came = Vec::new();
-        client.progress.recv_many(&mut came, 2 * STEPS).await;
-        assert_eq!(came.len(), STEPS);
-        assert!(came[STEPS - 1] - came[0] > LEAST_SPREAD);
-    }
+async fn watches(client: &mut impl Client) {
+    let seen = client
+        .watch(TOOL, json!({"duration": 2, "steps": STEPS}))
+        .await;
+    assert!(text(&seen["result"]).contains("completed"), "{seen}");
+    let progress = seen["progress"].as_array().unwrap();
+    let reported: Vec<f64> = progress
+        .iter()
+        .map(|one| one["progress"].as_f64().unwrap())
+        .collect();
+    assert_eq!(reported, [1.0, 2.0, 3.0, 4.0]);
+    assert!(
+        progress
+            .iter()
+            .all(|one| one["total"].as_f64() == Some(4.0)),
+        "{seen}"
+    );
+    let at_ms = |one: &Value| one["atMs"].as_u64().unwrap();
+    let spread_ms = at_ms(&progress[STEPS - 1]) - at_ms(&progress[0]);
+    assert!(Duration::from_millis(spread_ms) > LEAST_SPREAD, "{seen}");
 }

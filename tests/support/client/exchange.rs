@@ -6,7 +6,11 @@ use http::HeaderMap;
 
 use crate::world::within;
 
-use super::{Answer, Message, judge::Judge};
+use super::{
+    Answer, Message,
+    judge::Judge,
+    sse::{SseCutter, SseEvent},
+};
 
 /// An answer that is still coming. Dropping it closes the connection.
 pub struct Exchange {
@@ -15,25 +19,13 @@ pub struct Exchange {
     response: reqwest::Response,
     is_stream: bool,
     body: Vec<u8>,
-    /// How much of `body` has been cut into events.
-    read: usize,
+    cutter: SseCutter,
     ready: VecDeque<Message>,
     events: Vec<SseEvent>,
     ended: bool,
     judge: Arc<Judge>,
     /// What is wrong with the request, which must be refused then.
     wrong: Option<String>,
-}
-
-/// One event of a stream, as it came.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SseEvent {
-    /// Its id, if it has one.
-    pub id: Option<String>,
-    /// How long to wait before coming back, if it says so.
-    pub retry_ms: Option<u64>,
-    /// Its data; empty for one that only primes.
-    pub data: String,
 }
 
 impl Exchange {
@@ -53,7 +45,7 @@ impl Exchange {
             headers,
             response,
             body: Vec::new(),
-            read: 0,
+            cutter: SseCutter::default(),
             ready: VecDeque::new(),
             events: Vec::new(),
             ended: false,
@@ -179,38 +171,14 @@ impl Exchange {
         Ok(())
     }
 
-    /// Spec: the HTML standard, "Interpreting an event stream"; lines end in LF or CRLF here.
     fn cut_events(&mut self) {
-        let mut start = self.read;
-        let mut event = SseEvent::default();
-        let mut data: Vec<&str> = Vec::new();
-        while let Some(length) = self.body[start..].iter().position(|byte| *byte == b'\n') {
-            let line = std::str::from_utf8(&self.body[start..start + length]).unwrap();
-            let line = line.strip_suffix('\r').unwrap_or(line);
-            start += length + 1;
-            let (field, value) = line.split_once(':').unwrap_or((line, ""));
-            let value = value.strip_prefix(' ').unwrap_or(value);
-            match field {
-                "data" => data.push(value),
-                "id" => event.id = Some(value.to_owned()),
-                "retry" => event.retry_ms = value.parse().ok(),
-                "" if line.is_empty() => {
-                    self.read = start;
-                    event.data = data.join("\n");
-                    data.clear();
-                    let event = std::mem::take(&mut event);
-                    if event == SseEvent::default() {
-                        continue;
-                    }
-                    // An event without data primes a stream and says nothing.
-                    if !event.data.is_empty() {
-                        let messages = Message::of(event.data.clone(), event.id.as_deref());
-                        self.ready.extend(messages);
-                    }
-                    self.events.push(event);
-                }
-                _ => {}
+        for event in self.cutter.cut(&self.body) {
+            // An event without data primes a stream and says nothing.
+            if !event.data.is_empty() {
+                let messages = Message::of(event.data.clone(), event.id.as_deref());
+                self.ready.extend(messages);
             }
+            self.events.push(event);
         }
     }
 }

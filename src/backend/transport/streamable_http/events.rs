@@ -9,7 +9,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt, stream::BoxStream};
+use futures_util::{
+    Stream, StreamExt,
+    stream::{self, BoxStream},
+};
 use http::HeaderValue;
 use reqwest::Response;
 use sse_stream::SseByteStream;
@@ -32,8 +35,16 @@ pub(crate) struct Events {
 
 impl Events {
     pub(super) fn new(response: Response, patience: Patience) -> Self {
+        let body = Body::new(response, patience);
+        Self::of(stream::try_unfold(body, |mut body| async move {
+            Ok(body.next().await?.map(|chunk| (chunk, body)))
+        }))
+    }
+
+    /// Reads what comes in pieces of any size.
+    fn of(chunks: impl Stream<Item = Result<Bytes, BackendError>> + Send + 'static) -> Self {
         let unread = Arc::new(AtomicUsize::new(0));
-        let bytes = bounded(Body::new(response, patience), Arc::clone(&unread)).boxed();
+        let bytes = bounded(chunks, Arc::clone(&unread)).boxed();
         Self {
             stream: SseByteStream::new(bytes),
             unread,
@@ -99,22 +110,20 @@ impl Events {
     }
 }
 
-/// The bytes of a body, cut off when an event grows past its bound.
+/// The bytes of a stream, cut off when an event grows past its bound.
 fn bounded(
-    body: Body,
+    chunks: impl Stream<Item = Result<Bytes, BackendError>> + Send,
     unread: Arc<AtomicUsize>,
 ) -> impl Stream<Item = Result<Bytes, BackendError>> + Send {
-    futures_util::stream::try_unfold((body, unread), |(mut body, unread)| async move {
-        let Some(chunk) = body.next().await? else {
-            return Ok(None);
-        };
+    chunks.map(move |chunk| {
+        let chunk = chunk?;
         let before = unread.fetch_add(chunk.len(), Ordering::Relaxed);
         if before + chunk.len() > EVENT_BYTES_MAX {
             return Err(BackendError::Garbled {
                 what: "an event longer than the gateway takes",
             });
         }
-        Ok(Some((chunk, (body, unread))))
+        Ok(chunk)
     })
 }
 
@@ -127,5 +136,113 @@ fn from_sse(error: sse_stream::Error) -> BackendError {
         _ => BackendError::Garbled {
             what: "an event stream that is not UTF-8",
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// All that a stream says, and what it says of itself at its end.
+    #[derive(Debug, PartialEq)]
+    struct Said {
+        messages: Vec<Bytes>,
+        is_text: bool,
+        last_id: Option<HeaderValue>,
+        retry: Option<Duration>,
+        heard: u64,
+    }
+
+    fn said(pieces: Vec<Bytes>) -> Said {
+        let mut events = Events::of(stream::iter(pieces.into_iter().map(Ok)));
+        let mut messages = Vec::new();
+        let is_text = loop {
+            // Everything is there already.
+            match events.next().now_or_never().unwrap() {
+                Ok(Some(message)) => messages.push(message),
+                Ok(None) => break true,
+                Err(_) => break false,
+            }
+        };
+        Said {
+            messages,
+            is_text,
+            last_id: events.last_id.clone(),
+            retry: events.retry,
+            heard: events.heard,
+        }
+    }
+
+    fn cut(text: &[u8], places: &[prop::sample::Index]) -> Vec<Bytes> {
+        let mut places: Vec<usize> = places.iter().map(|it| it.index(text.len() + 1)).collect();
+        places.extend([0, text.len()]);
+        places.sort_unstable();
+        let piece = |ends: &[usize]| Bytes::copy_from_slice(&text[ends[0]..ends[1]]);
+        places.windows(2).map(piece).collect()
+    }
+
+    /// Lines that a stream may have, and some that say nothing.
+    fn line() -> impl Strategy<Value = &'static [u8]> {
+        prop::sample::select(vec![
+            b"".as_slice(),
+            b"",
+            b"",
+            b"data: {\"jsonrpc\":\"2.0\"}",
+            b"data:{}",
+            b"data",
+            b"data:  two ",
+            "data: caf\u{e9} \u{6f22}\u{1f600}".as_bytes(),
+            b"event: message",
+            b"event: other",
+            b"id: a-1",
+            b"id: b:2 ",
+            b"id",
+            b"retry: 20",
+            b"retry: soon",
+            b": a comment",
+            b":",
+            b"unknown: field",
+            b"data: \xff",
+        ])
+    }
+
+    fn text() -> impl Strategy<Value = Vec<u8>> {
+        let ends = prop::sample::select(vec![b"\n".as_slice(), b"\n", b"\r\n", b"\r"]);
+        let lines = prop::collection::vec((line(), ends), 0..40);
+        (any::<bool>(), lines).prop_map(|(marked, lines)| {
+            let mark: &[u8] = if marked { "\u{feff}".as_bytes() } else { b"" };
+            let lines = lines.into_iter().flat_map(|(line, end)| [line, end]);
+            [mark].into_iter().chain(lines).collect::<Vec<_>>().concat()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_of_a_stream_is_read_alike(
+            text in text(),
+            places in prop::collection::vec(any::<prop::sample::Index>(), 0..30),
+        ) {
+            let whole = said(vec![Bytes::from(text.clone())]);
+            prop_assert_eq!(said(cut(&text, &places)), whole);
+        }
+    }
+
+    #[test]
+    fn a_stream_is_read_as_it_is_written() {
+        let text = "\u{feff}id: a-1\nretry: 20\ndata:\n\nevent: message\r\nid: a-2\r\ndata: {\r\ndata: }\r\n\r\nevent: other\rdata: no\r\r: x\n\ndata: cut off";
+        let told = said(text.bytes().map(|byte| vec![byte].into()).collect());
+        assert_eq!(
+            told,
+            Said {
+                messages: vec![Bytes::from_static(b"{\n}")],
+                is_text: true,
+                last_id: Some(HeaderValue::from_static("a-2")),
+                retry: Some(Duration::from_millis(20)),
+                heard: 3,
+            }
+        );
     }
 }

@@ -50,18 +50,40 @@ pub(in super::super) async fn listen(caller: Caller) -> Response {
     let log = has_ids
         .then(|| caller.session.outbox().open(mcp_session, Kind::Standalone))
         .flatten();
-    let heard = match caller.session.listen(mcp_session).await {
+    let log = log.map(|log| (log.read(), log));
+    let attendance = log.as_ref().map(|(_, log)| log.attendance());
+    let heard = match caller.session.listen(mcp_session, attendance).await {
         Ok(heard) => heard,
         Err(failure) => return refuse(&caller, None, &failure),
     };
-    let messages = messages(caller.session, mcp_session, heard);
+    let messages = messages(caller.session.clone(), mcp_session, heard);
     match log {
-        Some(log) => {
-            let reader = log.read();
+        Some((reader, log)) => {
             tokio::spawn(resumable::write(messages, log));
-            resumable::begin(reader)
+            resumable::begin(reader, Attending::of(caller.session, mcp_session))
         }
         None => plain(messages),
+    }
+}
+
+/// Somebody who reads a stream that waits for them to come back; dropped, they do no more.
+struct Attending {
+    session: SessionRef,
+    mcp_session: Uuid,
+}
+
+impl Attending {
+    const fn of(session: SessionRef, mcp_session: Uuid) -> Self {
+        Self {
+            session,
+            mcp_session,
+        }
+    }
+}
+
+impl Drop for Attending {
+    fn drop(&mut self) {
+        self.session.attended(self.mcp_session);
     }
 }
 
@@ -69,7 +91,9 @@ pub(in super::super) async fn listen(caller: Caller) -> Response {
 /// its place.
 async fn take_up(caller: &Caller, mcp_session: Uuid, last: &str) -> Option<Response> {
     if let Some(reader) = caller.session.outbox().resume(mcp_session, last) {
-        return Some(resumable::resume(reader));
+        caller.session.attended(mcp_session);
+        let attending = Attending::of(caller.session.clone(), mcp_session);
+        return Some(resumable::resume(reader, attending));
     }
     match caller.session.knows(mcp_session).await {
         Ok(Some(_)) if Kind::of(last) == Some(Kind::Standalone) => None,

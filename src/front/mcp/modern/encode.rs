@@ -191,17 +191,6 @@ fn begins_with_its_kind(json: &[u8]) -> bool {
     json.starts_with(br#"{"resultType":"#)
 }
 
-/// Whether a result says what kind it is, as every result of this era must. Most begin with it.
-fn says_its_kind(json: &[u8]) -> bool {
-    let read = || {
-        let result = serde_json::from_slice(json).ok();
-        RawObject::parse_or_empty(result)
-            .get("resultType")
-            .is_some()
-    };
-    begins_with_its_kind(json) || read()
-}
-
 /// Puts what this era demands in front of a result's own members, which stay as they are.
 fn typed(json: &Bytes, freshness: Option<Freshness>) -> Bytes {
     let Some(members) = json.trim_ascii_start().strip_prefix(b"{") else {

@@ -10,6 +10,7 @@ use serde_json::{json, value::RawValue};
 use warp::reply::Response;
 
 use crate::{
+    limits::SUBSCRIPTIONS_MAX,
     mcp::{
         error::{MISSING_CAPABILITY, error_object_with},
         event::Notification,
@@ -111,6 +112,11 @@ fn read(request: &Request) -> Result<Filter, Box<RawValue>> {
         uris: texts(URIS)?,
         tasks: texts(TASKS)?,
     };
+    if filter.uris.len() + filter.tasks.len() > SUBSCRIPTIONS_MAX {
+        return Err(invalid(format!(
+            "one subscription is for {SUBSCRIPTIONS_MAX} resources and tasks at most"
+        )));
+    }
     if members.get(TASKS).is_some() && !has_extension(&request.context, TASKS_EXTENSION) {
         let required = json!({ "extensions": { TASKS_EXTENSION: {} } });
         return Err(error_object_with(
