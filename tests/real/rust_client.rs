@@ -1,6 +1,8 @@
 //! A client made with the Rust SDK, in this process.
 #![expect(deprecated, reason = "what 2026-07-28 deprecates is still there")]
 
+use std::time::Duration;
+
 use rmcp::{
     ClientHandler, ClientLifecycleMode, ClientServiceExt as _, ErrorData, RoleClient, ServiceError,
     model::{
@@ -16,10 +18,14 @@ use rmcp::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::mpsc,
+    time::{self, Instant},
+};
 
 use crate::client::{Client, answer_to, capabilities};
 
+const DEADLINE: Duration = Duration::from_secs(10);
 const PROGRESS: &str = "notifications/progress";
 
 /// A connected client.
@@ -137,7 +143,9 @@ impl RustClient {
             if let Some(index) = heard.position(|notification| notification.method == method) {
                 return self.heard.remove(index);
             }
-            self.heard.push(self.hears.recv().await.unwrap());
+            let next = time::timeout(DEADLINE, self.hears.recv()).await;
+            let next = next.unwrap_or_else(|_| panic!("no {method} after {DEADLINE:?}"));
+            self.heard.push(next.unwrap());
         }
     }
 }

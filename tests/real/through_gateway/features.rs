@@ -136,7 +136,7 @@ impl Clients {
         let gaps = stage.gaps(&[], true);
         let mut rust = RustClient::modern(&endpoint).await;
         failed.extend(put_through("Rust SDK, modern", &mut rust, stage, &gaps).await);
-        assert!(failed.is_empty(), "{failed:?}");
+        assert!(failed.is_empty(), "{}", failed.join("\n"));
     }
 
     fn scripted(&self, name: &str, endpoint: &str) -> ScriptedClient {
@@ -155,15 +155,17 @@ impl Clients {
     }
 }
 
-/// The name of the client, if it failed: the others are to be put through it nevertheless.
-async fn put_through<'a>(
-    name: &'a str,
+/// What went wrong with the client, if something did: the others are to be put through it nevertheless.
+async fn put_through(
+    name: &str,
     client: &mut impl Client,
     stage: &Stage,
     gaps: &[Feature],
-) -> Option<&'a str> {
+) -> Option<String> {
     let all = AssertUnwindSafe(use_every_feature(client, stage, gaps)).catch_unwind();
-    all.await.is_err().then_some(name)
+    let panic = all.await.err()?;
+    let words = panic.downcast_ref::<String>();
+    Some(format!("{name}: {}", words.map_or("failed", |words| words)))
 }
 
 async fn use_every_feature(client: &mut impl Client, stage: &Stage, gaps: &[Feature]) {

@@ -167,9 +167,12 @@ pub(super) fn everything() -> Stage {
             Feature::Cancellation,
             "no tool of it tells that it was cancelled",
         )],
-        gaps_of_modern: &[(
-            Feature::Logs,
-            "it logs apart from calls, and a modern client hears of log messages in calls only",
-        )],
+        gaps_of_modern: &[
+            (
+                Feature::Logs,
+                "it logs apart from calls, and a modern client hears of log messages in calls only",
+            ),
+            (Feature::Subscriptions, "TODO"),
+        ],
     }
 }
