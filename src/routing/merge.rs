@@ -28,7 +28,7 @@ pub struct Merged {
 /// is listed under its alias.
 #[must_use]
 pub fn list<'a>(
-    shelf: Shelf,
+    which: Shelf,
     lists: impl IntoIterator<Item = (&'a BackendName, &'a [Item])>,
     spelling: Spelling,
 ) -> Merged {
@@ -36,14 +36,14 @@ pub fn list<'a>(
     for (backend, items) in lists {
         let earlier = merging.seen.clone();
         for item in items {
-            let public = match shelf {
+            let public = match which {
                 Shelf::Tools | Shelf::Prompts => spelling.public_name(backend, &item.key),
                 Shelf::Resources | Shelf::Templates if earlier.contains(&item.key) => {
                     alias::alias(backend, &item.key)
                 }
                 Shelf::Resources | Shelf::Templates => item.key.clone(),
             };
-            merging.add(shelf, item, public);
+            merging.add(which, item, public);
         }
     }
     Merged {
@@ -60,7 +60,7 @@ struct Merging {
 }
 
 impl Merging {
-    fn add(&mut self, shelf: Shelf, item: &Item, public: String) {
+    fn add(&mut self, which: Shelf, item: &Item, public: String) {
         if self.seen.contains(&public) {
             return self.doubled.push(public);
         }
@@ -70,7 +70,7 @@ impl Merging {
         if public == item.key {
             self.items.push_str(item.definition.get());
         } else {
-            let renamed = renamed(&item.definition, shelf.key(), quote(&public));
+            let renamed = renamed(&item.definition, which.key(), quote(&public));
             self.items.push_str(renamed.get());
         }
         self.seen.insert(public);

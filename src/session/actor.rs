@@ -164,7 +164,7 @@ impl Actor for SessionActor {
             SessionMessage::NotSubscribed { mcp_session, uri } => {
                 session.not_subscribed(mcp_session, &uri);
             }
-            SessionMessage::Listed { shelf, keys } => session.listed(shelf, keys),
+            SessionMessage::Listed { shelf: which, keys } => session.listed(which, keys),
             SessionMessage::Saw { position, uris } => session.saw(position, uris),
             SessionMessage::ParkedTooLong { id } => session.expire_parked(id),
             SessionMessage::OpenMcpSession { client, reply } => {
@@ -334,7 +334,7 @@ impl Session {
             }
             TASKS_LIST => self.list_tasks(exchange, place),
             method => match Shelf::of(method) {
-                Some(shelf) => self.list(shelf, exchange, place),
+                Some(which) => self.list(which, exchange, place),
                 None => self.call_unknown(exchange, place),
             },
         }

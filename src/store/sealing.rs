@@ -183,10 +183,10 @@ mod tests {
 
     #[test]
     fn what_clients_carry_opens_for_its_purpose_only() {
-        let sealer = Sealer::of(key("11"));
-        let sealed = sealer.seal("this", "text").unwrap();
+        let seals = Sealer::of(key("11"));
+        let sealed = seals.seal("this", "text").unwrap();
         let open = |purpose, sealed: &str| {
-            let opened = sealer.open(purpose, sealed);
+            let opened = seals.open(purpose, sealed);
             opened.map(|text| text.expose_secret().to_owned())
         };
         assert_eq!(open("this", &sealed).as_deref(), Some("text"));

@@ -40,6 +40,13 @@ async fn shows(client: &Client, list: List) -> bool {
     }
 }
 
+/// A world whose backend is there: that it comes is a change, too.
+async fn stand(pairing: Pairing) -> World {
+    let world = pairing.stand(pairing.script(), Program::named("x")).await;
+    world.client.call("it.echo", json!({})).await.result();
+    world
+}
+
 /// Ends the session; nothing may have been told that was not heard.
 async fn hears_no_more(world: &World, mut changes: Changes, pairing: Pairing) {
     let path = format!("/session/{}", world.session.id);
@@ -54,7 +61,7 @@ async fn hears_no_more(world: &World, mut changes: Changes, pairing: Pairing) {
 #[tokio::test]
 async fn changes_of_all_three_kinds_are_told_once_and_shown() {
     for pairing in Pairing::all() {
-        let world = pairing.stand(pairing.script(), Program::named("x")).await;
+        let world = stand(pairing).await;
         let mut changes = world.client.changes(Wanted::lists()).await;
         for (list, entry, kind) in NEWS {
             world.backend.add(list, entry);
@@ -74,7 +81,7 @@ async fn a_subscription_hears_only_of_the_kinds_it_asks_for() {
         if !pairing.has_modern_client() {
             continue; // a legacy client cannot ask for less than all
         }
-        let world = pairing.stand(pairing.script(), Program::named("x")).await;
+        let world = stand(pairing).await;
         let kinds = ["tools", "prompts", "resources"];
         let mut streams: Vec<Exchange> = Vec::new();
         for kind in kinds {
@@ -108,7 +115,7 @@ async fn a_subscription_hears_only_of_the_kinds_it_asks_for() {
 #[tokio::test]
 async fn every_client_of_a_session_hears_of_a_change() {
     for pairing in Pairing::eras() {
-        let world = pairing.stand(pairing.script(), Program::named("x")).await;
+        let world = stand(pairing).await;
         let endpoint = &world.session.endpoint;
         let mut all = vec![world.client.changes(Wanted::lists()).await];
         let mut others = Vec::new();
@@ -134,8 +141,7 @@ async fn changes_are_heard_again_after_a_restart_of_the_gateway() {
         if pairing.answers == Answers::Sse {
             continue; // what is announced has one form
         }
-        let script = pairing.script();
-        let mut world = pairing.stand(script, Program::named("x")).await;
+        let mut world = stand(pairing).await;
         drop(world.client.changes(Wanted::lists()).await);
         world.gateway.restart();
         let mut changes = world.client.changes(Wanted::lists()).await;

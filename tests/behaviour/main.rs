@@ -13,8 +13,10 @@
 #[path = "../support/world.rs"]
 mod world;
 
+mod apps;
 mod batches;
 mod bounds;
+mod caching;
 mod calls;
 mod cancellation;
 mod capabilities;
@@ -24,6 +26,8 @@ mod completion;
 mod elicitation;
 mod eras;
 mod errors;
+mod exactness;
+mod extensions;
 mod fakes;
 mod get_streams;
 mod input_required;
@@ -33,6 +37,7 @@ mod logging;
 mod logs;
 mod manners;
 mod mcp_sessions;
+mod mirrored_headers;
 mod openapi;
 mod origin;
 mod outages;
@@ -57,6 +62,8 @@ mod secrets;
 mod several_clients;
 mod streaming;
 mod subscriptions;
+mod tasks;
+mod trace_context;
 
 /// The revisions clients speak, oldest first.
 const CLIENTS: [&str; 4] = ["2025-03-26", "2025-06-18", LATEST_LEGACY, MODERN];

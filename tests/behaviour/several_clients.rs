@@ -348,35 +348,3 @@ async fn who_ends_its_mcp_session_ends_no_other() {
         changes.next_of("notifications/resources/updated").await;
     }
 }
-
-#[tokio::test]
-async fn a_further_stream_takes_none_over() {
-    let crowd = Crowd::new().await;
-    for client in crowd.clients.iter().take(4) {
-        let mut first = client.subscribe("fake://text").await;
-        let mut second = client.get_stream().await;
-        assert_eq!(second.status(), 200);
-        crowd.backends[0].announce_update("fake://text");
-        let heard = second.next().await.unwrap().method().unwrap();
-        assert_eq!(heard, "notifications/resources/updated");
-        // Each message is told once; the first stream goes on when the second is gone.
-        drop(second);
-        let heard = loop {
-            crowd.backends[0].announce_update("fake://text");
-            let next = first.next();
-            if let Ok(heard) =
-                tokio::time::timeout(std::time::Duration::from_millis(200), next).await
-            {
-                break heard;
-            }
-        };
-        assert_eq!(heard.method().unwrap(), "notifications/resources/updated");
-    }
-    // The streams of one client are none of another's.
-    let modern = &crowd.clients[4];
-    assert_eq!(
-        modern.get_stream().await.status(),
-        400,
-        "its revision has none"
-    );
-}

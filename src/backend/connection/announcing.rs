@@ -100,7 +100,10 @@ impl Connection {
     }
 
     /// Tells all clients of a change but those that hear it on streams of their own.
-    pub(super) fn report_change(&self, kinds: Vec<ListKind>, hearing: Vec<Uuid>) {
+    pub(super) fn report_change(&mut self, kinds: Vec<ListKind>, hearing: Vec<Uuid>) {
+        let now = Instant::now();
+        let told = kinds.iter().map(|kind| ((None, *kind), now));
+        self.announcing.last.extend(told);
         (self.report)(Report::Changed {
             kinds,
             hearers: Hearers::AllBut(hearing),
@@ -114,6 +117,21 @@ impl Connection {
             _ => None,
         });
         own.collect()
+    }
+
+    /// A client's own stream is open again. What the others were told of since this client was told
+    /// last, it may have missed; where nobody else is told, anything.
+    pub(super) fn own_heard_again(&mut self, client: Uuid, mut kinds: Vec<ListKind>) {
+        if self.has_stream(LinkKey::Default) {
+            let last = |it| self.announcing.last.get(&it);
+            kinds.retain(|kind| last((None, *kind)) > last((Some(client), *kind)));
+        } else if kinds.contains(&ListKind::Tools) {
+            self.look(Reason::Unsure);
+            kinds.retain(|kind| *kind != ListKind::Tools);
+        }
+        for kind in kinds {
+            self.announce((Some(client), kind), Vec::new());
+        }
     }
 
     /// Forgets a client that is gone.

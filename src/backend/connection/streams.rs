@@ -238,10 +238,12 @@ impl Connection {
         let Some(Slot::Open(link)) = self.links.get(&key) else {
             return;
         };
-        if key != LinkKey::Default {
-            return;
-        }
         let mut kinds = announced(link);
+        match key {
+            LinkKey::Default => {}
+            LinkKey::Own(client) => return self.own_heard_again(client, kinds),
+            LinkKey::Capable(_) => return,
+        }
         if kinds.contains(&ListKind::Tools) {
             self.look(Reason::Unsure);
         }

@@ -34,10 +34,10 @@ const TASK: &str = "task";
 
 impl Session {
     /// Carries out what names a tool or a prompt.
-    pub(super) fn call_named(&self, shelf: Shelf, exchange: Exchange, place: Place) {
+    pub(super) fn call_named(&self, which: Shelf, exchange: Exchange, place: Place) {
         let public = exchange.request.name.clone().unwrap_or_default();
         let Some(route) = route(self.naming, &self.names, &public) else {
-            let what = match shelf {
+            let what = match which {
                 Shelf::Prompts => "prompt",
                 _ => "tool",
             };
@@ -48,18 +48,18 @@ impl Session {
             });
         };
         if route.may_be_shortened {
-            return self.call_shortened(shelf, route, exchange, place);
+            return self.call_shortened(which, route, exchange, place);
         }
         self.send(route.position, Some(route.own), exchange, place);
     }
 
     /// The client was shown a part of the name only: the list tells the rest.
-    fn call_shortened(&self, shelf: Shelf, route: Route, exchange: Exchange, place: Place) {
+    fn call_shortened(&self, which: Shelf, route: Route, exchange: Exchange, place: Place) {
         let backend = self.backends[route.position].clone();
         let mut call = self.call(route.position, exchange, place);
         tokio::spawn(async move {
             let asker = (call.link, &call.request.context);
-            let own = fan_out::own_name(&backend, shelf, asker, route.own);
+            let own = fan_out::own_name(&backend, which, asker, route.own);
             let own = tokio::select! {
                 () = call.cancel.cancelled() => None,
                 own = own => Some(own),

@@ -113,7 +113,7 @@ impl Session {
         for backend in self.backends.clone() {
             // Its outcome shows in the connection's state.
             tokio::spawn(async move {
-                drop(backend.connect(LinkKey::Default, Context::default()).await)
+                drop(backend.connect(LinkKey::Default, Context::default()).await);
             });
         }
     }

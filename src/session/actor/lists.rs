@@ -34,21 +34,21 @@ use super::Session;
 const CURSOR: &str = "cursor";
 
 impl Session {
-    pub(super) fn list(&self, shelf: Shelf, exchange: Exchange, place: Place) {
+    pub(super) fn list(&self, which: Shelf, exchange: Exchange, place: Place) {
         if asks_for_more(&exchange.request) {
             return exchange.refuse(no_such_page());
         }
         let context = exchange.request.context.clone();
         let client_name = context.client_name();
         let lists = Lists {
-            shelf,
-            backends: self.offering(shelf),
+            shelf: which,
+            backends: self.offering(which),
             link: LinkKey::of(exchange.mcp_session, &context),
             spelling: Spelling::of(self.naming, client_name.as_deref()),
             context,
             // How things are called depends on who asks.
             private: self.uses_credentials
-                || (self.naming == Naming::Auto && matches!(shelf, Shelf::Tools | Shelf::Prompts)),
+                || (self.naming == Naming::Auto && matches!(which, Shelf::Tools | Shelf::Prompts)),
         };
         let myself = self.myself.clone();
         tokio::spawn(async move {
@@ -63,7 +63,7 @@ impl Session {
                     // Before the answer: who has it may ask for what stands in it.
                     let keys = listed.keys;
                     // A session that is gone routes nothing.
-                    let _gone = myself.cast(SessionMessage::Listed { shelf, keys });
+                    let _gone = myself.cast(SessionMessage::Listed { shelf: which, keys });
                     listed.outcome
                 }
             };
@@ -74,21 +74,21 @@ impl Session {
 
     /// The backends that may have something on a shelf. One not yet met may have anything, and tools
     /// are asked for everywhere: servers in use have some without saying so.
-    fn offering(&self, shelf: Shelf) -> Vec<(usize, Backend)> {
+    fn offering(&self, which: Shelf) -> Vec<(usize, Backend)> {
         let offers = |position: usize| {
-            shelf == Shelf::Tools
+            which == Shelf::Tools
                 || self.met[position]
                     .as_ref()
-                    .is_none_or(|met| met.offers(shelf.kind().capability()))
+                    .is_none_or(|met| met.offers(which.kind().capability()))
         };
         let backends = self.backends.iter().cloned().enumerate();
         backends.filter(|(position, _)| offers(*position)).collect()
     }
 
     /// Takes what a list showed: requests about resources are routed by it.
-    pub(super) fn listed(&mut self, shelf: Shelf, keys: Vec<(usize, Vec<String>)>) {
+    pub(super) fn listed(&mut self, which: Shelf, keys: Vec<(usize, Vec<String>)>) {
         for (position, keys) in keys {
-            match shelf {
+            match which {
                 Shelf::Resources => self.resources.listed(position, keys),
                 Shelf::Templates => self.resources.templates(position, keys),
                 Shelf::Tools | Shelf::Prompts => {}
@@ -175,14 +175,12 @@ async fn page(backend: Backend, mut call: Call) -> Option<String> {
             }
         }
     };
-    match timeout(LIST_DEADLINE, outcome).await {
-        Ok(Some(Outcome::Completed(body))) => String::from_utf8(body.json.into()).ok(),
-        _ => {
-            let name = backend.name();
-            tracing::warn!(backend.name = %name, "the tasks of {name} are missing from the list");
-            None
-        }
+    if let Ok(Some(Outcome::Completed(body))) = timeout(LIST_DEADLINE, outcome).await {
+        return String::from_utf8(body.json.into()).ok();
     }
+    let name = backend.name();
+    tracing::warn!(backend.name = %name, "the tasks of {name} are missing from the list");
+    None
 }
 
 /// The definitions of one backend's tasks, each with its public id.

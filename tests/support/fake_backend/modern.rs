@@ -27,7 +27,6 @@ const META: &str = "io.modelcontextprotocol";
 
 /// What every complete result carries besides its own fields.
 pub(super) const COMPLETE: &str = r#""resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"fake-backend","version":"1.0.0"}}"#;
-pub(super) const CACHE: &str = r#""ttlMs":60000,"cacheScope":"public""#;
 
 /// Says whether a server of both eras serves this request as modern.
 pub(super) fn is_modern(heard: &Recorded) -> bool {
@@ -163,7 +162,10 @@ fn request(
             return listen::open(stage, id, &params["notifications"], &manners);
         }
         _ => match lists::List::of(method) {
-            Some(list) => lists::page(list, stage, raw).map(|page| format!("{page},{CACHE}")),
+            Some(list) => {
+                let cache = &stage.script.cache;
+                lists::page(list, stage, raw).map(|page| format!("{page},{cache}"))
+            }
             None => return unknown(),
         },
     };
@@ -256,7 +258,8 @@ fn discovery(stage: &Stage, declared: &Value) -> String {
         Some(text) => format!(r#""instructions":{},"#, Value::from(text.as_str())),
         None => String::new(),
     };
-    format!(r#""supportedVersions":["{MODERN}"],"capabilities":{declared},{instructions}{CACHE}"#)
+    let cache = &stage.script.cache;
+    format!(r#""supportedVersions":["{MODERN}"],"capabilities":{declared},{instructions}{cache}"#)
 }
 
 fn mismatch(id: &str, header: &str) -> Reply {

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use super::{
     acts,
     lists::List,
-    modern::CACHE,
     questions,
     reply::Outlet,
     script::Paging,
@@ -78,7 +77,7 @@ pub(super) async fn read(
         other => text("text/plain", other),
     };
     let cache = if call.manners.is_modern() {
-        format!(",{CACHE}")
+        format!(",{}", stage.script.cache)
     } else {
         String::new()
     };

@@ -41,6 +41,7 @@ pub(super) enum Habit {
     AsksAnyway,
     Resumable,
     Batches,
+    NumbersTasks,
 }
 
 /// The header a request must carry, and its exact value.
@@ -69,6 +70,8 @@ pub struct Script {
     pub(super) keeps_sessions: bool,
     pub(super) instructions: Option<String>,
     pub(super) offers_streams: bool,
+    /// Raw members that say how long a modern result may be kept.
+    pub(super) cache: String,
 }
 
 impl Script {
@@ -89,6 +92,7 @@ impl Script {
             keeps_sessions: true,
             instructions: None,
             offers_streams: true,
+            cache: r#""ttlMs":60000,"cacheScope":"public""#.to_owned(),
         }
     }
 
@@ -209,6 +213,17 @@ impl Script {
     /// Calls are always answered by a stream then, and outlive its connections.
     pub fn resumable(self) -> Self {
         self.with(Habit::Resumable).answers(Answers::Sse)
+    }
+
+    /// Calls its tasks `task-1`, `task-2` and so on, as other servers do too.
+    pub fn numbers_tasks(self) -> Self {
+        self.with(Habit::NumbersTasks)
+    }
+
+    /// Says in the modern era that what it tells may be kept so long, and by whom.
+    pub fn fresh_for(mut self, ttl_ms: u64, scope: &str) -> Self {
+        self.cache = format!(r#""ttlMs":{ttl_ms},"cacheScope":"{scope}""#);
+        self
     }
 
     /// Puts every message into a batch, as `2025-03-26` allows.

@@ -10,6 +10,7 @@ use super::{
     listeners,
     questions::{self, Question},
     reply::Outlet,
+    script::Habit,
     stage::{CallKey, Outcome, Stage},
     work::{Call, Failure, field},
 };
@@ -119,7 +120,11 @@ pub(super) fn statuses(stage: &Stage) -> Vec<(String, String)> {
 
 /// Makes a task of a call and gives the raw result that says so.
 pub(super) fn create(call: Call, stage: &Arc<Stage>, task: Option<&RawValue>) -> String {
-    let id = uuid::Uuid::new_v4().to_string();
+    let id = if stage.script.has(Habit::NumbersTasks) {
+        format!("task-{}", stage.read(|state| state.tasks.len()) + 1)
+    } else {
+        uuid::Uuid::new_v4().to_string()
+    };
     let ttl = field(task, "ttl").and_then(|raw| serde_json::from_str(raw.get()).ok());
     let task = Task {
         id: id.clone(),

@@ -2,6 +2,8 @@
 //!
 //! Spec: 2025-11-25 basic/lifecycle, "Initialization".
 
+use std::sync::Arc;
+
 use http::{HeaderValue, StatusCode};
 use serde_json::{json, value::RawValue};
 use warp::reply::Response;
@@ -74,7 +76,10 @@ fn introduced(params: Option<&RawValue>) -> Result<Client, Failure> {
         revision: legacy_revision(&requested).unwrap_or(Revision::LATEST_LEGACY),
         context: Context {
             client_info: Some(description::info("clientInfo", info)?),
-            capabilities: Some(description::capabilities("capabilities", capabilities)?),
+            capabilities: Some(of_this_era(description::capabilities(
+                "capabilities",
+                capabilities,
+            )?)),
             log_level: None,
         },
     })
@@ -92,17 +97,38 @@ fn greeting(revision: Revision, welcome: Welcome) -> Box<RawValue> {
     result.to_raw()
 }
 
+/// What a client can do, without what this era has not: a backend must not answer it with a task
+/// that it cannot read.
+fn of_this_era(capabilities: Arc<RawValue>) -> Arc<RawValue> {
+    let mut members = RawObject::parse_or_empty(Some(&capabilities));
+    if remove_modern_tasks(&mut members) {
+        members.to_raw().into()
+    } else {
+        capabilities
+    }
+}
+
+/// Takes the extension out; tells whether it was there.
+fn remove_modern_tasks(members: &mut RawObject<'_>) -> bool {
+    let extensions = members.get("extensions").map(ToOwned::to_owned);
+    let mut extensions = RawObject::parse_or_empty(extensions.as_deref());
+    if extensions.get(TASKS_EXTENSION).is_none() {
+        return false;
+    }
+    extensions.retain(|name| name != TASKS_EXTENSION);
+    if extensions.is_empty() {
+        members.retain(|name| name != "extensions");
+    } else {
+        members.set("extensions", extensions.to_raw());
+    }
+    true
+}
+
 /// What the session can do, without what this era has not, and with what the gateway itself does:
 /// it takes `logging/setLevel`, and tells by log messages which backends it cannot reach.
 fn capabilities(offered: &RawValue) -> Box<RawValue> {
     let mut members = RawObject::parse_or_empty(Some(offered));
-    let mut extensions = RawObject::parse_or_empty(members.get("extensions"));
-    extensions.retain(|name| name != TASKS_EXTENSION);
-    let extensions = (!extensions.is_empty()).then(|| extensions.to_raw());
-    match extensions {
-        Some(extensions) => members.set("extensions", extensions),
-        None => members.retain(|name| name != "extensions"),
-    }
+    remove_modern_tasks(&mut members);
     if members.get("logging").is_none() {
         members.set("logging", to_raw(&json!({})));
     }

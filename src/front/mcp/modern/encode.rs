@@ -114,18 +114,31 @@ impl Encode for Modern {
     }
 
     fn result(&self, body: ResultBody) -> Result<Bytes, Box<RawValue>> {
-        if body.typed {
+        if !body.typed {
+            return Ok(self.typed(&body));
+        }
+        if begins_with_its_kind(&body.json) {
             return Ok(body.json);
         }
-        Ok(self.typed(&body))
+        // Every result of this era must say its kind; one that does not is complete.
+        let members = RawObject::parse_or_empty(serde_json::from_slice(&body.json).ok());
+        let says = |name| members.get(name).is_some();
+        let freshness = self
+            .freshness
+            .filter(|_| !says("ttlMs") && !says("cacheScope"));
+        Ok(if says("resultType") {
+            body.json
+        } else {
+            typed(&body.json, freshness)
+        })
     }
 
+    /// A typed result that does not begin with its kind may say it anywhere.
     fn first_part(&self, part: &ResultBody) -> Option<Bytes> {
-        Some(if part.typed {
-            part.json.clone()
-        } else {
-            self.typed(part)
-        })
+        match part.typed {
+            false => Some(self.typed(part)),
+            true => begins_with_its_kind(&part.json).then(|| part.json.clone()),
+        }
     }
 
     /// This era has other codes, or a result, for what two codes of the legacy one say.
@@ -172,6 +185,10 @@ impl Encode for Modern {
     async fn log(&self) -> Option<Writer> {
         None
     }
+}
+
+fn begins_with_its_kind(json: &[u8]) -> bool {
+    json.starts_with(br#"{"resultType":"#)
 }
 
 /// Puts what this era demands in front of a result's own members, which stay as they are.
@@ -258,12 +275,38 @@ mod tests {
             "resources/read",
         ] {
             assert_eq!(told(method, None, false), stale, "{method}");
-            assert_eq!(told(method, None, true), "{}", "{method}");
+            assert_eq!(told(method, None, true), stale, "{method}");
         }
         assert_eq!(
             told("tools/call", None, false),
             r#"{"resultType":"complete"}"#
         );
+    }
+
+    #[test]
+    fn a_typed_result_that_does_not_say_its_kind_is_complete() {
+        let encoder = encoder("resources/read", None);
+        let body = |json: &'static str| ResultBody {
+            json: json.into(),
+            typed: true,
+            freshness: None,
+        };
+        for (json, expected) in [
+            (r#"{"a":1,"resultType":"x"}"#, r#"{"a":1,"resultType":"x"}"#),
+            (
+                r#"{"ttlMs":5,"a":{"resultType":1}}"#,
+                r#"{"resultType":"complete","ttlMs":5,"a":{"resultType":1}}"#,
+            ),
+            (
+                r#"{"a":1}"#,
+                r#"{"resultType":"complete","ttlMs":0,"cacheScope":"private","a":1}"#,
+            ),
+        ] {
+            assert_eq!(encoder.result(body(json)).unwrap(), expected);
+        }
+        assert!(encoder.first_part(&body(r#"{"a":1,"#)).is_none());
+        let part = r#"{"resultType":"complete","#;
+        assert_eq!(encoder.first_part(&body(part)).unwrap(), part);
     }
 
     #[test]
