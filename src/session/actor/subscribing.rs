@@ -31,10 +31,9 @@ impl Session {
         }
         let (position, own) = (wanted.position, wanted.own.clone());
         mcp_session.subscriptions.insert(wanted);
-        let (backend, link, wants) = self.wants(LinkKey::Own(id)).swap_remove(position);
+        let wanting = self.wants(LinkKey::Own(id)).swap_remove(position).tell();
         let (record, myself) = (self.record_of(id), self.myself.clone());
         let store = self.shared.store.clone();
-        let wanting = backend.want(link, wants);
         tokio::spawn(async move {
             let cancelled = exchange.cancel.clone();
             let wanting = tokio::time::timeout(TELLING_WITHIN, wanting);
