@@ -5,6 +5,7 @@
 //! break off. Each of the others shows one subject.
 
 mod answers;
+mod apart;
 mod asking;
 mod capable;
 mod credentials;
