@@ -128,13 +128,11 @@ impl Connection {
             Ending::Lost(error) => {
                 if self.machine.state() == State::Ready {
                     self.note_failure(Input::Lost, &error);
-                    self.report_unreachable(&error);
                 }
             }
             Ending::TurnedDown(error) => {
                 if self.machine.state() == State::Ready {
                     self.note_failure(Input::Refused, &error);
-                    self.report_unreachable(&error);
                 }
             }
             Ending::Expired(mut call) => {
@@ -174,17 +172,14 @@ impl Connection {
         }
     }
 
-    fn report_unreachable(&self, error: &BackendError) {
-        (self.report)(Report::Unreachable {
-            backend: self.name.clone(),
-            reason: error.to_string(),
-        });
-    }
-
     pub(super) fn note_failure(&mut self, input: Input, error: &BackendError) {
         self.failed_at = Some(Instant::now());
         self.last_error = Some(error.clone());
         tracing::warn!(backend.name = %self.name, %error, "no connection to {}", self.name);
+        (self.report)(Report::Unreachable {
+            backend: self.name.clone(),
+            reason: error.to_string(),
+        });
         self.retry_at = None;
         if let Effect::Wait(pause) = self.machine.step(input) {
             let asked = error.asked_pause().unwrap_or_default();

@@ -101,9 +101,10 @@ impl Session {
         }
     }
 
+    /// Every try that fails reports this; the first one is news.
     fn unreachable(&mut self, backend: &BackendName, reason: &str) {
-        self.tell_of_backend(backend);
         if self.unreachable.insert(backend.clone()) {
+            self.tell_of_backend(backend);
             let words = format!("backend {backend} is unavailable: {reason}");
             self.log(Level::WARNING, &words);
         }
