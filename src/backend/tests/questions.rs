@@ -294,7 +294,7 @@ async fn several_messages_at_once_are_taken_in_order_where_the_revision_has_that
         if !together {
             let outcome = end(&mut received).await;
             assert!(
-                matches!(outcome, Outcome::Failed(Failure::Interrupted { .. })),
+                matches!(outcome, Outcome::Failed(Failure::Garbled { .. })),
                 "{outcome:?}"
             );
             continue;
