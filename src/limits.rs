@@ -62,6 +62,8 @@ pub const DEPTH_MAX: usize = 128;
 /// Characters of a method or a tool's name that a log or an error repeats: a request may hold
 /// megabytes of it.
 pub const SHOWN_CHARS_MAX: usize = 128;
+/// Bytes of a URI that is remembered or listened for: what servers commonly take in a request line.
+pub const URI_BYTES_MAX: usize = 8 * 1024;
 /// URIs from results that a session remembers: so that reading one goes where it came from.
 pub const SEEN_URIS_MAX: usize = 4096;
 /// URIs that are taken from one result.

@@ -101,6 +101,13 @@ pub(crate) enum SessionMessage {
     Left { mcp_session: Uuid },
     /// Fact: a listener without an MCP session is gone.
     Unsubscribed { number: u64 },
+    /// Command: store what a client wants to hear; answers when it is stored.
+    KeepWants {
+        mcp_session: Uuid,
+        kept: oneshot::Sender<()>,
+    },
+    /// Fact: what a client wanted to hear is stored.
+    WantsKept { mcp_session: Uuid },
     /// Fact: a backend did not agree to tell a client of this resource.
     NotSubscribed { mcp_session: Uuid, uri: String },
     /// Fact: a list showed these keys, by position.

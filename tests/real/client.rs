@@ -85,3 +85,11 @@ pub(crate) fn text(result: &Value) -> &str {
     assert_eq!(content.len(), 1, "{result}");
     content[0]["text"].as_str().unwrap()
 }
+
+/// The progress that a client saw the server report. The TypeScript SDK 2 makes some of its own, without a total, of
+/// each round of questions; and `server-everything` may ask for the roots in any call.
+pub(crate) fn reported(seen: &Value) -> Vec<Value> {
+    let progress = seen["progress"].as_array().unwrap().iter();
+    let has_total = |one: &&Value| one.get("total").is_some();
+    progress.filter(has_total).cloned().collect()
+}

@@ -15,7 +15,7 @@ use crate::{
     process::Process,
 };
 
-const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
+const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
 const PROGRESS: &str = "notifications/progress";
 
 /// A running `mcp-remote`.

@@ -25,7 +25,7 @@ use tokio::{
 
 use crate::client::{Client, answer_to, capabilities};
 
-const DEADLINE: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(30);
 const PROGRESS: &str = "notifications/progress";
 
 /// A connected client.
@@ -223,7 +223,6 @@ fn seen(answer: Result<impl Serialize, ServiceError>) -> Result<Value, Value> {
     Ok(serde_json::to_value(result).unwrap())
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn error(error: ServiceError) -> Value {
     match error {
         ServiceError::McpError(error) => serde_json::to_value(error).unwrap(),

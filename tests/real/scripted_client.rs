@@ -15,7 +15,7 @@ use crate::{
     process::Process,
 };
 
-const STEP_DEADLINE: Duration = Duration::from_secs(10);
+const STEP_DEADLINE: Duration = Duration::from_secs(30);
 /// Every client introduces itself with this name; no rule about client names matches it.
 const CLIENT_NAME: &str = "acceptance";
 

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     backend::{Backend, Hearers, LinkKey, Unmet, Wants},
-    limits::{SUBSCRIBERS_PER_SESSION_MAX, TELLING_WITHIN},
+    limits::{SUBSCRIBERS_PER_SESSION_MAX, TELLING_WITHIN, URI_BYTES_MAX},
     mcp::{event::Notification, failure::Failure, kind::ListKind},
     routing::task,
     session::{
@@ -90,7 +90,12 @@ impl Session {
         listener: mpsc::Sender<Told>,
         reply: oneshot::Sender<Result<Filter, Failure>>,
     ) {
+        let before = self.subscribers.len();
         self.subscribers.retain(|_, it| !it.listener.is_closed());
+        if self.subscribers.len() < before {
+            // Their own farewells will find nothing.
+            self.tell_wants(LinkKey::Default);
+        }
         if self.closing || self.subscribers.len() >= SUBSCRIBERS_PER_SESSION_MAX {
             let _asker_left = reply.send(Err(Failure::TooManyListeners {
                 limit: SUBSCRIBERS_PER_SESSION_MAX,
@@ -151,6 +156,9 @@ impl Session {
     /// Whose resource a URI is, for somebody who wants to hear of it: where it is not certain, of the
     /// likeliest backend that tells of changes.
     pub(super) fn wanted_uri(&self, uri: &str) -> Option<Wanted> {
+        if uri.len() > URI_BYTES_MAX {
+            return None;
+        }
         let candidates = self.resources.route(&self.names, uri);
         let is_certain = candidates.len() == 1;
         let found = candidates.into_iter().find(|candidate| {

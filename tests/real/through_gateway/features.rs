@@ -16,9 +16,9 @@ use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 use tokio::time::{self, Instant};
 
-use super::stage::{Act, Feature, Gaps, Stage, everything, ours};
+use super::stage::{Act, Feature, Gaps, Stage, everything, of_its_sessions, ours};
 use crate::{
-    client::{Client, text},
+    client::{Client, reported, text},
     gateway::Gateway,
     install::{Node, Python},
     mcp_remote::McpRemote,
@@ -49,7 +49,7 @@ async fn every_client_uses_every_feature_of_a_legacy_server() {
         return;
     };
     let server = Server::legacy(&clients.sdk_1).await;
-    clients.use_all(&server, "auto", &ours(&[])).await;
+    clients.use_all(&server, "auto", &of_its_sessions()).await;
 }
 
 #[tokio::test]
@@ -257,8 +257,10 @@ async fn hears_progress(client: &mut impl Client, stage: &Stage) {
     let tool = format!("backend.{}", act.tool);
     let seen = client.watch(&tool, act.arguments.clone()).await;
     assert!(words(&seen["result"]).contains(act.says), "{seen}");
-    let progress = seen["progress"].as_array().unwrap().iter();
-    let progress = progress.map(|one| (one["progress"].as_f64(), one["total"].as_f64()));
+    let progress = reported(&seen);
+    let progress = progress
+        .iter()
+        .map(|one| (one["progress"].as_f64(), one["total"].as_f64()));
     let expected = [1.0, 2.0, 3.0].map(|step| (Some(step), Some(3.0)));
     assert_eq!(progress.collect::<Vec<_>>(), expected);
 }

@@ -172,6 +172,13 @@ async fn lists_and_calls(client: &mut impl Client, separator: &str) {
         "fail",
         "wait_until_cancelled",
         "cancelled_calls",
+        "work",
+        "log",
+        "ask",
+        "sample",
+        "roots",
+        "touch",
+        "change",
     ];
     let of_modern = of_modern.map(|tool| format!("modern{separator}{tool}"));
     assert_eq!(
