@@ -52,7 +52,7 @@ async fn a_client_subscribes_and_hears_of_an_update() {
         transcript.note("the client has heard enough");
         world.client.unsubscribe(URI, changes).await;
         // Nobody waits for the backend's last word but this test.
-        let (word, times) = if pairing.has_modern_backend() {
+        let (last, times) = if pairing.has_modern_backend() {
             (
                 "backend -> gateway: notifications/subscriptions/acknowledged",
                 2,
@@ -60,7 +60,7 @@ async fn a_client_subscribes_and_hears_of_an_update() {
         } else {
             ("backend -> gateway: result of", 3)
         };
-        let is_said = async || transcript.text().matches(word).count() == times;
+        let is_said = async || transcript.text().matches(last).count() == times;
         eventually("the last word", is_said).await;
         transcript.assert_matches(&format!("subscribe/{name}"));
     }

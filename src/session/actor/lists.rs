@@ -1,25 +1,19 @@
 //! Requests that all backends answer together: lists, and what the session offers.
 
-use futures_util::future::join_all;
-use serde_json::value::RawValue;
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::timeout,
-};
+use tokio::sync::oneshot;
 
 use crate::{
-    backend::{Backend, Call, LinkKey},
-    limits::{EVENTS_IN_FLIGHT, LIST_DEADLINE},
+    backend::{Backend, LinkKey},
     mcp::{
         discovery::Discovery,
-        event::{Event, Outcome, ResultBody},
+        event::Outcome,
         failure::Failure,
-        name::{BackendName, Naming},
-        object::{RawObject, quote},
+        name::Naming,
+        object::RawObject,
         request::{Context, Request},
         shelf::Shelf,
     },
-    routing::{name::Spelling, task},
+    routing::name::Spelling,
     session::{
         clock::now_ms,
         exchange::{Exchange, Place},
