@@ -158,7 +158,7 @@ impl Backend {
     }
 
     /// Has a link carry this besides its calls, and nothing else. Over a link that is not open it
-    /// begins when that is opened.
+    /// begins when that is opened: now, for whom `opens` names, or by a call.
     ///
     /// Of two wants the later one counts, whichever is waited for.
     ///
@@ -168,12 +168,18 @@ impl Backend {
     pub(crate) fn want(
         &self,
         link: LinkKey,
+        opens: Option<Context>,
         wants: Wants,
     ) -> impl Future<Output = Result<(), Unmet>> + Send + use<> {
         let lost = Unmet::all(&wants, Failure::Lost);
         let (reply, answer) = oneshot::channel();
         // As in `connect`. Now, not when it is waited for.
-        let _gone = self.actor.cast(BackendMessage::Want { link, wants, reply });
+        let _gone = self.actor.cast(BackendMessage::Want {
+            link,
+            opens,
+            wants,
+            reply,
+        });
         async { answer.await.unwrap_or(Err(lost)) }
     }
 
@@ -288,7 +294,12 @@ impl Actor for BackendActor {
                 context,
                 reply,
             }),
-            BackendMessage::Want { link, wants, reply } => connection.want(link, wants, reply),
+            BackendMessage::Want {
+                link,
+                opens,
+                wants,
+                reply,
+            } => connection.want(link, opens, wants, reply),
             BackendMessage::Notify { link, notification } => connection.notify(link, &notification),
             BackendMessage::Forget(link) => connection.forget(link),
             BackendMessage::Close => connection.close(),
@@ -306,7 +317,7 @@ impl Actor for BackendActor {
             BackendMessage::Listed(catalogue) => connection.listed(catalogue),
             BackendMessage::Looked(catalogue) => connection.looked(catalogue),
             BackendMessage::Changed { kind, stream } => connection.changed(kind, stream),
-            BackendMessage::Due { client, kind } => connection.due(client, kind),
+            BackendMessage::Due { link, kind } => connection.due(link, kind),
             BackendMessage::Heard { link, notification } => connection.heard(link, notification),
             BackendMessage::Asked {
                 mcp_session,

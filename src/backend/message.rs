@@ -42,8 +42,10 @@ pub(crate) enum BackendMessage {
         reply: oneshot::Sender<Result<Discovery, Failure>>,
     },
     /// Command: have a link carry this besides its calls, and nothing else; answers when it does.
+    /// With `opens` the link is opened for that, if it is not open.
     Want {
         link: LinkKey,
+        opens: Option<Context>,
         wants: Wants,
         reply: oneshot::Sender<Result<(), Unmet>>,
     },
@@ -80,9 +82,9 @@ pub(crate) enum BackendMessage {
         kind: ListKind,
         stream: Option<LinkKey>,
     },
-    /// Fact: the pause is over after which a change is told to one client, or to the others.
+    /// Fact: the pause is over after which a change is told to who has a link, or to the others.
     Due {
-        client: Option<Uuid>,
+        link: Option<LinkKey>,
         kind: ListKind,
     },
     /// Fact: the backend said this over a link, about no call.
@@ -238,10 +240,20 @@ impl Call {
 /// Who is told of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Hearers {
-    /// The client of this MCP session.
-    Client(Uuid),
-    /// All clients but those of these MCP sessions, which hear of it by themselves.
-    AllBut(Vec<Uuid>),
+    /// The clients whose link this is.
+    Of(LinkKey),
+    /// All clients but those of these links, who hear of it by themselves.
+    AllBut(Vec<LinkKey>),
+}
+
+impl Hearers {
+    /// Whether it is told to whoever has this link.
+    pub(crate) fn include(&self, link: LinkKey) -> bool {
+        match self {
+            Self::Of(only) => *only == link,
+            Self::AllBut(others) => !others.contains(&link),
+        }
+    }
 }
 
 /// What a connection tells the session that owns it.
@@ -268,7 +280,8 @@ pub(crate) enum Report {
     /// task stands, a log message, or what an extension defines.
     Heard {
         backend: BackendName,
-        link: LinkKey,
+        /// Over which link; `None` if one serves everybody.
+        link: Option<LinkKey>,
         notification: Notification,
     },
     /// The backend asks the client of an MCP session something, on no call's stream.

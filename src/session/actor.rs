@@ -192,10 +192,9 @@ impl Actor for SessionActor {
             SessionMessage::Knows { mcp_session, reply } => session.knows(mcp_session, reply),
             SessionMessage::Subscribe {
                 number,
-                filter,
-                listener,
+                subscription,
                 reply,
-            } => session.subscribe_to(number, filter, listener, reply),
+            } => session.subscribe_to(number, subscription, reply),
             SessionMessage::Asked {
                 mcp_session,
                 id,

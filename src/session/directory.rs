@@ -26,7 +26,7 @@ use super::{
     describe::SessionDescription,
     exchange::{Exchange, InFlight, Place, next_number},
     heard::{Heard, Listener},
-    message::{Client, Filter, SessionMessage, Welcome},
+    message::{Client, Filter, SessionMessage, Subscription, Welcome},
     outbox::{Attendance, Outbox},
     parked::{Parked, TakenUp},
     request_state::{Opened, RequestStates},
@@ -210,15 +210,23 @@ impl SessionRef {
     /// # Errors
     ///
     /// When the session has all the listeners it may have, or is going down.
-    pub async fn subscribe(&self, filter: Filter) -> Result<(Filter, Heard), Failure> {
+    pub async fn subscribe(
+        &self,
+        context: Context,
+        filter: Filter,
+    ) -> Result<(Filter, Heard), Failure> {
         let number = next_number();
         let farewell = SessionMessage::Unsubscribed { number };
         let (heard, listener) = Heard::new(self.actor.clone(), farewell);
+        let subscription = Subscription {
+            context,
+            filter,
+            listener,
+        };
         let honoured = self
             .ask(|reply| SessionMessage::Subscribe {
                 number,
-                filter,
-                listener,
+                subscription,
                 reply,
             })
             .await??;

@@ -60,8 +60,7 @@ pub(crate) enum SessionMessage {
     /// them it will hear of.
     Subscribe {
         number: u64,
-        filter: Filter,
-        listener: mpsc::Sender<Told>,
+        subscription: Subscription,
         reply: oneshot::Sender<Result<Filter, Failure>>,
     },
     /// Command: remember that this was put to a client, under this id.
@@ -173,6 +172,16 @@ pub enum Told {
     Asked(Question),
     /// It no longer wants what it asked under that number.
     Withdrawn(u64),
+}
+
+/// A listener without an MCP session.
+pub(super) struct Subscription {
+    /// Who listens.
+    pub context: Context,
+    /// What for.
+    pub filter: Filter,
+    /// Where it is told.
+    pub listener: mpsc::Sender<Told>,
 }
 
 /// The changes that a subscription asks for, by public names.

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use crate::{
     backend::{
@@ -17,31 +16,30 @@ use crate::{
 
 use super::{Connection, tools::Reason};
 
-/// Who is told of what: one client, or all that do not hear of it by themselves.
-type Told = (Option<Uuid>, ListKind);
+/// Who is told of what: whoever has a link, or all that do not hear of it by themselves.
+type Told = (Option<LinkKey>, ListKind);
 
 /// When changes were told, so that a backend that announces without end does not flood clients.
 #[derive(Debug, Default)]
 pub(in crate::backend) struct Announcing {
     last: HashMap<Told, Instant>,
     /// What will be told when its pause is over, and who heard of it by themselves.
-    due: HashMap<Told, Vec<Uuid>>,
+    due: HashMap<Told, Vec<LinkKey>>,
 }
 
 impl Connection {
     /// The backend says that its lists of a kind are others now.
     ///
-    /// On a client's own stream that is this client's news: a backend may show each client other
-    /// things. All others hear of it from the default link. What comes on a call's stream alone is
-    /// told to everyone.
+    /// On the stream of a client's link that is this client's news: a backend may show each client
+    /// other things, and may tell only who changed them. All others hear of it from the default link.
+    /// What comes on a call's stream alone is told to everyone.
     pub(in crate::backend) fn changed(&mut self, kind: ListKind, stream: Option<LinkKey>) {
         let default_hears = self.has_stream(LinkKey::Default);
         let hearing = match stream {
-            Some(LinkKey::Own(client)) if default_hears => {
-                return self.announce((Some(client), kind), Vec::new());
-            }
-            Some(LinkKey::Capable(_)) if default_hears => return,
             Some(LinkKey::Default) => self.hearing(),
+            Some(link) if default_hears => {
+                return self.announce((Some(link), kind), Vec::new());
+            }
             _ => Vec::new(),
         };
         if kind == ListKind::Tools {
@@ -53,39 +51,39 @@ impl Connection {
     }
 
     /// Tells of a change now, or after a pause if it was told of just before.
-    fn announce(&mut self, told: Told, hearing: Vec<Uuid>) {
+    fn announce(&mut self, told: Told, hearing: Vec<LinkKey>) {
         if let Some(before) = self.announcing.due.get_mut(&told) {
-            return before.retain(|client| hearing.contains(client));
+            return before.retain(|link| hearing.contains(link));
         }
         let now = Instant::now();
         let last = self.announcing.last.get(&told);
         match last.map(|last| *last + ANNOUNCED_LIST_PAUSE) {
             Some(at) if at > now => {
                 self.announcing.due.insert(told, hearing);
-                let (client, kind) = told;
+                let (link, kind) = told;
                 // The timer ends with the actor: its message then finds no mailbox.
                 let _timer = self
                     .myself
-                    .send_after(at - now, move || BackendMessage::Due { client, kind });
+                    .send_after(at - now, move || BackendMessage::Due { link, kind });
             }
             _ => self.tell(told, hearing),
         }
     }
 
     /// Tells of a change whose pause is over.
-    pub(in crate::backend) fn due(&mut self, client: Option<Uuid>, kind: ListKind) {
-        if let Some(hearing) = self.announcing.due.remove(&(client, kind)) {
-            self.tell((client, kind), hearing);
+    pub(in crate::backend) fn due(&mut self, link: Option<LinkKey>, kind: ListKind) {
+        if let Some(hearing) = self.announcing.due.remove(&(link, kind)) {
+            self.tell((link, kind), hearing);
         }
     }
 
-    fn tell(&mut self, told: Told, hearing: Vec<Uuid>) {
+    fn tell(&mut self, told: Told, hearing: Vec<LinkKey>) {
         self.announcing.last.insert(told, Instant::now());
-        let (client, kind) = told;
-        match client {
-            Some(client) => (self.report)(Report::Changed {
+        let (link, kind) = told;
+        match link {
+            Some(link) => (self.report)(Report::Changed {
                 kinds: vec![kind],
-                hearers: Hearers::Client(client),
+                hearers: Hearers::Of(link),
             }),
             None => self.report_change(vec![kind], hearing),
         }
@@ -100,7 +98,7 @@ impl Connection {
     }
 
     /// Tells all clients of a change but those that hear it on streams of their own.
-    pub(super) fn report_change(&mut self, kinds: Vec<ListKind>, hearing: Vec<Uuid>) {
+    pub(super) fn report_change(&mut self, kinds: Vec<ListKind>, hearing: Vec<LinkKey>) {
         let now = Instant::now();
         let told = kinds.iter().map(|kind| ((None, *kind), now));
         self.announcing.last.extend(told);
@@ -110,37 +108,33 @@ impl Connection {
         });
     }
 
-    /// The clients that hear the backend on streams of their own.
-    fn hearing(&self) -> Vec<Uuid> {
-        let own = self.carried.keys().filter_map(|key| match key {
-            LinkKey::Own(client) if self.has_stream(*key) => Some(*client),
-            _ => None,
-        });
-        own.collect()
+    /// The links on whose own streams the backend is heard.
+    fn hearing(&self) -> Vec<LinkKey> {
+        let keys = self.carried.keys().copied();
+        keys.filter(|key| *key != LinkKey::Default && self.has_stream(*key))
+            .collect()
     }
 
-    /// A client's own stream is open again. What the others were told of since this client was told
-    /// last, it may have missed; where nobody else is told, anything.
-    pub(super) fn own_heard_again(&mut self, client: Uuid, mut kinds: Vec<ListKind>) {
+    /// The stream of a client's link is open again. What the others were told of since this client was
+    /// told last, it may have missed; where nobody else is told, anything.
+    pub(super) fn own_heard_again(&mut self, key: LinkKey, mut kinds: Vec<ListKind>) {
         if self.has_stream(LinkKey::Default) {
             let last = |it| self.announcing.last.get(&it);
-            kinds.retain(|kind| last((None, *kind)) > last((Some(client), *kind)));
+            kinds.retain(|kind| last((None, *kind)) > last((Some(key), *kind)));
         } else if kinds.contains(&ListKind::Tools) {
             self.look(Reason::Unsure);
             kinds.retain(|kind| *kind != ListKind::Tools);
         }
         for kind in kinds {
-            self.announce((Some(client), kind), Vec::new());
+            self.announce((Some(key), kind), Vec::new());
         }
     }
 
-    /// Forgets a client that is gone.
-    pub(super) fn announce_no_more(&mut self, key: LinkKey) {
-        if let LinkKey::Own(gone) = key {
-            self.announcing
-                .last
-                .retain(|(client, _), _| *client != Some(gone));
-        }
+    /// Forgets a link that is gone.
+    pub(super) fn announce_no_more(&mut self, gone: LinkKey) {
+        self.announcing
+            .last
+            .retain(|(link, _), _| *link != Some(gone));
     }
 
     fn has_stream(&self, key: LinkKey) -> bool {

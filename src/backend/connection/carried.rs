@@ -22,6 +22,8 @@ use super::Connection;
 #[derive(Default)]
 pub(in crate::backend) struct Carried {
     pub(super) wants: Wants,
+    /// For whom the link may be opened because of that; others open theirs by calls.
+    pub(super) opens: Option<Context>,
     /// Who waits until it does.
     pub(super) waiters: Vec<Waiter>,
     /// What its backend was asked for by requests.
@@ -168,13 +170,14 @@ impl Connection {
         if carried.waiters.is_empty() {
             return;
         }
-        if key != LinkKey::Default || carried.wants == Wants::default() {
+        let wanted = carried.wants != Wants::default();
+        let Some(context) = carried.opens.clone().filter(|_| wanted) else {
             // It is opened by its client's next call, if that is not under way already.
             return carried.answer_all(&Ok(()));
-        }
+        };
         let backend = Backend::new(self.name.clone(), self.myself.clone());
         tokio::spawn(async move {
-            let connected = backend.connect(key, Context::default()).await;
+            let connected = backend.connect(key, context).await;
             // Without the connection nobody waits.
             let _gone = backend.actor.cast(BackendMessage::Connected {
                 link: key,

@@ -109,10 +109,16 @@ impl Connection {
 
     /// The link that serves a key: stateless backends have one for all.
     pub(super) fn serving(&self, key: LinkKey) -> LinkKey {
-        match self.links.get(&LinkKey::Default) {
-            Some(Slot::Open(link)) if link.dialect.is_shared() => LinkKey::Default,
-            _ => key,
+        if self.serves_all() {
+            return LinkKey::Default;
         }
+        key
+    }
+
+    /// Whether the default link serves everybody.
+    pub(super) fn serves_all(&self) -> bool {
+        let default = self.links.get(&LinkKey::Default);
+        matches!(default, Some(Slot::Open(link)) if link.dialect.is_shared())
     }
 
     pub(super) fn say_goodbye(&self, link: &Link) {

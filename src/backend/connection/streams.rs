@@ -239,10 +239,8 @@ impl Connection {
             return;
         };
         let mut kinds = announced(link);
-        match key {
-            LinkKey::Default => {}
-            LinkKey::Own(client) => return self.own_heard_again(client, kinds),
-            LinkKey::Capable(_) => return,
+        if key != LinkKey::Default {
+            return self.own_heard_again(key, kinds);
         }
         if kinds.contains(&ListKind::Tools) {
             self.look(Reason::Unsure);

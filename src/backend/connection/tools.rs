@@ -1,7 +1,6 @@
 //! What a connection knows of its backend's tools, and how it notices that they are others now.
 
 use tokio::time::{Instant, sleep_until, timeout};
-use uuid::Uuid;
 
 use crate::{
     backend::{Backend, catalogue::Catalogue, link::LinkKey, listing::list, pending::Pending},
@@ -20,16 +19,16 @@ pub(in crate::backend) struct Looks {
     next: Option<Reason>,
     /// When the last one for an announcement began, or will begin.
     announced_at: Option<Instant>,
-    /// The clients that heard by themselves of all that was announced since the last one.
-    hearing: Option<Vec<Uuid>>,
+    /// The links on whose own streams was heard of all that was announced since the last one.
+    hearing: Option<Vec<LinkKey>>,
 }
 
 impl Looks {
     /// Notes who heard an announcement by themselves.
-    pub(super) fn hear_of_it(&mut self, hearing: Vec<Uuid>) {
+    pub(super) fn hear_of_it(&mut self, hearing: Vec<LinkKey>) {
         match &mut self.hearing {
             None => self.hearing = Some(hearing),
-            Some(before) => before.retain(|client| hearing.contains(client)),
+            Some(before) => before.retain(|link| hearing.contains(link)),
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::{
     mcp::{
         event::{Notification, Question},
         message::write_notification,
+        request::Context,
     },
 };
 
@@ -24,6 +25,7 @@ impl Connection {
     pub(in crate::backend) fn want(
         &mut self,
         key: LinkKey,
+        opens: Option<Context>,
         wants: Wants,
         reply: oneshot::Sender<Result<(), Unmet>>,
     ) {
@@ -39,6 +41,7 @@ impl Connection {
         self.wake();
         let carried = self.carried.entry(key).or_default();
         carried.wants = wants;
+        carried.opens = opens;
         carried.stalled = false;
         carried.waiters.push(waiter);
         self.carry(key);
@@ -48,7 +51,7 @@ impl Connection {
     pub(in crate::backend) fn heard(&self, link: LinkKey, notification: Notification) {
         (self.report)(Report::Heard {
             backend: self.name.clone(),
-            link,
+            link: (!self.serves_all()).then_some(link),
             notification,
         });
     }

@@ -80,7 +80,7 @@ impl World {
             stream: true,
             ..Wants::default()
         };
-        soon(self.backend.want(link, wants)).await.unwrap();
+        soon(self.backend.want(link, None, wants)).await.unwrap();
         until(async || self.served.heard("GET") == 1).await;
         (id, link)
     }
@@ -94,7 +94,7 @@ fn asks(id: &str, method: &str) -> Value {
     json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": {} })
 }
 
-fn heard(report: Report) -> (LinkKey, String, String) {
+fn heard(report: Report) -> (Option<LinkKey>, String, String) {
     match report {
         Report::Heard {
             link, notification, ..
@@ -186,7 +186,11 @@ async fn what_is_about_no_call_is_told_the_session_and_what_nobody_knows_the_cli
         let told = heard(world.told().await);
         assert_eq!(
             told,
-            (LinkKey::Default, method.into(), r#"{"uri":"a:b"}"#.into())
+            (
+                Some(LinkKey::Default),
+                method.into(),
+                r#"{"uri":"a:b"}"#.into()
+            )
         );
     }
     events.say(&notice("x/unknown", &json!({ "n": 1 })));
@@ -204,7 +208,7 @@ async fn a_client_that_listens_hears_and_answers_what_is_about_no_call() {
     for method in ["notifications/message", "x/unknown"] {
         events.say(&notice(method, &json!({ "n": 1 })));
         let told = heard(world.told().await);
-        assert_eq!(told, (link, method.into(), r#"{"n":1}"#.into()));
+        assert_eq!(told, (Some(link), method.into(), r#"{"n":1}"#.into()));
     }
     events.say(&asks("q", "elicitation/create"));
     let Report::Asked {

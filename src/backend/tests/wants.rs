@@ -19,7 +19,12 @@ use super::{
 };
 use crate::{
     backend::{Backend, LinkKey, Report, Unmet, Wants},
-    mcp::{failure::Failure, level::Level, object::quote, request::Request},
+    mcp::{
+        failure::Failure,
+        level::Level,
+        object::quote,
+        request::{Context, Request},
+    },
 };
 
 fn uris(uris: &[&str]) -> Wants {
@@ -60,19 +65,31 @@ fn said(served: &Served, method: &str) -> Vec<Value> {
 async fn only_differences_are_asked_of_a_legacy_backend() {
     let (served, backend) = legacy().await;
     // The link is opened for it.
-    soon(backend.want(LinkKey::Default, uris(&["a:1", "b:2"])))
-        .await
-        .unwrap();
+    soon(backend.want(
+        LinkKey::Default,
+        Some(Context::default()),
+        uris(&["a:1", "b:2"]),
+    ))
+    .await
+    .unwrap();
     assert_eq!(
         said(&served, "resources/subscribe"),
         [json!({"uri": "a:1"}), json!({"uri": "b:2"})]
     );
-    soon(backend.want(LinkKey::Default, uris(&["b:2", "c:3"])))
-        .await
-        .unwrap();
-    soon(backend.want(LinkKey::Default, uris(&["b:2", "c:3"])))
-        .await
-        .unwrap();
+    soon(backend.want(
+        LinkKey::Default,
+        Some(Context::default()),
+        uris(&["b:2", "c:3"]),
+    ))
+    .await
+    .unwrap();
+    soon(backend.want(
+        LinkKey::Default,
+        Some(Context::default()),
+        uris(&["b:2", "c:3"]),
+    ))
+    .await
+    .unwrap();
     assert_eq!(served.heard("resources/subscribe"), 3);
     assert_eq!(
         said(&served, "resources/unsubscribe"),
@@ -84,14 +101,16 @@ async fn only_differences_are_asked_of_a_legacy_backend() {
 async fn wants_of_a_link_that_is_not_open_begin_with_it() {
     let (served, backend) = legacy().await;
     let own = LinkKey::Own(Uuid::new_v4());
-    soon(backend.want(own, uris(&["a:1"]))).await.unwrap();
+    soon(backend.want(own, None, uris(&["a:1"]))).await.unwrap();
     assert_eq!(served.heard("initialize"), 0);
     connect(&backend, own).await.unwrap();
     until(async || served.heard("resources/subscribe") == 1).await;
     // After its end nobody wants anything.
     backend.forget(own);
     connect(&backend, own).await.unwrap();
-    soon(backend.want(own, Wants::default())).await.unwrap();
+    soon(backend.want(own, None, Wants::default()))
+        .await
+        .unwrap();
     assert_eq!(served.heard("resources/subscribe"), 1);
 }
 
@@ -106,13 +125,18 @@ async fn what_the_backend_refuses_is_told_and_not_asked_for_again() {
         _ => shake_hands(message),
     });
     let (backend, _reports) = start_reporting(entry(&port.url(), &[])).await;
-    let refused = soon(backend.want(LinkKey::Default, uris(&["a:1", "no:such"]))).await;
+    let refused = soon(backend.want(
+        LinkKey::Default,
+        Some(Context::default()),
+        uris(&["a:1", "no:such"]),
+    ))
+    .await;
     let uri = "no:such".to_owned();
     assert_eq!(
         refused.unwrap_err(),
         unmet(&["no:such"], Failure::UnknownResource { uri })
     );
-    soon(backend.want(LinkKey::Default, uris(&["a:1"])))
+    soon(backend.want(LinkKey::Default, Some(Context::default()), uris(&["a:1"])))
         .await
         .unwrap();
     assert_eq!(served.heard("resources/subscribe"), 2);
@@ -122,7 +146,8 @@ async fn what_the_backend_refuses_is_told_and_not_asked_for_again() {
 async fn a_backend_out_of_reach_fails_what_is_wanted_of_the_shared_link() {
     let port = Port::new();
     let (backend, _reports) = start_reporting(entry(&port.url(), &[])).await;
-    let failed = soon(backend.want(LinkKey::Default, uris(&["a:1"]))).await;
+    let failed =
+        soon(backend.want(LinkKey::Default, Some(Context::default()), uris(&["a:1"]))).await;
     assert!(
         matches!(&failed, Err(unmet) if matches!(unmet.failure, Failure::Unavailable { .. })),
         "{failed:?}"
@@ -152,14 +177,18 @@ async fn a_link_opened_anew_carries_what_the_old_one_did() {
         }
     });
     let (backend, _reports) = start_reporting(entry(&port.url(), &[])).await;
-    soon(backend.want(LinkKey::Default, uris(&["a:1"])))
+    soon(backend.want(LinkKey::Default, Some(Context::default()), uris(&["a:1"])))
         .await
         .unwrap();
     known.store(0, Ordering::Relaxed);
     // The want itself finds out that the MCP session is gone.
-    soon(backend.want(LinkKey::Default, uris(&["a:1", "b:2"])))
-        .await
-        .unwrap();
+    soon(backend.want(
+        LinkKey::Default,
+        Some(Context::default()),
+        uris(&["a:1", "b:2"]),
+    ))
+    .await
+    .unwrap();
     let subscribed = served.said("resources/subscribe");
     let of = |session: &str| {
         let of = subscribed
@@ -194,7 +223,7 @@ async fn log_messages_are_sent_from_the_level_on_that_somebody_wants() {
         None,
         Some(Level::INFO),
     ] {
-        soon(backend.want(own, wants(level))).await.unwrap();
+        soon(backend.want(own, None, wants(level))).await.unwrap();
     }
     let levels = said(&served, "logging/setLevel");
     assert_eq!(
@@ -251,7 +280,7 @@ async fn all_wants_of_a_modern_backend_share_one_stream_which_is_replaced_withou
     };
     let wanted = tokio::spawn({
         let backend = backend.clone();
-        async move { backend.want(own, wants).await }
+        async move { backend.want(own, None, wants).await }
     });
     until(async || served.heard("subscriptions/listen") == 2).await;
     let filters: Vec<_> = said(&served, "subscriptions/listen")
@@ -292,14 +321,15 @@ async fn what_a_modern_backend_does_not_honour_is_told() {
     let (first, opened) = stream();
     let (_served, backend, _) = modern(Script::of([opened]), &[]).await;
     first.say(&acknowledged(&json!({ "promptsListChanged": true })));
-    let refused = soon(backend.want(LinkKey::Default, uris(&["a:1"]))).await;
+    let refused =
+        soon(backend.want(LinkKey::Default, Some(Context::default()), uris(&["a:1"]))).await;
     let uri = "a:1".to_owned();
     assert_eq!(
         refused.unwrap_err(),
         unmet(&["a:1"], Failure::UnknownResource { uri })
     );
     // What needs nothing more is served.
-    soon(backend.want(LinkKey::Default, Wants::default()))
+    soon(backend.want(LinkKey::Default, Some(Context::default()), Wants::default()))
         .await
         .unwrap();
 }
@@ -307,7 +337,8 @@ async fn what_a_modern_backend_does_not_honour_is_told() {
 #[tokio::test]
 async fn a_modern_backend_that_has_no_streams_says_so() {
     let (_served, backend, _) = modern(Script::default(), &[]).await;
-    let refused = soon(backend.want(LinkKey::Default, uris(&["a:1"]))).await;
+    let refused =
+        soon(backend.want(LinkKey::Default, Some(Context::default()), uris(&["a:1"]))).await;
     assert!(
         matches!(&refused, Err(unmet) if matches!(unmet.failure, Failure::UnknownMethod { .. })),
         "{refused:?}"
@@ -319,7 +350,7 @@ async fn a_modern_backend_that_does_not_acknowledge_is_waited_for_so_long() {
     let (_first, opened) = stream();
     let quick = "timeouts: { handshake: 1s }";
     let (_served, backend, _) = modern(Script::of([opened]), &[quick]).await;
-    let late = soon(backend.want(LinkKey::Default, uris(&["a:1"]))).await;
+    let late = soon(backend.want(LinkKey::Default, Some(Context::default()), uris(&["a:1"]))).await;
     assert!(
         matches!(&late, Err(unmet) if matches!(unmet.failure, Failure::TimedOut { .. })),
         "{late:?}"

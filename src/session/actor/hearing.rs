@@ -1,6 +1,6 @@
 //! Who hears of changes, and what backends are asked to tell because of that.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use futures_util::future::join_all;
 use tokio::{
@@ -12,11 +12,11 @@ use uuid::Uuid;
 use crate::{
     backend::{Backend, Hearers, LinkKey, Unmet, Wants},
     limits::{SUBSCRIBERS_PER_SESSION_MAX, TELLING_WITHIN, URI_BYTES_MAX},
-    mcp::{event::Notification, failure::Failure, kind::ListKind},
+    mcp::{event::Notification, failure::Failure, kind::ListKind, request::Context},
     routing::task,
     session::{
         heard::Listener,
-        message::{Filter, Told},
+        message::{Filter, Subscription, Told},
     },
 };
 
@@ -30,8 +30,20 @@ pub(super) struct Wanted {
     pub(super) public: String,
 }
 
+/// What a link of a backend has to carry besides calls.
+pub(super) struct Wanting {
+    backend: Backend,
+    link: LinkKey,
+    /// For whom the link is opened, if it is not open.
+    opens: Option<Context>,
+    wants: Wants,
+}
+
 /// A listener without an MCP session, and what it asks for.
 pub(super) struct Subscriber {
+    /// The link over which its client speaks, with backends that keep conversations apart.
+    link: LinkKey,
+    context: Context,
     kinds: Vec<ListKind>,
     uris: Vec<Wanted>,
     tasks: Vec<Wanted>,
@@ -86,15 +98,19 @@ impl Session {
     pub(super) fn subscribe_to(
         &mut self,
         number: u64,
-        filter: Filter,
-        listener: mpsc::Sender<Told>,
+        subscription: Subscription,
         reply: oneshot::Sender<Result<Filter, Failure>>,
     ) {
-        let before = self.subscribers.len();
-        self.subscribers.retain(|_, it| !it.listener.is_closed());
-        if self.subscribers.len() < before {
-            // Their own farewells will find nothing.
-            self.tell_wants(LinkKey::Default);
+        let Subscription {
+            context,
+            filter,
+            listener,
+        } = subscription;
+        let closed = self.subscribers.extract_if(|_, it| it.listener.is_closed());
+        // Their own farewells will find nothing.
+        let links: HashSet<LinkKey> = closed.map(|(_, it)| it.link).collect();
+        for link in links {
+            self.tell_wants(link);
         }
         if self.closing || self.subscribers.len() >= SUBSCRIBERS_PER_SESSION_MAX {
             let _asker_left = reply.send(Err(Failure::TooManyListeners {
@@ -102,7 +118,10 @@ impl Session {
             }));
             return;
         }
+        let link = LinkKey::of(None, &context);
         let subscriber = Subscriber {
+            link,
+            context,
             kinds: filter.kinds,
             uris: filter
                 .uris
@@ -122,7 +141,7 @@ impl Session {
             subscriber.tasks.clone(),
         );
         self.subscribers.insert(number, subscriber);
-        let asking = want(self.wants(LinkKey::Default));
+        let asking = want(self.wants(link));
         tokio::spawn(async move {
             let asked = timeout(TELLING_WITHIN, asking).await;
             let unmet = asked.unwrap_or_default();
@@ -149,7 +168,7 @@ impl Session {
         if let Some(subscriber) = self.subscribers.remove(&number)
             && !(subscriber.uris.is_empty() && subscriber.tasks.is_empty())
         {
-            self.tell_wants(LinkKey::Default);
+            self.tell_wants(subscriber.link);
         }
     }
 
@@ -185,25 +204,34 @@ impl Session {
     }
 
     /// What a link of each backend has to carry besides calls.
-    pub(super) fn wants(&self, link: LinkKey) -> Vec<(Backend, LinkKey, Wants)> {
+    pub(super) fn wants(&self, link: LinkKey) -> Vec<Wanting> {
         let wants = |position: usize| match link {
             LinkKey::Own(id) => match self.mcp_sessions.get(&id) {
                 Some(mcp_session) => mcp_session.wants(position),
                 None => Wants::default(),
             },
-            LinkKey::Default => self.subscribed(position),
-            LinkKey::Capable(_) => Wants::default(),
+            LinkKey::Default | LinkKey::Capable(_) => self.subscribed(link, position),
         };
-        let backends = self.backends.iter().cloned().enumerate();
-        backends
-            .map(|(position, backend)| (backend, link, wants(position)))
-            .collect()
+        let mut subscribers = self.subscribers.values();
+        let opens = match link {
+            LinkKey::Default => Some(Context::default()),
+            _ => subscribers
+                .find(|it| it.link == link)
+                .map(|it| it.context.clone()),
+        };
+        let wanting = |(position, backend): (usize, &Backend)| Wanting {
+            backend: backend.clone(),
+            link,
+            opens: opens.clone(),
+            wants: wants(position),
+        };
+        self.backends.iter().enumerate().map(wanting).collect()
     }
 
-    fn subscribed(&self, position: usize) -> Wants {
+    fn subscribed(&self, link: LinkKey, position: usize) -> Wants {
         let here = |wanted: &&Wanted| wanted.position == position;
         let own = |wanted: &Wanted| wanted.own.clone();
-        let subscribers = || self.subscribers.values();
+        let subscribers = || self.subscribers.values().filter(|it| it.link == link);
         Wants {
             uris: subscribers()
                 .flat_map(|it| &it.uris)
@@ -227,17 +255,14 @@ impl Session {
                 params: None,
             };
             for (id, mcp_session) in &mut self.mcp_sessions {
-                let hears = match hearers {
-                    Hearers::Client(client) => client == id,
-                    Hearers::AllBut(others) => !others.contains(id),
-                };
-                if hears {
+                if hearers.include(LinkKey::Own(*id)) {
                     mcp_session.tell(Told::Notification(changed.clone()));
                 }
             }
-            if matches!(hearers, Hearers::AllBut(_)) {
-                self.tell_subscribers(|it| it.kinds.contains(kind).then(|| changed.clone()));
-            }
+            self.tell_subscribers(|it| {
+                let hears = it.kinds.contains(kind) && hearers.include(it.link);
+                hears.then(|| changed.clone())
+            });
         }
     }
 
@@ -245,13 +270,13 @@ impl Session {
     ///
     /// One that reads too slowly is ended: its client would miss what is told, and not know.
     pub(super) fn tell_subscribers(&mut self, told: impl Fn(&Subscriber) -> Option<Notification>) {
-        let before = self.subscribers.len();
-        self.subscribers.retain(|_, subscriber| {
+        let ended = self.subscribers.extract_if(|_, subscriber| {
             let message = told(subscriber).map(Told::Notification);
-            message.is_none_or(|message| subscriber.listener.try_send(message).is_ok())
+            message.is_some_and(|message| subscriber.listener.try_send(message).is_err())
         });
-        if self.subscribers.len() < before {
-            self.tell_wants(LinkKey::Default);
+        let links: HashSet<LinkKey> = ended.map(|(_, subscriber)| subscriber.link).collect();
+        for link in links {
+            self.tell_wants(link);
         }
     }
 
@@ -264,6 +289,10 @@ impl Session {
 }
 
 impl Subscriber {
+    pub(super) const fn link(&self) -> LinkKey {
+        self.link
+    }
+
     pub(super) fn uris(&self) -> &[Wanted] {
         &self.uris
     }
@@ -273,16 +302,26 @@ impl Subscriber {
     }
 }
 
+impl Wanting {
+    /// Has the backend do it, from now on and not only once this is waited for.
+    ///
+    /// # Errors
+    ///
+    /// What it does not do, and why.
+    pub(super) fn tell(self) -> impl Future<Output = Result<(), Unmet>> + Send + use<> {
+        self.backend.want(self.link, self.opens, self.wants)
+    }
+}
+
 /// Has backends tell what is wanted, from now on and not only once this is waited for; gives what
 /// they do not tell of, each by its position.
-fn want(
-    wants: Vec<(Backend, LinkKey, Wants)>,
-) -> impl Future<Output = Vec<(usize, Unmet)>> + Send + use<> {
+fn want(wants: Vec<Wanting>) -> impl Future<Output = Vec<(usize, Unmet)>> + Send + use<> {
     let asked: Vec<_> = wants
         .into_iter()
         .enumerate()
-        .map(|(position, (backend, link, wants))| {
-            let answer = backend.want(link, wants);
+        .map(|(position, wanting)| {
+            let backend = wanting.backend.clone();
+            let answer = wanting.tell();
             async move {
                 let unmet = answer.await.err()?;
                 tracing::debug!(backend.name = %backend.name(), error = %unmet.failure, "does not tell of all that is wanted");

@@ -137,7 +137,7 @@ impl Session {
         }
     }
 
-    fn heard(&mut self, backend: &BackendName, link: LinkKey, notification: Notification) {
+    fn heard(&mut self, backend: &BackendName, link: Option<LinkKey>, notification: Notification) {
         let Some(position) = self.position(backend) else {
             return;
         };
@@ -153,8 +153,8 @@ impl Session {
     }
 
     /// Tells the client whose link it was said on.
-    fn tell_client(&mut self, link: LinkKey, notification: Notification) {
-        if let LinkKey::Own(id) = link
+    fn tell_client(&mut self, link: Option<LinkKey>, notification: Notification) {
+        if let Some(LinkKey::Own(id)) = link
             && let Some(mcp_session) = self.mcp_sessions.get_mut(&id)
         {
             mcp_session.tell(Told::Notification(notification));
@@ -165,7 +165,7 @@ impl Session {
 
     /// A resource is another now. On a link of its own it is that client's news; on a shared one it is
     /// everyone's who asked for it there.
-    fn updated(&mut self, position: usize, link: LinkKey, notification: &Notification) {
+    fn updated(&mut self, position: usize, link: Option<LinkKey>, notification: &Notification) {
         let params = RawObject::parse_or_empty(notification.params.as_deref());
         let Some(uri) = params.get_str("uri") else {
             return;
@@ -184,7 +184,7 @@ impl Session {
         let about = |wanted: &&Wanted| wanted.position == position && covers(&wanted.own, &uri);
         for (id, mcp_session) in &mut self.mcp_sessions {
             let hears = match link {
-                LinkKey::Own(own) => own == *id,
+                Some(LinkKey::Own(own)) => own == *id,
                 _ => !self.linked.contains(&(*id, position)),
             };
             if !hears {
@@ -192,14 +192,16 @@ impl Session {
             }
             let known = mcp_session.subscriptions.iter().find(about).map(as_known);
             // A backend may have been asked before a restart of the gateway.
-            let own = || matches!(link, LinkKey::Own(_)).then(|| notification.clone());
+            let own = || matches!(link, Some(LinkKey::Own(_))).then(|| notification.clone());
             if let Some(notification) = known.or_else(own) {
                 mcp_session.tell(Told::Notification(notification));
             }
         }
-        if !matches!(link, LinkKey::Own(_)) {
-            self.tell_subscribers(|it| it.uris().iter().find(about).map(as_known));
-        }
+        self.tell_subscribers(|it| {
+            let hears = link.is_none_or(|link| it.link() == link);
+            let mut uris = it.uris().iter().filter(|_| hears);
+            uris.find(about).map(as_known)
+        });
     }
 
     fn task_changed(&mut self, position: usize, notification: &Notification) {

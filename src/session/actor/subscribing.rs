@@ -32,13 +32,9 @@ impl Session {
         if let Err(failure) = fits(&uri, mcp_session.subscriptions.len()) {
             return exchange.refuse(failure);
         }
-        let own = wanted.own.clone();
-        let (position, wants) = (wanted.position, {
-            let position = wanted.position;
-            mcp_session.subscriptions.insert(wanted);
-            mcp_session.wants(position)
-        });
-        let wanting = self.backends[position].want(LinkKey::Own(id), wants);
+        let (position, own) = (wanted.position, wanted.own.clone());
+        mcp_session.subscriptions.insert(wanted);
+        let wanting = self.wants(LinkKey::Own(id)).swap_remove(position).tell();
         let myself = self.myself.clone();
         tokio::spawn(async move {
             let cancelled = exchange.cancel.clone();

@@ -113,17 +113,6 @@ pub(super) fn ours(gaps: Gaps) -> Stage {
     }
 }
 
-/// The legacy server tells of changes to the MCP session that made them, and to no other.
-pub(super) fn of_its_sessions() -> Stage {
-    Stage {
-        gaps_of_modern: &[(Feature::ListChanges, ITS_SESSION_ONLY)],
-        ..ours(&[])
-    }
-}
-
-const ITS_SESSION_ONLY: &str = "it announces to the MCP session of the call that changed something, and the gateway \
-    listens for modern clients on another";
-
 /// The official example of a server.
 pub(super) fn everything() -> Stage {
     let act = |tool, arguments, says| Act {
@@ -178,13 +167,9 @@ pub(super) fn everything() -> Stage {
             Feature::Cancellation,
             "no tool of it tells that it was cancelled",
         )],
-        gaps_of_modern: &[
-            (
-                Feature::Logs,
-                "it logs apart from calls, and a modern client hears of log messages in calls only",
-            ),
-            (Feature::ListChanges, ITS_SESSION_ONLY),
-            (Feature::Subscriptions, ITS_SESSION_ONLY),
-        ],
+        gaps_of_modern: &[(
+            Feature::Logs,
+            "it logs apart from calls, and a modern client hears of log messages in calls only",
+        )],
     }
 }

@@ -44,7 +44,7 @@ pub(super) async fn listen(caller: Caller, id: RequestId, request: Request) -> R
         Err(error) => return refuse(&caller, &id, LISTEN, &error),
     };
     let record = Record::begin(LISTEN, None, &caller.session_short);
-    match caller.session.subscribe(filter).await {
+    match caller.session.subscribe(request.context, filter).await {
         Ok((honoured, heard)) => {
             record.end_with("listening");
             let events = messages(id, &honoured, heard);
