@@ -119,9 +119,9 @@ impl Connection {
     /// Forgets a client that is gone.
     pub(super) fn announce_no_more(&mut self, key: LinkKey) {
         if let LinkKey::Own(gone) = key {
-            self.announcing
-                .last
-                .retain(|(client, _), _| *client != Some(gone));
+            let is_other = |(client, _): &Told| *client != Some(gone);
+            self.announcing.last.retain(|told, _| is_other(told));
+            self.announcing.due.retain(|told, _| is_other(told));
         }
     }
 
