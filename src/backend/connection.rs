@@ -174,7 +174,7 @@ impl Connection {
         }
     }
 
-    fn report_unreachable(&self, error: &BackendError) {
+    pub(super) fn report_unreachable(&self, error: &BackendError) {
         (self.report)(Report::Unreachable {
             backend: self.name.clone(),
             reason: error.to_string(),
