@@ -12,6 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::HeaderMap;
 use serde_json::value::RawValue;
 use tokio::{runtime::Handle, time::timeout};
 use tokio_retry::RetryIf;
@@ -28,7 +29,7 @@ use super::{
     caller::Caller,
     endpoint::Endpoint,
     error::BackendError,
-    link::Link,
+    link::{Link, LinkKey},
     message::BackendMessage,
     retry::Policy,
     transport::streamable_http::{Content, Outgoing},
@@ -49,6 +50,8 @@ pub(super) struct BackendRequest<'a> {
 pub(super) enum Asked {
     /// Who made a call, as long as it is on its way.
     Caller(Weak<Caller>),
+    /// The same, but nobody knows whether that is the call that the backend asks for.
+    Guessed(Weak<Caller>),
     /// The client of an MCP session, whatever it has on its way.
     Client(Uuid),
 }
@@ -95,7 +98,7 @@ pub(super) fn open(
             None => (None, Vec::new()),
         },
         // Nobody knows for which of its calls the backend asks.
-        Asked::Client(_) => (None, link.ongoing.wait()),
+        Asked::Guessed(_) | Asked::Client(_) => (None, link.ongoing.wait()),
     };
     let open = Open {
         number,
@@ -125,9 +128,14 @@ impl Questions {
         };
         let number = open.number;
         match open.asked {
-            Asked::Caller(caller) => {
+            Asked::Caller(caller) | Asked::Guessed(caller) => {
                 if let Some(caller) = caller.upgrade() {
                     caller.send_soon(Event::Withdrawn(number)).await;
+                } else if let LinkKey::Own(mcp_session) = link.key {
+                    link.tell(BackendMessage::Withdrawn {
+                        mcp_session,
+                        number,
+                    });
                 }
             }
             Asked::Client(mcp_session) => link.tell(BackendMessage::Withdrawn {
@@ -135,6 +143,17 @@ impl Questions {
                 number,
             }),
         }
+    }
+
+    /// Closes what was asked for a call that has ended; gives the backend's ids, and the numbers.
+    pub(super) fn end(&self, caller: &Arc<Caller>) -> Vec<(RequestId, u64)> {
+        let is_its = |open: &Open| match &open.asked {
+            Asked::Caller(asked) => std::ptr::eq(asked.as_ptr(), Arc::as_ptr(caller)),
+            Asked::Guessed(_) | Asked::Client(_) => false,
+        };
+        let mut questions = self.open();
+        let ended = questions.extract_if(|_, open| is_its(open));
+        ended.map(|(id, open)| (id, open.number)).collect()
     }
 
     /// Closes that question; tells whether its backend still wants an answer. One whose call was
@@ -177,20 +196,7 @@ impl Reply {
         if !self.link.questions.close(&self.id, self.number) {
             return;
         }
-        let body = write(&self.id);
-        let endpoint = Arc::clone(&self.endpoint);
-        // A question may be dropped while the process goes down.
-        if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(async move {
-                let outgoing = || Outgoing {
-                    headers: headers.clone(),
-                    body: body.clone(),
-                };
-                if let Err(error) = post(&endpoint, outgoing).await {
-                    tracing::debug!(backend.name = %endpoint.name, %error, "could not pass a client's answer on");
-                }
-            });
-        }
+        post_soon(&self.endpoint, headers, write(&self.id));
     }
 }
 
@@ -199,6 +205,23 @@ impl Drop for Reply {
         self.send(|id| {
             let error = error_object(INTERNAL_ERROR, "the client gave no answer");
             write_error(Some(id), &error)
+        });
+    }
+}
+
+/// Sends an answer in the background.
+pub(super) fn post_soon(endpoint: &Arc<Endpoint>, headers: HeaderMap, body: Bytes) {
+    let endpoint = Arc::clone(endpoint);
+    // A question may be dropped while the process goes down.
+    if let Ok(runtime) = Handle::try_current() {
+        runtime.spawn(async move {
+            let outgoing = || Outgoing {
+                headers: headers.clone(),
+                body: body.clone(),
+            };
+            if let Err(error) = post(&endpoint, outgoing).await {
+                tracing::debug!(backend.name = %endpoint.name, %error, "could not answer a request of the backend's");
+            }
         });
     }
 }

@@ -200,6 +200,10 @@ impl Actor for SessionActor {
                 id,
                 question,
             } => session.asked(mcp_session, id, question),
+            SessionMessage::Withdrawn {
+                mcp_session,
+                number,
+            } => session.forget_asked(mcp_session, number),
             SessionMessage::Answer {
                 mcp_session,
                 id,

@@ -69,6 +69,8 @@ pub(crate) enum SessionMessage {
         id: RequestId,
         question: Question,
     },
+    /// Command: forget what was put to a client under this number.
+    Withdrawn { mcp_session: Uuid, number: u64 },
     /// Command: hand a client's answer to whoever asked.
     Answer {
         mcp_session: Uuid,

@@ -54,12 +54,13 @@ impl<'a> Work<'a> {
         conversation: Conversation<'a>,
         call: &'a Call,
         current: &'a Current,
+        caller: Arc<Caller>,
     ) -> Self {
         Self {
             conversation,
             call,
             current,
-            caller: Arc::new(Caller::of(call)),
+            caller,
         }
     }
 

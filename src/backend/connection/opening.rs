@@ -123,6 +123,8 @@ impl Connection {
             for pending in std::mem::take(&mut self.queue) {
                 pending.fail(&self.name, error.clone());
             }
+        } else if self.machine.state() != State::Ready {
+            // Whatever ended that has told of it.
         } else if error.is_outage() {
             self.note_failure(Input::Lost, &error);
         } else if error.is_passing() {

@@ -175,7 +175,7 @@ async fn of_two_handshakes_for_one_link_the_first_that_succeeds_gives_it() {
         ..Wants::default()
     };
     connect(&backend, own).await.unwrap();
-    soon(backend.want(own, wants)).await.unwrap();
+    soon(backend.want(own, None, wants)).await.unwrap();
     // The stream has met the end of the MCP session; so does a call, before there is another one.
     until(async || server.heard("initialize") == 3).await;
     assert_eq!(call(&backend, own, tool("pay")).await.result(), "{}");
