@@ -124,7 +124,7 @@ pub(super) fn open(
     };
     link.questions.open().insert(request.id, open);
     Question::new(number, request.method.to_owned(), params, move |answered| {
-        reply.answer(&answered)
+        reply.answer(&answered);
     })
 }
 
