@@ -177,7 +177,6 @@ pub const LISTENING_WITHIN: Duration = Duration::from_secs(1);
 pub const LISTENING_PAUSE_MAX: Duration = MINUTES_5;
 /// A stream that lasted this long worked: when it ends, the pauses begin anew.
 pub const LISTENING_PROVEN: Duration = Duration::from_secs(30);
-/// The least time between two lists for announcements: a backend may announce at any pace.
 /// The least time between two lists for announcements, and between two times that one change is told:
 /// a backend may announce at any pace.
 pub const ANNOUNCED_LIST_PAUSE: Duration = Duration::from_secs(1);

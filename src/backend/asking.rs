@@ -23,6 +23,8 @@ use crate::mcp::{
     error::{INTERNAL_ERROR, error_object},
     event::{Answered, Event, Question},
     message::{RequestId, write_error, write_result},
+    meta::PROGRESS_TOKEN,
+    object::{RawObject, quote},
 };
 
 use super::{
@@ -65,8 +67,17 @@ struct Open {
     asked: Asked,
     /// The call it is asked for; `None` where nobody knows.
     call: Option<CancellationToken>,
+    /// What its progress is called, if that is to be told.
+    progress: Option<Tokens>,
     /// Their end is the end of the waits.
     _waits: Vec<Wait>,
+}
+
+/// What the progress of an answer is called: backends choose their tokens alone, and a client that
+/// several of them ask must not be given one twice.
+struct Tokens {
+    ours: String,
+    theirs: Box<RawValue>,
 }
 
 /// A number that no other question of the process has.
@@ -100,22 +111,47 @@ pub(super) fn open(
         // Nobody knows for which of its calls the backend asks.
         Asked::Guessed(_) | Asked::Client(_) => (None, link.ongoing.wait()),
     };
+    let (params, progress) = match with_own_token(request.params) {
+        Some((params, tokens)) => (Some(params), Some(tokens)),
+        None => (request.params.map(ToOwned::to_owned), None),
+    };
     let open = Open {
         number,
         asked,
         call,
+        progress,
         _waits: waits,
     };
     link.questions.open().insert(request.id, open);
-    Question::new(
-        number,
-        request.method.to_owned(),
-        request.params.map(ToOwned::to_owned),
-        move |answered| reply.answer(&answered),
-    )
+    Question::new(number, request.method.to_owned(), params, move |answered| {
+        reply.answer(&answered);
+    })
+}
+
+/// A question's parameters with a progress token of the gateway's own; `None` without one.
+fn with_own_token(params: Option<&RawValue>) -> Option<(Box<RawValue>, Tokens)> {
+    let mut members = RawObject::parse(params?).ok()?;
+    let meta = members.get("_meta")?.to_owned();
+    let mut keys = RawObject::parse(&meta).ok()?;
+    let theirs = keys.get(PROGRESS_TOKEN)?.to_owned();
+    let ours = Uuid::new_v4().to_string();
+    keys.set(PROGRESS_TOKEN, quote(&ours));
+    members.set("_meta", keys.to_raw());
+    Some((members.to_raw(), Tokens { ours, theirs }))
 }
 
 impl Questions {
+    /// A client's progress under the backend's own token; `None` where it is of no question here.
+    pub(super) fn progress(&self, params: Option<&RawValue>) -> Option<Box<RawValue>> {
+        let mut members = RawObject::parse(params?).ok()?;
+        let token = members.get_str(PROGRESS_TOKEN)?;
+        let questions = self.open();
+        let mut tokens = questions.values().filter_map(|open| open.progress.as_ref());
+        let theirs = tokens.find(|it| it.ours == token)?.theirs.clone();
+        members.set(PROGRESS_TOKEN, theirs);
+        Some(members.to_raw())
+    }
+
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.open().len()

@@ -41,7 +41,7 @@ pub(crate) enum Ending {
 pub(super) struct Plan {
     /// Whether it may run twice.
     pub(super) repeatable: bool,
-    /// The stream on which the backend may ask its client.
+    /// The stream on which the backend may ask its client, if that can be asked.
     pub(super) stream: Option<Opening>,
 }
 

@@ -27,7 +27,7 @@ use crate::{
         event::{Outcome, Rejection},
         method::only_reads,
         name::BackendName,
-        request::Context,
+        request::{Asking, Context},
         version::Revision,
     },
 };
@@ -244,7 +244,8 @@ impl Connection {
         let (myself, generation) = (self.myself.clone(), link.generation);
         // From now on it is not idle.
         let in_use = link.take_up();
-        let stream = self.opening_stream(key);
+        let waits = call.request.asking != Asking::Never;
+        let stream = waits.then(|| self.opening_stream(key)).flatten();
         tokio::spawn(async move {
             let _until_answered = in_use;
             let ending = call::run(endpoint, link, call, Plan { repeatable, stream }).await;

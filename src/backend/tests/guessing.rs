@@ -15,7 +15,7 @@ use crate::{
     backend::{Backend, Call, LinkKey},
     limits::EVENTS_IN_FLIGHT,
     mcp::{
-        event::{Answered, Event, Outcome},
+        event::{Answered, Event, Notification, Outcome},
         request::{Asking, Request},
     },
 };
@@ -150,5 +150,41 @@ async fn what_a_call_still_asks_at_its_end_is_withdrawn_and_answered_with_an_err
             (json!("last"), json!(-32601)),
             (json!("open"), json!(-32603))
         ]
+    );
+}
+
+#[tokio::test]
+async fn progress_of_an_answer_reaches_who_asked_under_the_backends_own_token() {
+    let world = World::new(&[]).await;
+    let own = LinkKey::Own(Uuid::new_v4());
+    let mut received = send(&world.backend, own, pay(Asking::WhileOpen));
+    let params = json!({ "_meta": { "progressToken": 7, "a": 1 }, "message": "m" });
+    world.calls[0].say(&json!({
+        "jsonrpc": "2.0", "id": "q", "method": "elicitation/create", "params": params
+    }));
+    let asked = question(&mut received).await;
+    let seen: Value = serde_json::from_str(asked.params.as_deref().unwrap().get()).unwrap();
+    assert_eq!(seen["_meta"]["a"], 1);
+    assert_eq!(seen["message"], "m");
+    let token = &seen["_meta"]["progressToken"];
+    assert_ne!(*token, json!(7));
+    for token in [&json!(7), &json!("other"), token] {
+        let params = json!({ "progressToken": token, "progress": 1 }).to_string();
+        world.backend.notify(
+            own,
+            Notification {
+                method: "notifications/progress".to_owned(),
+                params: Some(raw(&params)),
+            },
+        );
+    }
+    until(async || world.served.heard("notifications/progress") > 0).await;
+    asked.answer(Answered::Result(raw("{}")));
+    world.answers(1).await;
+    let told = world.served.said("notifications/progress");
+    assert_eq!(told.len(), 1);
+    assert_eq!(
+        told[0]["params"],
+        json!({ "progressToken": 7, "progress": 1 })
     );
 }
