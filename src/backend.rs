@@ -303,7 +303,11 @@ impl Actor for BackendActor {
             BackendMessage::Notify { link, notification } => connection.notify(link, &notification),
             BackendMessage::Forget(link) => connection.forget(link),
             BackendMessage::Close => connection.close(),
-            BackendMessage::Opened { link, outcome } => connection.opened(link, outcome),
+            BackendMessage::Opened {
+                link,
+                instead_of,
+                outcome,
+            } => connection.opened(link, instead_of, outcome),
             BackendMessage::Elapsed { pause } => connection.elapsed(pause),
             BackendMessage::Ended {
                 link,

@@ -62,6 +62,8 @@ pub const DEPTH_MAX: usize = 128;
 /// Characters of a method or a tool's name that a log or an error repeats: a request may hold
 /// megabytes of it.
 pub const SHOWN_CHARS_MAX: usize = 128;
+/// Bytes of a URI that is remembered or listened for: what servers commonly take in a request line.
+pub const URI_BYTES_MAX: usize = 8 * 1024;
 /// URIs from results that a session remembers: so that reading one goes where it came from.
 pub const SEEN_URIS_MAX: usize = 4096;
 /// URIs that are taken from one result.
@@ -175,7 +177,6 @@ pub const LISTENING_WITHIN: Duration = Duration::from_secs(1);
 pub const LISTENING_PAUSE_MAX: Duration = MINUTES_5;
 /// A stream that lasted this long worked: when it ends, the pauses begin anew.
 pub const LISTENING_PROVEN: Duration = Duration::from_secs(30);
-/// The least time between two lists for announcements: a backend may announce at any pace.
 /// The least time between two lists for announcements, and between two times that one change is told:
 /// a backend may announce at any pace.
 pub const ANNOUNCED_LIST_PAUSE: Duration = Duration::from_secs(1);

@@ -201,6 +201,21 @@ impl Store {
         self.write(Operation::PutMcpSession(row)).await.map(drop)
     }
 
+    /// Stores what the client of an MCP session wants to hear, in the place of what it wanted.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Gone`] if the MCP session ended.
+    pub async fn put_wants(
+        &self,
+        mcp_session: Uuid,
+        wants: Option<Box<RawValue>>,
+    ) -> Result<(), StoreError> {
+        let wants = wants.map(text);
+        let put = Operation::PutWants { mcp_session, wants };
+        self.write(put).await.map(drop)
+    }
+
     /// Deletes an MCP session and its links.
     ///
     /// # Errors

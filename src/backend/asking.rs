@@ -12,6 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::HeaderMap;
 use serde_json::value::RawValue;
 use tokio::{runtime::Handle, time::timeout};
 use tokio_retry::RetryIf;
@@ -22,13 +23,15 @@ use crate::mcp::{
     error::{INTERNAL_ERROR, error_object},
     event::{Answered, Event, Question},
     message::{RequestId, write_error, write_result},
+    meta::PROGRESS_TOKEN,
+    object::{RawObject, quote},
 };
 
 use super::{
     caller::Caller,
     endpoint::Endpoint,
     error::BackendError,
-    link::Link,
+    link::{Link, LinkKey},
     message::BackendMessage,
     retry::Policy,
     transport::streamable_http::{Content, Outgoing},
@@ -49,6 +52,8 @@ pub(super) struct BackendRequest<'a> {
 pub(super) enum Asked {
     /// Who made a call, as long as it is on its way.
     Caller(Weak<Caller>),
+    /// The same, but nobody knows whether that is the call that the backend asks for.
+    Guessed(Weak<Caller>),
     /// The client of an MCP session, whatever it has on its way.
     Client(Uuid),
 }
@@ -62,8 +67,17 @@ struct Open {
     asked: Asked,
     /// The call it is asked for; `None` where nobody knows.
     call: Option<CancellationToken>,
+    /// What its progress is called, if that is to be told.
+    progress: Option<Tokens>,
     /// Their end is the end of the waits.
     _waits: Vec<Wait>,
+}
+
+/// What the progress of an answer is called: backends choose their tokens alone, and a client that
+/// several of them ask must not be given one twice.
+struct Tokens {
+    ours: String,
+    theirs: Box<RawValue>,
 }
 
 /// A number that no other question of the process has.
@@ -95,24 +109,49 @@ pub(super) fn open(
             None => (None, Vec::new()),
         },
         // Nobody knows for which of its calls the backend asks.
-        Asked::Client(_) => (None, link.ongoing.wait()),
+        Asked::Guessed(_) | Asked::Client(_) => (None, link.ongoing.wait()),
+    };
+    let (params, progress) = match with_own_token(request.params) {
+        Some((params, tokens)) => (Some(params), Some(tokens)),
+        None => (request.params.map(ToOwned::to_owned), None),
     };
     let open = Open {
         number,
         asked,
         call,
+        progress,
         _waits: waits,
     };
     link.questions.open().insert(request.id, open);
-    Question::new(
-        number,
-        request.method.to_owned(),
-        request.params.map(ToOwned::to_owned),
-        move |answered| reply.answer(&answered),
-    )
+    Question::new(number, request.method.to_owned(), params, move |answered| {
+        reply.answer(&answered);
+    })
+}
+
+/// A question's parameters with a progress token of the gateway's own; `None` without one.
+fn with_own_token(params: Option<&RawValue>) -> Option<(Box<RawValue>, Tokens)> {
+    let mut members = RawObject::parse(params?).ok()?;
+    let meta = members.get("_meta")?.to_owned();
+    let mut keys = RawObject::parse(&meta).ok()?;
+    let theirs = keys.get(PROGRESS_TOKEN)?.to_owned();
+    let ours = Uuid::new_v4().to_string();
+    keys.set(PROGRESS_TOKEN, quote(&ours));
+    members.set("_meta", keys.to_raw());
+    Some((members.to_raw(), Tokens { ours, theirs }))
 }
 
 impl Questions {
+    /// A client's progress under the backend's own token; `None` where it is of no question here.
+    pub(super) fn progress(&self, params: Option<&RawValue>) -> Option<Box<RawValue>> {
+        let mut members = RawObject::parse(params?).ok()?;
+        let token = members.get_str(PROGRESS_TOKEN)?;
+        let questions = self.open();
+        let mut tokens = questions.values().filter_map(|open| open.progress.as_ref());
+        let theirs = tokens.find(|it| it.ours == token)?.theirs.clone();
+        members.set(PROGRESS_TOKEN, theirs);
+        Some(members.to_raw())
+    }
+
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.open().len()
@@ -125,9 +164,14 @@ impl Questions {
         };
         let number = open.number;
         match open.asked {
-            Asked::Caller(caller) => {
+            Asked::Caller(caller) | Asked::Guessed(caller) => {
                 if let Some(caller) = caller.upgrade() {
                     caller.send_soon(Event::Withdrawn(number)).await;
+                } else if let LinkKey::Own(mcp_session) = link.key {
+                    link.tell(BackendMessage::Withdrawn {
+                        mcp_session,
+                        number,
+                    });
                 }
             }
             Asked::Client(mcp_session) => link.tell(BackendMessage::Withdrawn {
@@ -135,6 +179,17 @@ impl Questions {
                 number,
             }),
         }
+    }
+
+    /// Closes what was asked for a call that has ended; gives the backend's ids, and the numbers.
+    pub(super) fn end(&self, caller: &Arc<Caller>) -> Vec<(RequestId, u64)> {
+        let is_its = |open: &Open| match &open.asked {
+            Asked::Caller(asked) => std::ptr::eq(asked.as_ptr(), Arc::as_ptr(caller)),
+            Asked::Guessed(_) | Asked::Client(_) => false,
+        };
+        let mut questions = self.open();
+        let ended = questions.extract_if(|_, open| is_its(open));
+        ended.map(|(id, open)| (id, open.number)).collect()
     }
 
     /// Closes that question; tells whether its backend still wants an answer. One whose call was
@@ -177,20 +232,7 @@ impl Reply {
         if !self.link.questions.close(&self.id, self.number) {
             return;
         }
-        let body = write(&self.id);
-        let endpoint = Arc::clone(&self.endpoint);
-        // A question may be dropped while the process goes down.
-        if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(async move {
-                let outgoing = || Outgoing {
-                    headers: headers.clone(),
-                    body: body.clone(),
-                };
-                if let Err(error) = post(&endpoint, outgoing).await {
-                    tracing::debug!(backend.name = %endpoint.name, %error, "could not pass a client's answer on");
-                }
-            });
-        }
+        post_soon(&self.endpoint, headers, write(&self.id));
     }
 }
 
@@ -199,6 +241,23 @@ impl Drop for Reply {
         self.send(|id| {
             let error = error_object(INTERNAL_ERROR, "the client gave no answer");
             write_error(Some(id), &error)
+        });
+    }
+}
+
+/// Sends an answer in the background.
+pub(super) fn post_soon(endpoint: &Arc<Endpoint>, headers: HeaderMap, body: Bytes) {
+    let endpoint = Arc::clone(endpoint);
+    // A question may be dropped while the process goes down.
+    if let Ok(runtime) = Handle::try_current() {
+        runtime.spawn(async move {
+            let outgoing = || Outgoing {
+                headers: headers.clone(),
+                body: body.clone(),
+            };
+            if let Err(error) = post(&endpoint, outgoing).await {
+                tracing::debug!(backend.name = %endpoint.name, %error, "could not answer a request of the backend's");
+            }
         });
     }
 }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::{
     limits::BACKEND_REQUESTS_MAX,
     mcp::{
-        error::{INVALID_REQUEST, METHOD_NOT_FOUND, error_object},
+        error::{INTERNAL_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, error_object},
         event::{Event, Notification, Question, ResultBody},
         kind::ListKind,
         message::{RequestId, write_error, write_result},
@@ -32,7 +32,6 @@ use super::{
     link::{Link, LinkKey},
     message::BackendMessage,
     ongoing::OnItsWay,
-    transport::streamable_http::Outgoing,
 };
 
 /// Who hears what comes on one stream.
@@ -176,7 +175,7 @@ impl<'a> Audience<'a> {
             });
         }
         if request.method == PING {
-            conversation.post(write_result(&request.id, b"{}")).await;
+            conversation.post(write_result(&request.id, b"{}"));
             return Ok(());
         }
         match self.call {
@@ -189,9 +188,7 @@ impl<'a> Audience<'a> {
             }
             Some(_) => {
                 let words = "the client of this call cannot be asked this";
-                conversation
-                    .refuse(&request.id, METHOD_NOT_FOUND, words)
-                    .await;
+                conversation.refuse(&request.id, METHOD_NOT_FOUND, words);
             }
         }
         Ok(())
@@ -201,6 +198,19 @@ impl<'a> Audience<'a> {
 impl Conversation<'_> {
     fn open(&self, request: BackendRequest<'_>, asked: Asked) -> Question {
         asking::open(self.endpoint, self.link, request, asked)
+    }
+
+    /// Ends what a call's client is still asked when the call is over: its client and its backend
+    /// hear that there will be no answer.
+    pub(super) async fn end_questions(&self, caller: &Arc<Caller>) {
+        for (id, number) in self.link.questions.end(caller) {
+            self.refuse(
+                &id,
+                INTERNAL_ERROR,
+                "the call was over before the answer came",
+            );
+            caller.send(Event::Withdrawn(number)).await;
+        }
     }
 
     /// Takes what is about more than the stream it came on; tells whether it was that.
@@ -230,7 +240,7 @@ impl Conversation<'_> {
                 (call, Some(progress))
             }
             LOG_MESSAGE if self.listener().is_none() => {
-                let Some(call) = self.link.ongoing.newest(|_| true) else {
+                let Some(call) = self.meant(|caller| !caller.only_lists()) else {
                     return tracing::debug!("dropped a log message that nobody listens to");
                 };
                 (call, params.map(ToOwned::to_owned))
@@ -240,6 +250,15 @@ impl Conversation<'_> {
         let method = method.to_owned();
         let notified = Event::Notified(Notification { method, params });
         call.caller.send_soon(notified).await;
+    }
+
+    /// The call that is most likely meant by what is said on no call's stream. Clients that share a
+    /// link must not hear of each other's calls: of theirs the only one that fits.
+    fn meant(&self, fits: impl Fn(&Caller) -> bool) -> Option<Arc<OnItsWay>> {
+        match self.link.key {
+            LinkKey::Own(_) => self.link.ongoing.newest(fits),
+            LinkKey::Default | LinkKey::Capable(_) => self.link.ongoing.only(fits),
+        }
     }
 
     fn report(&self, method: &str, params: Option<&RawValue>) {
@@ -261,11 +280,11 @@ impl Conversation<'_> {
     }
 
     /// Passes on what a backend asks for on no call's stream: the client hears it that listens there,
-    /// else the one whose call began last, else the one that may come back to listen.
+    /// else the one whose call is meant most likely, else the one that may come back to listen.
     async fn ask(&self, request: BackendRequest<'_>) {
         if self.link.questions.len() >= BACKEND_REQUESTS_MAX {
             let words = "too many requests wait for their answers already";
-            return self.refuse(&request.id, INVALID_REQUEST, words).await;
+            return self.refuse(&request.id, INVALID_REQUEST, words);
         }
         let may_be_asked = self.link.may_be_asked(request.method, request.params);
         let listener = self.listener().filter(|_| may_be_asked);
@@ -273,8 +292,8 @@ impl Conversation<'_> {
             return self.put(request, mcp_session);
         }
         let takes = |caller: &Caller| caller.takes(request.method, request.params);
-        if let Some(call) = self.link.ongoing.newest(takes) {
-            let question = self.open(request, Asked::Caller(Arc::downgrade(&call.caller)));
+        if let Some(call) = self.meant(takes) {
+            let question = self.open(request, Asked::Guessed(Arc::downgrade(&call.caller)));
             call.caller.is_asked();
             return call.caller.send_soon(Event::Asked(question)).await;
         }
@@ -282,7 +301,7 @@ impl Conversation<'_> {
             return self.put(request, mcp_session);
         }
         let words = "no client is there that can be asked this";
-        self.refuse(&request.id, METHOD_NOT_FOUND, words).await;
+        self.refuse(&request.id, METHOD_NOT_FOUND, words);
     }
 
     fn put(&self, request: BackendRequest<'_>, mcp_session: Uuid) {
@@ -293,18 +312,14 @@ impl Conversation<'_> {
         });
     }
 
-    async fn refuse(&self, id: &RequestId, code: i64, words: &str) {
-        self.post(write_error(Some(id), &error_object(code, words)))
-            .await;
+    fn refuse(&self, id: &RequestId, code: i64, words: &str) {
+        self.post(write_error(Some(id), &error_object(code, words)));
     }
 
-    /// Sends an answer to the backend's own request.
-    async fn post(&self, body: Bytes) {
-        let Some(headers) = self.link.dialect.reply_headers() else {
-            return;
-        };
-        if let Err(error) = self.endpoint.wire.post(Outgoing { headers, body }).await {
-            tracing::debug!(%error, "could not answer the backend's request");
+    /// Sends an answer to the backend's own request; the stream it came on does not wait for that.
+    fn post(&self, body: Bytes) {
+        if let Some(headers) = self.link.dialect.reply_headers() {
+            asking::post_soon(self.endpoint, headers, body);
         }
     }
 }

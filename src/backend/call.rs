@@ -15,7 +15,7 @@ use crate::mcp::{
 };
 
 use super::{
-    audience::Conversation, endpoint::Endpoint, error::BackendError, link::Link,
+    audience::Conversation, caller::Caller, endpoint::Endpoint, error::BackendError, link::Link,
     listening::Opening, message::Call,
 };
 
@@ -41,7 +41,7 @@ pub(crate) enum Ending {
 pub(super) struct Plan {
     /// Whether it may run twice.
     pub(super) repeatable: bool,
-    /// The stream on which the backend may ask its client.
+    /// The stream on which the backend may ask its client, if that can be asked.
     pub(super) stream: Option<Opening>,
 }
 
@@ -59,11 +59,15 @@ pub(super) async fn run(
             endpoint: &endpoint,
             link: &link,
         };
-        let work = Work::new(conversation, &call, &current).within_limit(plan);
+        let caller = Arc::new(Caller::of(&call));
+        let work = Work::new(conversation, &call, &current, Arc::clone(&caller));
+        let work = work.within_limit(plan);
         tokio::pin!(work);
         tokio::select! {
             biased;
             () = call.cancel.cancelled() => {
+                // To its backend a call that is taken back has taken its questions with it.
+                link.questions.end(&caller);
                 // Before the connection closes with `work`: a broken connection is no
                 // cancellation to a backend of the legacy era. And beside the answer, for which a
                 // slow client may leave no room.
@@ -73,7 +77,10 @@ pub(super) async fn run(
                 );
                 return Ending::Answered;
             }
-            answered = &mut work => answered,
+            answered = &mut work => {
+                conversation.end_questions(&caller).await;
+                answered
+            }
         }
     };
     let error = match answered {

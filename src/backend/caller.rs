@@ -17,6 +17,7 @@ use crate::{
         event::Event,
         method::asked_capability,
         request::{Asking, Context},
+        shelf::Shelf,
     },
 };
 
@@ -34,6 +35,7 @@ pub(super) struct Caller {
     waiting: Arc<Waiting>,
     cancel: CancellationToken,
     asked: AtomicBool,
+    lists: bool,
 }
 
 impl Caller {
@@ -47,6 +49,7 @@ impl Caller {
             waiting: Waiting::new(),
             cancel: call.cancel.clone(),
             asked: AtomicBool::new(false),
+            lists: Shelf::of(&call.request.method).is_some(),
         }
     }
 
@@ -63,6 +66,11 @@ impl Caller {
     /// Whether it declared that it can be asked this, however that reaches it.
     pub(super) fn can_be_asked(&self, method: &str, params: Option<&RawValue>) -> bool {
         self.context.can_be_asked(method, params)
+    }
+
+    /// Whether the gateway itself made it: lists it makes for clients, who hear nothing of that.
+    pub(super) const fn only_lists(&self) -> bool {
+        self.lists
     }
 
     /// Fires when it takes its call back.

@@ -27,7 +27,7 @@ use crate::{
         event::{Outcome, Rejection},
         method::only_reads,
         name::BackendName,
-        request::Context,
+        request::{Asking, Context},
         version::Revision,
     },
 };
@@ -128,13 +128,11 @@ impl Connection {
             Ending::Lost(error) => {
                 if self.machine.state() == State::Ready {
                     self.note_failure(Input::Lost, &error);
-                    self.report_unreachable(&error);
                 }
             }
             Ending::TurnedDown(error) => {
                 if self.machine.state() == State::Ready {
                     self.note_failure(Input::Refused, &error);
-                    self.report_unreachable(&error);
                 }
             }
             Ending::Expired(mut call) => {
@@ -174,17 +172,14 @@ impl Connection {
         }
     }
 
-    fn report_unreachable(&self, error: &BackendError) {
-        (self.report)(Report::Unreachable {
-            backend: self.name.clone(),
-            reason: error.to_string(),
-        });
-    }
-
     pub(super) fn note_failure(&mut self, input: Input, error: &BackendError) {
         self.failed_at = Some(Instant::now());
         self.last_error = Some(error.clone());
         tracing::warn!(backend.name = %self.name, %error, "no connection to {}", self.name);
+        (self.report)(Report::Unreachable {
+            backend: self.name.clone(),
+            reason: error.to_string(),
+        });
         self.retry_at = None;
         if let Effect::Wait(pause) = self.machine.step(input) {
             let asked = error.asked_pause().unwrap_or_default();
@@ -249,7 +244,8 @@ impl Connection {
         let (myself, generation) = (self.myself.clone(), link.generation);
         // From now on it is not idle.
         let in_use = link.take_up();
-        let stream = self.opening_stream(key);
+        let waits = call.request.asking != Asking::Never;
+        let stream = waits.then(|| self.opening_stream(key)).flatten();
         tokio::spawn(async move {
             let _until_answered = in_use;
             let ending = call::run(endpoint, link, call, Plan { repeatable, stream }).await;

@@ -156,19 +156,23 @@ impl BackendError {
     }
 
     /// Whether trying again later could help without anyone changing anything.
-    pub(crate) const fn is_passing(&self) -> bool {
-        !matches!(
-            self,
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Self::AfterAsking { cause } => cause.is_passing(),
             Self::CredentialRefused { .. }
-                | Self::CredentialUnusable { .. }
-                | Self::Incompatible { .. }
-        )
+            | Self::CredentialUnusable { .. }
+            | Self::Incompatible { .. } => false,
+            _ => true,
+        }
     }
 
     /// The same, after the client was asked for something.
     pub(crate) fn after_asking(self) -> Self {
         match self {
-            Self::AfterAsking { .. } | Self::AskedTooOften { .. } => self,
+            // What wants headers has not run.
+            Self::AfterAsking { .. } | Self::AskedTooOften { .. } | Self::HeadersWanted { .. } => {
+                self
+            }
             cause => Self::AfterAsking {
                 cause: Box::new(cause),
             },
@@ -198,8 +202,11 @@ impl BackendError {
     }
 
     /// Whether it shows that the backend cannot be reached at all just now, by any request.
-    pub(crate) const fn is_outage(&self) -> bool {
-        matches!(self, Self::Unreachable { .. })
+    pub(crate) fn is_outage(&self) -> bool {
+        match self {
+            Self::AfterAsking { cause } => cause.is_outage(),
+            _ => matches!(self, Self::Unreachable { .. }),
+        }
     }
 
     /// What the client is told when its request never left: only that the backend is not there.

@@ -3,9 +3,9 @@
 //!
 //! Spec: 2026-07-28 basic/patterns/mrtr.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
-use futures_util::future::try_join_all;
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::{sync::oneshot, time::timeout};
@@ -111,9 +111,10 @@ impl Wish {
     ///
     /// When the client does not give all of it; what it is still asked then is withdrawn.
     pub(super) async fn fulfil(self, caller: &Caller) -> Result<Given, Unfulfilled> {
-        let mut numbers = Vec::with_capacity(self.requests.len());
-        let mut answers = Vec::with_capacity(self.requests.len());
-        for (key, wanted) in self.requests {
+        let count = self.requests.len();
+        let mut open = BTreeSet::new();
+        let mut answers = FuturesUnordered::new();
+        for (place, (key, wanted)) in self.requests.into_iter().enumerate() {
             let (answer, answered) = oneshot::channel();
             let number = next_number();
             let wait = caller.waiting().begin();
@@ -123,30 +124,39 @@ impl Wish {
                 let _gone = answer.send(answered);
             });
             caller.send(Event::Asked(question)).await;
-            numbers.push(number);
+            open.insert(number);
             answers.push(async move {
-                match timeout(REQUEST_STATE_TTL, answered).await {
-                    Ok(Ok(Answered::Result(result))) => Ok((key, result)),
-                    Ok(Ok(Answered::Error(error))) => Err(Unfulfilled::Refused(Rejection {
-                        error,
-                        typed: false,
-                    })),
-                    Ok(Err(_)) | Err(_) => Err(Unfulfilled::Unanswered),
-                }
+                let answered = timeout(REQUEST_STATE_TTL, answered).await;
+                (place, key, number, answered.ok().and_then(Result::ok))
             });
         }
-        match try_join_all(answers).await {
-            Ok(responses) => Ok(Given {
-                responses,
-                state: self.state,
-            }),
-            Err(unfulfilled) => {
-                for number in numbers {
-                    caller.send(Event::Withdrawn(number)).await;
+        let mut responses = Vec::with_capacity(count);
+        while let Some((place, key, number, answered)) = answers.next().await {
+            let unfulfilled = match answered {
+                Some(Answered::Result(result)) => {
+                    open.remove(&number);
+                    responses.push((place, (key, result)));
+                    continue;
                 }
-                Err(unfulfilled)
+                Some(Answered::Error(error)) => {
+                    open.remove(&number);
+                    Unfulfilled::Refused(Rejection {
+                        error,
+                        typed: false,
+                    })
+                }
+                None => Unfulfilled::Unanswered,
+            };
+            for number in open {
+                caller.send(Event::Withdrawn(number)).await;
             }
+            return Err(unfulfilled);
         }
+        responses.sort_by_key(|(place, _)| *place);
+        Ok(Given {
+            responses: responses.into_iter().map(|(_, given)| given).collect(),
+            state: self.state,
+        })
     }
 }
 

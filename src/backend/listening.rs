@@ -121,12 +121,12 @@ impl Listener {
         &self.filter
     }
 
-    /// The opening of its first stream.
     /// Whether its stream is open now.
     pub(super) fn is_open(&self) -> bool {
         *self.opened.borrow()
     }
 
+    /// The opening of its first stream.
     pub(super) fn opening(&self) -> Opening {
         Opening {
             opened: self.opened.clone(),

@@ -58,9 +58,10 @@ pub(crate) enum BackendMessage {
     Forget(LinkKey),
     /// Command: the session is deleted; end every MCP session at the backend, then stop.
     Close,
-    /// Fact: a handshake ended.
+    /// Fact: a handshake ended, which was begun to replace the link of that generation.
     Opened {
         link: LinkKey,
+        instead_of: Option<u64>,
         outcome: Result<Arc<Link>, BackendError>,
     },
     /// Fact: the pause after a failure is over; `pause` tells which.

@@ -12,7 +12,7 @@ use crate::mcp::{
     error::{HEADER_MISMATCH, MISSING_CAPABILITY, UNSUPPORTED_VERSION, code_of},
     header::{self, encode_value},
     message::{Message, RequestId},
-    meta,
+    meta::{self, TASKS_EXTENSION},
     method::{
         DISCOVER, LISTEN, PROMPTS_GET, RESOURCES_READ, TASKS_CANCEL, TASKS_GET, TASKS_UPDATE,
         TOOLS_CALL, subject_member,
@@ -30,9 +30,6 @@ use super::{
     listening::Filter,
     transport::streamable_http::{Content, Outgoing, Refusal, Wire},
 };
-
-/// Spec: SEP-2663, "Capability Negotiation".
-const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
 
 /// Speaks a modern revision; there is nothing else to agree upon.
 pub(crate) struct Modern {

@@ -47,6 +47,14 @@ impl Ongoing {
         newest_first.find(|call| fits(&call.caller)).cloned()
     }
 
+    /// The only one of those that fit; `None` of several, as nobody knows which is meant.
+    pub(super) fn only(&self, fits: impl Fn(&Caller) -> bool) -> Option<Arc<OnItsWay>> {
+        let calls = self.calls();
+        let mut fitting = calls.values().filter(|call| fits(&call.caller));
+        let only = fitting.next()?;
+        fitting.next().is_none().then(|| Arc::clone(only))
+    }
+
     /// The one whose progress it is, and that progress under the client's own token.
     pub(super) fn progressing(&self, params: &RawValue) -> Option<(Arc<OnItsWay>, Box<RawValue>)> {
         let token: u64 = RawObject::parse(params)

@@ -53,29 +53,31 @@ impl Conversation<'_> {
     /// Has the backend send log messages from this level on, where it has such.
     pub(super) async fn set_level(&self, level: Level) {
         let mut set = self.link.level.lock().await;
-        if *set != Some(level) {
+        if *set != Some(level) && self.send_level(level).await {
             *set = Some(level);
-            self.send_level(level).await;
         }
     }
 
     /// The same, unless it sends as much already: others on the link may want more.
     pub(super) async fn lower_level(&self, level: Level) {
         let mut set = self.link.level.lock().await;
-        if set.is_none_or(|set| set > level) {
+        if set.is_none_or(|set| set > level) && self.send_level(level).await {
             *set = Some(level);
-            self.send_level(level).await;
         }
     }
 
-    /// What the backend does not do is not asked for again: log messages are no call's business.
-    async fn send_level(&self, level: Level) {
+    /// Tells whether that is settled. What the backend does not do is not asked for again: log
+    /// messages are no call's business.
+    async fn send_level(&self, level: Level) -> bool {
         if self.link.dialect.is_shared() || !self.link.discovery.offers("logging") {
-            return;
+            return true;
         }
         let params = to_raw(&json!({ "level": level.as_str() }));
-        if let Err(error) = self.request(SET_LEVEL, Some(params)).await {
+        let answered = self.request(SET_LEVEL, Some(params)).await;
+        if let Err(error) = &answered {
             tracing::debug!(backend.name = %self.endpoint.name, %error, "could not set the level of log messages");
         }
+        // Of silence there would be more.
+        matches!(answered, Ok(_) | Err(BackendError::Silent { .. }))
     }
 }

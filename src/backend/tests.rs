@@ -11,6 +11,7 @@ mod capable;
 mod credentials;
 mod eras;
 mod found;
+mod guessing;
 mod input;
 mod links;
 mod listening;

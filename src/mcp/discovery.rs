@@ -19,6 +19,8 @@ pub struct Discovery {
     pub instructions: Option<String>,
     /// What it can do: its `capabilities` object, untouched.
     pub capabilities: Box<RawValue>,
+    /// The names of its capabilities.
+    offered: Vec<Box<str>>,
 }
 
 impl Discovery {
@@ -36,8 +38,9 @@ impl Discovery {
             instructions: Option<String>,
         }
         let known: Known<'_> = read_object(result.get())?;
-        RawObject::parse(known.capabilities)?;
+        let capabilities = RawObject::parse(known.capabilities)?;
         Ok(Self {
+            offered: capabilities.iter().map(|(name, _)| name.into()).collect(),
             result: result.to_owned(),
             instructions: known
                 .instructions
@@ -50,7 +53,7 @@ impl Discovery {
     /// Whether it has a capability.
     #[must_use]
     pub fn offers(&self, capability: &str) -> bool {
-        self.capability(capability).is_some()
+        self.offered.iter().any(|name| **name == *capability)
     }
 
     /// Whether it announces when its lists of that kind are others.
@@ -66,16 +69,10 @@ impl Discovery {
     }
 
     fn says(&self, capability: &str, member: &str) -> bool {
-        let raw = self.capability(capability);
-        RawObject::parse_or_empty(raw.as_deref())
+        let capabilities = RawObject::parse_or_empty(Some(&self.capabilities));
+        RawObject::parse_or_empty(capabilities.get(capability))
             .get(member)
             .is_some_and(|said| said.get() == "true")
-    }
-
-    fn capability(&self, name: &str) -> Option<Box<RawValue>> {
-        RawObject::parse_or_empty(Some(&self.capabilities))
-            .get(name)
-            .map(ToOwned::to_owned)
     }
 }
 

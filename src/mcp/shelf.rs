@@ -1,11 +1,9 @@
 //! Pages of a server's lists, with each definition kept raw.
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    kind::ListKind,
-    method::{PROMPTS_LIST, RESOURCES_LIST, TEMPLATES_LIST, TOOLS_LIST},
+    method::{PROMPTS_LIST, RESOURCES_LIST, TASKS_LIST, TEMPLATES_LIST, TOOLS_LIST},
     object::{RawObject, read_object},
 };
 
@@ -20,11 +18,19 @@ pub enum Shelf {
     Resources,
     /// What URIs of further resources look like.
     Templates,
+    /// What is under way; of 2025-11-25.
+    Tasks,
 }
 
 impl Shelf {
     /// Every list.
-    pub const ALL: [Self; 4] = [Self::Tools, Self::Prompts, Self::Resources, Self::Templates];
+    pub const ALL: [Self; 5] = [
+        Self::Tools,
+        Self::Prompts,
+        Self::Resources,
+        Self::Templates,
+        Self::Tasks,
+    ];
 
     /// The request that asks for it.
     #[must_use]
@@ -34,6 +40,7 @@ impl Shelf {
             Self::Prompts => PROMPTS_LIST,
             Self::Resources => RESOURCES_LIST,
             Self::Templates => TEMPLATES_LIST,
+            Self::Tasks => TASKS_LIST,
         }
     }
 
@@ -51,6 +58,7 @@ impl Shelf {
             Self::Prompts => "prompts",
             Self::Resources => "resources",
             Self::Templates => "resourceTemplates",
+            Self::Tasks => "tasks",
         }
     }
 
@@ -61,16 +69,18 @@ impl Shelf {
             Self::Tools | Self::Prompts => "name",
             Self::Resources => "uri",
             Self::Templates => "uriTemplate",
+            Self::Tasks => "taskId",
         }
     }
 
-    /// The kind whose announcements are about this list.
+    /// The server capability that it belongs to.
     #[must_use]
-    pub const fn kind(self) -> ListKind {
+    pub const fn capability(self) -> &'static str {
         match self {
-            Self::Tools => ListKind::Tools,
-            Self::Prompts => ListKind::Prompts,
-            Self::Resources | Self::Templates => ListKind::Resources,
+            Self::Tools => "tools",
+            Self::Prompts => "prompts",
+            Self::Resources | Self::Templates => "resources",
+            Self::Tasks => "tasks",
         }
     }
 }
@@ -106,16 +116,6 @@ impl Page {
     ///
     /// When the shelf's member is no list.
     pub fn read(shelf: Shelf, result: &[u8]) -> Result<Self, serde_json::Error> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Known {
-            #[serde(default)]
-            next_cursor: Option<String>,
-            #[serde(default)]
-            ttl_ms: Option<u64>,
-            #[serde(default)]
-            cache_scope: Option<String>,
-        }
         let text = std::str::from_utf8(result).map_err(serde::de::Error::custom)?;
         let members: RawObject<'_> = read_object(text)?;
         let list = members
@@ -126,13 +126,14 @@ impl Page {
             .iter()
             .filter_map(|definition| read_item(shelf, definition))
             .collect();
-        let known: Known = read_object(text)?;
+        // A hint of an odd type hides no definition.
+        let ttl_ms = members.get("ttlMs").map(RawValue::get);
         Ok(Self {
             skipped: definitions.len() - items.len(),
             items,
-            next_cursor: known.next_cursor,
-            ttl_ms: known.ttl_ms.unwrap_or(0),
-            public: known.cache_scope.as_deref() == Some("public"),
+            next_cursor: members.get_str("nextCursor"),
+            ttl_ms: ttl_ms.and_then(|text| text.parse().ok()).unwrap_or(0),
+            public: members.get_str("cacheScope").as_deref() == Some("public"),
         })
     }
 }

@@ -5,12 +5,12 @@ use std::collections::HashSet;
 use serde_json::value::RawValue;
 
 use crate::mcp::{
-    name::BackendName,
+    name::{BackendName, Naming},
     object::{RawObject, quote},
     shelf::{Item, Shelf},
 };
 
-use super::{alias, name::Spelling};
+use super::{alias, name::Spelling, task};
 
 /// Many backends' lists made one.
 #[derive(Debug)]
@@ -30,11 +30,14 @@ pub struct Merged {
 pub fn list<'a>(
     which: Shelf,
     lists: impl IntoIterator<Item = (&'a BackendName, &'a [Item])>,
-    spelling: Spelling,
+    (naming, spelling): (Naming, Spelling),
 ) -> Merged {
     let mut merging = Merging::default();
     for (backend, items) in lists {
-        let earlier = merging.seen.clone();
+        let earlier = match which {
+            Shelf::Resources | Shelf::Templates => merging.seen.clone(),
+            Shelf::Tools | Shelf::Prompts | Shelf::Tasks => HashSet::new(),
+        };
         for item in items {
             let public = match which {
                 Shelf::Tools | Shelf::Prompts => spelling.public_name(backend, &item.key),
@@ -42,6 +45,7 @@ pub fn list<'a>(
                     alias::alias(backend, &item.key)
                 }
                 Shelf::Resources | Shelf::Templates => item.key.clone(),
+                Shelf::Tasks => task::public_id(naming, backend, &item.key),
             };
             merging.add(which, item, public);
         }
@@ -112,6 +116,8 @@ mod tests {
     use crate::mcp::object::to_raw;
     use crate::mcp::shelf::Page;
 
+    const DOTS: (Naming, Spelling) = (Naming::Dot, Spelling::Dot);
+
     fn tools(text: &str) -> Vec<Item> {
         Page::read(Shelf::Tools, format!(r#"{{"tools":{text}}}"#).as_bytes())
             .unwrap()
@@ -123,11 +129,7 @@ mod tests {
         let (one, two) = ("one".parse().unwrap(), "two".parse().unwrap());
         let a = tools(r#"[{"title":"T","name":"x","n":1.0},{"name":"y","x-more":{"k" : 1e2}}]"#);
         let b = tools(r#"[{"name":"x"},{"name":"x","second":true}]"#);
-        let merged = list(
-            Shelf::Tools,
-            [(&two, &b[..]), (&one, &a[..])],
-            Spelling::Dot,
-        );
+        let merged = list(Shelf::Tools, [(&two, &b[..]), (&one, &a[..])], DOTS);
         assert_eq!(merged.doubled, ["two.x"]);
         assert_eq!(
             merged.array,
@@ -145,7 +147,7 @@ mod tests {
         let a = resources(r#"[{"uri":"x:1"},{"uri":"x:1","second":true}]"#);
         let b = resources(r#"[{"n":1.0,"uri":"x:1","name":"X"},{"uri":"x:2"}]"#);
         let lists = [(&one, &a[..]), (&two, &b[..])];
-        let merged = list(Shelf::Resources, lists, Spelling::Dot);
+        let merged = list(Shelf::Resources, lists, DOTS);
         assert_eq!(merged.doubled, ["x:1"]);
         assert_eq!(
             merged.array,
@@ -167,7 +169,7 @@ mod tests {
             let items: Vec<Item> = keys.iter().map(item).collect();
             let (first, second) = items.split_at(split.min(items.len()));
             let lists = [(&backends[0], first), (&backends[1], second)];
-            let merged = list(Shelf::Tools, lists, Spelling::Dot);
+            let merged = list(Shelf::Tools, lists, DOTS);
             let shown: Vec<Value> = serde_json::from_str(&merged.array).unwrap();
             let shown: Vec<&str> = shown.iter().filter_map(|it| it["name"].as_str()).collect();
             let mut expected: Vec<String> = Vec::new();

@@ -19,7 +19,7 @@ pub struct Candidate {
 #[derive(Debug, Default)]
 pub struct ResourceIndex {
     shelves: Vec<Shelves>,
-    /// URIs that stood in results, and whose; the newest win.
+    /// URIs that stood in results, and in whose.
     seen: HashMap<String, usize>,
     order: VecDeque<String>,
 }
@@ -69,44 +69,37 @@ impl ResourceIndex {
 
     /// The backends to ask about a URI, the likeliest first; one alone where it is certain.
     ///
-    /// An alias is its provider's. A URI is of the first backend that lists it, else of the one in
-    /// whose result it stood. Else any may have it: those whose templates it follows come first, the
-    /// longest beginning before the others.
+    /// An alias is its provider's, a URI of the first backend that lists it. Else any may have it:
+    /// those whose templates it follows come first, the longest beginning before the others, then the
+    /// one in whose result it stood. What stands in a result proves nothing: it only orders.
     #[must_use]
     pub fn route(&self, backends: &[BackendName], uri: &str) -> Vec<Candidate> {
         let at = |position: usize, own: &str| Candidate {
             position,
             own: own.to_owned(),
         };
-        if let Some((provider, own)) = alias::split(uri) {
-            let position = backends.iter().position(|name| name.as_str() == provider);
-            return position
-                .map(|position| at(position, own))
-                .into_iter()
-                .collect();
+        // Else it is an alias of a gateway's behind this one.
+        if let Some((provider, own)) = alias::split(uri)
+            && let Some(position) = backends.iter().position(|name| name.as_str() == provider)
+        {
+            return vec![at(position, own)];
         }
         let lists = |shelves: &Shelves| {
             shelves.uris.contains(uri) || shelves.templates.iter().any(|known| known == uri)
         };
-        let certain = self
-            .shelves
-            .iter()
-            .position(lists)
-            .or_else(|| self.seen.get(uri).copied());
-        if let Some(position) = certain {
+        if let Some(position) = self.shelves.iter().position(lists) {
             return vec![at(position, uri)];
         }
+        let seen = self.seen.get(uri).copied();
         let fit = |position: usize| {
-            let shelves = self.shelves.get(position)?;
-            shelves
-                .templates
-                .iter()
-                .filter_map(|template| fit(template, uri))
-                .max()
+            let templates = self.shelves.get(position).map(|it| &it.templates[..]);
+            let fits = templates.unwrap_or_default().iter();
+            let best = fits.filter_map(|template| fit(template, uri)).max();
+            (best, seen == Some(position))
         };
         let mut order: Vec<usize> = (0..backends.len()).collect();
         // Stable: backends that fit alike stay in the session's order.
-        order.sort_by_key(|position| std::cmp::Reverse(fit(*position)));
+        order.sort_by_cached_key(|position| std::cmp::Reverse(fit(*position)));
         order
             .into_iter()
             .map(|position| at(position, uri))
@@ -164,15 +157,18 @@ mod tests {
         let alias = "mcp-gateway://web/a:1";
         let found = index.route(&backends(), alias);
         assert_eq!((found[0].position, found[0].own.as_str()), (1, "a:1"));
-        assert_eq!(positions(&index, "mcp-gateway://nobody/a:1"), [0; 0]);
+        assert_eq!(positions(&index, "mcp-gateway://nobody/a:1"), [0, 1, 2]);
     }
 
     #[test]
-    fn a_uri_of_an_earlier_result_is_of_who_gave_it() {
+    fn a_uri_of_an_earlier_result_is_asked_of_who_gave_it_first() {
         let mut index = ResourceIndex::new(3);
         assert_eq!(positions(&index, "x:9"), [0, 1, 2]);
         index.saw(2, "x:9".to_owned());
-        assert_eq!(positions(&index, "x:9"), [2]);
+        assert_eq!(positions(&index, "x:9"), [2, 0, 1]);
+        // A result cannot take a URI away from whose template it follows.
+        index.templates(1, texts(&["x:{n}"]));
+        assert_eq!(positions(&index, "x:9"), [1, 2, 0]);
         index.listed(0, texts(&["x:9"]));
         assert_eq!(positions(&index, "x:9"), [0]);
     }
@@ -184,7 +180,7 @@ mod tests {
             index.saw(1, format!("x:{number}"));
         }
         assert_eq!(positions(&index, "x:0"), [0, 1, 2]);
-        assert_eq!(positions(&index, "x:1"), [1]);
+        assert_eq!(positions(&index, "x:1"), [1, 0, 2]);
         assert_eq!(index.seen.len(), SEEN_URIS_MAX);
     }
 

@@ -34,7 +34,7 @@ use crate::{
         failure::Failure,
         method::{
             COMPLETE, PING, PROMPTS_GET, RESOURCES_READ, SET_LEVEL, SUBSCRIBE, TASKS_CANCEL,
-            TASKS_GET, TASKS_LIST, TASKS_RESULT, TASKS_UPDATE, TOOLS_CALL, UNSUBSCRIBE,
+            TASKS_GET, TASKS_RESULT, TASKS_UPDATE, TOOLS_CALL, UNSUBSCRIBE,
         },
         name::{BackendName, Naming},
         shelf::Shelf,
@@ -161,6 +161,10 @@ impl Actor for SessionActor {
             } => session.running.cancel(&(mcp_session, request)),
             SessionMessage::Left { mcp_session } => session.left(mcp_session),
             SessionMessage::Unsubscribed { number } => session.unsubscribed(number),
+            SessionMessage::KeepWants { mcp_session, kept } => {
+                session.keep_wants(mcp_session, Some(kept));
+            }
+            SessionMessage::WantsKept { mcp_session } => session.wants_kept(mcp_session),
             SessionMessage::NotSubscribed { mcp_session, uri } => {
                 session.not_subscribed(mcp_session, &uri);
             }
@@ -196,6 +200,10 @@ impl Actor for SessionActor {
                 id,
                 question,
             } => session.asked(mcp_session, id, question),
+            SessionMessage::Withdrawn {
+                mcp_session,
+                number,
+            } => session.forget_asked(mcp_session, number),
             SessionMessage::Answer {
                 mcp_session,
                 id,
@@ -295,7 +303,10 @@ impl Session {
         }
         for position in 0..session.servers.len() {
             let name = &session.names[position];
-            let links = record.links.iter().filter(|link| link.backend == *name);
+            let links = record.links.iter().filter(|link| {
+                let is_open = |id: &Uuid| session.mcp_sessions.contains_key(id);
+                link.backend == *name && link.mcp_session.as_ref().is_none_or(is_open)
+            });
             let links: Vec<&LinkRecord> = links.collect();
             let remembered = links.iter().copied().map(remember).collect();
             session.remember_links(position, &links);
@@ -323,15 +334,14 @@ impl Session {
             TOOLS_CALL => self.call_named(Shelf::Tools, exchange, place),
             PROMPTS_GET => self.call_named(Shelf::Prompts, exchange, place),
             RESOURCES_READ => self.read(exchange, place),
-            SUBSCRIBE => self.subscribe(exchange),
+            SUBSCRIBE => self.subscribe(exchange, place),
             UNSUBSCRIBE => self.unsubscribe(exchange),
             COMPLETE => self.complete(exchange, place),
-            SET_LEVEL => self.set_level(exchange),
+            SET_LEVEL => self.set_level(exchange, place),
             PING => exchange.complete("{}"),
             TASKS_GET | TASKS_UPDATE | TASKS_CANCEL | TASKS_RESULT => {
                 self.call_about_task(exchange, place);
             }
-            TASKS_LIST => self.list_tasks(exchange, place),
             method => match Shelf::of(method) {
                 Some(which) => self.list(which, exchange, place),
                 None => self.call_unknown(exchange, place),

@@ -243,6 +243,14 @@ impl SessionRef {
         });
     }
 
+    /// Forgets what was asked under that number: dropped, it tells whoever asked.
+    pub fn withdrawn(&self, mcp_session: Uuid, number: u64) {
+        self.tell(SessionMessage::Withdrawn {
+            mcp_session,
+            number,
+        });
+    }
+
     /// Hands a client's answer to whoever asked; an answer to nothing changes nothing.
     pub fn answer(&self, mcp_session: Uuid, id: RequestId, answered: Answered) {
         self.tell(SessionMessage::Answer {

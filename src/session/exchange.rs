@@ -47,12 +47,17 @@ impl Exchange {
 
     /// Answers with a result the gateway knows.
     pub(super) fn complete(self, json: &'static str) {
+        tokio::spawn(self.completed(json));
+    }
+
+    /// The same, for who waits until it is answered.
+    pub(super) async fn completed(self, json: &'static str) {
         let result = ResultBody {
             json: json.into(),
             typed: false,
             freshness: None,
         };
-        tokio::spawn(async move { self.finish(Outcome::Completed(result)).await });
+        self.finish(Outcome::Completed(result)).await;
     }
 
     /// Answers on the gateway's own behalf.

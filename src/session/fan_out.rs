@@ -15,6 +15,7 @@ use crate::{
         discovery::Discovery,
         event::{Freshness, Outcome, ResultBody},
         failure::Failure,
+        name::Naming,
         object::to_raw,
         request::Context,
         shelf::Shelf,
@@ -38,6 +39,7 @@ pub(super) struct Lists {
     pub(super) backends: Vec<(usize, Backend)>,
     pub(super) link: LinkKey,
     pub(super) context: Context,
+    pub(super) naming: Naming,
     pub(super) spelling: Spelling,
     /// Whether what is listed may depend on a credential.
     pub(super) private: bool,
@@ -46,7 +48,7 @@ pub(super) struct Lists {
 /// What became of a list.
 pub(super) struct Listed {
     pub(super) outcome: Outcome,
-    /// The keys of what each backend listed, by its position.
+    /// The keys of the resources or templates that each backend listed, by its position.
     pub(super) keys: Vec<(usize, Vec<String>)>,
 }
 
@@ -62,7 +64,8 @@ impl Lists {
             })
         };
         let lists = found().map(|(_, backend, listing)| (backend.name(), &listing.items[..]));
-        let Merged { array, doubled } = merge::list(self.shelf, lists, self.spelling);
+        let Merged { array, doubled } =
+            merge::list(self.shelf, lists, (self.naming, self.spelling));
         let member = self.shelf.member();
         if let Some(first) = doubled.first() {
             tracing::warn!(
@@ -90,6 +93,8 @@ impl Lists {
                 }),
             }),
             keys: found()
+                // All others are found by their names.
+                .filter(|_| matches!(self.shelf, Shelf::Resources | Shelf::Templates))
                 .map(|(position, _, listing)| {
                     let keys = listing.items.iter().map(|item| item.key.clone());
                     (position, keys.collect())

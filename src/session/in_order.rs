@@ -22,24 +22,25 @@ pub(super) async fn ask(calls: Vec<(usize, Backend, Call)>) -> Option<usize> {
         let (events, mut received) = mpsc::channel(EVENTS_IN_FLIGHT);
         let answer_to = std::mem::replace(&mut call.events, events);
         backend.send(call);
-        let first = received.recv().await;
-        if let Some(Event::Finished(finished)) = first {
-            if !has_it_not(&finished.outcome) {
-                let found = matches!(finished.outcome, Outcome::Completed(_));
-                // Nobody may be left to tell; here and below.
-                let _left = answer_to.send(Event::Finished(finished)).await;
-                return found.then_some(position);
+        // Once a part of a result is told, there is no other answer.
+        let mut is_told = false;
+        let finished = loop {
+            match received.recv().await? {
+                Event::Finished(finished) => break finished,
+                event => {
+                    is_told |= matches!(event, Event::Part(_));
+                    // Nobody may be left to tell; here and below.
+                    let _left = answer_to.send(event).await;
+                }
             }
-            turned_down = Some(worse(turned_down, finished));
-            client = Some(answer_to);
-            continue;
+        };
+        if is_told || !has_it_not(&finished.outcome) {
+            let found = matches!(finished.outcome, Outcome::Completed(_));
+            let _left = answer_to.send(Event::Finished(finished)).await;
+            return found.then_some(position);
         }
-        let mut next = first;
-        while let Some(event) = next {
-            let _left = answer_to.send(event).await;
-            next = received.recv().await;
-        }
-        return Some(position);
+        turned_down = Some(worse(turned_down, finished));
+        client = Some(answer_to);
     }
     let (client, finished) = (client?, turned_down?);
     let _left = client.send(Event::Finished(finished)).await;

@@ -69,6 +69,8 @@ pub(crate) enum SessionMessage {
         id: RequestId,
         question: Question,
     },
+    /// Command: forget what was put to a client under this number.
+    Withdrawn { mcp_session: Uuid, number: u64 },
     /// Command: hand a client's answer to whoever asked.
     Answer {
         mcp_session: Uuid,
@@ -100,6 +102,13 @@ pub(crate) enum SessionMessage {
     Left { mcp_session: Uuid },
     /// Fact: a listener without an MCP session is gone.
     Unsubscribed { number: u64 },
+    /// Command: store what a client wants to hear; answers when it is stored.
+    KeepWants {
+        mcp_session: Uuid,
+        kept: oneshot::Sender<()>,
+    },
+    /// Fact: what a client wanted to hear is stored.
+    WantsKept { mcp_session: Uuid },
     /// Fact: a backend did not agree to tell a client of this resource.
     NotSubscribed { mcp_session: Uuid, uri: String },
     /// Fact: a list showed these keys, by position.

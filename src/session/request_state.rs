@@ -13,7 +13,12 @@ use uuid::Uuid;
 
 use crate::{
     limits::REQUEST_STATE_TTL,
-    mcp::{failure::Failure, name::BackendName, object::RawObject, request::Request},
+    mcp::{
+        failure::Failure,
+        name::BackendName,
+        object::{RawObject, quote},
+        request::Request,
+    },
     store::Sealer,
 };
 
@@ -140,9 +145,9 @@ fn digest(params: Option<&RawValue>) -> impl IntoIterator<Item = u8> + use<> {
         .collect();
     let mut digest = Sha256::new();
     for (name, value) in members {
-        digest.update(name);
-        digest.update([0]);
+        digest.update(quote(name).get());
         feed(&mut digest, &value);
+        digest.update(",");
     }
     digest.finalize()
 }
@@ -154,8 +159,9 @@ fn feed(digest: &mut Sha256, value: &Value) {
             let sorted: BTreeMap<_, _> = members.iter().collect();
             digest.update("{");
             for (name, value) in sorted {
-                digest.update(Value::from(name.as_str()).to_string());
+                digest.update(quote(name).get());
                 feed(digest, value);
+                digest.update(",");
             }
             digest.update("}");
         }
@@ -195,7 +201,7 @@ mod tests {
             INPUT_RESPONSES,
             RawValue::from_string("{}".to_owned()).unwrap(),
         );
-        params.set(REQUEST_STATE, crate::mcp::object::quote(state));
+        params.set(REQUEST_STATE, quote(state));
         Request::new(of.method.clone(), Some(params.to_raw()), Context::default())
     }
 

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     backend::Translation,
-    limits::SEEN_URIS_PER_RESULT_MAX,
+    limits::{SEEN_URIS_PER_RESULT_MAX, URI_BYTES_MAX},
     mcp::{
         event::Notification,
         failure::Failure,
@@ -52,7 +52,7 @@ impl Translation for ForClient {
             request.method.as_ref(),
             TASKS_GET | TASKS_UPDATE | TASKS_CANCEL | TASKS_RESULT
         );
-        if is_plainly_complete(&json) && !about_task && !self.tasks {
+        if !about_task && !self.tasks && (is_plainly_complete(&json) || !has_kind(&json)) {
             return Ok(json);
         }
         // What is no object has been refused before.
@@ -151,7 +151,12 @@ fn is_plainly_complete(json: &[u8]) -> bool {
     json.starts_with(br#"{"resultType":"complete""#)
 }
 
-/// The URIs in a result, wherever they stand.
+/// Whether a result may say what kind it is: those of the legacy era do not.
+fn has_kind(json: &[u8]) -> bool {
+    std::str::from_utf8(json).is_ok_and(|text| text.contains(r#""resultType""#))
+}
+
+/// The URIs in a result, wherever they stand, but for those that nobody would ask for.
 fn uris(json: &[u8]) -> Vec<String> {
     const MEMBER: &str = r#""uri""#;
     let text = std::str::from_utf8(json).unwrap_or_default();
@@ -162,6 +167,7 @@ fn uris(json: &[u8]) -> Vec<String> {
             let mut strings = serde_json::Deserializer::from_str(value).into_iter::<String>();
             strings.next()?.ok()
         })
+        .filter(|uri: &String| uri.len() <= URI_BYTES_MAX)
         .take(SEEN_URIS_PER_RESULT_MAX)
         .collect()
 }

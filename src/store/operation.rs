@@ -21,6 +21,11 @@ pub(super) enum Operation {
     },
     DeleteSession(Uuid),
     PutMcpSession(mcp_session::Model),
+    /// What the client of an MCP session wants to hear: JSON.
+    PutWants {
+        mcp_session: Uuid,
+        wants: Option<String>,
+    },
     DeleteMcpSession(Uuid),
     PutLink(link::Model),
     /// When sessions were last used.
@@ -43,6 +48,9 @@ impl Operation {
                 .await?
                 .rows_affected),
             Self::PutMcpSession(row) => put_mcp_session(row, database).await,
+            Self::PutWants { mcp_session, wants } => {
+                put_wants(*mcp_session, wants.clone(), database).await
+            }
             Self::DeleteMcpSession(id) => delete_mcp_session(*id, database).await,
             Self::PutLink(row) => put_link(row, database).await,
             Self::Touch(used) => touch(used, database).await,
@@ -84,7 +92,6 @@ async fn put_mcp_session(
             Column::Revision,
             Column::ClientInfo,
             Column::Capabilities,
-            Column::Wants,
             Column::LastUsedMs,
         ])
         .to_owned();
@@ -92,6 +99,25 @@ async fn put_mcp_session(
         .on_conflict(or_update)
         .exec_without_returning(database)
         .await?)
+}
+
+/// Only what is there is changed: an MCP session that ended does not come back.
+async fn put_wants(
+    id: Uuid,
+    wants: Option<String>,
+    database: &impl ConnectionTrait,
+) -> Result<u64, StoreError> {
+    use mcp_session::Column;
+    let changed = mcp_session::Entity::update_many()
+        .col_expr(Column::Wants, Expr::value(wants))
+        .filter(Column::Id.eq(id))
+        .exec(database)
+        .await?
+        .rows_affected;
+    if changed == 0 {
+        return Err(StoreError::Gone);
+    }
+    Ok(changed)
 }
 
 async fn delete_mcp_session(id: Uuid, database: &impl ConnectionTrait) -> Result<u64, StoreError> {

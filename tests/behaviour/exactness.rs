@@ -190,7 +190,7 @@ async fn a_modern_result_that_does_not_say_its_kind_is_complete() {
                 let expected = format!("{{{front}{members}}}");
                 assert!(got.result_raw() == expected, "{kind:?}");
                 // One that says so anywhere is left as it is.
-                let late = format!(r#"{{{members},{MODERN}}}"#);
+                let late = format!("{{{members},{MODERN}}}");
                 kind.set(&world.backend, &late);
                 let got = kind.get(&world.client).await;
                 if pairing.has_modern_client() {

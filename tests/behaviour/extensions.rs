@@ -192,10 +192,9 @@ async fn what_a_client_can_do_beyond_the_protocol_reaches_the_backend() {
             call.params()["_meta"]["io.modelcontextprotocol/clientCapabilities"].take()
         } else {
             let openings = world.backend.requests_of("initialize");
-            let known = openings.iter().map(|it| it.params()["capabilities"].take());
+            let mut known = openings.iter().map(|it| it.params()["capabilities"].take());
             known
-                .filter(|it| it["extensions"].is_object())
-                .next_back()
+                .rfind(|it| it["extensions"].is_object())
                 .unwrap_or_default()
         };
         assert_eq!(heard["extensions"], extensions);

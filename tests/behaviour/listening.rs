@@ -50,7 +50,7 @@ async fn hears_of_a_change(stream: &mut Exchange) {
             "notifications/prompts/list_changed"
             | "notifications/resources/list_changed"
             | "notifications/message" => {}
-            other => panic!("heard {other}"),
+            other => unreachable!("heard {other}"),
         }
     }
 }

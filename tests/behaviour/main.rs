@@ -23,6 +23,7 @@ mod capabilities;
 mod changes;
 mod command_line;
 mod completion;
+mod degradation;
 mod elicitation;
 mod eras;
 mod errors;
@@ -64,6 +65,7 @@ mod streaming;
 mod subscriptions;
 mod tasks;
 mod trace_context;
+mod transcripts;
 
 /// The revisions clients speak, oldest first.
 const CLIENTS: [&str; 4] = ["2025-03-26", "2025-06-18", LATEST_LEGACY, MODERN];

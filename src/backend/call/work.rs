@@ -54,12 +54,13 @@ impl<'a> Work<'a> {
         conversation: Conversation<'a>,
         call: &'a Call,
         current: &'a Current,
+        caller: Arc<Caller>,
     ) -> Self {
         Self {
             conversation,
             call,
             current,
-            caller: Arc::new(Caller::of(call)),
+            caller,
         }
     }
 
@@ -78,9 +79,7 @@ impl<'a> Work<'a> {
     /// Sees that the backend can ask the client, and sends the log messages it wants.
     async fn prepare(&self, stream: Option<Opening>) {
         let request = &self.call.request;
-        if let Some(stream) = stream
-            && request.asking != Asking::Never
-        {
+        if let Some(stream) = stream {
             stream.wait().await;
         }
         if let Some(level) = request.context.log_level.as_deref().and_then(Level::read) {

@@ -132,9 +132,9 @@ impl Connection {
 
     /// Forgets a link that is gone.
     pub(super) fn announce_no_more(&mut self, gone: LinkKey) {
-        self.announcing
-            .last
-            .retain(|(link, _), _| *link != Some(gone));
+        let is_other = |(link, _): &Told| *link != Some(gone);
+        self.announcing.last.retain(|told, _| is_other(told));
+        self.announcing.due.retain(|told, _| is_other(told));
     }
 
     fn has_stream(&self, key: LinkKey) -> bool {

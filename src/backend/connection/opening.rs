@@ -32,6 +32,7 @@ impl Connection {
     pub(in crate::backend) fn opened(
         &mut self,
         link: LinkKey,
+        instead_of: Option<u64>,
         outcome: Result<Arc<Link>, BackendError>,
     ) {
         self.handshakes = self.handshakes.saturating_sub(1);
@@ -40,6 +41,12 @@ impl Connection {
                 self.say_goodbye(opened);
             }
             return self.stop_if_done();
+        }
+        if self.comes_too_late(link, instead_of, &outcome) {
+            if let Ok(opened) = &outcome {
+                self.say_goodbye(opened);
+            }
+            return;
         }
         let waiting = match (self.links.remove(&link), &outcome) {
             (Some(Slot::Opening(waiting)), _) => waiting,
@@ -51,6 +58,25 @@ impl Connection {
         match outcome {
             Ok(opened) => self.settle(link, opened, waiting),
             Err(error) => self.give_up(link, error, waiting),
+        }
+    }
+
+    /// Whether another handshake, begun while this one was under way, has given the link already, or
+    /// is the one to wait for. The first that succeeds gives it.
+    fn comes_too_late(
+        &self,
+        key: LinkKey,
+        instead_of: Option<u64>,
+        outcome: &Result<Arc<Link>, BackendError>,
+    ) -> bool {
+        match self.links.get(&key) {
+            Some(Slot::Open(link)) => instead_of != Some(link.generation),
+            Some(Slot::Opening(_)) => match outcome {
+                // What a call found to have ended meanwhile.
+                Ok(opened) => instead_of == Some(opened.generation),
+                Err(_) => instead_of.is_some(),
+            },
+            None => false,
         }
     }
 
@@ -97,6 +123,8 @@ impl Connection {
             for pending in std::mem::take(&mut self.queue) {
                 pending.fail(&self.name, error.clone());
             }
+        } else if self.machine.state() != State::Ready {
+            // Whatever ended that has told of it.
         } else if error.is_outage() {
             self.note_failure(Input::Lost, &error);
         } else if error.is_passing() {
@@ -149,6 +177,7 @@ impl Connection {
             Some(Slot::Open(link)) => Some(Arc::clone(link)),
             _ => None,
         };
+        let instead_of = before.as_ref().map(|link| link.generation);
         // In the background the next pause is the retry.
         let somebody_waits = key != LinkKey::Default || !self.queue.is_empty();
         tokio::spawn(async move {
@@ -167,7 +196,11 @@ impl Connection {
                 ),
             };
             // As above: without the connection nobody waits.
-            let _gone = myself.cast(BackendMessage::Opened { link: key, outcome });
+            let _gone = myself.cast(BackendMessage::Opened {
+                link: key,
+                instead_of,
+                outcome,
+            });
         });
     }
 }

@@ -14,6 +14,7 @@ use crate::{
     mcp::{
         event::{Notification, Question},
         message::write_notification,
+        method::PROGRESS,
         request::Context,
     },
 };
@@ -81,7 +82,16 @@ impl Connection {
         let Some(headers) = link.dialect.reply_headers() else {
             return;
         };
-        let body = write_notification(&notification.method, notification.params.as_deref());
+        let params = notification.params.as_deref();
+        let body = if notification.method == PROGRESS {
+            // Of what this backend asked, and of nothing else.
+            let Some(params) = link.questions.progress(params) else {
+                return;
+            };
+            write_notification(PROGRESS, Some(&params))
+        } else {
+            write_notification(&notification.method, params)
+        };
         let outgoing = Outgoing { headers, body };
         tokio::spawn(async move {
             let told = endpoint.wire.post(outgoing);

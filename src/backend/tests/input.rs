@@ -155,7 +155,7 @@ async fn a_clients_error_ends_the_call_and_withdraws_the_other_questions() {
             other => panic!("{other:?}"),
         }
     };
-    assert!(withdrawn.contains(&second.number));
+    assert_eq!(withdrawn, [second.number]);
     assert!(
         matches!(&outcome, Outcome::Rejected(own) if own.error.get() == error && !own.typed),
         "{outcome:?}"

@@ -10,17 +10,18 @@ use std::{
 
 use futures_util::future::{join, join_all};
 use mockito::{Matcher, Mock};
+use serde_json::Value;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{
-    asking::{call, connect, entry, raw, start, tool, unavailable, until},
+    asking::{call, connect, entry, raw, soon, start, tool, unavailable, until},
     mocked::{Answers, initialized},
     socket::{Port, Reply, shake_hands},
     world::World,
 };
 use crate::{
-    backend::{LinkKey, Memory, State},
+    backend::{LinkKey, Memory, State, Wants},
     mcp::version::Revision,
 };
 
@@ -146,6 +147,52 @@ async fn late_news_of_an_mcp_session_already_renewed_renews_nothing() {
     .await;
     assert_eq!(late.result(), "{}");
     assert_eq!(server.heard("initialize"), 2);
+}
+
+#[tokio::test]
+async fn of_two_handshakes_for_one_link_the_first_that_succeeds_gives_it() {
+    let port = Port::new();
+    let word = Arc::new(Notify::new());
+    let (held, opened) = (Arc::clone(&word), AtomicUsize::new(0));
+    let forgotten = |message: &Value| message["headers"]["mcp-session-id"] == "own";
+    let server = port.serve(move |message| match message["method"].as_str() {
+        Some("initialize") => match opened.fetch_add(1, Ordering::Relaxed) {
+            0 => Reply::Opened("default"),
+            1 => Reply::Opened("own"),
+            2 => Reply::OpenedAfter(Arc::clone(&held), "late"),
+            _ => Reply::Opened("new"),
+        },
+        Some("ping" | "tools/call" | "GET") if forgotten(message) => Reply::Status(404),
+        Some("GET") => Reply::Status(405),
+        Some("tools/call") => Reply::Result("{}".to_owned()),
+        None => Reply::Status(200),
+        _ => shake_hands(message),
+    });
+    let backend = start(entry(&port.url(), &[]), None, Vec::new()).await;
+    let own = LinkKey::Own(Uuid::new_v4());
+    let wants = Wants {
+        stream: true,
+        ..Wants::default()
+    };
+    connect(&backend, own).await.unwrap();
+    soon(backend.want(own, None, wants)).await.unwrap();
+    // The stream has met the end of the MCP session; so does a call, before there is another one.
+    until(async || server.heard("initialize") == 3).await;
+    assert_eq!(call(&backend, own, tool("pay")).await.result(), "{}");
+    word.notify_one();
+    let ended = || {
+        let said = server.said("").into_iter();
+        said.map(|message| message["headers"]["mcp-session-id"].clone())
+            .collect::<Vec<_>>()
+    };
+    until(async || ended() == ["late"]).await;
+    assert_eq!(call(&backend, own, tool("pay")).await.result(), "{}");
+    let sessions = server.said("tools/call").into_iter();
+    let sessions: Vec<_> = sessions
+        .map(|message| message["headers"]["mcp-session-id"].clone())
+        .collect();
+    assert_eq!(sessions, ["own", "new", "new"]);
+    assert_eq!(server.heard("initialize"), 4);
 }
 
 #[tokio::test]

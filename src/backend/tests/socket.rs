@@ -115,6 +115,8 @@ pub(super) enum Reply {
     StatusAfter(Arc<Notify>, u16),
     /// Opens this MCP session.
     Opened(&'static str),
+    /// The same, but not before the word is given.
+    OpenedAfter(Arc<Notify>, &'static str),
     /// Closes the connection.
     Cut,
     /// Begins to answer with a result and closes the connection in the middle.
@@ -234,6 +236,11 @@ async fn write(stream: &mut TcpStream, message: &Value, reply: Reply) {
         Reply::Half(result) => {
             missing_bytes = 1;
             (200, response(result))
+        }
+        Reply::OpenedAfter(word, opened) => {
+            word.notified().await;
+            session = format!("mcp-session-id: {opened}\r\n");
+            (200, response(initialized("2025-11-25")))
         }
         Reply::Opened(opened) => {
             session = format!("mcp-session-id: {opened}\r\n");

@@ -27,10 +27,6 @@ pub(crate) use events::Events;
 
 use body::Patience;
 
-/// Names the event after which a stream goes on.
-/// Spec: 2025-11-25 basic/transports, "Resumability and Redelivery".
-const LAST_EVENT_ID: &str = "last-event-id";
-
 /// One backend's address and everything that goes with each request to it.
 pub(crate) struct Wire {
     clients: Clients,
@@ -155,7 +151,7 @@ impl Wire {
         last_id: &HeaderValue,
         waiting: &Arc<Waiting>,
     ) -> Result<Content, BackendError> {
-        headers.insert(LAST_EVENT_ID, last_id.clone());
+        headers.insert(header::LAST_EVENT_ID, last_id.clone());
         let patience = Patience::sparing(self.idle, waiting);
         let request = self.request(Method::GET, Outgoing::empty(headers));
         let response = execute(&self.clients.calls, request, &patience).await?;
@@ -176,7 +172,9 @@ impl Wire {
             Method::POST
         };
         if let Some(last_id) = last_id {
-            outgoing.headers.insert(LAST_EVENT_ID, last_id.clone());
+            outgoing
+                .headers
+                .insert(header::LAST_EVENT_ID, last_id.clone());
         }
         let patience = Patience::of(LISTENING_SILENCE_MAX);
         let request = self.request(method, outgoing);

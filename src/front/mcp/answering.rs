@@ -56,6 +56,8 @@ pub(super) struct Answering<E> {
     received: mpsc::Receiver<Event>,
     /// What the client has to be asked in place of an answer, each under a key.
     questions: Vec<(String, Question)>,
+    /// The numbers of what the client was asked while the request is open.
+    asked: Vec<u64>,
     /// Until when further ones are gathered; the first of them sets it.
     gathers_until: Instant,
     id: RequestId,
@@ -118,6 +120,7 @@ impl<E: Encode> Answering<E> {
             in_flight,
             received,
             questions: Vec::new(),
+            asked: Vec::new(),
             gathers_until: gathering(),
             id: wanted.id,
             encode: wanted.encode,
@@ -149,13 +152,15 @@ impl<E: Encode> Answering<E> {
         answering
     }
 
-    fn over(wanted: Wanted<E>, received: mpsc::Receiver<Event>) -> Self {
+    /// Writes the answer of events that come from elsewhere.
+    pub(super) fn over(wanted: Wanted<E>, received: mpsc::Receiver<Event>) -> Self {
         Self {
             session: wanted.session,
             request: Some(wanted.request),
             in_flight: None,
             received,
             questions: Vec::new(),
+            asked: Vec::new(),
             gathers_until: gathering(),
             id: wanted.id,
             encode: wanted.encode,
@@ -229,8 +234,14 @@ impl<E: Encode> Answering<E> {
     }
 
     fn ask(&mut self, question: Question) -> Taken {
+        if self.writing.is_some() {
+            // No question fits into a response message; dropped, it tells whoever asked.
+            return Taken::Nothing;
+        }
+        let number = question.number;
         match self.encode.ask(question) {
-            Put::Now(message) if self.accepts.events && self.writing.is_none() => {
+            Put::Now(message) if self.accepts.events => {
+                self.asked.push(number);
                 Taken::Message(message)
             }
             Put::Instead(question) => {
@@ -240,12 +251,18 @@ impl<E: Encode> Answering<E> {
                 self.questions.push((input_required::key(), question));
                 Taken::Nothing
             }
-            Put::Now(_) | Put::Never => Taken::Nothing,
+            Put::Now(_) => {
+                // The client will not see it.
+                self.encode.withdraw(number);
+                Taken::Nothing
+            }
+            Put::Never => Taken::Nothing,
         }
     }
 
     fn withdraw(&mut self, number: u64) -> Taken {
         self.questions.retain(|(_, asked)| asked.number != number);
+        self.asked.retain(|asked| *asked != number);
         match self.encode.withdraw(number) {
             Some(message) if self.accepts.events && self.writing.is_none() => {
                 Taken::Message(message)
@@ -299,6 +316,15 @@ impl<E: Encode> Answering<E> {
 
     fn finish(&mut self, finished: Finished) -> Taken {
         self.questions.clear();
+        if !matches!(
+            finished.outcome,
+            Outcome::Completed(_) | Outcome::Rejected(_)
+        ) {
+            // What may be about another of its calls stays, as long as this one ended well.
+            for number in mem::take(&mut self.asked) {
+                self.encode.withdraw(number);
+            }
+        }
         if let Some(mut in_flight) = self.in_flight.take() {
             in_flight.answered();
         }

@@ -46,7 +46,7 @@ pub(super) trait Encode: Send + Sync + 'static {
     /// Puts a backend's question to the client.
     fn ask(&self, question: Question) -> Put;
 
-    /// Tells the client that the question of that number is void; `None` where it was told no id.
+    /// Forgets the question of that number, and tells the client that it is void; `None` where it was told no id.
     fn withdraw(&self, number: u64) -> Option<Bytes>;
 
     /// Where the answer's stream is kept for a client that takes it up again; `None` where it

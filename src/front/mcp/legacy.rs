@@ -7,6 +7,8 @@ mod batch;
 mod encode;
 mod opening;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 use http::StatusCode;
 use serde_json::value::RawValue;

@@ -105,8 +105,8 @@ async fn carry_out(caller: Caller, id: RequestId, request: Request, head: &Head<
         &caller.session_short,
     );
     let taken_up = match head.request_state {
-        Some(_) => caller.session.take_up(&request).await,
-        None => Ok(TakenUp::New),
+        Some(_) if may_want_input(&request.method) => caller.session.take_up(&request).await,
+        _ => Ok(TakenUp::New),
     };
     let mut wanted = Wanted {
         session: caller.session,

@@ -274,9 +274,11 @@ impl Session {
 
     /// What has to change in a backend's answers to this request; nothing for most of them.
     fn translation(&self, position: usize, request: &Request) -> Option<Arc<dyn Translation>> {
-        let has_tasks = self.met[position]
-            .as_ref()
-            .is_some_and(|met| met.offers("tasks"));
+        let offers = |capability| {
+            let met = self.met[position].as_ref();
+            met.is_some_and(|met| met.offers(capability))
+        };
+        let has_tasks = offers("tasks");
         let tasks = has_tasks
             && request.method == TOOLS_CALL
             && RawObject::parse_or_empty(request.params.as_deref())
@@ -284,7 +286,7 @@ impl Session {
                 .is_some();
         let by_retry = request.asking == Asking::ByRetry && may_want_input(&request.method);
         let about_task = request.method.starts_with("tasks/");
-        let notes = self.shares_resources && may_want_input(&request.method);
+        let notes = self.shares_resources && may_want_input(&request.method) && offers("resources");
         (tasks || by_retry || about_task || notes).then(|| {
             let translation = ForClient {
                 states: Arc::clone(&self.states),

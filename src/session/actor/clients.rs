@@ -40,6 +40,7 @@ impl Session {
             })));
         };
         let id = Uuid::new_v4();
+        self.storing.insert(id, Vec::new());
         let now = now_ms();
         let owned = |raw: &Option<Arc<RawValue>>| raw.as_deref().map(ToOwned::to_owned);
         let record = McpSessionRecord {
@@ -58,6 +59,8 @@ impl Session {
             // Stored before anyone hears of it: an id a client holds is known after a restart.
             if let Err(error) = store.put_mcp_session(record).await {
                 tracing::error!(%error, "could not store an MCP session");
+                // A session that is gone has nothing to forget.
+                let _gone = myself.cast(SessionMessage::McpSessionDeleted { id });
                 return drop(reply.send(Err(Failure::NotStored)));
             }
             let welcome =
@@ -100,14 +103,20 @@ impl Session {
     /// restart its client finds the same MCP sessions at its backends.
     pub(super) fn await_before_opening(&mut self, link: LinkKey, storing: JoinHandle<()>) {
         if let LinkKey::Own(id) = link
-            && !self.mcp_sessions.contains_key(&id)
+            && let Some(waiting) = self.storing.get_mut(&id)
         {
-            self.storing.entry(id).or_default().push(storing);
+            waiting.push(storing);
         }
     }
 
     pub(super) fn mcp_session_deleted(&mut self, id: Uuid) {
         self.ended.remove(&id);
+        self.storing.remove(&id);
+    }
+
+    /// Whether an MCP session is open, or being opened.
+    pub(super) fn is_open(&self, id: Uuid) -> bool {
+        self.mcp_sessions.contains_key(&id) || self.storing.contains_key(&id)
     }
 
     /// Ends an MCP session at a client's wish; answered when it is gone from the store too, or could

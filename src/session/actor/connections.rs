@@ -104,7 +104,12 @@ impl Session {
             return;
         }
         match self.start_backend(position, Vec::new()).await {
-            Ok(backend) => self.backends[position] = backend,
+            Ok(backend) => {
+                self.backends[position] = backend;
+                self.linked.retain(|(_, at)| *at != position);
+                self.want_what_was_wanted();
+                self.tell_wants(LinkKey::Default);
+            }
             Err(error) => tracing::error!(%error, "could not start a connection anew"),
         }
     }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     backend::{Backend, Hearers, LinkKey, Unmet, Wants},
-    limits::{SUBSCRIBERS_PER_SESSION_MAX, TELLING_WITHIN},
+    limits::{SUBSCRIBERS_PER_SESSION_MAX, TELLING_WITHIN, URI_BYTES_MAX},
     mcp::{event::Notification, failure::Failure, kind::ListKind, request::Context},
     routing::task,
     session::{
@@ -106,7 +106,12 @@ impl Session {
             filter,
             listener,
         } = subscription;
-        self.subscribers.retain(|_, it| !it.listener.is_closed());
+        let closed = self.subscribers.extract_if(|_, it| it.listener.is_closed());
+        // Their own farewells will find nothing.
+        let links: HashSet<LinkKey> = closed.map(|(_, it)| it.link).collect();
+        for link in links {
+            self.tell_wants(link);
+        }
         if self.closing || self.subscribers.len() >= SUBSCRIBERS_PER_SESSION_MAX {
             let _asker_left = reply.send(Err(Failure::TooManyListeners {
                 limit: SUBSCRIBERS_PER_SESSION_MAX,
@@ -170,6 +175,9 @@ impl Session {
     /// Whose resource a URI is, for somebody who wants to hear of it: where it is not certain, of the
     /// likeliest backend that tells of changes.
     pub(super) fn wanted_uri(&self, uri: &str) -> Option<Wanted> {
+        if uri.len() > URI_BYTES_MAX {
+            return None;
+        }
         let candidates = self.resources.route(&self.names, uri);
         let is_certain = candidates.len() == 1;
         let found = candidates.into_iter().find(|candidate| {

@@ -1,25 +1,19 @@
 //! Requests that all backends answer together: lists, and what the session offers.
 
-use futures_util::future::join_all;
-use serde_json::value::RawValue;
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::timeout,
-};
+use tokio::sync::oneshot;
 
 use crate::{
-    backend::{Backend, Call, LinkKey},
-    limits::{EVENTS_IN_FLIGHT, LIST_DEADLINE},
+    backend::{Backend, LinkKey},
     mcp::{
         discovery::Discovery,
-        event::{Event, Outcome, ResultBody},
+        event::Outcome,
         failure::Failure,
-        name::{BackendName, Naming},
-        object::{RawObject, quote},
+        name::Naming,
+        object::RawObject,
         request::{Context, Request},
         shelf::Shelf,
     },
-    routing::{name::Spelling, task},
+    routing::name::Spelling,
     session::{
         clock::now_ms,
         exchange::{Exchange, Place},
@@ -44,6 +38,7 @@ impl Session {
             shelf: which,
             backends: self.offering(which),
             link: LinkKey::of(exchange.mcp_session, &context),
+            naming: self.naming,
             spelling: Spelling::of(self.naming, client_name.as_deref()),
             context,
             // How things are called depends on who asks.
@@ -79,7 +74,7 @@ impl Session {
             which == Shelf::Tools
                 || self.met[position]
                     .as_ref()
-                    .is_none_or(|met| met.offers(which.kind().capability()))
+                    .is_none_or(|met| met.offers(which.capability()))
         };
         let backends = self.backends.iter().cloned().enumerate();
         backends.filter(|(position, _)| offers(*position)).collect()
@@ -91,44 +86,9 @@ impl Session {
             match which {
                 Shelf::Resources => self.resources.listed(position, keys),
                 Shelf::Templates => self.resources.templates(position, keys),
-                Shelf::Tools | Shelf::Prompts => {}
+                Shelf::Tools | Shelf::Prompts | Shelf::Tasks => {}
             }
         }
-    }
-
-    /// Lists the tasks of every backend that has some, in one page.
-    pub(super) fn list_tasks(&self, exchange: Exchange, place: Place) {
-        if asks_for_more(&exchange.request) {
-            return exchange.refuse(no_such_page());
-        }
-        let calls: Vec<(Backend, Call)> = (0..self.backends.len())
-            .filter(|position| {
-                let met = self.met[*position].as_ref();
-                met.is_some_and(|met| met.offers("tasks"))
-            })
-            .map(|position| {
-                let call = self.call_of(position, &exchange);
-                (self.backends[position].clone(), call)
-            })
-            .collect();
-        let names: Vec<_> = calls.iter().map(|(it, _)| it.name().clone()).collect();
-        let naming = self.naming;
-        tokio::spawn(async move {
-            let pages =
-                join_all(calls.into_iter().map(|(backend, call)| page(backend, call))).await;
-            let tasks: Vec<String> = names
-                .iter()
-                .zip(&pages)
-                .flat_map(|(name, page)| tasks(naming, name, page.as_deref()))
-                .collect();
-            let result = ResultBody {
-                json: format!(r#"{{"tasks":[{}]}}"#, tasks.join(",")).into(),
-                typed: false,
-                freshness: None,
-            };
-            exchange.finish(Outcome::Completed(result)).await;
-            drop(place);
-        });
     }
 
     pub(super) fn discover(&mut self, context: Context, reply: oneshot::Sender<Welcome>) {
@@ -161,45 +121,4 @@ fn no_such_page() -> Failure {
         reason: "the cursor is none of this server's: its lists have one page; ask without it"
             .to_owned(),
     }
-}
-
-/// Asks for one backend's tasks; `None` where they do not come.
-async fn page(backend: Backend, mut call: Call) -> Option<String> {
-    let (events, mut received) = mpsc::channel(EVENTS_IN_FLIGHT);
-    call.events = events;
-    backend.send(call);
-    let outcome = async {
-        loop {
-            if let Event::Finished(finished) = received.recv().await? {
-                return Some(finished.outcome);
-            }
-        }
-    };
-    if let Ok(Some(Outcome::Completed(body))) = timeout(LIST_DEADLINE, outcome).await {
-        return String::from_utf8(body.json.into()).ok();
-    }
-    let name = backend.name();
-    tracing::warn!(backend.name = %name, "the tasks of {name} are missing from the list");
-    None
-}
-
-/// The definitions of one backend's tasks, each with its public id.
-fn tasks(naming: Naming, backend: &BackendName, page: Option<&str>) -> Vec<String> {
-    let listed: Option<Vec<Box<RawValue>>> = page
-        .and_then(|text| serde_json::from_str::<&RawValue>(text).ok())
-        .and_then(|raw| {
-            let members = RawObject::parse_or_empty(Some(raw));
-            serde_json::from_str(members.get("tasks")?.get()).ok()
-        });
-    listed
-        .unwrap_or_default()
-        .iter()
-        .filter_map(|definition| {
-            let mut members = RawObject::parse(definition).ok()?;
-            let own = members.get_str("taskId")?;
-            let public = task::public_id(naming, backend, &own);
-            members.set("taskId", quote(&public));
-            Some(members.to_raw().get().to_owned())
-        })
-        .collect()
 }

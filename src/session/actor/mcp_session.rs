@@ -4,8 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tokio::sync::{OwnedSemaphorePermit, mpsc::error::TrySendError};
-use uuid::Uuid;
+use tokio::sync::{OwnedSemaphorePermit, mpsc::error::TrySendError, oneshot};
 
 use crate::{
     backend::Wants,
@@ -28,7 +27,6 @@ use super::hearing::Wanted;
 pub(super) struct McpSession {
     pub(super) context: Context,
     pub(super) revision: Revision,
-    created_ms: i64,
     pub(super) last_used_ms: i64,
     pub(super) used_since_sweep: bool,
     /// The resources of whose updates it wants to hear.
@@ -36,7 +34,18 @@ pub(super) struct McpSession {
     /// What it was asked and has not answered, the oldest first.
     pub(super) asked: VecDeque<(RequestId, Question)>,
     listeners: Vec<Listener>,
+    pub(super) keeping: Keeping,
     pub(super) place: Option<OwnedSemaphorePermit>,
+}
+
+/// How the storing of what it wants to hear stands: one write at a time, so that the last one wins.
+#[derive(Default)]
+pub(super) struct Keeping {
+    pub(super) under_way: bool,
+    /// Whether it wants something else by now.
+    pub(super) is_stale: bool,
+    /// Who waits until what it wants is stored.
+    pub(super) waiting: Vec<oneshot::Sender<()>>,
 }
 
 /// What is stored of what a client wants to hear.
@@ -55,12 +64,12 @@ impl McpSession {
         Self {
             context: client.context,
             revision: client.revision,
-            created_ms: now,
             last_used_ms: now,
             used_since_sweep: false,
             subscriptions: BTreeSet::new(),
             asked: VecDeque::new(),
             listeners: Vec::new(),
+            keeping: Keeping::default(),
             place: Some(place),
         }
     }
@@ -90,7 +99,6 @@ impl McpSession {
                 log_level: stored.level.map(|level| quote(&level).into()),
             },
             revision: record.revision,
-            created_ms: record.created_ms,
             last_used_ms: record.last_used_ms,
             used_since_sweep: false,
             subscriptions: stored
@@ -100,17 +108,13 @@ impl McpSession {
                 .collect(),
             asked: VecDeque::new(),
             listeners: Vec::new(),
+            keeping: Keeping::default(),
             place,
         }
     }
 
-    /// What is stored of it.
-    pub(super) fn record(
-        &self,
-        id: Uuid,
-        session: Uuid,
-        names: &[BackendName],
-    ) -> McpSessionRecord {
+    /// What is stored of what it wants to hear.
+    pub(super) fn stored_wants(&self, names: &[BackendName]) -> Option<Box<RawValue>> {
         let subscriptions = self.subscriptions.iter().map(|wanted| {
             let backend = names[wanted.position].to_string();
             (backend, wanted.own.clone(), wanted.public.clone())
@@ -119,17 +123,7 @@ impl McpSession {
             level: self.level().map(|level| level.as_str().to_owned()),
             subscriptions: subscriptions.collect(),
         };
-        let owned = |raw: &Option<std::sync::Arc<RawValue>>| raw.as_deref().map(ToOwned::to_owned);
-        McpSessionRecord {
-            id,
-            session,
-            revision: self.revision,
-            client_info: owned(&self.context.client_info),
-            capabilities: owned(&self.context.capabilities),
-            wants: serde_json::value::to_raw_value(&stored).ok(),
-            created_ms: self.created_ms,
-            last_used_ms: self.last_used_ms,
-        }
+        serde_json::value::to_raw_value(&stored).ok()
     }
 
     pub(super) fn touch(&mut self) {

@@ -51,6 +51,15 @@ impl Session {
         }
     }
 
+    /// Forgets what a client was asked, who knows by its answer that nothing is wanted any more.
+    pub(super) fn forget_asked(&mut self, mcp_session: Uuid, number: u64) {
+        if let Some(mcp_session) = self.mcp_sessions.get_mut(&mcp_session) {
+            mcp_session
+                .asked
+                .retain(|(_, asked)| asked.number != number);
+        }
+    }
+
     /// Tells a client that an answer is no longer wanted.
     pub(super) fn withdraw(&mut self, mcp_session: Uuid, number: u64) {
         if let Some(mcp_session) = self.mcp_sessions.get_mut(&mcp_session) {

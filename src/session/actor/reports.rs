@@ -57,6 +57,8 @@ impl Session {
         }
         let mcp_session = match link {
             LinkKey::Default => None,
+            // Its MCP session ended meanwhile.
+            LinkKey::Own(id) if !self.is_open(id) => return,
             LinkKey::Own(id) => Some(id),
             // Nothing tells after a restart who could use it.
             LinkKey::Capable(_) => return,
@@ -88,10 +90,9 @@ impl Session {
     /// Takes what a backend says of itself.
     pub(super) fn meet(&mut self, position: usize, discovery: Discovery) {
         self.met[position] = Some(discovery);
-        let have_resources =
-            |met: &&Option<Discovery>| met.as_ref().is_some_and(|met| met.offers("resources"));
-        self.shares_resources =
-            self.met.len() > 1 && self.met.iter().filter(have_resources).count() > 0;
+        let may_have =
+            |met: &&Option<Discovery>| met.as_ref().is_none_or(|met| met.offers("resources"));
+        self.shares_resources = self.met.iter().filter(may_have).count() > 1;
     }
 
     fn reachable(&mut self, backend: &BackendName) {
@@ -101,9 +102,10 @@ impl Session {
         }
     }
 
+    /// Every try that fails reports this; the first one is news.
     fn unreachable(&mut self, backend: &BackendName, reason: &str) {
-        self.tell_of_backend(backend);
         if self.unreachable.insert(backend.clone()) {
+            self.tell_of_backend(backend);
             let words = format!("backend {backend} is unavailable: {reason}");
             self.log(Level::WARNING, &words);
         }

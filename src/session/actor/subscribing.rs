@@ -2,13 +2,18 @@
 //!
 //! It is stored, so that a client that goes on after a restart of the gateway hears it still.
 
+use ractor::ActorRef;
+use tokio::{sync::oneshot, time::timeout};
 use uuid::Uuid;
 
 use crate::{
     backend::LinkKey,
-    limits::{SUBSCRIPTIONS_MAX, TELLING_WITHIN},
+    limits::{SUBSCRIPTIONS_MAX, TELLING_WITHIN, URI_BYTES_MAX},
     mcp::{event::Outcome, failure::Failure, level::Level, object::RawObject},
-    session::{exchange::Exchange, message::SessionMessage},
+    session::{
+        exchange::{Exchange, Place},
+        message::SessionMessage,
+    },
     store::{McpSessionRecord, StoreError},
 };
 
@@ -16,7 +21,7 @@ use super::{McpSession, Session};
 
 impl Session {
     /// Has a client hear of a resource's updates. Spec: 2025-11-25 server/resources, "Subscriptions".
-    pub(super) fn subscribe(&mut self, exchange: Exchange) {
+    pub(super) fn subscribe(&mut self, exchange: Exchange, place: Place) {
         let uri = exchange.request.name.clone().unwrap_or_default();
         let Some(wanted) = self.wanted_uri(&uri) else {
             return exchange.refuse(Failure::UnknownResource { uri });
@@ -24,44 +29,41 @@ impl Session {
         let Some((id, mcp_session)) = self.client_of(&exchange) else {
             return exchange.refuse(needs_mcp_session());
         };
-        if mcp_session.subscriptions.len() >= SUBSCRIPTIONS_MAX {
-            return exchange.refuse(Failure::InvalidParams {
-                reason: format!("this client has {SUBSCRIPTIONS_MAX} subscriptions already"),
-            });
+        if let Err(failure) = fits(&uri, mcp_session.subscriptions.len()) {
+            return exchange.refuse(failure);
         }
         let (position, own) = (wanted.position, wanted.own.clone());
         mcp_session.subscriptions.insert(wanted);
         let wanting = self.wants(LinkKey::Own(id)).swap_remove(position).tell();
-        let (record, myself) = (self.record_of(id), self.myself.clone());
-        let store = self.shared.store.clone();
+        let myself = self.myself.clone();
         tokio::spawn(async move {
             let cancelled = exchange.cancel.clone();
-            let wanting = tokio::time::timeout(TELLING_WITHIN, wanting);
-            let answer = tokio::select! {
-                () = cancelled.cancelled() => return exchange.finish(Outcome::Cancelled).await,
-                answer = wanting => answer,
+            let agreed = async {
+                match timeout(TELLING_WITHIN, wanting).await {
+                    Ok(Err(unmet)) if unmet.uris.contains(&own) => Err(unmet.failure),
+                    // A backend that is late hears of it when it is there.
+                    _ => Ok(()),
+                }
             };
-            // A backend that is late hears of it when it is there.
-            if let Ok(Err(unmet)) = answer
-                && unmet.uris.contains(&own)
-            {
-                let failure = match unmet.failure {
-                    Failure::UnknownResource { .. } => {
-                        Failure::UnknownResource { uri: uri.clone() }
-                    }
-                    failure => failure,
-                };
-                // A session that is gone has forgotten it, too.
-                let _gone = myself.cast(SessionMessage::NotSubscribed {
-                    mcp_session: id,
-                    uri,
-                });
-                return exchange.finish(Outcome::Failed(failure)).await;
+            let outcome = tokio::select! {
+                () = cancelled.cancelled() => Err(Outcome::Cancelled),
+                agreed = agreed => agreed.map_err(|failure| refusal(failure, &uri)),
+            };
+            match outcome {
+                Ok(()) => {
+                    kept(&myself, id).await;
+                    exchange.completed("{}").await;
+                }
+                Err(outcome) => {
+                    // A session that is gone has forgotten it, too.
+                    let _gone = myself.cast(SessionMessage::NotSubscribed {
+                        mcp_session: id,
+                        uri,
+                    });
+                    exchange.finish(outcome).await;
+                }
             }
-            if let Some(record) = record {
-                keep(&store, record).await;
-            }
-            exchange.complete("{}");
+            drop(place);
         });
     }
 
@@ -72,7 +74,6 @@ impl Session {
             return exchange.refuse(needs_mcp_session());
         };
         self.not_subscribed(id, &uri);
-        self.store_wants(id);
         exchange.complete("{}");
     }
 
@@ -81,11 +82,12 @@ impl Session {
         if let Some(mcp_session) = self.mcp_sessions.get_mut(&id) {
             mcp_session.subscriptions.retain(|it| it.public != uri);
             self.tell_wants(LinkKey::Own(id));
+            self.keep_wants(id, None);
         }
     }
 
     /// Has a client hear log messages from this severity on. Spec: 2025-11-25 server/utilities/logging.
-    pub(super) fn set_level(&mut self, exchange: Exchange) {
+    pub(super) fn set_level(&mut self, exchange: Exchange, place: Place) {
         let params = RawObject::parse_or_empty(exchange.request.params.as_deref());
         let Some(level) = params.get("level").filter(|raw| Level::read(raw).is_some()) else {
             return exchange.refuse(Failure::InvalidParams {
@@ -97,11 +99,13 @@ impl Session {
         if let Some((id, mcp_session)) = self.client_of(&exchange) {
             mcp_session.context.log_level = Some(level.into());
             let told = self.telling(LinkKey::Own(id));
-            self.store_wants(id);
+            let myself = self.myself.clone();
             tokio::spawn(async move {
                 // Before the answer: the next call's messages are those that were asked for.
-                let _late = tokio::time::timeout(TELLING_WITHIN, told).await;
-                exchange.complete("{}");
+                let _late = timeout(TELLING_WITHIN, told).await;
+                kept(&myself, id).await;
+                exchange.completed("{}").await;
+                drop(place);
             });
             return;
         }
@@ -120,7 +124,8 @@ impl Session {
     /// Tells backends what clients wanted to hear before a restart.
     pub(super) fn want_what_was_wanted(&self) {
         for (id, mcp_session) in &self.mcp_sessions {
-            if !mcp_session.subscriptions.is_empty() || mcp_session.level().is_some() {
+            let wants = !mcp_session.subscriptions.is_empty() || mcp_session.level().is_some();
+            if wants || mcp_session.has_listener() {
                 self.tell_wants(LinkKey::Own(*id));
             }
         }
@@ -131,26 +136,76 @@ impl Session {
         self.mcp_sessions.get_mut(&id).map(|found| (id, found))
     }
 
-    fn record_of(&self, id: Uuid) -> Option<McpSessionRecord> {
-        let mcp_session = self.mcp_sessions.get(&id)?;
-        Some(mcp_session.record(id, self.id, &self.names))
+    /// Stores what a client wants to hear; `kept` hears when it is stored.
+    pub(super) fn keep_wants(&mut self, id: Uuid, kept: Option<oneshot::Sender<()>>) {
+        let Some(mcp_session) = self.mcp_sessions.get_mut(&id) else {
+            return;
+        };
+        let keeping = &mut mcp_session.keeping;
+        keeping.waiting.extend(kept);
+        if keeping.under_way {
+            keeping.is_stale = true;
+            return;
+        }
+        keeping.under_way = true;
+        let waiting = std::mem::take(&mut keeping.waiting);
+        let wants = mcp_session.stored_wants(&self.names);
+        let (store, myself) = (self.shared.store.clone(), self.myself.clone());
+        tokio::spawn(async move {
+            match store.put_wants(id, wants).await {
+                Ok(()) | Err(StoreError::Gone) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "could not remember what a client wants to hear; after a restart it has to say so again");
+                }
+            }
+            for waiting in waiting {
+                let _asker_left = waiting.send(());
+            }
+            // A session that is gone wants nothing more.
+            let _gone = myself.cast(SessionMessage::WantsKept { mcp_session: id });
+        });
     }
 
-    fn store_wants(&self, id: Uuid) {
-        let store = self.shared.store.clone();
-        if let Some(record) = self.record_of(id) {
-            tokio::spawn(async move { keep(&store, record).await });
+    /// What a client wanted is stored; it may want something else by now.
+    pub(super) fn wants_kept(&mut self, id: Uuid) {
+        let Some(mcp_session) = self.mcp_sessions.get_mut(&id) else {
+            return;
+        };
+        mcp_session.keeping.under_way = false;
+        if std::mem::take(&mut mcp_session.keeping.is_stale) {
+            self.keep_wants(id, None);
         }
     }
 }
 
-async fn keep(store: &crate::store::Store, record: McpSessionRecord) {
-    match store.put_mcp_session(record).await {
-        Ok(()) | Err(StoreError::Gone) => {}
-        Err(error) => {
-            tracing::warn!(%error, "could not remember what a client wants to hear; after a restart it has to say so again");
-        }
+/// Waits until what a client wants is stored.
+async fn kept(session: &ActorRef<SessionMessage>, mcp_session: Uuid) {
+    let (kept, done) = oneshot::channel();
+    let keep = SessionMessage::KeepWants { mcp_session, kept };
+    if session.cast(keep).is_ok() {
+        // A client that is gone has nothing to store.
+        let _gone = done.await;
     }
+}
+
+fn refusal(failure: Failure, uri: &str) -> Outcome {
+    Outcome::Failed(match failure {
+        Failure::UnknownResource { .. } => Failure::UnknownResource {
+            uri: uri.to_owned(),
+        },
+        failure => failure,
+    })
+}
+
+fn fits(uri: &str, subscriptions: usize) -> Result<(), Failure> {
+    let reason = if subscriptions >= SUBSCRIPTIONS_MAX {
+        format!("this client has {SUBSCRIPTIONS_MAX} subscriptions already")
+    } else if uri.len() > URI_BYTES_MAX {
+        format!("a resource's URI has at most {URI_BYTES_MAX} bytes")
+    } else {
+        return Ok(());
+    };
+    Err(Failure::InvalidParams { reason })
 }
 
 fn needs_mcp_session() -> Failure {

@@ -92,7 +92,9 @@ impl Encode for Legacy {
     }
 
     fn withdraw(&self, number: u64) -> Option<Bytes> {
-        self.mcp_session.map(|_| asking::withdraw(number))
+        let mcp_session = self.mcp_session?;
+        self.session.withdrawn(mcp_session, number);
+        Some(asking::withdraw(number))
     }
 
     async fn log(&self) -> Option<Writer> {

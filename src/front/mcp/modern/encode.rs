@@ -135,10 +135,10 @@ impl Encode for Modern {
 
     /// A typed result that does not begin with its kind may say it anywhere.
     fn first_part(&self, part: &ResultBody) -> Option<Bytes> {
-        match part.typed {
-            false => Some(self.typed(part)),
-            true => begins_with_its_kind(&part.json).then(|| part.json.clone()),
+        if !part.typed {
+            return Some(self.typed(part));
         }
+        begins_with_its_kind(&part.json).then(|| part.json.clone())
     }
 
     /// This era has other codes, or a result, for what two codes of the legacy one say.
