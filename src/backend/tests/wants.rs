@@ -273,6 +273,15 @@ async fn all_wants_of_a_modern_backend_share_one_stream_which_is_replaced_withou
     first.say(&acknowledged(&prompts));
     connect(&backend, LinkKey::Default).await.unwrap();
     until(async || served.heard("subscriptions/listen") == 1).await;
+    let changed = |n| {
+        json!({
+            "jsonrpc": "2.0", "method": "notifications/resources/updated",
+            "params": { "n": n, "_meta": { "io.modelcontextprotocol/subscriptionId": 1 } }
+        })
+    };
+    // A stream that is not acknowledged yet would be given up at once.
+    first.say(&changed(0));
+    assert_eq!(heard(&mut reports).await, r#"{"n":0}"#);
     let own = LinkKey::Own(Uuid::new_v4());
     let wants = Wants {
         tasks: set(&["t"]),
@@ -292,12 +301,6 @@ async fn all_wants_of_a_modern_backend_share_one_stream_which_is_replaced_withou
     });
     assert_eq!(filters, [prompts, all.clone()]);
     // The old one is still heard.
-    let changed = |n| {
-        json!({
-            "jsonrpc": "2.0", "method": "notifications/resources/updated",
-            "params": { "n": n, "_meta": { "io.modelcontextprotocol/subscriptionId": 1 } }
-        })
-    };
     first.say(&changed(1));
     assert_eq!(heard(&mut reports).await, r#"{"n":1}"#);
     assert!(!wanted.is_finished());
