@@ -30,8 +30,8 @@ struct Entry {
     check: Option<String>,
     /// The era of the backend; both, if there is none.
     backend: Option<String>,
-    /// The worst end that is all right.
-    at_worst: Status,
+    /// The worst end that is all right; without one it need not be made at all.
+    at_worst: Option<Status>,
     /// Whether the check may as well succeed.
     #[serde(default)]
     sometimes: bool,
@@ -107,8 +107,12 @@ impl Entry {
         let status = difference.outcome.as_ref().map(|outcome| outcome.status);
         matches(&self.scenario, &difference.check.scenario)
             && self.check.as_ref().is_none_or(|id| *id == difference.check.id)
-            // Not made at all is as bad as failed.
-            && status.unwrap_or(Status::Failure) <= self.at_worst
+            && match (status, self.at_worst) {
+                (Some(status), Some(worst)) => status <= worst,
+                // What may fail may as well depend on what failed before.
+                (None, worst) => worst.is_none_or(|worst| worst == Status::Failure),
+                (Some(_), None) => false,
+            }
     }
 }
 
