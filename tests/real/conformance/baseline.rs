@@ -106,7 +106,10 @@ impl Entry {
     fn allows(&self, difference: &Difference) -> bool {
         let status = difference.outcome.as_ref().map(|outcome| outcome.status);
         matches(&self.scenario, &difference.check.scenario)
-            && self.check.as_ref().is_none_or(|id| *id == difference.check.id)
+            && self
+                .check
+                .as_ref()
+                .is_none_or(|id| *id == difference.check.id)
             && match (status, self.at_worst) {
                 (Some(status), Some(worst)) => status <= worst,
                 // What may fail may as well depend on what failed before.
