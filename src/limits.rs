@@ -126,6 +126,8 @@ pub const REHYDRATED_MAX: u64 = 1_000;
 pub const REHYDRATION_PAUSE: Duration = Duration::from_millis(1);
 /// How often sessions write down what was used and forget idle MCP sessions.
 pub const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
+/// How often watched files are looked at: who takes a key back wants it to count at once.
+pub const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 /// Sessions, or MCP sessions, whose use one write tells of: other writes wait meanwhile.
 pub const USED_AT_ONCE_MAX: usize = 1_000;
 /// How long writing down what was used, and closing the database, may take at the end: without

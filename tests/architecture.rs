@@ -34,6 +34,7 @@ const ROOMS: Table<'static> = &[
     ("limits", &[]),
     ("config", &["registry", "telemetry", "limits"]),
     ("telemetry", &[]),
+    ("watch", &["limits"]),
 ];
 
 /// What puts the rooms together may use all of them.
