@@ -3,6 +3,7 @@
 mod announcement;
 mod check;
 mod error;
+mod keys;
 mod signal;
 
 use std::{io::Write as _, net::SocketAddr, process::ExitCode, sync::Arc};
@@ -40,9 +41,10 @@ pub fn run(config: Config) -> Result<ExitCode, AppError> {
         .build()
         .map_err(AppError::Runtime)?;
     runtime.block_on(async {
-        match config.command {
+        match config.command.clone() {
             Command::Serve => serve_until_told_to_stop(config).await,
             Command::Check { connect } => check::run(&config, connect).await,
+            Command::Keys(command) => keys::run(&config, command),
         }
     })
 }

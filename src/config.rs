@@ -5,10 +5,16 @@
 mod flags;
 mod values;
 
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::{CommandFactory as _, FromArgMatches as _, error::ErrorKind};
 use secrecy::{ExposeSecret as _, SecretString};
+
+pub use self::flags::KeysCommand;
 
 use self::flags::{Flags, Verb};
 use crate::{
@@ -25,6 +31,8 @@ pub struct Config {
     pub host: String,
     /// The port to listen on; 0 for any that is free.
     pub port: u16,
+    /// Where the API keys of callers are.
+    pub callers: CallersFile,
     /// The database's URL: it may hold a password.
     pub database_url: SecretString,
     /// Where the key that seals credentials at rest comes from.
@@ -56,7 +64,7 @@ pub struct Config {
 }
 
 /// What the program is to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Serve until told to stop.
     Serve,
@@ -65,6 +73,27 @@ pub enum Command {
         /// Whether to try every provider, too.
         connect: bool,
     },
+    /// Make, list or revoke keys, and end.
+    Keys(KeysCommand),
+}
+
+/// The file that holds callers' API keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallersFile {
+    /// Named: it has to be there.
+    Named(PathBuf),
+    /// Not named: there or not.
+    Usual(PathBuf),
+}
+
+impl CallersFile {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Named(path) | Self::Usual(path) => path,
+        }
+    }
 }
 
 /// Where the key that seals credentials at rest comes from.
@@ -138,9 +167,14 @@ impl Flags {
             command: match self.verb {
                 None | Some(Verb::Serve) => Command::Serve,
                 Some(Verb::Check { connect }) => Command::Check { connect },
+                Some(Verb::Keys(command)) => Command::Keys(command),
             },
             host: self.listening.host,
             port: self.listening.port,
+            callers: match self.callers.callers {
+                Some(path) => CallersFile::Named(path),
+                None => CallersFile::Usual(flags::CALLERS_FILE.into()),
+            },
             database_url,
             sealing_key,
             registry_path: self.backends.registry,

@@ -38,6 +38,8 @@ pub const BODY_BYTES: Bounds<usize> = Bounds::new(1024, 256 * 1024 * 1024);
 
 /// Bytes of `registry.yaml`: thousands of providers, and no mistaken path to something huge.
 pub const REGISTRY_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of the callers file: thousands of keys, and no mistaken path to something huge.
+pub const CALLERS_BYTES_MAX: usize = 1024 * 1024;
 /// Mistakes told of in one run: more than one screen of them is read by nobody.
 pub const REGISTRY_MISTAKES_MAX: usize = 25;
 /// Bytes of a provider's address: what servers and proxies commonly take in a request line.

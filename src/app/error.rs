@@ -3,6 +3,7 @@
 use std::{error::Error, fmt, io};
 
 use crate::{
+    callers::CallersError,
     front::origin::GateError,
     registry::RegistryError,
     session::SessionsError,
@@ -19,6 +20,10 @@ pub enum AppError {
     Runtime(io::Error),
     /// The registry has mistakes.
     Registry(RegistryError),
+    /// The callers file is of no use.
+    Callers(CallersError),
+    /// Standard output takes nothing.
+    Output(io::Error),
     /// An allowed host or origin cannot be read.
     Gate(GateError),
     /// The sealing key cannot be used.
@@ -47,6 +52,11 @@ impl fmt::Display for AppError {
                 "the system refused what every server needs: {error}"
             ),
             Self::Registry(error) => chain(formatter, error),
+            Self::Callers(error) => chain(formatter, error),
+            Self::Output(error) => write!(
+                formatter,
+                "cannot write to standard output: {error}; a key made just now was shown to nobody: revoke it"
+            ),
             Self::Gate(error) => write!(formatter, "{error}"),
             Self::Key(error) => chain(formatter, error),
             Self::Store(error) => chain(formatter, error),
@@ -85,6 +95,7 @@ macro_rules! from {
 from! {
     TelemetryError => Telemetry,
     RegistryError => Registry,
+    CallersError => Callers,
     GateError => Gate,
     KeyError => Key,
     StoreError => Store,

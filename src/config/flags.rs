@@ -5,6 +5,9 @@
     reason = "these comments are the help, where backticks would stand as they are"
 )]
 
+mod callers;
+mod keys;
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{
@@ -18,6 +21,10 @@ use crate::{
     limits,
     telemetry::{LogFilter, LogFormat},
 };
+
+pub use self::keys::KeysCommand;
+
+pub(super) use self::callers::{CALLERS_FILE, Callers};
 
 /// The variable that holds the sealing key. It has no flag: those of a process are public.
 pub(super) const SECRET_KEY: &str = "GATEWAY_SECRET_KEY";
@@ -45,6 +52,8 @@ pub(super) struct Flags {
     #[command(flatten)]
     pub(super) listening: Listening,
     #[command(flatten)]
+    pub(super) callers: Callers,
+    #[command(flatten)]
     pub(super) storage: Storage,
     #[command(flatten)]
     pub(super) backends: Backends,
@@ -52,7 +61,7 @@ pub(super) struct Flags {
     pub(super) log: Log,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub(super) enum Verb {
     /// Serve until stopped; what happens without a command
     Serve,
@@ -62,6 +71,9 @@ pub(super) enum Verb {
         #[arg(long)]
         connect: bool,
     },
+    /// Make, list and revoke keys, and end
+    #[command(subcommand)]
+    Keys(KeysCommand),
 }
 
 #[derive(Debug, Args)]
