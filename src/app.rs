@@ -3,6 +3,7 @@
 mod announcement;
 mod check;
 mod error;
+mod exposure;
 mod keys;
 mod signal;
 
@@ -12,9 +13,11 @@ use secrecy::ExposeSecret as _;
 use tokio::{net::TcpListener, time::timeout};
 
 use crate::{
-    config::{self, Command, Config, SealingKey},
+    callers::{Callers, CallersError},
+    config::{self, CallersFile, Command, Config, SealingKey},
     front::{
         self, FrontState,
+        admission::Admission,
         body::BodyBounds,
         mcp::{self, McpState},
         origin::Gate,
@@ -22,7 +25,7 @@ use crate::{
     },
     limits::{BODY_WITHIN, REST_WITHIN},
     registry::Registry,
-    session::{Patience, Sessions},
+    session::{Caps, Patience, Sessions},
     store::{self, Store},
     telemetry,
 };
@@ -54,17 +57,21 @@ async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> 
     let stop = signal::stop()?;
     let registry = Arc::new(read_registry(&config)?);
     let gate = Gate::new(&config.host, &config.allowed_hosts, &config.allowed_origins)?;
+    let callers = start_callers(&config)?;
     // Before the database: a start that fails for its address leaves nothing behind.
     let listener = listen(&config).await?;
-    let store = open_store(&config).await?;
     let address = listener.local_addr().map_err(AppError::Runtime)?;
+    exposure::settle(address, &callers, &config)?;
+    let _watch = callers.watch().map_err(AppError::Runtime)?;
+    let store = open_store(&config).await?;
     let patience = Patience {
         initialize_deadline: config.initialize_deadline,
         mcp_session_ttl: config.mcp_session_ttl,
         input_timeout: config.input_timeout,
     };
-    let sessions = Sessions::start(Arc::clone(&registry), store.clone(), patience).await?;
-    announce(address, &registry, sessions.count());
+    let caps = caps(&config);
+    let sessions = Sessions::start(Arc::clone(&registry), store.clone(), patience, caps).await?;
+    announce(address, &registry, sessions.count(), &callers);
     sessions.rehydrate();
     let endpoint = mcp::route(McpState {
         sessions: sessions.clone(),
@@ -76,6 +83,7 @@ async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> 
     let state = FrontState {
         sessions: sessions.clone(),
         registry,
+        callers: callers.clone(),
     };
     let bounds = ServerBounds {
         drain_within: config.drain_timeout,
@@ -86,7 +94,8 @@ async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> 
         stop.await;
         stopping.stop();
     };
-    let service = front::service(gate, front::routes(state, endpoint));
+    let admission = Admission::new(callers, config.public_url.as_deref());
+    let service = front::service(gate, admission, front::routes(state, endpoint));
     let drained = serve(listener, service, bounds, stop).await;
     if drained.cut > 0 {
         tracing::warn!(
@@ -103,6 +112,28 @@ async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> 
     }
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+fn start_callers(config: &Config) -> Result<Callers, AppError> {
+    if let CallersFile::Named(path) = &config.callers
+        && !path.exists()
+    {
+        let path = path.clone();
+        return Err(CallersError::Missing { path }.into());
+    }
+    Ok(Callers::start(
+        config.callers.path(),
+        config.tokens.clone(),
+    )?)
+}
+
+fn caps(config: &Config) -> Caps {
+    Caps {
+        sessions: config.caps.sessions,
+        sessions_per_caller: config.caps.sessions_per_caller,
+        sessions_of_anonymous: config.caps.sessions_of_anonymous,
+        requests_per_caller: config.caps.requests_per_caller as usize,
+    }
 }
 
 fn read_registry(config: &Config) -> Result<Registry, AppError> {
@@ -136,18 +167,17 @@ async fn listen(config: &Config) -> Result<TcpListener, AppError> {
 }
 
 /// Tells where the gateway is, what it has, and what to do next.
-fn announce(address: SocketAddr, registry: &Registry, sessions: u64) {
-    let text = announcement::text(address, registry, sessions);
+fn announce(address: SocketAddr, registry: &Registry, sessions: u64, callers: &Callers) {
+    let text = announcement::text(address, registry, sessions, callers.are_authenticated());
     // A closed standard output is no reason not to serve.
     let _closed = std::io::stdout().write_all(text.as_bytes());
     let providers = registry.len();
-    tracing::info!(%address, providers, sessions, "listening on http://{address}");
-    if !address.ip().is_loopback() {
-        tracing::warn!(
-            "whoever reaches this address can list, use and delete every session: callers are not \
-             authenticated; put a proxy in front that does it, or listen on 127.0.0.1"
-        );
-    }
+    let (authenticated, keys) = (callers.are_authenticated(), callers.keys());
+    let issuer = callers.tokens().map(|tokens| tokens.issuer.as_str());
+    tracing::info!(
+        %address, providers, sessions, callers.authenticated = authenticated, callers.keys = keys, callers.issuer = issuer,
+        "listening on http://{address}"
+    );
 }
 
 /// Writes a number of things.

@@ -90,6 +90,7 @@ impl Shared {
 /// One session's state.
 pub(super) struct Session {
     id: Uuid,
+    owner: Option<Arc<str>>,
     name: Option<String>,
     naming: Naming,
     created_ms: i64,
@@ -264,6 +265,7 @@ impl Session {
         let places = Arc::new(Semaphore::new(MCP_SESSIONS_PER_SESSION_MAX));
         let mut session = Self {
             id: record.id,
+            owner: record.owner,
             name: record.name,
             naming: record.naming,
             created_ms: record.created_ms,

@@ -11,7 +11,7 @@ use tokio::{
 use warp::{Filter, reply::Reply};
 
 use super::*;
-use crate::front::{self, fixture, origin::Gate};
+use crate::front::{self, admission::Admission, fixture, origin::Gate};
 
 /// Long enough for a busy machine, short enough for a test.
 const SOON: Duration = Duration::from_millis(300);
@@ -36,7 +36,8 @@ async fn served(bounds: ServerBounds) -> Served {
         .map(|client: ClientAddress| client.0.to_string().into_response());
     let (state, directory) = fixture::state().await;
     let mcp = fixture::mcp().or(hang).unify().or(whoami).unify();
-    let service = front::service(gate, front::routes(state, mcp));
+    let admission = Admission::new(state.callers.clone(), None);
+    let service = front::service(gate, admission, front::routes(state, mcp));
     let (stop, stopped) = oneshot::channel();
     let ended = tokio::spawn(serve(listener, service, bounds, async {
         stopped.await.unwrap();
