@@ -56,7 +56,7 @@ pub const KEY_SET_EVERY: Duration = MINUTES_10;
 /// How soon it is fetched again when that failed.
 pub const KEY_SET_RETRY: Duration = Duration::from_secs(30);
 /// The least time between two fetches, whatever keys made-up tokens name.
-pub const KEY_SET_PAUSE: Duration = Duration::from_secs(5);
+pub const KEY_SET_PAUSE: Duration = Duration::from_secs(2);
 /// Requests that wait for a fetch at once; further ones are refused at once.
 pub const KEY_SET_WAITERS_MAX: usize = 64;
 /// Mistakes told of in one run: more than one screen of them is read by nobody.

@@ -18,6 +18,7 @@ pub mod client;
 pub mod fake_backend;
 
 pub mod gateway;
+pub mod issuer;
 pub mod pairing;
 pub mod schema;
 pub mod transcript;
