@@ -29,6 +29,7 @@ mod elicitation;
 mod eras;
 mod errors;
 mod exactness;
+mod exposure;
 mod extensions;
 mod fakes;
 mod get_streams;
