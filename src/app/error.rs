@@ -6,7 +6,7 @@ use crate::{
     front::origin::GateError,
     registry::RegistryError,
     session::SessionsError,
-    store::{KeyError, StoreError},
+    store::{KeyError, RotationError, StoreError},
     telemetry::TelemetryError,
 };
 
@@ -25,6 +25,8 @@ pub enum AppError {
     Key(KeyError),
     /// The database cannot be used.
     Store(StoreError),
+    /// The sealing key cannot be changed.
+    Rotation(RotationError),
     /// The sessions could not be started.
     Sessions(SessionsError),
     /// The address cannot be listened on.
@@ -50,6 +52,7 @@ impl fmt::Display for AppError {
             Self::Gate(error) => write!(formatter, "{error}"),
             Self::Key(error) => chain(formatter, error),
             Self::Store(error) => chain(formatter, error),
+            Self::Rotation(error) => chain(formatter, error),
             Self::Sessions(error) => chain(formatter, error),
             Self::Listen { host, port, source } => write!(
                 formatter,
@@ -88,5 +91,6 @@ from! {
     GateError => Gate,
     KeyError => Key,
     StoreError => Store,
+    RotationError => Rotation,
     SessionsError => Sessions,
 }

@@ -5,6 +5,8 @@
     reason = "these comments are the help, where backticks would stand as they are"
 )]
 
+pub(super) mod keys;
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{
@@ -13,6 +15,7 @@ use clap::{
 };
 use secrecy::SecretString;
 
+use self::keys::KeysCommand;
 use super::values;
 use crate::{
     limits,
@@ -21,6 +24,8 @@ use crate::{
 
 /// The variable that holds the sealing key. It has no flag: those of a process are public.
 pub(super) const SECRET_KEY: &str = "GATEWAY_SECRET_KEY";
+/// The variable that holds the keys which the sealing key was before.
+pub(super) const OLD_SECRET_KEYS: &str = "GATEWAY_OLD_SECRET_KEYS";
 /// The variable that Rust programs take their log filter from.
 pub(super) const RUST_LOG: &str = "RUST_LOG";
 
@@ -28,6 +33,9 @@ const AFTER_HELP: &str = "\
 Environment variables without a flag:
   GATEWAY_SECRET_KEY  Seals credentials in the database; 32 bytes in hex or base64, such as
                       `openssl rand -hex 32` prints. Without it, a key is made and kept in --key-file
+  GATEWAY_OLD_SECRET_KEYS
+                      Keys that sealed before, separated by commas: they open what they sealed.
+                      After `mcp-gateway keys rotate` they may go
   RUST_LOG            The log level where neither --log-level nor LOG_LEVEL gives one
   NO_COLOR            Set to anything, keeps colours out of the log, unless --log-format is pretty
 
@@ -61,6 +69,11 @@ pub(super) enum Verb {
         /// Try every provider, too, and print a table of what they answered
         #[arg(long)]
         connect: bool,
+    },
+    /// Change the key that credentials are sealed with
+    Keys {
+        #[command(subcommand)]
+        command: KeysCommand,
     },
 }
 
@@ -109,11 +122,16 @@ pub(super) struct Listening {
     #[arg(default_value = "5s", value_parser = |text: &str| limits::INITIALIZE_DEADLINE.read(text))]
     pub(super) initialize_deadline: Duration,
 
-    /// How long an MCP session (Mcp-Session-Id) lives without a request; a gateway session lives
-    /// until it is deleted
+    /// How long an MCP session (Mcp-Session-Id) lives without a request
     #[arg(long, global = true, env = "MCP_SESSION_TTL", value_name = "DURATION")]
     #[arg(default_value = "24h", value_parser = |text: &str| limits::MCP_SESSION_TTL.read(text))]
     pub(super) mcp_session_ttl: Duration,
+
+    /// How long a gateway session lives that nobody uses; then it is deleted, with its credentials
+    /// [default: until it is deleted]
+    #[arg(long, global = true, env = "SESSION_IDLE_TTL", value_name = "DURATION")]
+    #[arg(value_parser = |text: &str| limits::SESSION_IDLE_TTL.read(text))]
+    pub(super) session_idle_ttl: Option<Duration>,
 
     /// How long a server's call waits for a client of 2026-07-28 to bring what the server asked it
     /// for; then the call is cancelled
