@@ -37,6 +37,8 @@ pub struct Config {
     pub database_url: SecretString,
     /// Where the key that seals credentials at rest comes from.
     pub sealing_key: SealingKey,
+    /// Keys that sealed before, separated by commas: they only open.
+    pub old_sealing_keys: Option<SecretString>,
     /// The file that lists the providers.
     pub registry_path: PathBuf,
     /// What holds for a provider whose entry does not say otherwise.
@@ -45,6 +47,8 @@ pub struct Config {
     pub initialize_deadline: Duration,
     /// How long an MCP session lives without a request.
     pub mcp_session_ttl: Duration,
+    /// How long a session lives that nobody uses; `None` for until it is deleted.
+    pub session_idle_ttl: Option<Duration>,
     /// How long a call waits for what a client brings by a further request.
     pub input_timeout: Duration,
     /// How long calls may go on after a signal to stop.
@@ -177,10 +181,12 @@ impl Flags {
             },
             database_url,
             sealing_key,
+            old_sealing_keys: environment(flags::OLD_SECRET_KEYS).map(SecretString::from),
             registry_path: self.backends.registry,
             registry_defaults: registry::Defaults { timeouts, retries },
             initialize_deadline: self.listening.initialize_deadline,
             mcp_session_ttl: self.listening.mcp_session_ttl,
+            session_idle_ttl: self.listening.session_idle_ttl,
             input_timeout: self.listening.input_timeout,
             drain_timeout: self.listening.drain_timeout,
             body_bytes_max: self.listening.max_body,

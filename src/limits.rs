@@ -28,6 +28,8 @@ pub const RETRY_MAX: Bounds<Duration> = Bounds::new(Duration::from_millis(1), MI
 pub const INITIALIZE_DEADLINE: Bounds<Duration> = Bounds::new(Duration::ZERO, MINUTES_1);
 /// How long an MCP session lives without a request: most clients never end theirs.
 pub const MCP_SESSION_TTL: Bounds<Duration> = Bounds::new(Duration::from_secs(1), DAYS_365);
+/// How long a session lives that nobody uses: its credentials lie on the disk meanwhile.
+pub const SESSION_IDLE_TTL: Bounds<Duration> = Bounds::new(Duration::from_secs(1), DAYS_365);
 /// How long a call waits for what its client was asked: people answer, and their backend holds a
 /// stream open meanwhile.
 pub const INPUT_TIMEOUT: Bounds<Duration> = Bounds::new(MILLISECONDS_10, REQUEST_STATE_TTL);
@@ -132,6 +134,8 @@ pub const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 pub const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 /// Sessions, or MCP sessions, whose use one write tells of: other writes wait meanwhile.
 pub const USED_AT_ONCE_MAX: usize = 1_000;
+/// Secrets that one transaction seals anew when the sealing key changes.
+pub const RESEALED_AT_ONCE_MAX: u64 = 500;
 /// How long writing down what was used, and closing the database, may take at the end: without
 /// either the gateway starts again all the same.
 pub const REST_WITHIN: Duration = Duration::from_secs(2);

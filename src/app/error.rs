@@ -7,7 +7,7 @@ use crate::{
     front::origin::GateError,
     registry::RegistryError,
     session::SessionsError,
-    store::{KeyError, StoreError},
+    store::{KeyError, RotationError, StoreError},
     telemetry::TelemetryError,
 };
 
@@ -30,6 +30,8 @@ pub enum AppError {
     Key(KeyError),
     /// The database cannot be used.
     Store(StoreError),
+    /// The sealing key cannot be changed.
+    Rotation(RotationError),
     /// The sessions could not be started.
     Sessions(SessionsError),
     /// The address cannot be listened on.
@@ -60,6 +62,7 @@ impl fmt::Display for AppError {
             Self::Gate(error) => write!(formatter, "{error}"),
             Self::Key(error) => chain(formatter, error),
             Self::Store(error) => chain(formatter, error),
+            Self::Rotation(error) => chain(formatter, error),
             Self::Sessions(error) => chain(formatter, error),
             Self::Listen { host, port, source } => write!(
                 formatter,
@@ -99,5 +102,6 @@ from! {
     GateError => Gate,
     KeyError => Key,
     StoreError => Store,
+    RotationError => Rotation,
     SessionsError => Sessions,
 }
