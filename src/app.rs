@@ -17,7 +17,8 @@ use crate::{
         body::BodyBounds,
         mcp::{self, McpState},
         origin::Gate,
-        server::{ServerBounds, serve},
+        server::{Entrance, ServerBounds, serve},
+        via::TrustedProxies,
     },
     limits::{BODY_WITHIN, REST_WITHIN},
     registry::Registry,
@@ -85,7 +86,12 @@ async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> 
         stopping.stop();
     };
     let service = front::service(gate, front::routes(state, endpoint));
-    let drained = serve(listener, service, bounds, stop).await;
+    let entrance = Entrance {
+        listener,
+        proxies: TrustedProxies::new(config.trusted_proxies),
+        bounds,
+    };
+    let drained = serve(entrance, service, stop).await;
     if drained.cut > 0 {
         tracing::warn!(
             connections = drained.cut,

@@ -8,6 +8,7 @@ mod values;
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{CommandFactory as _, FromArgMatches as _, error::ErrorKind};
+use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use self::flags::{Flags, Verb};
@@ -49,6 +50,8 @@ pub struct Config {
     /// Further origins that browsers may send requests from, each as they write it:
     /// `scheme://host` or `scheme://host:port`. Empty for loopback origins only.
     pub allowed_origins: Vec<String>,
+    /// Networks of the proxies that are believed what they say of a client.
+    pub trusted_proxies: Vec<IpNet>,
     /// How log lines look.
     pub log_format: LogFormat,
     /// Which log lines are written.
@@ -152,6 +155,7 @@ impl Flags {
             body_bytes_max: self.listening.max_body,
             allowed_hosts: self.listening.allowed_host,
             allowed_origins: self.listening.allowed_origin,
+            trusted_proxies: self.edge.trusted_proxy,
             log_format: self.log.log_format,
             log_filter: log_filter(self.log.log_level, environment)?,
         })

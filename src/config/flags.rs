@@ -5,6 +5,8 @@
     reason = "these comments are the help, where backticks would stand as they are"
 )]
 
+mod edge;
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{
@@ -13,6 +15,7 @@ use clap::{
 };
 use secrecy::SecretString;
 
+use self::edge::Edge;
 use super::values;
 use crate::{
     limits,
@@ -44,6 +47,8 @@ pub(super) struct Flags {
     pub(super) verb: Option<Verb>,
     #[command(flatten)]
     pub(super) listening: Listening,
+    #[command(flatten)]
+    pub(super) edge: Edge,
     #[command(flatten)]
     pub(super) storage: Storage,
     #[command(flatten)]

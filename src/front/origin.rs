@@ -13,7 +13,7 @@ use http::{
     uri::Authority,
 };
 
-use super::problem::Problem;
+use super::{problem::Problem, via::Via};
 
 /// The hosts a request may name and the origins it may come from.
 #[derive(Debug, Clone, Default)]
@@ -107,8 +107,13 @@ impl Gate {
         let named = only(request.headers(), HOST.as_str())?;
         // HTTP/2 names the host in its request line, HTTP/1 may; then both must be allowed.
         let line = request.uri().authority().map(Authority::as_str);
+        // What a trusted proxy says its client named comes last, as the one a page's origin is like. It
+        // must be allowed as well as the host that the proxy itself names: a page that reached the
+        // gateway past the proxy, or by it under a name of its own, could otherwise pick either.
+        let via = request.extensions().get::<Via>();
+        let forwarded = via.and_then(Via::forwarded_host);
         let mut place = None;
-        for text in [named, line].into_iter().flatten() {
+        for text in [named, line, forwarded].into_iter().flatten() {
             let host = Place::read(text).ok_or_else(unreadable)?;
             if !self.allows(&host) {
                 return Err(Problem::new(

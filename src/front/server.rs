@@ -8,7 +8,6 @@ use std::{
     convert::Infallible,
     future::Future,
     io,
-    net::SocketAddr,
     pin::pin,
     sync::{
         Arc,
@@ -35,6 +34,7 @@ use tokio::{
 use warp::reply::Response;
 
 use self::socket::Socket;
+use super::via::TrustedProxies;
 
 /// Bytes of a request's line and headers: a full credential, a trace and what proxies add fit
 /// several times.
@@ -78,9 +78,16 @@ impl Default for ServerBounds {
     }
 }
 
-/// The client's end of the connection, in the extensions of each of its requests.
-#[derive(Debug, Clone, Copy)]
-pub struct ClientAddress(pub SocketAddr);
+/// Where connections come in, and on which terms.
+#[derive(Debug)]
+pub struct Entrance {
+    /// The socket they come in by.
+    pub listener: TcpListener,
+    /// Whose word about a request's way counts. The way is in the extensions of each request.
+    pub proxies: TrustedProxies,
+    /// What connections may cost.
+    pub bounds: ServerBounds,
+}
 
 /// How serving ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,9 +100,8 @@ pub struct Drained {
 ///
 /// The listener is closed as soon as `stop` is over.
 pub async fn serve<S, F>(
-    listener: TcpListener,
+    entrance: Entrance,
     service: S,
-    bounds: ServerBounds,
     stop: F,
 ) -> Drained
 where
@@ -107,6 +113,12 @@ where
     S::Future: Send + 'static,
     F: Future<Output = ()>,
 {
+    let Entrance {
+        listener,
+        proxies,
+        bounds,
+    } = entrance;
+    let proxies = Arc::new(proxies);
     let slots = Arc::new(Semaphore::new(bounds.connections_max));
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
@@ -123,9 +135,14 @@ where
             (accepted, slot) = accepted => match accepted {
                 Ok((stream, address)) => {
                     let watcher = graceful.watcher();
-                    let service = service.clone();
+                    let (service, proxies) = (service.clone(), Arc::clone(&proxies));
+                    let service = service_fn(move |mut request: Request<Incoming>| {
+                        let via = proxies.via(address, false, &request);
+                        request.extensions_mut().insert(via);
+                        service.call(request)
+                    });
                     connections.spawn(async move {
-                        converse(stream, address, service, bounds, watcher).await;
+                        converse(stream, service, bounds, watcher).await;
                         drop(slot);
                     });
                 }
@@ -176,7 +193,6 @@ async fn back_off(error: &io::Error) {
 
 async fn converse<S>(
     stream: TcpStream,
-    address: SocketAddr,
     service: S,
     bounds: ServerBounds,
     watcher: hyper_util::server::graceful::Watcher,
@@ -189,9 +205,8 @@ async fn converse<S>(
     }
     let spoke = Arc::new(AtomicBool::new(false));
     let first = Arc::clone(&spoke);
-    let service = service_fn(move |mut request: Request<Incoming>| {
+    let service = service_fn(move |request: Request<Incoming>| {
         first.store(true, Ordering::Relaxed);
-        request.extensions_mut().insert(ClientAddress(address));
         service.call(request)
     });
     let socket = TokioIo::new(Socket::new(stream, bounds.write_stall_max));

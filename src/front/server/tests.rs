@@ -1,6 +1,6 @@
 //! Connections as a client sees them, over real sockets.
 
-use std::future::pending;
+use std::{future::pending, net::SocketAddr};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -11,7 +11,7 @@ use tokio::{
 use warp::{Filter, reply::Reply};
 
 use super::*;
-use crate::front::{self, fixture, origin::Gate};
+use crate::front::{self, fixture, origin::Gate, via::Via};
 
 /// Long enough for a busy machine, short enough for a test.
 const SOON: Duration = Duration::from_millis(300);
@@ -32,13 +32,19 @@ async fn served(bounds: ServerBounds) -> Served {
     let gate = Gate::new("127.0.0.1", &[], &[]).unwrap();
     let hang = warp::path!("hang").then(pending::<Response>);
     let whoami = warp::path!("whoami")
-        .and(warp::ext::get::<ClientAddress>())
-        .map(|client: ClientAddress| client.0.to_string().into_response());
+        .and(warp::ext::get::<Via>())
+        .map(|via: Via| format!("{} {}", via.address, via.base_url().unwrap()).into_response());
     let (state, directory) = fixture::state().await;
     let mcp = fixture::mcp().or(hang).unify().or(whoami).unify();
     let service = front::service(gate, front::routes(state, mcp));
     let (stop, stopped) = oneshot::channel();
-    let ended = tokio::spawn(serve(listener, service, bounds, async {
+    let proxies = TrustedProxies::default();
+    let entrance = Entrance {
+        listener,
+        proxies,
+        bounds,
+    };
+    let ended = tokio::spawn(serve(entrance, service, async {
         stopped.await.unwrap();
     }));
     Served {
@@ -137,13 +143,12 @@ async fn what_has_no_path_is_no_route() {
 }
 
 #[tokio::test]
-async fn a_route_knows_the_client_s_address() {
+async fn a_route_knows_the_way_of_a_request() {
     let served = served(bounds()).await;
     let request = "GET /whoami HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     let stream = connect(served.address, request).await;
-    let own = stream.local_addr().unwrap().to_string();
     let answer = rest(stream).await;
-    assert!(answer.ends_with(&own), "{answer}");
+    assert!(answer.ends_with("127.0.0.1 http://localhost"), "{answer}");
 }
 
 #[tokio::test]
