@@ -188,6 +188,27 @@ mod tests {
     }
 
     #[test]
+    fn a_network_is_an_address_or_a_range_of_them() {
+        for (text, read) in [
+            ("10.1.2.3", "10.1.2.3/32"),
+            (" 10.1.2.3/8 ", "10.0.0.0/8"),
+            ("::1", "::1/128"),
+            ("fd00::/8", "fd00::/8"),
+        ] {
+            assert_eq!(network(text).unwrap().to_string(), read);
+        }
+        for text in [
+            "",
+            "10.0.0.0/33",
+            "proxy.example.com",
+            "10.0.0",
+            "10.0.0.1:80",
+        ] {
+            assert!(network(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn the_key_file_lies_beside_the_database() {
         for (url, path) in [
             ("sqlite://gateway.db?mode=rwc", Some("gateway.db.key")),

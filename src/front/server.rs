@@ -99,11 +99,7 @@ pub struct Drained {
 /// Serves connections until `stop` is over, then lets the requests in flight end in time.
 ///
 /// The listener is closed as soon as `stop` is over.
-pub async fn serve<S, F>(
-    entrance: Entrance,
-    service: S,
-    stop: F,
-) -> Drained
+pub async fn serve<S, F>(entrance: Entrance, service: S, stop: F) -> Drained
 where
     S: Service<Request<Incoming>, Response = Response, Error = Infallible>
         + Clone

@@ -151,7 +151,10 @@ mod tests {
             ("x-forwarded-for", "192.0.2.1"),
             ("x-forwarded-proto", "https"),
             ("x-forwarded-host", "mcp.example.com"),
-            ("forwarded", "for=192.0.2.1;proto=https;host=mcp.example.com"),
+            (
+                "forwarded",
+                "for=192.0.2.1;proto=https;host=mcp.example.com",
+            ),
         ];
         for from in ["198.51.100.7", "2001:db8:2::1", "127.0.0.2"] {
             let (address, base) = via(from, &claims);
@@ -212,7 +215,11 @@ mod tests {
                 "192.0.2.1",
                 "https://mcp.example.com",
             ),
-            ("for=192.0.2.1, for=_hidden;proto=https", "10.0.0.1", "https://localhost:8000"),
+            (
+                "for=192.0.2.1, for=_hidden;proto=https",
+                "10.0.0.1",
+                "https://localhost:8000",
+            ),
             ("for=unknown", "10.0.0.1", "http://localhost:8000"),
             ("nonsense", "10.0.0.1", "http://localhost:8000"),
             ("for=\"192.0.2.1", "10.0.0.1", "http://localhost:8000"),
@@ -221,7 +228,10 @@ mod tests {
             assert_eq!(told, (client.to_owned(), base.to_owned()), "{text}");
         }
         let both = [
-            ("forwarded", "for=192.0.2.66;proto=https;host=evil.example.net"),
+            (
+                "forwarded",
+                "for=192.0.2.66;proto=https;host=evil.example.net",
+            ),
             ("x-forwarded-for", "192.0.2.1"),
         ];
         let told = via("10.0.0.1", &both);
@@ -232,9 +242,19 @@ mod tests {
     #[test]
     fn scheme_and_host_are_those_of_the_hop_that_met_the_client() {
         for (listed, schemes, hosts, base) in [
-            ("192.0.2.1", "https", "mcp.example.com", "https://mcp.example.com"),
+            (
+                "192.0.2.1",
+                "https",
+                "mcp.example.com",
+                "https://mcp.example.com",
+            ),
             // One value for all hops.
-            ("192.0.2.1, 10.1.1.1", "https", "a.example.com", "https://a.example.com"),
+            (
+                "192.0.2.1, 10.1.1.1",
+                "https",
+                "a.example.com",
+                "https://a.example.com",
+            ),
             // One a hop: the client met the outer one, whatever it claimed itself.
             (
                 "192.0.2.66, 192.0.2.1, 10.1.1.1",
@@ -242,7 +262,12 @@ mod tests {
                 "evil.example.net, a.example.com, inner",
                 "https://a.example.com",
             ),
-            ("192.0.2.1", "HTTPS", " a.example.com ", "https://a.example.com"),
+            (
+                "192.0.2.1",
+                "HTTPS",
+                " a.example.com ",
+                "https://a.example.com",
+            ),
             ("192.0.2.1", "gopher", "", "http://localhost:8000"),
         ] {
             let told = via(
@@ -256,12 +281,17 @@ mod tests {
             assert_eq!(told.1, base, "{listed}");
         }
         let alone = via("10.0.0.1", &[("x-forwarded-proto", "http, https")]);
-        assert_eq!(alone, ("10.0.0.1".to_owned(), "https://localhost:8000".to_owned()));
+        assert_eq!(
+            alone,
+            ("10.0.0.1".to_owned(), "https://localhost:8000".to_owned())
+        );
     }
 
     #[test]
     fn an_encrypted_connection_is_https() {
-        let request = Request::get("https://mcp.example.com:8443/").body(()).unwrap();
+        let request = Request::get("https://mcp.example.com:8443/")
+            .body(())
+            .unwrap();
         let from = SocketAddr::from(([192, 0, 2, 1], 1));
         let via = TrustedProxies::default().via(from, true, &request);
         assert_eq!(via.base_url().unwrap(), "https://mcp.example.com:8443");

@@ -22,7 +22,10 @@ pub(super) struct Told {
 
 /// Reads the hops from the nearest one on, as far as they are trusted.
 pub(super) fn read(headers: &HeaderMap, trusted: impl Fn(IpAddr) -> bool) -> Told {
-    if [FOR, PROTO, HOST].iter().any(|name| headers.contains_key(*name)) {
+    if [FOR, PROTO, HOST]
+        .iter()
+        .any(|name| headers.contains_key(*name))
+    {
         of_lists(headers, trusted)
     } else {
         of_elements(headers, trusted)
@@ -106,7 +109,9 @@ fn client(
 
 /// Reads an address with or without a port, an IPv6 one with or without brackets.
 fn read_address(text: &str) -> Option<IpAddr> {
-    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
     let address = bare.unwrap_or(text).parse::<IpAddr>().ok();
     let address = address.or_else(|| text.parse::<SocketAddr>().ok().map(|it| it.ip()));
     address.map(|address| address.to_canonical())
