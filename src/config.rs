@@ -2,15 +2,16 @@
 //!
 //! The only reader of flags and of the environment. Everybody else gets typed values.
 
+mod edge;
 mod flags;
 mod values;
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{CommandFactory as _, FromArgMatches as _, error::ErrorKind};
-use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
 
+pub use self::edge::{Edge, TlsPaths};
 use self::flags::{Flags, Verb};
 use crate::{
     registry::{self, Retries, Timeouts},
@@ -50,8 +51,8 @@ pub struct Config {
     /// Further origins that browsers may send requests from, each as they write it:
     /// `scheme://host` or `scheme://host:port`. Empty for loopback origins only.
     pub allowed_origins: Vec<String>,
-    /// Networks of the proxies that are believed what they say of a client.
-    pub trusted_proxies: Vec<IpNet>,
+    /// Connections of clients.
+    pub edge: Edge,
     /// How log lines look.
     pub log_format: LogFormat,
     /// Which log lines are written.
@@ -155,7 +156,7 @@ impl Flags {
             body_bytes_max: self.listening.max_body,
             allowed_hosts: self.listening.allowed_host,
             allowed_origins: self.listening.allowed_origin,
-            trusted_proxies: self.edge.trusted_proxy,
+            edge: self.edge.try_into()?,
             log_format: self.log.log_format,
             log_filter: log_filter(self.log.log_level, environment)?,
         })

@@ -263,6 +263,13 @@ impl Sessions {
         }
     }
 
+    /// Answers whatever is in flight, at once and for the gateway: it has no more time.
+    pub fn give_up(&self) {
+        for session in self.directory.all() {
+            session.give_up();
+        }
+    }
+
     /// Has every live session write down what was used, before the gateway stops.
     pub async fn rest(&self) {
         used::write_down(&self.directory.all(), &self.store).await;

@@ -3,7 +3,7 @@
 use std::{error::Error, fmt, io};
 
 use crate::{
-    front::origin::GateError,
+    front::{origin::GateError, tls::TlsError},
     registry::RegistryError,
     session::SessionsError,
     store::{KeyError, StoreError},
@@ -21,6 +21,8 @@ pub enum AppError {
     Registry(RegistryError),
     /// An allowed host or origin cannot be read.
     Gate(GateError),
+    /// The TLS certificate or its key cannot be used.
+    Tls(TlsError),
     /// The sealing key cannot be used.
     Key(KeyError),
     /// The database cannot be used.
@@ -48,6 +50,7 @@ impl fmt::Display for AppError {
             ),
             Self::Registry(error) => chain(formatter, error),
             Self::Gate(error) => write!(formatter, "{error}"),
+            Self::Tls(error) => chain(formatter, error),
             Self::Key(error) => chain(formatter, error),
             Self::Store(error) => chain(formatter, error),
             Self::Sessions(error) => chain(formatter, error),
@@ -86,6 +89,7 @@ from! {
     TelemetryError => Telemetry,
     RegistryError => Registry,
     GateError => Gate,
+    TlsError => Tls,
     KeyError => Key,
     StoreError => Store,
     SessionsError => Sessions,
