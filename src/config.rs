@@ -2,6 +2,7 @@
 //!
 //! The only reader of flags and of the environment. Everybody else gets typed values.
 
+mod edge;
 mod flags;
 mod values;
 
@@ -16,6 +17,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 pub use self::flags::KeysCommand;
 
+pub use self::edge::{Edge, TlsPaths};
 use self::flags::{Flags, Verb};
 use crate::{
     registry::{self, Retries, Timeouts},
@@ -61,6 +63,8 @@ pub struct Config {
     /// Further origins that browsers may send requests from, each as they write it:
     /// `scheme://host` or `scheme://host:port`. Empty for loopback origins only.
     pub allowed_origins: Vec<String>,
+    /// Connections of clients.
+    pub edge: Edge,
     /// How log lines look.
     pub log_format: LogFormat,
     /// Which log lines are written.
@@ -192,6 +196,7 @@ impl Flags {
             body_bytes_max: self.listening.max_body,
             allowed_hosts: self.listening.allowed_host,
             allowed_origins: self.listening.allowed_origin,
+            edge: self.edge.try_into()?,
             log_format: self.log.log_format,
             log_filter: log_filter(self.log.log_level, environment)?,
         })

@@ -35,6 +35,25 @@ pub const SESSION_IDLE_TTL: Bounds<Duration> = Bounds::new(Duration::from_secs(1
 pub const INPUT_TIMEOUT: Bounds<Duration> = Bounds::new(MILLISECONDS_10, REQUEST_STATE_TTL);
 /// How long calls may go on after a signal to stop: a supervisor of processes kills soon after.
 pub const DRAIN_TIMEOUT: Bounds<Duration> = Bounds::new(Duration::ZERO, MINUTES_10);
+/// Connections of clients at once: each holds a descriptor, and memory for what is read and written.
+pub const CONNECTIONS: Bounds<u32> = Bounds::new(1, 1_000_000);
+/// Connections at once of one address, so that one cannot take those of all.
+pub const CONNECTIONS_PER_ADDRESS: Bounds<u32> = Bounds::new(1, 1_000_000);
+/// How long a request's headers may take to arrive: they fit a packet or two, and are cheap to trickle.
+pub const HEADER_TIMEOUT: Bounds<Duration> = Bounds::new(MILLISECONDS_10, MINUTES_10);
+/// How long a request's body may take to arrive once its headers are there.
+pub const BODY_TIMEOUT: Bounds<Duration> = Bounds::new(MILLISECONDS_10, HOURS_24);
+/// How long a client's connection is kept without a request: longer than clients and proxies keep
+/// theirs, so that it is they who close them and no request meets a closing one.
+pub const KEEP_OPEN: Bounds<Duration> = Bounds::new(MILLISECONDS_10, HOURS_24);
+/// How long a client may take nothing of what is sent to it: memory and its backend's call wait for it.
+pub const WRITE_TIMEOUT: Bounds<Duration> = Bounds::new(MILLISECONDS_10, HOURS_24);
+/// Requests at once on one HTTP/2 connection.
+pub const HTTP2_STREAMS: Bounds<u32> = Bounds::new(1, 10_000);
+/// Bytes of a request's line and headers; less than the least would refuse common browsers.
+pub const HEADERS_BYTES: Bounds<usize> = Bounds::new(8 * 1024, 1024 * 1024);
+/// Headers of one request; browsers and proxies send a few dozen.
+pub const HEADERS: Bounds<u32> = Bounds::new(16, 10_000);
 /// Bytes of a request's body: held in memory for as long as its call is on the way.
 pub const BODY_BYTES: Bounds<usize> = Bounds::new(1024, 256 * 1024 * 1024);
 
@@ -52,8 +71,6 @@ pub const DESCRIPTION_CHARS_MAX: usize = 1000;
 /// whose headers exceed 8 KiB in total.
 pub const HEADER_VALUE_BYTES_MAX: usize = 8 * 1024;
 
-/// How long a request's body may take to arrive once its headers are there.
-pub const BODY_WITHIN: Duration = Duration::from_secs(30);
 /// Exchanges in flight of one session: what one person's agents do at once, many times over; each
 /// holds a body in memory.
 pub const EXCHANGES_PER_SESSION_MAX: usize = 1024;
@@ -138,7 +155,10 @@ pub const USED_AT_ONCE_MAX: usize = 1_000;
 pub const RESEALED_AT_ONCE_MAX: u64 = 500;
 /// How long writing down what was used, and closing the database, may take at the end: without
 /// either the gateway starts again all the same.
-pub const REST_WITHIN: Duration = Duration::from_secs(2);
+pub const REST_WITHIN: Duration = Duration::from_secs(1);
+/// How long telling those whose calls have had their time may take at the end. With it and
+/// [`REST_WITHIN`] the default of the time to drain stays below the 10 s that supervisors wait.
+pub const HURRIED_WITHIN: Duration = Duration::from_millis(500);
 /// How long a list waits for a backend; the others' tools are shown without it.
 pub const LIST_DEADLINE: Duration = Duration::from_secs(10);
 /// Pages of one backend's list: enough for thousands of tools, and an end to one that has none.

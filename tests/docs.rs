@@ -201,7 +201,6 @@ fn limits_are_what_it_says() {
         LIST_DEADLINE,
         RETRY_AFTER_MAX,
         KEEP_ALIVE_INTERVAL,
-        BODY_WITHIN,
         REQUEST_STATE_TTL,
         STREAM_HELD
     ];

@@ -4,7 +4,7 @@ use std::{error::Error, fmt, io};
 
 use crate::{
     callers::CallersError,
-    front::origin::GateError,
+    front::{origin::GateError, tls::TlsError},
     registry::RegistryError,
     session::SessionsError,
     store::{KeyError, RotationError, StoreError},
@@ -26,6 +26,8 @@ pub enum AppError {
     Output(io::Error),
     /// An allowed host or origin cannot be read.
     Gate(GateError),
+    /// The TLS certificate or its key cannot be used.
+    Tls(TlsError),
     /// The sealing key cannot be used.
     Key(KeyError),
     /// The database cannot be used.
@@ -60,6 +62,7 @@ impl fmt::Display for AppError {
                 "cannot write to standard output: {error}; a key made just now was shown to nobody: revoke it"
             ),
             Self::Gate(error) => write!(formatter, "{error}"),
+            Self::Tls(error) => chain(formatter, error),
             Self::Key(error) => chain(formatter, error),
             Self::Store(error) => chain(formatter, error),
             Self::Rotation(error) => chain(formatter, error),
@@ -100,6 +103,7 @@ from! {
     RegistryError => Registry,
     CallersError => Callers,
     GateError => Gate,
+    TlsError => Tls,
     KeyError => Key,
     StoreError => Store,
     RotationError => Rotation,

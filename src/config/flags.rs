@@ -6,6 +6,7 @@
 )]
 
 mod callers;
+mod edge;
 mod keys;
 
 use std::{path::PathBuf, time::Duration};
@@ -16,6 +17,7 @@ use clap::{
 };
 use secrecy::SecretString;
 
+pub(super) use self::edge::Edge;
 use super::values;
 use crate::{
     limits,
@@ -58,6 +60,8 @@ pub(super) struct Flags {
     pub(super) listening: Listening,
     #[command(flatten)]
     pub(super) callers: Callers,
+    #[command(flatten)]
+    pub(super) edge: Edge,
     #[command(flatten)]
     pub(super) storage: Storage,
     #[command(flatten)]
@@ -143,9 +147,10 @@ pub(super) struct Listening {
     #[arg(default_value = "10m", value_parser = |text: &str| limits::INPUT_TIMEOUT.read(text))]
     pub(super) input_timeout: Duration,
 
-    /// How long calls may go on after a signal to stop
+    /// How long calls may go on after a signal to stop; then they are told, and the gateway has ended
+    /// at most 2 s later
     #[arg(long, global = true, env = "DRAIN_TIMEOUT", value_name = "DURATION")]
-    #[arg(default_value = "10s", value_parser = |text: &str| limits::DRAIN_TIMEOUT.read(text))]
+    #[arg(default_value = "8s", value_parser = |text: &str| limits::DRAIN_TIMEOUT.read(text))]
     pub(super) drain_timeout: Duration,
 }
 
