@@ -49,6 +49,8 @@ const CRATES: Table<'static> = &[
     ("reqwest", &["backend"]),
     ("tokio_retry", &["backend"]),
     ("sse_stream", &["backend"]),
+    ("h2", &["backend"]),
+    ("httpdate", &["backend"]),
     ("sea_orm", &["store"]),
     ("migrations", &["store"]),
     ("chacha20poly1305", &["store"]),
