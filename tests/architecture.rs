@@ -55,6 +55,8 @@ const CRATES: Table<'static> = &[
     ("reqwest", &["backend", "callers"]),
     ("tokio_retry", &["backend"]),
     ("sse_stream", &["backend"]),
+    ("h2", &["backend"]),
+    ("httpdate", &["backend"]),
     ("sea_orm", &["store"]),
     ("migrations", &["store"]),
     ("chacha20poly1305", &["store"]),

@@ -195,7 +195,7 @@ fn limits_are_what_it_says() {
         DEPTH_MAX,
         SHOWN_CHARS_MAX,
         INSTRUCTIONS_CHARS_MAX,
-        STREAMED_DEPTH_MAX
+        ANSWER_DEPTH_MAX
     ];
     let spans = named![span:
         LIST_DEADLINE,
