@@ -3,6 +3,7 @@
 mod announcement;
 mod check;
 mod error;
+mod file_size;
 mod signal;
 
 use std::{io::Write as _, net::SocketAddr, process::ExitCode, sync::Arc};
@@ -50,6 +51,7 @@ pub fn run(config: Config) -> Result<ExitCode, AppError> {
 async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> {
     // First of all: a signal during the start must not be lost.
     let stop = signal::stop()?;
+    file_size::fail_beyond_a_limit()?;
     let registry = Arc::new(read_registry(&config)?);
     let gate = Gate::new(&config.host, &config.allowed_hosts, &config.allowed_origins)?;
     // Before the database: a start that fails for its address leaves nothing behind.
@@ -116,11 +118,13 @@ fn read_registry(config: &Config) -> Result<Registry, AppError> {
 }
 
 async fn open_store(config: &Config) -> Result<Store, AppError> {
+    let url = config.database_url.expose_secret();
     let key = match &config.sealing_key {
         SealingKey::Given(key) => store::SealingKey::parse(key)?,
+        SealingKey::File(path) if Store::is_there(url) => store::SealingKey::from_file(path)?,
         SealingKey::File(path) => store::SealingKey::from_file_or_new(path)?,
     };
-    Ok(Store::open(config.database_url.expose_secret(), key).await?)
+    Ok(Store::open(url, key).await?)
 }
 
 async fn listen(config: &Config) -> Result<TcpListener, AppError> {

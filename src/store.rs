@@ -62,7 +62,8 @@ impl Store {
     ///
     /// [`StoreError::Url`], [`Missing`](StoreError::Missing), [`InUse`](StoreError::InUse),
     /// [`Newer`](StoreError::Newer), [`Foreign`](StoreError::Foreign),
-    /// [`Damaged`](StoreError::Damaged), [`File`](StoreError::File) and what the database refuses.
+    /// [`Damaged`](StoreError::Damaged), [`ReadOnly`](StoreError::ReadOnly),
+    /// [`File`](StoreError::File) and what the database refuses.
     /// A database that is refused is not changed.
     pub async fn open(url: &str, key: SealingKey) -> Result<Self, StoreError> {
         Self::open_tuned(url, key, std::convert::identity).await
@@ -79,6 +80,12 @@ impl Store {
             key: Arc::new(key),
             queue: writer::start(opened),
         })
+    }
+
+    /// Says whether a URL names a database that holds something already.
+    #[must_use]
+    pub fn is_there(url: &str) -> bool {
+        open::is_there(url)
     }
 
     /// Seals what clients carry for the gateway, under the same key as what is stored.

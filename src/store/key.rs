@@ -44,6 +44,19 @@ impl SealingKey {
             .ok_or(KeyError::Format)
     }
 
+    /// Reads the key file of a database that is there already.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::Missing`] if there is none, else as [`Self::from_file_or_new`].
+    pub fn from_file(path: &Path) -> Result<Self, KeyError> {
+        if matches!(path.try_exists(), Ok(false)) {
+            let path = path.to_owned();
+            return Err(KeyError::Missing { path });
+        }
+        Self::from_file_or_new(path)
+    }
+
     /// Reads the key file, or makes one with a new key if there is none.
     ///
     /// A new file is readable by its owner only and on the disk before this returns; an existing
@@ -116,6 +129,14 @@ pub enum KeyError {
     )]
     FileFormat {
         /// The key file.
+        path: PathBuf,
+    },
+    /// There is no key file, but a database that was made with one.
+    #[error(
+        "{path} is missing, but there is a database already: bring the key file back, since a new key reads no credential of any session; if it is lost for good, make a new one with: (umask 077; openssl rand -hex 32 > {path}) and create the sessions that hold credentials anew"
+    )]
+    Missing {
+        /// Where the key file was looked for.
         path: PathBuf,
     },
     /// Others may read the key file, so the key may be known.

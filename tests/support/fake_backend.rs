@@ -13,6 +13,7 @@ mod legacy;
 mod listeners;
 mod lists;
 mod manners;
+mod marks;
 mod modern;
 mod prompts;
 mod questions;

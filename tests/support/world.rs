@@ -14,7 +14,9 @@
     reason = "`pub` marks here what tests may use; nothing leaves a test binary"
 )]
 
+pub mod attempt;
 pub mod client;
+pub mod dice;
 pub mod fake_backend;
 
 pub mod gateway;
