@@ -251,7 +251,8 @@ async fn examine(connection: &DatabaseConnection, path: &Path) -> Result<SchemaS
     if found != "ok" {
         return Err(StoreError::Damaged {
             path: path.to_owned(),
-            detail: found,
+            // SQLite writes a heading first, on a line of its own.
+            detail: found.lines().collect::<Vec<_>>().join(" "),
         });
     }
     match schema_state(connection).await {

@@ -12,6 +12,7 @@ use crate::world::{
     FakeBackend, Gateway,
     attempt::{Attempts, Outcome, Voice},
     dice::Dice,
+    gateway::HttpAnswer,
     within,
 };
 
@@ -195,9 +196,8 @@ async fn listed(attempts: &Attempts) -> Vec<String> {
     }
 }
 
-fn answered(outcome: Outcome) -> crate::world::gateway::HttpAnswer {
-    match outcome {
-        Outcome::Answered(answer) => answer,
-        outcome => panic!("a gateway that runs did not answer: {outcome:?}"),
-    }
+/// The answer of a gateway that runs.
+fn answered(outcome: Outcome) -> HttpAnswer {
+    let told = format!("no answer, but: {outcome:?}");
+    outcome.answer().unwrap_or_else(|| unreachable!("{told}"))
 }

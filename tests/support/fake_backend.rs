@@ -34,7 +34,7 @@ use tokio::runtime::Runtime;
 use self::{door::Door, fault::FaultPlan, stage::Stage};
 
 pub use self::{
-    fault::Fault,
+    fault::{ANSWER, Fault},
     lists::List,
     record::{Cancellation, Cancelled, Recorded},
     script::{Answers, Script},

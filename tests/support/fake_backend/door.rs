@@ -170,7 +170,9 @@ async fn answer(
     let elements = heard.elements().unwrap_or_else(|| vec![heard.clone()]);
     let forgets = stage.script.has(Habit::ForgetsRequests);
     stage.change(|state| {
-        elements.iter().for_each(|it| marks::hear(state, it));
+        for element in &elements {
+            marks::hear(state, element);
+        }
         if !forgets {
             state.requests.extend(elements);
         }
