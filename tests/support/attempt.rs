@@ -97,6 +97,26 @@ impl Attempts {
         self.speak(session, voice, body).await
     }
 
+    /// Calls the tool `progress` for so many steps, under a token that is the request's id, too.
+    pub async fn progress(&self, session: &str, voice: &Voice, token: &str, steps: u64) -> Outcome {
+        let arguments = json!({"steps": steps, "delay_ms": 5});
+        let params = json!({"name": "a.progress", "arguments": arguments,
+            "_meta": {"progressToken": token}});
+        let body = json!({"jsonrpc": "2.0", "id": token, "method": "tools/call", "params": params});
+        self.speak(session, voice, body).await
+    }
+
+    /// Opens a stream on which changes are heard, and leaves; gives the status, if there was one.
+    pub async fn glance(&self, session: &str, mcp_session: &str) -> Option<u16> {
+        let url = format!("{}/session/{session}/mcp", self.address);
+        let request = self.http.get(url).header("accept", "text/event-stream");
+        let request = request
+            .header("mcp-session-id", mcp_session)
+            .header("mcp-protocol-version", "2025-11-25");
+        let response = tokio::time::timeout(PATIENCE, request.send()).await;
+        Some(response.ok()?.ok()?.status().as_u16())
+    }
+
     /// Sends a request.
     pub async fn rpc(&self, session: &str, voice: &Voice, method: &str, params: Value) -> Outcome {
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
@@ -105,10 +125,9 @@ impl Attempts {
 
     async fn speak(&self, session: &str, voice: &Voice, mut body: Value) -> Outcome {
         if matches!(voice, Voice::Modern) {
-            body["params"]["_meta"] = json!({
-                "io.modelcontextprotocol/protocolVersion": MODERN,
-                "io.modelcontextprotocol/clientCapabilities": {},
-            });
+            let meta = &mut body["params"]["_meta"];
+            meta["io.modelcontextprotocol/protocolVersion"] = MODERN.into();
+            meta["io.modelcontextprotocol/clientCapabilities"] = json!({});
         }
         let mut request = self.posted(&format!("/session/{session}/mcp"), &body);
         match voice {
