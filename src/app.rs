@@ -5,6 +5,7 @@ mod check;
 mod dumps;
 mod edge;
 mod error;
+mod file_size;
 mod keys;
 mod rotation;
 mod signal;
@@ -58,6 +59,7 @@ pub fn run(config: Config) -> Result<ExitCode, AppError> {
 async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> {
     // First of all: a signal during the start must not be lost.
     let mut stop = Box::pin(signal::stop()?);
+    file_size::fail_beyond_a_limit()?;
     let started = tokio::select! {
         // What waits for a database somebody else uses can be told to stop as well.
         () = &mut stop => {
@@ -169,9 +171,11 @@ fn read_registry(config: &Config) -> Result<Registry, AppError> {
 }
 
 async fn open_store(config: &Config) -> Result<Store, AppError> {
+    let url = config.database_url.expose_secret();
     let old = config.old_sealing_keys.as_ref();
     let keys = match &config.sealing_key {
         SealingKey::Given(key) => KeyRing::given(key, old)?,
+        SealingKey::File(path) if Store::is_there(url) => KeyRing::from_file(path, old)?,
         SealingKey::File(path) => KeyRing::from_file_or_new(path, old)?,
     };
     if keys.has_old() {
@@ -180,7 +184,7 @@ async fn open_store(config: &Config) -> Result<Store, AppError> {
              `mcp-gateway keys rotate` makes them superfluous"
         );
     }
-    Ok(Store::open(config.database_url.expose_secret(), keys).await?)
+    Ok(Store::open(url, keys).await?)
 }
 
 async fn listen(config: &Config) -> Result<TcpListener, AppError> {

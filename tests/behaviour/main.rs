@@ -23,13 +23,16 @@ mod capabilities;
 mod changes;
 mod command_line;
 mod completion;
+mod damage;
 mod degradation;
+mod durability;
 mod elicitation;
 mod eras;
 mod errors;
 mod exactness;
 mod extensions;
 mod fakes;
+mod fuzz;
 mod get_streams;
 mod input_required;
 mod listening;
@@ -66,6 +69,7 @@ mod subscriptions;
 mod tasks;
 mod trace_context;
 mod transcripts;
+mod unwritable;
 
 /// The revisions clients speak, oldest first.
 const CLIENTS: [&str; 4] = ["2025-03-26", "2025-06-18", LATEST_LEGACY, MODERN];
