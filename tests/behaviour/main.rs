@@ -61,6 +61,8 @@ mod roots;
 mod sampling;
 mod secrets;
 mod several_clients;
+mod smuggling;
+mod stopping;
 mod streaming;
 mod subscriptions;
 mod tasks;

@@ -324,7 +324,16 @@ impl Client {
 
 /// An HTTP client that goes to loopback only: no proxy, no redirects.
 pub fn http_client() -> reqwest::Client {
-    reqwest::Client::builder()
+    built(reqwest::Client::builder())
+}
+
+/// The same, which trusts this authority and no other.
+pub fn http_client_trusting(authority: &reqwest::Certificate) -> reqwest::Client {
+    built(reqwest::Client::builder().tls_certs_only([authority.clone()]))
+}
+
+fn built(builder: reqwest::ClientBuilder) -> reqwest::Client {
+    builder
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         // A connection kept from before a restart of the gateway is dead, and a POST over it fails.

@@ -14,20 +14,24 @@
     reason = "`pub` marks here what tests may use; nothing leaves a test binary"
 )]
 
+mod authority;
 pub mod client;
 pub mod fake_backend;
 
 pub mod gateway;
 pub mod pairing;
+pub mod raw;
 pub mod schema;
 pub mod transcript;
 
 use std::time::Duration;
 
+pub use authority::Authority;
 pub use client::{Client, Program, Wanted};
 pub use fake_backend::{Answers, Cancelled, FakeBackend, Fault, List};
 pub use gateway::Gateway;
 pub use pairing::{Pairing, World};
+pub use raw::Raw;
 pub use transcript::Transcript;
 
 /// How long a test waits for a fact before it fails: long, because the machine may be slow.
