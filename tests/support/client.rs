@@ -19,7 +19,10 @@ use serde_json::{Value, json};
 
 use self::judge::Judge;
 
-use super::transcript::{Seat, Transcript};
+use super::{
+    Authority,
+    transcript::{Seat, Transcript},
+};
 
 pub use self::{
     answer::{Answer, Asked, Message},
@@ -38,6 +41,7 @@ pub struct Program {
     log_level: Option<String>,
     seat: Option<Seat>,
     lenient: bool,
+    http: reqwest::Client,
 }
 
 impl Program {
@@ -49,6 +53,7 @@ impl Program {
             log_level: None,
             seat: None,
             lenient: false,
+            http: http_client(),
         }
     }
 
@@ -132,7 +137,7 @@ impl Program {
             judge: Arc::new(judge),
             log_level: Mutex::new(self.log_level.clone()),
             stream: tokio::sync::Mutex::default(),
-            http: http_client(),
+            http: self.http.clone(),
             endpoint: endpoint.to_owned(),
             program: self,
             manners,
@@ -179,6 +184,13 @@ impl Client {
     /// A modern client of no particular name.
     pub fn modern(endpoint: &str) -> Self {
         Program::named("scripted-client").modern(endpoint)
+    }
+
+    /// The same over HTTPS, which trusts this authority.
+    pub async fn trusting(authority: &Authority, revision: &str, endpoint: &str) -> Self {
+        let mut program = Program::named("scripted-client");
+        program.http = http_client_trusting(&authority.trusted());
+        program.speaking(revision, endpoint).await
     }
 
     /// A client of whichever era the revision belongs to.

@@ -1,6 +1,8 @@
 //! A client that writes bytes as the test says, and nothing else.
 
-use std::net::SocketAddr;
+pub mod frames;
+
+use std::{net::SocketAddr, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -8,6 +10,8 @@ use tokio::{
 };
 
 use super::within;
+
+use frames::Frame;
 
 /// One connection.
 pub struct Raw {
@@ -33,6 +37,34 @@ impl Raw {
         within("bytes to be taken", sent).await.is_ok()
     }
 
+    /// Sends more, as far as it is taken; gives whether the connection still stands.
+    pub async fn send_some(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        let sent = self.stream.write_all(bytes.as_ref());
+        let a_moment = Duration::from_millis(200);
+        match tokio::time::timeout(a_moment, sent).await {
+            Ok(sent) => sent.is_ok(),
+            // The other side takes no more, and nothing is owed to it.
+            Err(_) => true,
+        }
+    }
+
+    /// Reads to the end, a reset included, and gives all that came.
+    pub async fn rest_bytes(mut self) -> Vec<u8> {
+        while self.read().await > 0 {}
+        self.received
+    }
+
+    /// Waits for a frame of HTTP/2 that is wanted, of all that came so far or comes.
+    pub async fn frame(&mut self, wanted: impl Fn(&Frame) -> bool) -> Frame {
+        loop {
+            let mut frames = frames::read(&self.received);
+            if let Some(found) = frames.iter().position(&wanted) {
+                return frames.swap_remove(found);
+            }
+            assert!(self.read().await > 0, "it is not among {frames:?}");
+        }
+    }
+
     /// Reads until what came has this in it, and gives all of it. Fails the test at the end.
     pub async fn until(&mut self, mark: &str) -> String {
         loop {
@@ -45,9 +77,8 @@ impl Raw {
     }
 
     /// Reads to the end, a reset included, and gives all that came.
-    pub async fn rest(mut self) -> String {
-        while self.read().await > 0 {}
-        String::from_utf8_lossy(&self.received).into_owned()
+    pub async fn rest(self) -> String {
+        String::from_utf8_lossy(&self.rest_bytes().await).into_owned()
     }
 
     /// The same, and the status of each response there was, for bodies without responses in them.

@@ -1,6 +1,6 @@
 //! One connection from its begin to its end: HTTP over it, and its deadlines.
 
-use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, error::Error, pin::pin, sync::Arc, time::Duration};
 
 use futures_util::future::{Either, ready};
 use http::{
@@ -101,7 +101,8 @@ impl Speaker {
                 ended = &mut connection => {
                     if let Err(error) = ended {
                         // Clients come and go; what a request suffers is logged where it is handled.
-                        tracing::debug!(%error, "a connection ended early");
+                        let error: &(dyn Error + 'static) = error.as_ref();
+                        tracing::debug!(error, "a connection ended early");
                     }
                     return;
                 }
