@@ -2,8 +2,12 @@
 
 mod announcement;
 mod check;
+mod dumps;
 mod edge;
 mod error;
+mod file_size;
+mod keys;
+mod rotation;
 mod signal;
 
 use std::{io::Write as _, net::SocketAddr, process::ExitCode, sync::Arc};
@@ -25,7 +29,7 @@ use crate::{
     limits::{HURRIED_WITHIN, REST_WITHIN},
     registry::Registry,
     session::{Patience, Sessions},
-    store::{self, Store},
+    store::{KeyRing, Store},
     telemetry,
 };
 
@@ -38,14 +42,16 @@ pub use error::AppError;
 /// Why the program could not start, with the remedy.
 pub fn run(config: Config) -> Result<ExitCode, AppError> {
     telemetry::init(config.log_format, &config.log_filter)?;
+    dumps::turn_off();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(AppError::Runtime)?;
     runtime.block_on(async {
-        match config.command {
+        match config.command.clone() {
             Command::Serve => serve_until_told_to_stop(config).await,
             Command::Check { connect } => check::run(&config, connect).await,
+            Command::Keys(command) => keys::run(&config, command).await,
         }
     })
 }
@@ -53,6 +59,7 @@ pub fn run(config: Config) -> Result<ExitCode, AppError> {
 async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> {
     // First of all: a signal during the start must not be lost.
     let mut stop = Box::pin(signal::stop()?);
+    file_size::fail_beyond_a_limit()?;
     let started = tokio::select! {
         // What waits for a database somebody else uses can be told to stop as well.
         () = &mut stop => {
@@ -140,6 +147,7 @@ async fn start(config: &Config) -> Result<Started, AppError> {
     let patience = Patience {
         initialize_deadline: config.initialize_deadline,
         mcp_session_ttl: config.mcp_session_ttl,
+        session_idle_ttl: config.session_idle_ttl,
         input_timeout: config.input_timeout,
     };
     let sessions = Sessions::start(Arc::clone(&registry), store.clone(), patience).await?;
@@ -166,11 +174,20 @@ fn read_registry(config: &Config) -> Result<Registry, AppError> {
 }
 
 async fn open_store(config: &Config) -> Result<Store, AppError> {
-    let key = match &config.sealing_key {
-        SealingKey::Given(key) => store::SealingKey::parse(key)?,
-        SealingKey::File(path) => store::SealingKey::from_file_or_new(path)?,
+    let url = config.database_url.expose_secret();
+    let old = config.old_sealing_keys.as_ref();
+    let keys = match &config.sealing_key {
+        SealingKey::Given(key) => KeyRing::given(key, old)?,
+        SealingKey::File(path) if Store::is_there(url) => KeyRing::from_file(path, old)?,
+        SealingKey::File(path) => KeyRing::from_file_or_new(path, old)?,
     };
-    Ok(Store::open(config.database_url.expose_secret(), key).await?)
+    if keys.has_old() {
+        tracing::info!(
+            "there are old sealing keys, which open what they sealed; once the gateway is stopped, \
+             `mcp-gateway keys rotate` makes them superfluous"
+        );
+    }
+    Ok(Store::open(url, keys).await?)
 }
 
 async fn listen(config: &Config) -> Result<TcpListener, AppError> {

@@ -6,10 +6,16 @@ mod edge;
 mod flags;
 mod values;
 
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::{CommandFactory as _, FromArgMatches as _, error::ErrorKind};
 use secrecy::{ExposeSecret as _, SecretString};
+
+pub use self::flags::KeysCommand;
 
 pub use self::edge::{Edge, TlsPaths};
 use self::flags::{Flags, Verb};
@@ -27,10 +33,14 @@ pub struct Config {
     pub host: String,
     /// The port to listen on; 0 for any that is free.
     pub port: u16,
+    /// Where the API keys of callers are.
+    pub callers: CallersFile,
     /// The database's URL: it may hold a password.
     pub database_url: SecretString,
     /// Where the key that seals credentials at rest comes from.
     pub sealing_key: SealingKey,
+    /// Keys that sealed before, separated by commas: they only open.
+    pub old_sealing_keys: Option<SecretString>,
     /// The file that lists the providers.
     pub registry_path: PathBuf,
     /// What holds for a provider whose entry does not say otherwise.
@@ -39,6 +49,8 @@ pub struct Config {
     pub initialize_deadline: Duration,
     /// How long an MCP session lives without a request.
     pub mcp_session_ttl: Duration,
+    /// How long a session lives that nobody uses; `None` for until it is deleted.
+    pub session_idle_ttl: Option<Duration>,
     /// How long a call waits for what a client brings by a further request.
     pub input_timeout: Duration,
     /// How long calls may go on after a signal to stop.
@@ -60,7 +72,7 @@ pub struct Config {
 }
 
 /// What the program is to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Serve until told to stop.
     Serve,
@@ -69,6 +81,27 @@ pub enum Command {
         /// Whether to try every provider, too.
         connect: bool,
     },
+    /// Make, list or revoke keys, and end.
+    Keys(KeysCommand),
+}
+
+/// The file that holds callers' API keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallersFile {
+    /// Named: it has to be there.
+    Named(PathBuf),
+    /// Not named: there or not.
+    Usual(PathBuf),
+}
+
+impl CallersFile {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Named(path) | Self::Usual(path) => path,
+        }
+    }
 }
 
 /// Where the key that seals credentials at rest comes from.
@@ -142,15 +175,22 @@ impl Flags {
             command: match self.verb {
                 None | Some(Verb::Serve) => Command::Serve,
                 Some(Verb::Check { connect }) => Command::Check { connect },
+                Some(Verb::Keys(command)) => Command::Keys(command),
             },
             host: self.listening.host,
             port: self.listening.port,
+            callers: match self.callers.callers {
+                Some(path) => CallersFile::Named(path),
+                None => CallersFile::Usual(flags::CALLERS_FILE.into()),
+            },
             database_url,
             sealing_key,
+            old_sealing_keys: environment(flags::OLD_SECRET_KEYS).map(SecretString::from),
             registry_path: self.backends.registry,
             registry_defaults: registry::Defaults { timeouts, retries },
             initialize_deadline: self.listening.initialize_deadline,
             mcp_session_ttl: self.listening.mcp_session_ttl,
+            session_idle_ttl: self.listening.session_idle_ttl,
             input_timeout: self.listening.input_timeout,
             drain_timeout: self.listening.drain_timeout,
             body_bytes_max: self.listening.max_body,

@@ -271,9 +271,9 @@ fn empty(status: StatusCode) -> Response {
 fn failure(error: &SessionsError) -> Problem {
     let detail = match error {
         SessionsError::Store(_) => {
-            let error = error as &dyn std::error::Error;
-            tracing::error!(error, "a request found the store failing");
-            "the store does not answer; look at the gateway's log".to_owned()
+            let cause = error as &dyn std::error::Error;
+            tracing::error!(error = cause, "a request found the store failing");
+            format!("{error}; try again later, and look at the gateway's log if that does not help")
         }
         SessionsError::Busy { .. } => format!("{error}; delete one, or try again later"),
         SessionsError::Broken { .. } => {

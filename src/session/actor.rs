@@ -15,7 +15,7 @@ mod subscribing;
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -45,7 +45,7 @@ use crate::{
 };
 
 use super::{
-    clock::now_ms,
+    clock::{before_now_ms, now_ms},
     exchange::{Exchange, Place},
     message::SessionMessage,
     outbox::Outbox,
@@ -68,8 +68,12 @@ pub(super) struct Shared {
     pub(super) initialize_deadline: Duration,
     /// How long an MCP session lives without a request.
     pub(super) mcp_session_ttl: Duration,
+    /// How long a session lives that nobody uses; `None` for until it is deleted.
+    pub(super) session_idle_ttl: Option<Duration>,
     /// How long an exchange waits for its client's answer.
     pub(super) input_timeout: Duration,
+    /// How many sessions are stored.
+    pub(super) count: Arc<AtomicU64>,
 }
 
 impl Shared {
@@ -82,8 +86,12 @@ impl Shared {
 
     /// MCP sessions last used before this have expired.
     pub(super) fn oldest_mcp_session_ms(&self) -> i64 {
-        let ttl_ms = i64::try_from(self.mcp_session_ttl.as_millis()).unwrap_or(i64::MAX);
-        now_ms().saturating_sub(ttl_ms)
+        before_now_ms(self.mcp_session_ttl)
+    }
+
+    /// Sessions last used before this have expired; `None` where none ever does.
+    pub(super) fn oldest_session_ms(&self) -> Option<i64> {
+        self.session_idle_ttl.map(before_now_ms)
     }
 }
 

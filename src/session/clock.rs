@@ -53,3 +53,9 @@ mod tests {
         assert_eq!(Clock::set_to(before).set_to, Duration::ZERO);
     }
 }
+
+/// The moment so long ago.
+pub(super) fn before_now_ms(ago: Duration) -> i64 {
+    let ago_ms = i64::try_from(ago.as_millis()).unwrap_or(i64::MAX);
+    now_ms().saturating_sub(ago_ms)
+}

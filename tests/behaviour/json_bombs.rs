@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     LATEST_LEGACY, MODERN,
-    world::{Client, FakeBackend, Gateway, Raw, fake_backend::Recorded, gateway::Session},
+    world::{Client, FakeBackend, Gateway, Program, Raw, fake_backend::Recorded, gateway::Session},
 };
 
 async fn world() -> (FakeBackend, Gateway, Session) {
@@ -124,7 +124,7 @@ async fn a_doubled_member_of_a_rest_body_is_refused_without_its_value() {
 #[tokio::test]
 async fn depth_width_and_length_of_a_rest_body_are_bounded() {
     let (_backend, gateway, _session) = world().await;
-    for levels in [100, 1_000, 1_000_000] {
+    for levels in [100, 1_000, 100_000] {
         let deep = format!(
             r#"{{"servers":["it"],"credentials":{}{}}}"#,
             r#"{"a":"#.repeat(levels),
@@ -197,10 +197,12 @@ async fn an_id_is_echoed_to_the_letter_up_to_its_bound() {
 #[tokio::test]
 async fn numbers_and_half_pairs_reach_the_backend_as_they_are() {
     let (backend, _gateway, session) = world().await;
+    backend.tolerate();
     let odd =
         r#"{"n":123456789012345678901234567890.10,"e":1E+40,"z":-0,"s":"\ud800","t":"\u0000"}"#;
     for revision in [LATEST_LEGACY, MODERN] {
-        let client = Client::speaking(revision, &session.endpoint).await;
+        let program = Program::named("x").lenient();
+        let client = program.speaking(revision, &session.endpoint).await;
         let params = format!(r#"{{"name":"it.count","arguments":{odd}}}"#);
         client.request_raw("tools/call", &params).await.result();
     }

@@ -24,13 +24,16 @@ mod capabilities;
 mod changes;
 mod command_line;
 mod completion;
+mod damage;
 mod degradation;
+mod durability;
 mod elicitation;
 mod eras;
 mod errors;
 mod exactness;
 mod extensions;
 mod fakes;
+mod fuzz;
 mod get_streams;
 mod http2;
 mod input_required;
@@ -73,6 +76,7 @@ mod tasks;
 mod tls;
 mod trace_context;
 mod transcripts;
+mod unwritable;
 
 /// The revisions clients speak, oldest first.
 const CLIENTS: [&str; 4] = ["2025-03-26", "2025-06-18", LATEST_LEGACY, MODERN];

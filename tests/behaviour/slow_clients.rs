@@ -57,7 +57,7 @@ fn endless() -> String {
     let said = format!(
         r#"{{"jsonrpc":"2.0","method":"notifications/com.example/said","params":{{"filling":"{filling}"}}}}"#
     );
-    let arguments = json!({"messages": [said], "times": 10_000});
+    let arguments = json!({"messages": [said], "times": 10_000, "waits": true});
     call(&json!({"name": "it.recite", "arguments": arguments}))
 }
 
@@ -235,7 +235,7 @@ async fn a_listener_that_does_not_read_fills_no_memory() {
         let filling = "x".repeat(100_000);
         for _ in 0..1_000 {
             backend.announce(&format!(
-                r#"{{"jsonrpc":"2.0","method":"notifications/com.example/said","params":{{"filling":"{filling}"}}}}"#
+                r#"{{"jsonrpc":"2.0","method":"notifications/message","params":{{"level":"emergency","data":"{filling}"}}}}"#
             ));
         }
         // Behind all of them, by a way of its own.

@@ -14,11 +14,14 @@
     reason = "`pub` marks here what tests may use; nothing leaves a test binary"
 )]
 
+pub mod attempt;
 mod authority;
 pub mod client;
+pub mod dice;
 pub mod fake_backend;
 
 pub mod gateway;
+pub mod ledger;
 pub mod pairing;
 pub mod raw;
 pub mod schema;

@@ -72,6 +72,10 @@ impl Running {
         self.exchanges.values().filter_map(|hold| hold.mcp_session)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.exchanges.is_empty()
+    }
+
     /// Ends the exchanges of an MCP session.
     pub(super) fn end_mcp_session(&self, id: Uuid) {
         for hold in self.exchanges.values() {
