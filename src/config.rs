@@ -2,14 +2,22 @@
 //!
 //! The only reader of flags and of the environment. Everybody else gets typed values.
 
+mod edge;
 mod flags;
 mod values;
 
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::{CommandFactory as _, FromArgMatches as _, error::ErrorKind};
 use secrecy::{ExposeSecret as _, SecretString};
 
+pub use self::flags::KeysCommand;
+
+pub use self::edge::{Edge, TlsPaths};
 use self::flags::{Flags, Verb};
 use crate::{
     registry::{self, Retries, Timeouts},
@@ -25,10 +33,14 @@ pub struct Config {
     pub host: String,
     /// The port to listen on; 0 for any that is free.
     pub port: u16,
+    /// Where the API keys of callers are.
+    pub callers: CallersFile,
     /// The database's URL: it may hold a password.
     pub database_url: SecretString,
     /// Where the key that seals credentials at rest comes from.
     pub sealing_key: SealingKey,
+    /// Keys that sealed before, separated by commas: they only open.
+    pub old_sealing_keys: Option<SecretString>,
     /// The file that lists the providers.
     pub registry_path: PathBuf,
     /// What holds for a provider whose entry does not say otherwise.
@@ -37,6 +49,8 @@ pub struct Config {
     pub initialize_deadline: Duration,
     /// How long an MCP session lives without a request.
     pub mcp_session_ttl: Duration,
+    /// How long a session lives that nobody uses; `None` for until it is deleted.
+    pub session_idle_ttl: Option<Duration>,
     /// How long a call waits for what a client brings by a further request.
     pub input_timeout: Duration,
     /// How long calls may go on after a signal to stop.
@@ -49,6 +63,8 @@ pub struct Config {
     /// Further origins that browsers may send requests from, each as they write it:
     /// `scheme://host` or `scheme://host:port`. Empty for loopback origins only.
     pub allowed_origins: Vec<String>,
+    /// Connections of clients.
+    pub edge: Edge,
     /// How log lines look.
     pub log_format: LogFormat,
     /// Which log lines are written.
@@ -56,7 +72,7 @@ pub struct Config {
 }
 
 /// What the program is to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Serve until told to stop.
     Serve,
@@ -65,6 +81,27 @@ pub enum Command {
         /// Whether to try every provider, too.
         connect: bool,
     },
+    /// Make, list or revoke keys, and end.
+    Keys(KeysCommand),
+}
+
+/// The file that holds callers' API keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallersFile {
+    /// Named: it has to be there.
+    Named(PathBuf),
+    /// Not named: there or not.
+    Usual(PathBuf),
+}
+
+impl CallersFile {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Named(path) | Self::Usual(path) => path,
+        }
+    }
 }
 
 /// Where the key that seals credentials at rest comes from.
@@ -138,20 +175,28 @@ impl Flags {
             command: match self.verb {
                 None | Some(Verb::Serve) => Command::Serve,
                 Some(Verb::Check { connect }) => Command::Check { connect },
+                Some(Verb::Keys(command)) => Command::Keys(command),
             },
             host: self.listening.host,
             port: self.listening.port,
+            callers: match self.callers.callers {
+                Some(path) => CallersFile::Named(path),
+                None => CallersFile::Usual(flags::CALLERS_FILE.into()),
+            },
             database_url,
             sealing_key,
+            old_sealing_keys: environment(flags::OLD_SECRET_KEYS).map(SecretString::from),
             registry_path: self.backends.registry,
             registry_defaults: registry::Defaults { timeouts, retries },
             initialize_deadline: self.listening.initialize_deadline,
             mcp_session_ttl: self.listening.mcp_session_ttl,
+            session_idle_ttl: self.listening.session_idle_ttl,
             input_timeout: self.listening.input_timeout,
             drain_timeout: self.listening.drain_timeout,
             body_bytes_max: self.listening.max_body,
             allowed_hosts: self.listening.allowed_host,
             allowed_origins: self.listening.allowed_origin,
+            edge: self.edge.try_into()?,
             log_format: self.log.log_format,
             log_filter: log_filter(self.log.log_level, environment)?,
         })

@@ -70,6 +70,8 @@ pub struct Patience {
     pub initialize_deadline: Duration,
     /// How long an MCP session lives without a request.
     pub mcp_session_ttl: Duration,
+    /// How long a session lives that nobody uses; `None` for until it is deleted.
+    pub session_idle_ttl: Option<Duration>,
     /// How long an exchange waits for its client's answer.
     pub input_timeout: Duration,
 }
@@ -96,13 +98,16 @@ impl Sessions {
         patience: Patience,
     ) -> Result<Self, SessionsError> {
         let directory = Directory::new(store.sealer());
+        let count = Arc::new(AtomicU64::new(store.count_sessions().await?));
         let shared = Shared {
             registry,
             store: store.clone(),
             clients: HttpClients::default(),
             initialize_deadline: patience.initialize_deadline,
             mcp_session_ttl: patience.mcp_session_ttl,
+            session_idle_ttl: patience.session_idle_ttl,
             input_timeout: patience.input_timeout,
+            count: Arc::clone(&count),
         };
         let (supervisor, _) = Actor::spawn(None, Supervisor, (shared, directory.clone()))
             .await
@@ -110,7 +115,7 @@ impl Sessions {
         Ok(Self {
             directory,
             supervisor,
-            count: Arc::new(AtomicU64::new(store.count_sessions().await?)),
+            count,
             store,
         })
     }
@@ -263,9 +268,17 @@ impl Sessions {
         }
     }
 
+    /// Answers whatever is in flight, at once and for the gateway: it has no more time.
+    pub fn give_up(&self) {
+        for session in self.directory.all() {
+            session.give_up();
+        }
+    }
+
     /// Has every live session write down what was used, before the gateway stops.
     pub async fn rest(&self) {
-        used::write_down(&self.directory.all(), &self.store).await;
+        // What could not be written has been logged.
+        let _written = used::write_down(&self.directory.all(), &self.store).await;
     }
 
     async fn ask<T>(

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
 };
 
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
@@ -53,6 +53,8 @@ pub(super) enum SupervisorMessage {
     },
     /// Fact: a row is deleted.
     Deleted { id: Uuid },
+    /// Fact: the row of a session that nobody used is deleted.
+    Expired { id: Uuid },
 }
 
 pub(super) struct Supervisor;
@@ -82,7 +84,11 @@ impl Actor for Supervisor {
         (shared, directory): (Shared, Directory),
     ) -> Result<State, ActorProcessingErr> {
         // The timer ends with the actor.
-        let _timer = myself.send_interval(SWEEP_INTERVAL, || SupervisorMessage::Sweep);
+        let interval = match shared.session_idle_ttl {
+            Some(ttl) => SWEEP_INTERVAL.min(ttl / 4),
+            None => SWEEP_INTERVAL,
+        };
+        let _timer = myself.send_interval(interval, || SupervisorMessage::Sweep);
         Ok(State {
             shared,
             directory,
@@ -107,6 +113,7 @@ impl Actor for Supervisor {
             SupervisorMessage::Loaded { id, row } => state.loaded(id, row).await,
             SupervisorMessage::Delete { id, reply } => state.delete(id, reply),
             SupervisorMessage::Deleted { id } => state.deleted(id),
+            SupervisorMessage::Expired { id } => state.expired(id),
             SupervisorMessage::Sweep => state.sweep(),
         }
         Ok(())
@@ -164,11 +171,19 @@ impl State {
     fn sweep(&self) {
         let (sessions, store) = (self.directory.all(), self.shared.store.clone());
         let oldest_ms = self.shared.oldest_mcp_session_ms();
+        let (unused_since_ms, myself) = (self.shared.oldest_session_ms(), self.myself.clone());
         tokio::spawn(async move {
-            used::write_down(&sessions, &store).await;
+            let is_written = used::write_down(&sessions, &store).await;
             // Those of sessions that sleep; the others have just said what they still use.
             if let Err(error) = store.expire_mcp_sessions(oldest_ms).await {
                 tracing::warn!(%error, "could not expire idle MCP sessions");
+            }
+            // What is in use and could not be written down looks idle in the store.
+            if let Some(unused_since_ms) = unused_since_ms.filter(|_| is_written) {
+                for id in used::expire(unused_since_ms, &store).await {
+                    // Without a supervisor there is no live session either.
+                    let _gone = myself.cast(SupervisorMessage::Expired { id });
+                }
             }
         });
     }
@@ -244,6 +259,12 @@ impl State {
         if let Some(session) = self.directory.remove(id) {
             session.close();
         }
+    }
+
+    fn expired(&mut self, id: Uuid) {
+        tracing::info!(session.id = %super::short(id), "deleted a session that nobody used");
+        self.shared.count.fetch_sub(1, Ordering::Relaxed);
+        self.deleted(id);
     }
 
     /// Forgets an actor that ended; tells whose it was.

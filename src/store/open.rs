@@ -50,7 +50,26 @@ pub(super) async fn open(
     url: &str,
     tune: impl FnOnce(SqliteConnectOptions) -> SqliteConnectOptions,
 ) -> Result<Opened, StoreError> {
+    open_at(&Location::parse(url)?, tune).await
+}
+
+/// The same for a database that is there already, whatever the URL says of making one.
+pub(super) async fn open_existing(
+    url: &str,
+    tune: impl FnOnce(SqliteConnectOptions) -> SqliteConnectOptions,
+) -> Result<Opened, StoreError> {
     let location = Location::parse(url)?;
+    let existing = Location {
+        create: false,
+        ..location
+    };
+    open_at(&existing, tune).await
+}
+
+async fn open_at(
+    location: &Location,
+    tune: impl FnOnce(SqliteConnectOptions) -> SqliteConnectOptions,
+) -> Result<Opened, StoreError> {
     let path = location.prepare()?;
     let lock = lock(&path)?;
     tell_of_a_lost_log(&lock, &path)?;
