@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use super::{
     key::{KeyHash, KeyId, PREFIX},
     name::Name,
+    tokens::TokensError,
 };
 use crate::limits::CALLERS_BYTES_MAX;
 
@@ -316,6 +317,9 @@ pub enum CallersError {
         /// The file.
         path: PathBuf,
     },
+    /// What checks tokens is of no use.
+    #[error("tokens cannot be checked")]
+    Tokens(#[source] TokensError),
     /// The system has no randomness to make a key of.
     #[error("cannot make a key")]
     Random(#[source] getrandom::Error),

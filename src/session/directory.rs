@@ -29,6 +29,7 @@ use super::{
     message::{Client, Filter, SessionMessage, Subscription, Welcome},
     outbox::{Attendance, Outbox},
     parked::{Parked, TakenUp},
+    quota::{CallerPlaces, Quota},
     request_state::{Opened, RequestStates},
     used::Used,
 };
@@ -39,15 +40,21 @@ pub(super) struct Directory {
     live: Arc<DashMap<Uuid, SessionRef>>,
     stopping: Arc<AtomicBool>,
     sealer: Sealer,
+    quota: Quota,
 }
 
 impl Directory {
-    pub(super) fn new(sealer: Sealer) -> Self {
+    pub(super) fn new(sealer: Sealer, quota: Quota) -> Self {
         Self {
             live: Arc::default(),
             stopping: Arc::default(),
             sealer,
+            quota,
         }
+    }
+
+    pub(super) const fn quota(&self) -> &Quota {
+        &self.quota
     }
 
     pub(super) fn get(&self, id: Uuid) -> Option<SessionRef> {
@@ -57,11 +64,14 @@ impl Directory {
     pub(super) fn insert(
         &self,
         id: Uuid,
+        owner: Option<Arc<str>>,
         actor: ActorRef<SessionMessage>,
         outbox: Outbox,
     ) -> SessionRef {
         let session = SessionRef {
             actor,
+            caller_places: owner.as_ref().map(|owner| self.quota.requests_of(owner)),
+            owner,
             places: Arc::new(Semaphore::new(EXCHANGES_PER_SESSION_MAX)),
             stopping: Arc::clone(&self.stopping),
             states: Arc::new(RequestStates::new(id, self.sealer.clone())),
@@ -95,19 +105,27 @@ impl Directory {
 #[derive(Clone)]
 pub struct SessionRef {
     actor: ActorRef<SessionMessage>,
+    owner: Option<Arc<str>>,
     places: Arc<Semaphore>,
+    /// Those that all sessions of the owner share.
+    caller_places: Option<CallerPlaces>,
     stopping: Arc<AtomicBool>,
     states: Arc<RequestStates>,
     outbox: Outbox,
 }
 
 impl SessionRef {
+    /// Whose it is.
+    pub(super) fn owner(&self) -> Option<&str> {
+        self.owner.as_deref()
+    }
+
     /// Hands an exchange over. Its events come through its own channel; keep what is returned until
     /// the answer is written. With `cancel_when_dropped`, dropping it early takes the request back.
     ///
     /// # Errors
     ///
-    /// When the session has all the exchanges it may have, or the gateway is stopping.
+    /// When the session, or its owner, has all the exchanges it may have, or the gateway is stopping.
     pub fn begin(
         &self,
         exchange: Exchange,
@@ -121,12 +139,17 @@ impl SessionRef {
             .map_err(|_| Failure::Busy {
                 limit: EXCHANGES_PER_SESSION_MAX,
             })?;
+        let caller_permit = self
+            .caller_places
+            .as_ref()
+            .map(CallerPlaces::take)
+            .transpose()?;
         let number = next_number();
         let cancel = exchange.cancel.clone();
         let place = Place {
             session: self.clone(),
             number,
-            _permit: permit,
+            _permits: (permit, caller_permit),
         };
         self.actor
             .cast(SessionMessage::Begin { exchange, place })

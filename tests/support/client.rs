@@ -38,6 +38,7 @@ pub struct Program {
     log_level: Option<String>,
     seat: Option<Seat>,
     lenient: bool,
+    key: Option<String>,
 }
 
 impl Program {
@@ -49,6 +50,7 @@ impl Program {
             log_level: None,
             seat: None,
             lenient: false,
+            key: None,
         }
     }
 
@@ -71,6 +73,12 @@ impl Program {
     /// Writes down what it says and hears under this name.
     pub fn recorded(mut self, transcript: &Transcript, name: &str) -> Self {
         self.seat = Some(transcript.seat(name));
+        self
+    }
+
+    /// Shows this key or token with each request.
+    pub fn showing(mut self, key: &str) -> Self {
+        self.key = Some(key.to_owned());
         self
     }
 
@@ -123,6 +131,11 @@ impl Program {
         client
     }
 
+    /// A script without any handshake.
+    pub fn plain(self, endpoint: &str) -> Client {
+        self.silent(endpoint, Manners::Plain)
+    }
+
     fn silent(self, endpoint: &str, manners: Manners) -> Client {
         let judge = Judge::new(self.capabilities.clone(), self.seat.clone());
         if self.lenient {
@@ -132,7 +145,7 @@ impl Program {
             judge: Arc::new(judge),
             log_level: Mutex::new(self.log_level.clone()),
             stream: tokio::sync::Mutex::default(),
-            http: http_client(),
+            http: showing(self.key.as_deref()),
             endpoint: endpoint.to_owned(),
             program: self,
             manners,
@@ -189,7 +202,7 @@ impl Client {
 
     /// A script that POSTs requests without any handshake, as one does with curl.
     pub fn plain(endpoint: &str) -> Self {
-        Program::named("").silent(endpoint, Manners::Plain)
+        Program::named("").plain(endpoint)
     }
 
     /// The result of `initialize`; `null` for other clients.
@@ -324,7 +337,18 @@ impl Client {
 
 /// An HTTP client that goes to loopback only: no proxy, no redirects.
 pub fn http_client() -> reqwest::Client {
+    showing(None)
+}
+
+/// [`http_client`], with a key or token on each request.
+fn showing(key: Option<&str>) -> reqwest::Client {
+    let mut headers = HeaderMap::new();
+    if let Some(key) = key {
+        let value = HeaderValue::from_str(&format!("Bearer {key}")).unwrap();
+        headers.insert("authorization", value);
+    }
     reqwest::Client::builder()
+        .default_headers(headers)
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         // A connection kept from before a restart of the gateway is dead, and a POST over it fails.

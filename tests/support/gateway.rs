@@ -1,6 +1,9 @@
 //! The real gateway, as a process.
 
+pub mod callers;
+
 use std::{
+    collections::HashMap,
     fmt::Write as _,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
@@ -23,9 +26,17 @@ pub struct Setup {
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
     log_level: String,
+    callers: Vec<callers::Wanted>,
+    files: Vec<(String, String)>,
 }
 
 impl Setup {
+    /// Puts a file into its folder before it starts.
+    pub fn file(mut self, name: &str, text: &str) -> Self {
+        self.files.push((name.to_owned(), text.to_owned()));
+        self
+    }
+
     /// Adds a provider without credentials.
     pub fn provider(self, name: &str, backend: &FakeBackend) -> Self {
         self.provider_with(name, backend, "")
@@ -62,6 +73,9 @@ impl Setup {
     pub fn start(self) -> Gateway {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("registry.yaml"), &self.registry).unwrap();
+        for (name, text) in &self.files {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
         let mut gateway = Gateway {
             setup: self,
             folder,
@@ -70,7 +84,9 @@ impl Setup {
             process: None,
             logs: Arc::default(),
             collector: None,
+            keys: HashMap::new(),
         };
+        gateway.make_keys();
         gateway.run();
         gateway
     }
@@ -87,6 +103,8 @@ pub struct Gateway {
     process: Option<Child>,
     logs: Arc<Mutex<String>>,
     collector: Option<JoinHandle<()>>,
+    /// The API keys of callers by name.
+    keys: HashMap<String, String>,
 }
 
 /// What `POST /create-session` made.
@@ -129,6 +147,8 @@ impl Gateway {
             arguments: Vec::new(),
             environment: Vec::new(),
             log_level: "debug".to_owned(),
+            callers: Vec::new(),
+            files: Vec::new(),
         }
     }
 

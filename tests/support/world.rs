@@ -20,6 +20,7 @@ pub mod dice;
 pub mod fake_backend;
 
 pub mod gateway;
+pub mod issuer;
 pub mod ledger;
 pub mod pairing;
 pub mod schema;
