@@ -2,9 +2,13 @@
 
 mod announcement;
 mod check;
+mod dumps;
+mod edge;
 mod error;
 mod exposure;
+mod file_size;
 mod keys;
+mod rotation;
 mod signal;
 
 use std::{io::Write as _, net::SocketAddr, process::ExitCode, sync::Arc};
@@ -21,12 +25,14 @@ use crate::{
         body::BodyBounds,
         mcp::{self, McpState},
         origin::Gate,
-        server::{ServerBounds, serve},
+        server::{Ending, Entrance, serve},
+        tls::Certificates,
+        via::TrustedProxies,
     },
-    limits::{BODY_WITHIN, REST_WITHIN},
+    limits::{HURRIED_WITHIN, REST_WITHIN},
     registry::Registry,
     session::{Caps, Patience, Sessions},
-    store::{self, Store},
+    store::{KeyRing, Store},
     telemetry,
 };
 
@@ -39,6 +45,7 @@ pub use error::AppError;
 /// Why the program could not start, with the remedy.
 pub fn run(config: Config) -> Result<ExitCode, AppError> {
     telemetry::init(config.log_format, &config.log_filter)?;
+    dumps::turn_off();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -47,37 +54,49 @@ pub fn run(config: Config) -> Result<ExitCode, AppError> {
         match config.command.clone() {
             Command::Serve => serve_until_told_to_stop(config).await,
             Command::Check { connect } => check::run(&config, connect).await,
-            Command::Keys(command) => keys::run(&config, command),
+            Command::Keys(command) => keys::run(&config, command).await,
         }
     })
 }
 
 async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> {
     // First of all: a signal during the start must not be lost.
-    let stop = signal::stop()?;
-    let registry = Arc::new(read_registry(&config)?);
-    let gate = Gate::new(&config.host, &config.allowed_hosts, &config.allowed_origins)?;
-    let callers = start_callers(&config)?;
-    // Before the database: a start that fails for its address leaves nothing behind.
-    let listener = listen(&config).await?;
-    let address = listener.local_addr().map_err(AppError::Runtime)?;
-    exposure::settle(address, &callers, &config)?;
-    let _watch = callers.watch().map_err(AppError::Runtime)?;
-    let store = open_store(&config).await?;
-    let patience = Patience {
-        initialize_deadline: config.initialize_deadline,
-        mcp_session_ttl: config.mcp_session_ttl,
-        input_timeout: config.input_timeout,
+    let mut stop = Box::pin(signal::stop()?);
+    file_size::fail_beyond_a_limit()?;
+    let started = tokio::select! {
+        // What waits for a database somebody else uses can be told to stop as well.
+        () = &mut stop => {
+            tracing::info!("stopped before it served");
+            return Ok(ExitCode::SUCCESS);
+        }
+        started = start(&config) => started?,
     };
-    let caps = caps(&config);
-    let sessions = Sessions::start(Arc::clone(&registry), store.clone(), patience, caps).await?;
-    announce(address, &registry, sessions.count(), &callers);
+    let Started {
+        listener,
+        certificates,
+        gate,
+        registry,
+        store,
+        sessions,
+        callers,
+    } = started;
+    let address = listener.local_addr().map_err(AppError::Runtime)?;
+    let watch = certificates.as_ref().map(edge::watch).transpose();
+    let _watch = watch.map_err(AppError::Runtime)?;
+    let _callers_watch = callers.watch().map_err(AppError::Runtime)?;
+    announce(
+        address,
+        certificates.is_some(),
+        &registry,
+        sessions.count(),
+        &callers,
+    );
     sessions.rehydrate();
     let endpoint = mcp::route(McpState {
         sessions: sessions.clone(),
         body: BodyBounds {
             size_bytes_max: config.body_bytes_max,
-            within: BODY_WITHIN,
+            within: config.edge.body_timeout,
         },
     });
     let state = FrontState {
@@ -85,23 +104,30 @@ async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> 
         registry,
         callers: callers.clone(),
     };
-    let bounds = ServerBounds {
-        drain_within: config.drain_timeout,
-        ..ServerBounds::default()
-    };
-    let stopping = sessions.clone();
-    let stop = async move {
-        stop.await;
-        stopping.stop();
-    };
     let admission = Admission::new(callers, config.public_url.as_deref());
     let service = front::service(gate, admission, front::routes(state, endpoint));
-    let drained = serve(listener, service, bounds, stop).await;
+    let entrance = Entrance {
+        listener,
+        certificates,
+        bounds: edge::bounds(&config.edge, config.drain_timeout),
+        proxies: TrustedProxies::new(config.edge.trusted_proxies),
+    };
+    let ending = Ending {
+        stop: async {
+            stop.await;
+            sessions.stop();
+        },
+        hurry: || sessions.give_up(),
+    };
+    let drained = serve(entrance, service, ending).await;
     if drained.cut > 0 {
         tracing::warn!(
             connections = drained.cut,
             "cut requests that took too long to finish"
         );
+    }
+    if timeout(HURRIED_WITHIN, sessions.settled()).await.is_err() {
+        tracing::warn!("backends were slow to hear that their calls are taken back");
     }
     let rest = async {
         sessions.rest().await;
@@ -112,6 +138,46 @@ async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> 
     }
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is there once the program has started.
+struct Started {
+    listener: TcpListener,
+    certificates: Option<Certificates>,
+    gate: Gate,
+    registry: Arc<Registry>,
+    store: Store,
+    sessions: Sessions,
+    callers: Callers,
+}
+
+async fn start(config: &Config) -> Result<Started, AppError> {
+    let registry = Arc::new(read_registry(config)?);
+    let gate = Gate::new(&config.host, &config.allowed_hosts, &config.allowed_origins)?;
+    let certificates = edge::certificates(&config.edge)?;
+    let callers = start_callers(config)?;
+    // Before the database: a start that fails for its address leaves nothing behind.
+    let listener = listen(config).await?;
+    let address = listener.local_addr().map_err(AppError::Runtime)?;
+    exposure::settle(address, &callers, config)?;
+    let store = open_store(config).await?;
+    let patience = Patience {
+        initialize_deadline: config.initialize_deadline,
+        mcp_session_ttl: config.mcp_session_ttl,
+        session_idle_ttl: config.session_idle_ttl,
+        input_timeout: config.input_timeout,
+    };
+    let sessions =
+        Sessions::start(Arc::clone(&registry), store.clone(), patience, caps(config)).await?;
+    Ok(Started {
+        listener,
+        certificates,
+        gate,
+        registry,
+        store,
+        sessions,
+        callers,
+    })
 }
 
 fn start_callers(config: &Config) -> Result<Callers, AppError> {
@@ -149,11 +215,20 @@ fn read_registry(config: &Config) -> Result<Registry, AppError> {
 }
 
 async fn open_store(config: &Config) -> Result<Store, AppError> {
-    let key = match &config.sealing_key {
-        SealingKey::Given(key) => store::SealingKey::parse(key)?,
-        SealingKey::File(path) => store::SealingKey::from_file_or_new(path)?,
+    let url = config.database_url.expose_secret();
+    let old = config.old_sealing_keys.as_ref();
+    let keys = match &config.sealing_key {
+        SealingKey::Given(key) => KeyRing::given(key, old)?,
+        SealingKey::File(path) if Store::is_there(url) => KeyRing::from_file(path, old)?,
+        SealingKey::File(path) => KeyRing::from_file_or_new(path, old)?,
     };
-    Ok(Store::open(config.database_url.expose_secret(), key).await?)
+    if keys.has_old() {
+        tracing::info!(
+            "there are old sealing keys, which open what they sealed; once the gateway is stopped, \
+             `mcp-gateway keys rotate` makes them superfluous"
+        );
+    }
+    Ok(Store::open(url, keys).await?)
 }
 
 async fn listen(config: &Config) -> Result<TcpListener, AppError> {
@@ -167,8 +242,21 @@ async fn listen(config: &Config) -> Result<TcpListener, AppError> {
 }
 
 /// Tells where the gateway is, what it has, and what to do next.
-fn announce(address: SocketAddr, registry: &Registry, sessions: u64, callers: &Callers) {
-    let text = announcement::text(address, registry, sessions, callers.are_authenticated());
+fn announce(
+    address: SocketAddr,
+    encrypted: bool,
+    registry: &Registry,
+    sessions: u64,
+    callers: &Callers,
+) {
+    let scheme = if encrypted { "https" } else { "http" };
+    let text = announcement::text(
+        scheme,
+        address,
+        registry,
+        sessions,
+        callers.are_authenticated(),
+    );
     // A closed standard output is no reason not to serve.
     let _closed = std::io::stdout().write_all(text.as_bytes());
     let providers = registry.len();
@@ -176,7 +264,7 @@ fn announce(address: SocketAddr, registry: &Registry, sessions: u64, callers: &C
     let issuer = callers.tokens().map(|tokens| tokens.issuer.as_str());
     tracing::info!(
         %address, providers, sessions, callers.authenticated = authenticated, callers.keys = keys, callers.issuer = issuer,
-        "listening on http://{address}"
+        "listening on {scheme}://{address}"
     );
 }
 

@@ -2,6 +2,7 @@
 //!
 //! The only reader of flags and of the environment. Everybody else gets typed values.
 
+mod edge;
 mod flags;
 mod values;
 
@@ -16,6 +17,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 pub use self::flags::KeysCommand;
 
+pub use self::edge::{Edge, TlsPaths};
 use self::flags::{Flags, Verb};
 use crate::{
     callers::TokenSettings,
@@ -46,6 +48,8 @@ pub struct Config {
     pub database_url: SecretString,
     /// Where the key that seals credentials at rest comes from.
     pub sealing_key: SealingKey,
+    /// Keys that sealed before, separated by commas: they only open.
+    pub old_sealing_keys: Option<SecretString>,
     /// The file that lists the providers.
     pub registry_path: PathBuf,
     /// What holds for a provider whose entry does not say otherwise.
@@ -54,6 +58,8 @@ pub struct Config {
     pub initialize_deadline: Duration,
     /// How long an MCP session lives without a request.
     pub mcp_session_ttl: Duration,
+    /// How long a session lives that nobody uses; `None` for until it is deleted.
+    pub session_idle_ttl: Option<Duration>,
     /// How long a call waits for what a client brings by a further request.
     pub input_timeout: Duration,
     /// How long calls may go on after a signal to stop.
@@ -66,6 +72,8 @@ pub struct Config {
     /// Further origins that browsers may send requests from, each as they write it:
     /// `scheme://host` or `scheme://host:port`. Empty for loopback origins only.
     pub allowed_origins: Vec<String>,
+    /// Connections of clients.
+    pub edge: Edge,
     /// How log lines look.
     pub log_format: LogFormat,
     /// Which log lines are written.
@@ -204,15 +212,18 @@ impl Flags {
             public_url: self.listening.public_url,
             database_url,
             sealing_key,
+            old_sealing_keys: environment(flags::OLD_SECRET_KEYS).map(SecretString::from),
             registry_path: self.backends.registry,
             registry_defaults: registry::Defaults { timeouts, retries },
             initialize_deadline: self.listening.initialize_deadline,
             mcp_session_ttl: self.listening.mcp_session_ttl,
+            session_idle_ttl: self.listening.session_idle_ttl,
             input_timeout: self.listening.input_timeout,
             drain_timeout: self.listening.drain_timeout,
             body_bytes_max: self.listening.max_body,
             allowed_hosts,
             allowed_origins: self.listening.allowed_origin,
+            edge: self.edge.try_into()?,
             log_format: self.log.log_format,
             log_filter: log_filter(self.log.log_level, environment)?,
         })

@@ -70,6 +70,8 @@ pub struct Patience {
     pub initialize_deadline: Duration,
     /// How long an MCP session lives without a request.
     pub mcp_session_ttl: Duration,
+    /// How long a session lives that nobody uses; `None` for until it is deleted.
+    pub session_idle_ttl: Option<Duration>,
     /// How long an exchange waits for its client's answer.
     pub input_timeout: Duration,
 }
@@ -103,6 +105,7 @@ impl Sessions {
             clients: HttpClients::default(),
             initialize_deadline: patience.initialize_deadline,
             mcp_session_ttl: patience.mcp_session_ttl,
+            session_idle_ttl: patience.session_idle_ttl,
             input_timeout: patience.input_timeout,
         };
         let started = Actor::spawn(None, Supervisor, (shared, directory.clone()));
@@ -176,8 +179,8 @@ impl Sessions {
         Ok(self.store.ping().await?)
     }
 
-    /// Takes no further exchange, and ends the streams on which clients hear of changes: they would
-    /// outlast every deadline.
+    /// Takes no further exchange, and ends the streams on which clients hear of changes, which would
+    /// outlast every deadline, and the exchanges that wait for a client to come back, which none can.
     pub fn stop(&self) {
         self.directory.stop();
         for session in self.directory.all() {
@@ -185,9 +188,24 @@ impl Sessions {
         }
     }
 
+    /// Answers whatever is in flight, at once and for the gateway: it has no more time.
+    pub fn give_up(&self) {
+        for session in self.directory.all() {
+            session.give_up();
+        }
+    }
+
+    /// Waits until backends have been told of what nobody waits for any more. It has to be bounded.
+    pub async fn settled(&self) {
+        for session in self.directory.all() {
+            session.settled().await;
+        }
+    }
+
     /// Has every live session write down what was used, before the gateway stops.
     pub async fn rest(&self) {
-        used::write_down(&self.directory.all(), &self.store).await;
+        // What could not be written has been logged.
+        let _written = used::write_down(&self.directory.all(), &self.store).await;
     }
 
     async fn ask<T>(

@@ -8,10 +8,13 @@ mod entity;
 mod error;
 mod file;
 mod key;
+mod key_file;
 mod open;
 mod operation;
 mod reading;
 mod record;
+mod ring;
+mod rotation;
 mod sealing;
 mod writer;
 
@@ -38,6 +41,8 @@ pub use self::{
         LinkRecord, McpSessionRecord, ServerRecord, SessionRecord, SessionSummary, StoredServer,
         StoredSession,
     },
+    ring::KeyRing,
+    rotation::{Rotation, RotationError, Unopened},
     sealing::{Sealer, UnsealError},
 };
 
@@ -50,7 +55,7 @@ pub use self::{
 pub struct Store {
     queue: mpsc::Sender<Request>,
     reading: DatabaseConnection,
-    key: Arc<SealingKey>,
+    keys: Arc<KeyRing>,
 }
 
 impl Store {
@@ -62,29 +67,36 @@ impl Store {
     ///
     /// [`StoreError::Url`], [`Missing`](StoreError::Missing), [`InUse`](StoreError::InUse),
     /// [`Newer`](StoreError::Newer), [`Foreign`](StoreError::Foreign),
-    /// [`Damaged`](StoreError::Damaged), [`File`](StoreError::File) and what the database refuses.
+    /// [`Damaged`](StoreError::Damaged), [`ReadOnly`](StoreError::ReadOnly),
+    /// [`File`](StoreError::File) and what the database refuses.
     /// A database that is refused is not changed.
-    pub async fn open(url: &str, key: SealingKey) -> Result<Self, StoreError> {
-        Self::open_tuned(url, key, std::convert::identity).await
+    pub async fn open(url: &str, keys: impl Into<KeyRing>) -> Result<Self, StoreError> {
+        Self::open_tuned(url, keys.into(), std::convert::identity).await
     }
 
     async fn open_tuned(
         url: &str,
-        key: SealingKey,
+        keys: KeyRing,
         tune: impl FnOnce(SqliteConnectOptions) -> SqliteConnectOptions,
     ) -> Result<Self, StoreError> {
         let opened = open::open(url, tune).await?;
         Ok(Self {
             reading: opened.reading.clone(),
-            key: Arc::new(key),
+            keys: Arc::new(keys),
             queue: writer::start(opened),
         })
     }
 
-    /// Seals what clients carry for the gateway, under the same key as what is stored.
+    /// Says whether a URL names a database that holds something already.
+    #[must_use]
+    pub fn is_there(url: &str) -> bool {
+        open::is_there(url)
+    }
+
+    /// Seals what clients carry for the gateway, under the same keys as what is stored.
     #[must_use]
     pub fn sealer(&self) -> Sealer {
-        Sealer::new(Arc::clone(&self.key))
+        Sealer::new(Arc::clone(&self.keys))
     }
 
     /// Stores a new session with its backends.
@@ -104,7 +116,7 @@ impl Store {
         let mut servers = Vec::with_capacity(record.servers.len());
         for (position, server) in (0..).zip(record.servers) {
             let place = Place::credential(record.id, server.backend.as_str());
-            let seal = |secret| self.key.seal(&secret, &place);
+            let seal = |secret| self.keys.seal(&secret, &place);
             servers.push(server::Model {
                 session_id: record.id,
                 backend: server.backend.to_string(),
@@ -126,6 +138,35 @@ impl Store {
         Ok(deleted > 0)
     }
 
+    /// Deletes a session that was last used before a moment; says whether it was there, and idle still.
+    ///
+    /// # Errors
+    ///
+    /// What the database refuses.
+    pub async fn delete_idle_session(
+        &self,
+        id: Uuid,
+        unused_since_ms: i64,
+    ) -> Result<bool, StoreError> {
+        let delete = Operation::DeleteIdleSession {
+            id,
+            unused_since_ms,
+        };
+        Ok(self.write(delete).await? > 0)
+    }
+
+    /// Lists ids and owners of some sessions that were last used before a moment, at most 1,000.
+    ///
+    /// # Errors
+    ///
+    /// What the database refuses.
+    pub async fn idle_sessions(
+        &self,
+        unused_since_ms: i64,
+    ) -> Result<Vec<(Uuid, Option<Arc<str>>)>, StoreError> {
+        reading::idle_sessions(&self.reading, unused_since_ms).await
+    }
+
     /// Reads a session and all that belongs to it, as of one moment.
     ///
     /// A server, MCP session or link that cannot be read is logged and left out.
@@ -134,7 +175,7 @@ impl Store {
     ///
     /// [`StoreError::Unreadable`] if the session's own row cannot be read.
     pub async fn session(&self, id: Uuid) -> Result<Option<StoredSession>, StoreError> {
-        reading::stored_session(&self.reading, &self.key, id).await
+        reading::stored_session(&self.reading, &self.keys, id).await
     }
 
     /// Lists session ids in order, those after `after`, at most 1,000 at once.
@@ -245,7 +286,7 @@ impl Store {
     pub async fn put_link(&self, record: LinkRecord) -> Result<(), StoreError> {
         let mcp_session = record.mcp_session.unwrap_or(Uuid::nil());
         let place = Place::backend_session(record.session, mcp_session, record.backend.as_str());
-        let seal = |secret| self.key.seal(&secret, &place);
+        let seal = |secret| self.keys.seal(&secret, &place);
         let row = link::Model {
             session_id: record.session,
             mcp_session_id: mcp_session,

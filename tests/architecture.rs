@@ -55,6 +55,8 @@ const CRATES: Table<'static> = &[
     ("reqwest", &["backend", "callers"]),
     ("tokio_retry", &["backend"]),
     ("sse_stream", &["backend"]),
+    ("h2", &["backend"]),
+    ("httpdate", &["backend"]),
     ("sea_orm", &["store"]),
     ("migrations", &["store"]),
     ("chacha20poly1305", &["store"]),
@@ -120,6 +122,15 @@ fn names_say_what_a_thing_is() {
 #[test]
 fn nothing_unwraps_outside_tests() {
     assert_none(&breaches(rules::panics));
+}
+
+#[test]
+fn every_dependency_has_a_reason() {
+    for manifest in ["Cargo.toml", "migrations/Cargo.toml"] {
+        let text = std::fs::read_to_string(package().join(manifest)).expect("a manifest");
+        assert!(text.contains("dependencies]"), "{manifest}");
+        assert_none(&rules::reasons(manifest, &text));
+    }
 }
 
 #[test]
@@ -243,4 +254,12 @@ fn the_reader_tells_code_from_text() {
         let c = '\\''; /* crate::store\n */ let d = \"\\\" crate::store\"; use crate::store;\n";
     let rule = |source: &Source| rules::rooms(source, ROOMS, &FREE);
     assert_eq!(lines("src/front/page.rs", sample, rule), [3]);
+}
+
+#[test]
+fn the_rule_of_reasons_sees_every_kind_of_dependency() {
+    let sample = "[package]\nname = \"x\"\n[dependencies]\n# Why.\na = \"1\"\nb = \"1\"\n\
+        [target.'cfg(unix)'.dependencies]\nc.workspace = true\n[dev-dependencies]\n# Why.\nd = { }\n";
+    let told = rules::reasons("m", sample);
+    assert_eq!(told, ["m:6: `b` has no reason", "m:8: `c` has no reason"]);
 }

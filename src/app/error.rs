@@ -4,10 +4,10 @@ use std::{error::Error, fmt, io, net::SocketAddr};
 
 use crate::{
     callers::CallersError,
-    front::origin::GateError,
+    front::{origin::GateError, tls::TlsError},
     registry::RegistryError,
     session::SessionsError,
-    store::{KeyError, StoreError},
+    store::{KeyError, RotationError, StoreError},
     telemetry::TelemetryError,
 };
 
@@ -26,10 +26,14 @@ pub enum AppError {
     Output(io::Error),
     /// An allowed host or origin cannot be read.
     Gate(GateError),
+    /// The TLS certificate or its key cannot be used.
+    Tls(TlsError),
     /// The sealing key cannot be used.
     Key(KeyError),
     /// The database cannot be used.
     Store(StoreError),
+    /// The sealing key cannot be changed.
+    Rotation(RotationError),
     /// The sessions could not be started.
     Sessions(SessionsError),
     /// Everybody in the network could use every session.
@@ -63,8 +67,10 @@ impl fmt::Display for AppError {
                 "cannot write to standard output: {error}; a key made just now was shown to nobody: revoke it"
             ),
             Self::Gate(error) => write!(formatter, "{error}"),
+            Self::Tls(error) => chain(formatter, error),
             Self::Key(error) => chain(formatter, error),
             Self::Store(error) => chain(formatter, error),
+            Self::Rotation(error) => chain(formatter, error),
             Self::Sessions(error) => chain(formatter, error),
             Self::Exposed { address } => write!(
                 formatter,
@@ -108,7 +114,9 @@ from! {
     RegistryError => Registry,
     CallersError => Callers,
     GateError => Gate,
+    TlsError => Tls,
     KeyError => Key,
     StoreError => Store,
+    RotationError => Rotation,
     SessionsError => Sessions,
 }

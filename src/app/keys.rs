@@ -13,14 +13,14 @@ use crate::{
     config::{Config, KeysCommand},
 };
 
-use super::AppError;
+use super::{AppError, rotation};
 
 /// Does what the command says. A key goes to standard output, alone and this once; words go to standard error.
 ///
 /// # Errors
 ///
 /// Why it was not done, with the remedy.
-pub(super) fn run(config: &Config, command: KeysCommand) -> Result<ExitCode, AppError> {
+pub(super) async fn run(config: &Config, command: KeysCommand) -> Result<ExitCode, AppError> {
     let path = config.callers.path();
     let keys = Keys::of(path);
     match command {
@@ -48,6 +48,7 @@ pub(super) fn run(config: &Config, command: KeysCommand) -> Result<ExitCode, App
             keys.revoke(&name)?;
             note(&format!("{name} lets nobody in any more\n"));
         }
+        KeysCommand::Rotate => return rotation::run(config).await,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -6,6 +6,7 @@
 )]
 
 mod callers;
+mod edge;
 mod keys;
 
 use std::{path::PathBuf, time::Duration};
@@ -16,6 +17,7 @@ use clap::{
 };
 use secrecy::SecretString;
 
+pub(super) use self::edge::Edge;
 use super::values;
 use crate::{
     limits,
@@ -28,6 +30,8 @@ pub(super) use self::callers::CallerFlags;
 
 /// The variable that holds the sealing key. It has no flag: those of a process are public.
 pub(super) const SECRET_KEY: &str = "GATEWAY_SECRET_KEY";
+/// The variable that holds the keys which the sealing key was before.
+pub(super) const OLD_SECRET_KEYS: &str = "GATEWAY_OLD_SECRET_KEYS";
 /// The variable that Rust programs take their log filter from.
 pub(super) const RUST_LOG: &str = "RUST_LOG";
 
@@ -35,6 +39,9 @@ const AFTER_HELP: &str = "\
 Environment variables without a flag:
   GATEWAY_SECRET_KEY  Seals credentials in the database; 32 bytes in hex or base64, such as
                       `openssl rand -hex 32` prints. Without it, a key is made and kept in --key-file
+  GATEWAY_OLD_SECRET_KEYS
+                      Keys that sealed before, separated by commas: they open what they sealed.
+                      After `mcp-gateway keys rotate` they may go
   RUST_LOG            The log level where neither --log-level nor LOG_LEVEL gives one
   NO_COLOR            Set to anything, keeps colours out of the log, unless --log-format is pretty
 
@@ -53,6 +60,8 @@ pub(super) struct Flags {
     pub(super) listening: Listening,
     #[command(flatten)]
     pub(super) callers: CallerFlags,
+    #[command(flatten)]
+    pub(super) edge: Edge,
     #[command(flatten)]
     pub(super) storage: Storage,
     #[command(flatten)]
@@ -127,11 +136,16 @@ pub(super) struct Listening {
     #[arg(default_value = "5s", value_parser = |text: &str| limits::INITIALIZE_DEADLINE.read(text))]
     pub(super) initialize_deadline: Duration,
 
-    /// How long an MCP session (Mcp-Session-Id) lives without a request; a gateway session lives
-    /// until it is deleted
+    /// How long an MCP session (Mcp-Session-Id) lives without a request
     #[arg(long, global = true, env = "MCP_SESSION_TTL", value_name = "DURATION")]
     #[arg(default_value = "24h", value_parser = |text: &str| limits::MCP_SESSION_TTL.read(text))]
     pub(super) mcp_session_ttl: Duration,
+
+    /// How long a gateway session lives that nobody uses; then it is deleted, with its credentials
+    /// [default: until it is deleted]
+    #[arg(long, global = true, env = "SESSION_IDLE_TTL", value_name = "DURATION")]
+    #[arg(value_parser = |text: &str| limits::SESSION_IDLE_TTL.read(text))]
+    pub(super) session_idle_ttl: Option<Duration>,
 
     /// How long a server's call waits for a client of 2026-07-28 to bring what the server asked it
     /// for; then the call is cancelled
@@ -139,9 +153,10 @@ pub(super) struct Listening {
     #[arg(default_value = "10m", value_parser = |text: &str| limits::INPUT_TIMEOUT.read(text))]
     pub(super) input_timeout: Duration,
 
-    /// How long calls may go on after a signal to stop
+    /// How long calls may go on after a signal to stop; then they are told, and the gateway has ended
+    /// at most 2 s later
     #[arg(long, global = true, env = "DRAIN_TIMEOUT", value_name = "DURATION")]
-    #[arg(default_value = "10s", value_parser = |text: &str| limits::DRAIN_TIMEOUT.read(text))]
+    #[arg(default_value = "7s", value_parser = |text: &str| limits::DRAIN_TIMEOUT.read(text))]
     pub(super) drain_timeout: Duration,
 }
 

@@ -14,6 +14,7 @@ mod sessions;
 use std::{
     convert::Infallible,
     future::Future,
+    net::IpAddr,
     time::{Duration, Instant},
 };
 
@@ -28,7 +29,7 @@ use warp::{
     reply::{Reply, Response},
 };
 
-use super::{FrontState, admission::Base, problem::Problem};
+use super::{FrontState, admission::Base, problem::Problem, via::Via};
 use crate::{
     callers::{Caller, Callers},
     session::SessionsError,
@@ -107,12 +108,14 @@ impl Route {
     async fn answer(
         &self,
         method: Method,
+        client: Option<IpAddr>,
         handler: impl Future<Output = Result<Response, Problem>>,
     ) -> Response {
         let started = Instant::now();
         let response = handler.await.unwrap_or_else(Problem::into_response);
         // The template, not the path: whoever knows a session's id can use the session.
         tracing::info!(
+            client.address = client.map(display),
             http.method = %method,
             http.route = self.template,
             http.status = response.status().as_u16(),
@@ -147,6 +150,11 @@ fn with<T: Clone + Send + Sync + 'static>(
     warp::any().map(move || part.clone())
 }
 
+/// The client's address, for the log.
+fn client() -> impl Filter<Extract = (Option<IpAddr>,), Error = Infallible> + Clone {
+    warp::ext::optional::<Via>().map(|via: Option<Via>| via.map(|via| via.address))
+}
+
 fn create_route(
     state: FrontState,
 ) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone {
@@ -156,15 +164,16 @@ fn create_route(
         .and(theirs())
         .and(warp::header::headers_cloned())
         .and(warp::body::stream())
+        .and(client())
         .then(
-            |method: Method, state: FrontState, caller, headers: HeaderMap, body| async move {
+            |method: Method, state: FrontState, caller, headers: HeaderMap, body, client| async move {
                 let handler = async {
                     match method {
                         Method::POST => create::create(state.of(&caller), headers, body).await,
                         _ => Err(CREATE.method_not_allowed()),
                     }
                 };
-                CREATE.answer(method.clone(), handler).await
+                CREATE.answer(method.clone(), client, handler).await
             },
         )
 }
@@ -177,8 +186,9 @@ fn sessions_routes(
         .and(with(state.clone()))
         .and(theirs())
         .and(warp::query())
+        .and(client())
         .then(
-            |method: Method, state: FrontState, caller, query| async move {
+            |method: Method, state: FrontState, caller, query, client| async move {
                 let sessions = state.sessions.seen_by(&caller);
                 let handler = async {
                     match method {
@@ -186,24 +196,27 @@ fn sessions_routes(
                         _ => Err(SESSIONS.method_not_allowed()),
                     }
                 };
-                SESSIONS.answer(method.clone(), handler).await
+                SESSIONS.answer(method.clone(), client, handler).await
             },
         );
     let one = warp::path!("session" / String)
         .and(warp::method())
         .and(with(state))
         .and(theirs())
-        .then(|id, method: Method, state: FrontState, caller| async move {
-            let sessions = state.sessions.seen_by(&caller);
-            let handler = async {
-                match method {
-                    Method::GET | Method::HEAD => sessions::describe(sessions, id).await,
-                    Method::DELETE => sessions::delete(sessions, id).await,
-                    _ => Err(SESSION.method_not_allowed()),
-                }
-            };
-            SESSION.answer(method.clone(), handler).await
-        });
+        .and(client())
+        .then(
+            |id, method: Method, state: FrontState, caller, client| async move {
+                let sessions = state.sessions.seen_by(&caller);
+                let handler = async {
+                    match method {
+                        Method::GET | Method::HEAD => sessions::describe(sessions, id).await,
+                        Method::DELETE => sessions::delete(sessions, id).await,
+                        _ => Err(SESSION.method_not_allowed()),
+                    }
+                };
+                SESSION.answer(method.clone(), client, handler).await
+            },
+        );
     list.or(one).unify()
 }
 
@@ -326,9 +339,9 @@ fn empty(status: StatusCode) -> Response {
 fn failure(error: &SessionsError) -> Problem {
     let detail = match error {
         SessionsError::Store(_) => {
-            let error = error as &dyn std::error::Error;
-            tracing::error!(error, "a request found the store failing");
-            "the store does not answer; look at the gateway's log".to_owned()
+            let cause = error as &dyn std::error::Error;
+            tracing::error!(error = cause, "a request found the store failing");
+            format!("{error}; try again later, and look at the gateway's log if that does not help")
         }
         SessionsError::TooMany { .. } => {
             let detail = format!("{error}; delete one first");

@@ -42,6 +42,7 @@ pub(super) async fn state() -> (FrontState, TempDir) {
     let patience = Patience {
         initialize_deadline: Duration::from_secs(1),
         mcp_session_ttl: Duration::from_mins(1),
+        session_idle_ttl: None,
         input_timeout: Duration::from_mins(1),
     };
     let caps = Caps {

@@ -45,7 +45,7 @@ use crate::{
 };
 
 use super::{
-    clock::now_ms,
+    clock::{before_now_ms, now_ms},
     exchange::{Exchange, Place},
     message::SessionMessage,
     outbox::Outbox,
@@ -68,6 +68,8 @@ pub(super) struct Shared {
     pub(super) initialize_deadline: Duration,
     /// How long an MCP session lives without a request.
     pub(super) mcp_session_ttl: Duration,
+    /// How long a session lives that nobody uses; `None` for until it is deleted.
+    pub(super) session_idle_ttl: Option<Duration>,
     /// How long an exchange waits for its client's answer.
     pub(super) input_timeout: Duration,
 }
@@ -82,8 +84,12 @@ impl Shared {
 
     /// MCP sessions last used before this have expired.
     pub(super) fn oldest_mcp_session_ms(&self) -> i64 {
-        let ttl_ms = i64::try_from(self.mcp_session_ttl.as_millis()).unwrap_or(i64::MAX);
-        now_ms().saturating_sub(ttl_ms)
+        before_now_ms(self.mcp_session_ttl)
+    }
+
+    /// Sessions last used before this have expired; `None` where none ever does.
+    pub(super) fn oldest_session_ms(&self) -> Option<i64> {
+        self.session_idle_ttl.map(before_now_ms)
     }
 }
 
@@ -104,6 +110,8 @@ pub(super) struct Session {
     deaths: u32,
     /// The session is deleted; its connections say their goodbyes.
     closing: bool,
+    /// The gateway is stopping: nobody begins to listen any more.
+    stopping: bool,
     /// What each backend says of itself, once it was met; by position, as all else that has one.
     met: Vec<Option<Discovery>>,
     /// Whether several backends could be asked for a resource.
@@ -218,7 +226,8 @@ impl Actor for SessionActor {
             SessionMessage::TakeUp { id, reply } => session.take_up(id, reply),
             SessionMessage::Warm => session.warm(),
             SessionMessage::Sweep(done) => session.sweep(done),
-            SessionMessage::StopListening => session.stop_listening(),
+            SessionMessage::StopListening => session.stop_listening_for_good(),
+            SessionMessage::GiveUp => session.give_up(),
             SessionMessage::Close => session.close(),
             SessionMessage::Ended { number } => session.running.ended(number),
             SessionMessage::Reported(report) => session.reported(report),
@@ -285,6 +294,7 @@ impl Session {
             unreachable: HashSet::new(),
             deaths: 0,
             closing: false,
+            stopping: false,
             storing: HashMap::new(),
             mcp_sessions: HashMap::new(),
             linked: HashSet::new(),

@@ -81,6 +81,8 @@ pub(super) enum SupervisorMessage {
     },
     /// Fact: a row is deleted.
     Deleted { id: Uuid },
+    /// Fact: the row of a session that nobody used is deleted.
+    Expired { id: Uuid, owner: Option<Arc<str>> },
 }
 
 pub(super) struct Supervisor;
@@ -110,7 +112,11 @@ impl Actor for Supervisor {
         (shared, directory): (Shared, Directory),
     ) -> Result<State, ActorProcessingErr> {
         // The timer ends with the actor.
-        let _timer = myself.send_interval(SWEEP_INTERVAL, || SupervisorMessage::Sweep);
+        let interval = match shared.session_idle_ttl {
+            Some(ttl) => SWEEP_INTERVAL.min(ttl / 4),
+            None => SWEEP_INTERVAL,
+        };
+        let _timer = myself.send_interval(interval, || SupervisorMessage::Sweep);
         Ok(State {
             shared,
             directory,
@@ -139,6 +145,7 @@ impl Actor for Supervisor {
             SupervisorMessage::Loaded { id, row } => state.loaded(id, row).await,
             SupervisorMessage::Delete { id, owner, reply } => state.delete(id, owner, reply),
             SupervisorMessage::Deleted { id } => state.deleted(id),
+            SupervisorMessage::Expired { id, owner } => state.expired(id, owner),
             SupervisorMessage::Sweep => state.sweep(),
         }
         Ok(())
@@ -203,11 +210,19 @@ impl State {
     fn sweep(&self) {
         let (sessions, store) = (self.directory.all(), self.shared.store.clone());
         let oldest_ms = self.shared.oldest_mcp_session_ms();
+        let (unused_since_ms, myself) = (self.shared.oldest_session_ms(), self.myself.clone());
         tokio::spawn(async move {
-            used::write_down(&sessions, &store).await;
+            let is_written = used::write_down(&sessions, &store).await;
             // Those of sessions that sleep; the others have just said what they still use.
             if let Err(error) = store.expire_mcp_sessions(oldest_ms).await {
                 tracing::warn!(%error, "could not expire idle MCP sessions");
+            }
+            // What is in use and could not be written down looks idle in the store.
+            if let Some(unused_since_ms) = unused_since_ms.filter(|_| is_written) {
+                for (id, owner) in used::expire(unused_since_ms, &store).await {
+                    // Without a supervisor there is no live session either.
+                    let _gone = myself.cast(SupervisorMessage::Expired { id, owner });
+                }
             }
         });
     }
@@ -295,6 +310,12 @@ impl State {
         if let Some(session) = self.directory.remove(id) {
             session.close();
         }
+    }
+
+    fn expired(&mut self, id: Uuid, owner: Option<Arc<str>>) {
+        tracing::info!(session.id = %super::short(id), "deleted a session that nobody used");
+        self.directory.quota().give_back(&owner);
+        self.deleted(id);
     }
 
     /// Forgets an actor that died of a mistake, and counts that; tells whose it was.

@@ -46,6 +46,7 @@ async fn world() -> World {
     let patience = Patience {
         initialize_deadline: Duration::from_secs(1),
         mcp_session_ttl: Duration::from_mins(1),
+        session_idle_ttl: None,
         input_timeout: Duration::from_mins(1),
     };
     let registry = Arc::new(registry.unwrap());

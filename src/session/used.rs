@@ -1,9 +1,15 @@
-//! Writes down when sessions were last used: many at once, for each write is a commit.
+//! Writes down when sessions were last used, many at once, for each write is a commit; deletes those
+//! that nobody uses.
+
+use std::sync::Arc;
 
 use futures_util::future::join_all;
 use uuid::Uuid;
 
-use crate::{limits::USED_AT_ONCE_MAX, store::Store};
+use crate::{
+    limits::USED_AT_ONCE_MAX,
+    store::{Store, StoreError},
+};
 
 use super::directory::SessionRef;
 
@@ -14,8 +20,9 @@ pub(super) struct Used {
     pub(super) mcp_sessions: Vec<(Uuid, i64)>,
 }
 
-/// Asks sessions what was used, and writes it down.
-pub(super) async fn write_down(sessions: &[SessionRef], store: &Store) {
+/// Asks sessions what was used, and writes it down; tells whether all of it is.
+pub(super) async fn write_down(sessions: &[SessionRef], store: &Store) -> bool {
+    let mut is_written = true;
     for some in sessions.chunks(USED_AT_ONCE_MAX) {
         let used = join_all(some.iter().map(SessionRef::sweep)).await;
         let (mut sessions, mut mcp_sessions) = (Vec::new(), Vec::new());
@@ -30,10 +37,39 @@ pub(super) async fn write_down(sessions: &[SessionRef], store: &Store) {
             for some in mcp_sessions.chunks(USED_AT_ONCE_MAX) {
                 store.touch_mcp_sessions(some.to_vec()).await?;
             }
-            Ok::<_, crate::store::StoreError>(())
+            Ok::<_, StoreError>(())
         };
         if let Err(error) = written.await {
             tracing::warn!(%error, "could not write down when sessions were used");
+            is_written = false;
         }
     }
+    is_written
+}
+
+/// Deletes the sessions that were last used before a moment; gives the ids and owners of those that are gone.
+pub(super) async fn expire(unused_since_ms: i64, store: &Store) -> Vec<(Uuid, Option<Arc<str>>)> {
+    let mut expired = Vec::new();
+    let done: Result<(), StoreError> = async {
+        loop {
+            let idle = store.idle_sessions(unused_since_ms).await?;
+            if idle.is_empty() {
+                return Ok(());
+            }
+            let deleting = idle
+                .iter()
+                .map(|(id, _)| store.delete_idle_session(*id, unused_since_ms));
+            let deleted = join_all(deleting).await;
+            for (idle, deleted) in idle.into_iter().zip(deleted) {
+                if deleted? {
+                    expired.push(idle);
+                }
+            }
+        }
+    }
+    .await;
+    if let Err(error) = done {
+        tracing::warn!(%error, "could not delete all sessions that nobody uses; it is tried again");
+    }
+    expired
 }

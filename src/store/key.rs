@@ -1,11 +1,9 @@
 //! The key that secrets are sealed with: from the environment, or from a file beside the database.
 
 use std::{
-    ffi::OsString,
     fmt::{self, Write as _},
-    fs::{self, File},
-    io::{self, Read, Write as _},
-    path::{Path, PathBuf},
+    io,
+    path::PathBuf,
 };
 
 use base64::engine::{
@@ -14,8 +12,6 @@ use base64::engine::{
 };
 use secrecy::{ExposeSecret, ExposeSecretMut, SecretBox, SecretString, zeroize::Zeroizing};
 use sha2::{Digest, Sha256};
-
-use super::file;
 
 /// A 256-bit key. Its bytes are wiped when it is dropped and never shown.
 pub struct SealingKey {
@@ -28,8 +24,8 @@ impl SealingKey {
     pub(super) const LENGTH: usize = 32;
     /// Bytes of a key's id; enough that two keys of one gateway never share it by accident.
     pub(super) const ID_LENGTH: usize = 8;
-    /// The most that is read of a key file: a key and some white space.
-    const FILE_BYTES_MAX: u16 = 256;
+    /// Characters of a key as the gateway writes it.
+    pub(super) const TEXT_LENGTH: usize = 2 * Self::LENGTH;
 
     /// Reads a key as 64 hex digits, or as base64 (either alphabet) of 32 bytes.
     ///
@@ -44,38 +40,23 @@ impl SealingKey {
             .ok_or(KeyError::Format)
     }
 
-    /// Reads the key file, or makes one with a new key if there is none.
-    ///
-    /// A new file is readable by its owner only and on the disk before this returns; an existing
-    /// one is never overwritten, not even by a process that starts at the same moment.
+    /// Makes a key of the system's randomness.
     ///
     /// # Errors
     ///
-    /// [`KeyError::Exposed`] if others may read the file, [`KeyError::FileFormat`] if it holds
-    /// no key, [`KeyError::File`] if it can be neither read nor made.
-    pub fn from_file_or_new(path: &Path) -> Result<Self, KeyError> {
-        let failed = |source| KeyError::File {
-            path: path.to_owned(),
-            source,
-        };
-        let file = match File::open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                make_file(path)?;
-                File::open(path).map_err(failed)?
-            }
-            opened => opened.map_err(failed)?,
-        };
-        if let Some(mode) = file::exposed_mode(&file.metadata().map_err(failed)?) {
-            let path = path.to_owned();
-            return Err(KeyError::Exposed { path, mode });
+    /// [`KeyError::Random`] if it has none to give.
+    pub(super) fn generate() -> Result<Self, KeyError> {
+        let mut bytes = SecretBox::<[u8; Self::LENGTH]>::default();
+        getrandom::fill(bytes.expose_secret_mut()).map_err(KeyError::Random)?;
+        Ok(Self::new(bytes))
+    }
+
+    /// Writes the key as [`parse`](Self::parse) reads it, at the end of a text that has room for it.
+    pub(super) fn write_to(&self, text: &mut Zeroizing<String>) {
+        for byte in self.bytes() {
+            // Writing to a text cannot fail.
+            let _ = write!(text, "{byte:02x}");
         }
-        let mut text = Zeroizing::new(String::with_capacity(Self::FILE_BYTES_MAX.into()));
-        file.take(Self::FILE_BYTES_MAX.into())
-            .read_to_string(&mut text)
-            .map_err(failed)?;
-        Self::parse(&SecretString::from(text.as_str())).map_err(|_| KeyError::FileFormat {
-            path: path.to_owned(),
-        })
     }
 
     /// The key itself, for the cipher.
@@ -112,10 +93,44 @@ pub enum KeyError {
     Format,
     /// The key file holds something else.
     #[error(
-        "{path} holds no key (64 hex digits, or base64 of 32 bytes); bring the right file back, or remove it to have a new one made: what the old key sealed is lost then"
+        "line {line} of {path} is no key (64 hex digits, or base64 of 32 bytes); bring the right file back, or remove it to have a new one made: what the old key sealed is lost then"
     )]
     FileFormat {
         /// The key file.
+        path: PathBuf,
+        /// The first line that is none, counted from 1.
+        line: usize,
+    },
+    /// One of the old keys is none.
+    #[error(
+        "key {number} of GATEWAY_OLD_SECRET_KEYS is no key (64 hex digits, or base64 of 32 bytes); write each key that GATEWAY_SECRET_KEY had, with commas between them"
+    )]
+    OldFormat {
+        /// Which one, counted from 1.
+        number: usize,
+    },
+    /// There are more keys than a ring holds.
+    #[error(
+        "there are more than {limit} sealing keys; run `mcp-gateway keys rotate`, then leave out those that nothing is sealed with any more"
+    )]
+    TooMany {
+        /// How many there may be.
+        limit: usize,
+    },
+    /// There is no key file whose key could be changed.
+    #[error(
+        "there is no key file {path}: nothing was sealed with it, so there is no key to change"
+    )]
+    NoFile {
+        /// The key file.
+        path: PathBuf,
+    },
+    /// There is no key file, but a database that was made with one.
+    #[error(
+        "{path} is missing, but there is a database already: bring the key file back, since a new key reads no credential of any session; if it is lost for good, make a new one with: (umask 077; openssl rand -hex 32 > {path}) and create the sessions that hold credentials anew"
+    )]
+    Missing {
+        /// Where the key file was looked for.
         path: PathBuf,
     },
     /// Others may read the key file, so the key may be known.
@@ -138,46 +153,6 @@ pub enum KeyError {
     /// The system has no randomness to make a key of.
     #[error("cannot make a key")]
     Random(#[source] getrandom::Error),
-}
-
-/// Makes the file under another name first: a file with the right name always holds a whole key,
-/// however the process ends.
-fn make_file(path: &Path) -> Result<(), KeyError> {
-    let mut bytes = SecretBox::<[u8; SealingKey::LENGTH]>::default();
-    getrandom::fill(bytes.expose_secret_mut()).map_err(KeyError::Random)?;
-    let draft = draft_of(path)?;
-    place(&draft, path, &bytes).map_err(|source| KeyError::File {
-        path: path.to_owned(),
-        source,
-    })
-}
-
-fn draft_of(path: &Path) -> Result<PathBuf, KeyError> {
-    let suffix = getrandom::u64().map_err(KeyError::Random)?;
-    let mut draft = OsString::from(path);
-    draft.push(format!(".{suffix:016x}.new"));
-    Ok(draft.into())
-}
-
-fn place(draft: &Path, path: &Path, key: &SecretBox<[u8; SealingKey::LENGTH]>) -> io::Result<()> {
-    let mut text = Zeroizing::new(String::with_capacity(2 * SealingKey::LENGTH + 1));
-    for byte in key.expose_secret() {
-        write!(text, "{byte:02x}").map_err(io::Error::other)?;
-    }
-    text.push('\n');
-    let mut file = file::private().write(true).create_new(true).open(draft)?;
-    let placed = file
-        .write_all(text.as_bytes())
-        .and_then(|()| file.sync_all())
-        // Unlike a rename, a link never replaces what is there.
-        .and_then(|()| fs::hard_link(draft, path));
-    fs::remove_file(draft)?;
-    match placed {
-        // Another process was faster: its key is the key.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        placed => placed?,
-    }
-    file::sync_folder_of(path)
 }
 
 fn from_hex(text: &str) -> Option<SecretBox<[u8; SealingKey::LENGTH]>> {
@@ -243,62 +218,5 @@ mod tests {
     fn a_key_never_shows_itself() {
         let key = parse(&"5e".repeat(32)).unwrap();
         assert_eq!(format!("{key:?}"), "SealingKey([REDACTED])");
-    }
-
-    #[test]
-    fn a_new_key_file_is_private_and_read_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("gateway.db.key");
-        let made = SealingKey::from_file_or_new(&path).unwrap();
-        let read = SealingKey::from_file_or_new(&path).unwrap();
-        assert_eq!(made.bytes(), read.bytes());
-        assert_eq!(file::exposed_mode(&fs::metadata(&path).unwrap()), None);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no draft");
-
-        let other = SealingKey::from_file_or_new(&folder.path().join("other.key")).unwrap();
-        assert_ne!(made.bytes(), other.bytes());
-        assert_ne!(made.id(), other.id());
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_key_file_that_others_can_read_is_refused() {
-        use std::os::unix::fs::PermissionsExt;
-
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("key");
-        SealingKey::from_file_or_new(&path).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        let error = SealingKey::from_file_or_new(&path).unwrap_err();
-        assert!(matches!(error, KeyError::Exposed { mode: 0o640, .. }));
-        assert!(error.to_string().contains("chmod 600"));
-    }
-
-    #[test]
-    fn a_key_file_without_a_key_is_refused_and_kept() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("key");
-        let mut file = file::private()
-            .write(true)
-            .create_new(true)
-            .open(&path)
-            .unwrap();
-        file.write_all(b"half a k").unwrap();
-        let error = SealingKey::from_file_or_new(&path).unwrap_err();
-        assert!(matches!(error, KeyError::FileFormat { .. }));
-        assert_eq!(fs::read(&path).unwrap(), b"half a k");
-    }
-
-    #[test]
-    fn processes_that_start_together_get_one_key() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("key");
-        let keys: Vec<_> = std::thread::scope(|scope| {
-            let starts: Vec<_> = (0..8)
-                .map(|_| scope.spawn(|| SealingKey::from_file_or_new(&path).unwrap()))
-                .collect();
-            starts.into_iter().map(|s| s.join().unwrap()).collect()
-        });
-        assert!(keys.iter().all(|key| key.bytes() == keys[0].bytes()));
     }
 }

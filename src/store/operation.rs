@@ -20,6 +20,11 @@ pub(super) enum Operation {
         servers: Vec<server::Model>,
     },
     DeleteSession(Uuid),
+    /// Unless it was used since.
+    DeleteIdleSession {
+        id: Uuid,
+        unused_since_ms: i64,
+    },
     PutMcpSession(mcp_session::Model),
     /// What the client of an MCP session wants to hear: JSON.
     PutWants {
@@ -44,6 +49,15 @@ impl Operation {
         match self {
             Self::CreateSession { session, servers } => create(session, servers, database).await,
             Self::DeleteSession(id) => Ok(session::Entity::delete_by_id(*id)
+                .exec(database)
+                .await?
+                .rows_affected),
+            Self::DeleteIdleSession {
+                id,
+                unused_since_ms,
+            } => Ok(session::Entity::delete_many()
+                .filter(session::Column::Id.eq(*id))
+                .filter(session::Column::LastUsedMs.lt(*unused_since_ms))
                 .exec(database)
                 .await?
                 .rows_affected),

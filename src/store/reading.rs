@@ -15,8 +15,8 @@ use uuid::Uuid;
 use super::{
     entity::{link, mcp_session, server, session},
     error::StoreError,
-    key::SealingKey,
     record::{LinkRecord, McpSessionRecord, SessionSummary, StoredServer, StoredSession},
+    ring::KeyRing,
     sealing::Place,
 };
 use crate::mcp::name::BackendName;
@@ -27,11 +27,11 @@ pub(super) const PAGE_MAX: u64 = 1000;
 /// A session with all that belongs to it, as of one moment.
 pub(super) async fn stored_session(
     database: &DatabaseConnection,
-    key: &SealingKey,
+    keys: &KeyRing,
     id: Uuid,
 ) -> Result<Option<StoredSession>, StoreError> {
     let moment = database.begin().await?;
-    let session = session_at(&moment, key, id).await;
+    let session = session_at(&moment, keys, id).await;
     // Also if nothing was found: a connection that comes back within a transaction is replaced.
     moment.commit().await?;
     session
@@ -39,7 +39,7 @@ pub(super) async fn stored_session(
 
 async fn session_at(
     moment: &DatabaseTransaction,
-    key: &SealingKey,
+    keys: &KeyRing,
     id: Uuid,
 ) -> Result<Option<StoredSession>, StoreError> {
     let found = session::Entity::find_by_id(id).into_query();
@@ -63,12 +63,17 @@ async fn session_at(
         owner: row.owner.map(Arc::from),
         name: row.name,
         naming: readable(&row.naming, "naming")?,
-        servers: records(moment, servers, |row| stored_server(row, key)).await?,
+        servers: records(moment, servers, |row| stored_server(row, keys)).await?,
         created_ms: row.created_ms,
         last_used_ms: row.last_used_ms,
         mcp_sessions: records(moment, mcp_sessions, mcp_session_record).await?,
-        links: records(moment, links, |row| link_record(row, key)).await?,
+        links: records(moment, links, |row| link_record(row, keys)).await?,
     }))
+}
+
+#[derive(FromQueryResult)]
+struct IdRow {
+    id: Uuid,
 }
 
 /// The ids after one, in order.
@@ -77,12 +82,8 @@ pub(super) async fn session_ids(
     after: Option<Uuid>,
     limit: u64,
 ) -> Result<Vec<Uuid>, StoreError> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        id: Uuid,
-    }
     let page = page(after, limit).select_only().column(session::Column::Id);
-    records(database, page, |row: Row| Ok(row.id)).await
+    records(database, page, |row: IdRow| Ok(row.id)).await
 }
 
 /// The ids of the sessions last used, the latest first.
@@ -90,16 +91,34 @@ pub(super) async fn recent_session_ids(
     database: &impl ConnectionTrait,
     limit: u64,
 ) -> Result<Vec<Uuid>, StoreError> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        id: Uuid,
-    }
     let recent = session::Entity::find()
         .order_by_desc(session::Column::LastUsedMs)
         .limit(limit.min(PAGE_MAX))
         .select_only()
         .column(session::Column::Id);
-    records(database, recent, |row: Row| Ok(row.id)).await
+    records(database, recent, |row: IdRow| Ok(row.id)).await
+}
+
+/// Ids and owners of sessions that were last used before a moment.
+pub(super) async fn idle_sessions(
+    database: &impl ConnectionTrait,
+    unused_since_ms: i64,
+) -> Result<Vec<(Uuid, Option<Arc<str>>)>, StoreError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        id: Uuid,
+        owner: Option<String>,
+    }
+    let idle = session::Entity::find()
+        .filter(session::Column::LastUsedMs.lt(unused_since_ms))
+        .limit(PAGE_MAX)
+        .select_only()
+        .column(session::Column::Id)
+        .column(session::Column::Owner);
+    records(database, idle, |row: Row| {
+        Ok((row.id, row.owner.map(Arc::from)))
+    })
+    .await
 }
 
 /// The sessions after one, in order of their ids, as of one moment.
@@ -213,13 +232,13 @@ async fn records<E: EntityTrait, Row: FromQueryResult, Record>(
     Ok(records)
 }
 
-fn stored_server(row: server::Model, key: &SealingKey) -> Result<StoredServer, StoreError> {
+fn stored_server(row: server::Model, keys: &KeyRing) -> Result<StoredServer, StoreError> {
     let place = Place::credential(row.session_id, &row.backend);
     Ok(StoredServer {
         backend: readable(&row.backend, "backend")?,
         credential: row
             .credential
-            .map(|sealed| key.unseal(&sealed, &place))
+            .map(|sealed| keys.unseal(&sealed, &place))
             .transpose(),
     })
 }
@@ -239,11 +258,11 @@ fn mcp_session_record(row: mcp_session::Model) -> Result<McpSessionRecord, Store
 
 /// A link whose secret does not open is of no use: without it the backend would take us for
 /// someone else. Left out, it costs a fresh handshake.
-fn link_record(row: link::Model, key: &SealingKey) -> Result<LinkRecord, StoreError> {
+fn link_record(row: link::Model, keys: &KeyRing) -> Result<LinkRecord, StoreError> {
     let place = Place::backend_session(row.session_id, row.mcp_session_id, &row.backend);
     let backend_session: Option<SecretString> = row
         .backend_session
-        .map(|sealed| key.unseal(&sealed, &place))
+        .map(|sealed| keys.unseal(&sealed, &place))
         .transpose()
         .map_err(unreadable)?;
     Ok(LinkRecord {

@@ -13,7 +13,7 @@ use chacha20poly1305::{
 use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 use uuid::Uuid;
 
-use super::{error::StoreError, key::SealingKey};
+use super::{error::StoreError, key::SealingKey, ring::KeyRing};
 
 /// The first byte of a sealed secret. Another layout gets another number.
 const FORMAT: u8 = 1;
@@ -24,11 +24,13 @@ const NONCE_LENGTH: usize = 24;
 pub enum UnsealError {
     /// It was sealed with another key than the gateway has now.
     #[error(
-        "the credential was sealed with another key: bring back the GATEWAY_SECRET_KEY or the key file that the gateway had when the session was created, or create the session again"
+        "the credential was sealed with another key: bring back the GATEWAY_SECRET_KEY or the key file that the gateway had (an old key goes into GATEWAY_OLD_SECRET_KEYS), or give the session a new credential with PATCH"
     )]
     OtherKey,
     /// It was changed, cut, or moved to another place.
-    #[error("the stored credential is damaged: create the session again, or restore a backup")]
+    #[error(
+        "the stored credential is damaged: restore a backup, or give the session a new credential with PATCH"
+    )]
     Damaged,
 }
 
@@ -61,6 +63,13 @@ impl Place {
     }
 }
 
+/// Which key a sealed secret names; `None` for what is no sealed secret of this format.
+pub(super) fn key_id(sealed: &[u8]) -> Option<[u8; SealingKey::ID_LENGTH]> {
+    let (&format, rest) = sealed.split_first()?;
+    let id = rest.first_chunk::<{ SealingKey::ID_LENGTH }>()?;
+    (format == FORMAT).then_some(*id)
+}
+
 impl SealingKey {
     /// Seals a secret for a place.
     pub(super) fn seal(&self, secret: &SecretString, place: &Place) -> Result<Vec<u8>, StoreError> {
@@ -78,17 +87,11 @@ impl SealingKey {
     /// Opens what was sealed for a place.
     pub(super) fn unseal(&self, sealed: &[u8], place: &Place) -> Result<SecretString, UnsealError> {
         let damaged = UnsealError::Damaged;
-        let (&format, rest) = sealed.split_first().ok_or(damaged)?;
-        if format != FORMAT {
-            return Err(damaged);
-        }
-        let (id, rest) = rest
-            .split_first_chunk::<{ Self::ID_LENGTH }>()
-            .ok_or(damaged)?;
-        if *id != self.id() {
+        if key_id(sealed).ok_or(damaged)? != self.id() {
             return Err(UnsealError::OtherKey);
         }
-        let (nonce, content) = rest.split_first_chunk::<NONCE_LENGTH>().ok_or(damaged)?;
+        let sealed = sealed.get(1 + Self::ID_LENGTH..).ok_or(damaged)?;
+        let (nonce, content) = sealed.split_first_chunk::<NONCE_LENGTH>().ok_or(damaged)?;
         let opened = XChaCha20Poly1305::new(self.bytes().into())
             .decrypt(&XNonce::from(*nonce), place.holding(content))
             .map_err(|_| damaged)?;
@@ -99,19 +102,21 @@ impl SealingKey {
 }
 
 /// Seals what clients carry for the gateway, so that they can neither read nor change it. A clone is
-/// another handle of the same key.
+/// another handle of the same keys.
+///
+/// What an old key sealed opens for as long as that key is there.
 #[derive(Debug, Clone)]
-pub struct Sealer(Arc<SealingKey>);
+pub struct Sealer(Arc<KeyRing>);
 
 impl Sealer {
-    pub(super) const fn new(key: Arc<SealingKey>) -> Self {
-        Self(key)
+    pub(super) const fn new(keys: Arc<KeyRing>) -> Self {
+        Self(keys)
     }
 
     /// A sealer with a key of its own.
     #[cfg(test)]
     pub(crate) fn of(key: SealingKey) -> Self {
-        Self::new(Arc::new(key))
+        Self::new(Arc::new(key.into()))
     }
 
     /// Seals a text for a purpose, as characters that are safe anywhere.

@@ -55,7 +55,9 @@ impl Home {
         tune: impl FnOnce(SqliteConnectOptions) -> SqliteConnectOptions,
     ) -> Store {
         let url = self.url("rwc");
-        Store::open_tuned(&url, key("11"), tune).await.unwrap()
+        Store::open_tuned(&url, key("11").into(), tune)
+            .await
+            .unwrap()
     }
 
     /// A connection that obeys none of the store's rules.

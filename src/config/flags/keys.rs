@@ -28,4 +28,10 @@ pub enum KeysCommand {
         #[arg(value_name = "NAME")]
         name: Name,
     },
+    /// Seal all that is stored with another sealing key; the gateway must be stopped
+    ///
+    /// With a key file a new key is made, and the old ones leave the file at the end. With
+    /// GATEWAY_SECRET_KEY, set that to a new key and GATEWAY_OLD_SECRET_KEYS to the old one first.
+    /// Killed at any moment, nothing is lost: run it again.
+    Rotate,
 }

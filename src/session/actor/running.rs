@@ -72,6 +72,10 @@ impl Running {
         self.exchanges.values().filter_map(|hold| hold.mcp_session)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.exchanges.is_empty()
+    }
+
     /// Ends the exchanges of an MCP session.
     pub(super) fn end_mcp_session(&self, id: Uuid) {
         for hold in self.exchanges.values() {
@@ -81,10 +85,10 @@ impl Running {
         }
     }
 
-    /// Ends all of them: the session is deleted.
-    pub(super) fn end_all(&self) {
+    /// Ends all of them.
+    pub(super) fn end_all(&self, failure: &Failure) {
         for hold in self.exchanges.values() {
-            hold.end(Failure::SessionDeleted);
+            hold.end(failure.clone());
         }
     }
 }
@@ -161,7 +165,7 @@ mod tests {
         assert!(own.cancel.is_cancelled());
         assert!(!strange.cancel.is_cancelled() && !plain.cancel.is_cancelled());
         assert_eq!(failure(told.recv().await), Some(Failure::UnknownMcpSession));
-        running.end_all();
+        running.end_all(&Failure::SessionDeleted);
         assert!(strange.cancel.is_cancelled() && plain.cancel.is_cancelled());
     }
 
@@ -175,7 +179,7 @@ mod tests {
             params: None,
         };
         slow.events.try_send(Event::Notified(progress)).unwrap();
-        running.end_all();
+        running.end_all(&Failure::SessionDeleted);
         slow.cancel.cancelled().await;
         assert!(matches!(told.recv().await, Some(Event::Notified(_))));
         assert_eq!(failure(told.recv().await), Some(Failure::SessionDeleted));
