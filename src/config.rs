@@ -10,8 +10,8 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use clap::{CommandFactory as _, FromArgMatches as _, error::ErrorKind};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use self::flags::{Flags, Verb};
 pub use self::flags::keys::KeysCommand;
+use self::flags::{Flags, Verb};
 use crate::{
     registry::{self, Retries, Timeouts},
     telemetry::{LogFilter, LogFormat},

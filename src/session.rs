@@ -13,6 +13,7 @@ mod in_order;
 mod message;
 pub mod outbox;
 mod parked;
+mod patch;
 mod request_state;
 mod supervisor;
 #[cfg(test)]
@@ -54,6 +55,7 @@ pub use heard::Heard;
 pub use message::{Client, Filter, Told, Welcome};
 pub use outbox::Outbox;
 pub use parked::{Parked, TakenUp};
+pub use patch::{PatchError, SessionPatch};
 
 /// The part of a session's id that may stand in logs: enough to find it, too little to use it.
 #[must_use]
@@ -207,6 +209,28 @@ impl Sessions {
             self.count.fetch_sub(1, Ordering::Relaxed);
         }
         Ok(deleted)
+    }
+
+    /// Changes a session, and tells how it stands then. What it is from now on is durable when this
+    /// returns; calls on their way to a connection whose credential changed go on over that.
+    ///
+    /// # Errors
+    ///
+    /// [`PatchError`]; nothing is changed then.
+    pub async fn patch(
+        &self,
+        id: Uuid,
+        patch: SessionPatch,
+    ) -> Result<SessionDescription, PatchError> {
+        let session = self.find(id).await?.ok_or(PatchError::Gone)?;
+        if let Some(answer) = session.patch(patch).await {
+            return answer;
+        }
+        // Deleted, if it is not there any more.
+        match self.find(id).await? {
+            None => Err(PatchError::Gone),
+            Some(_) => Err(SessionsError::Interrupted.into()),
+        }
     }
 
     /// Tells how a session stands; `None` when there is none.

@@ -4,9 +4,7 @@
 /// reading its memory and its environment.
 #[cfg(target_os = "linux")]
 pub(super) fn turn_off() {
-    use rustix::process::{
-        DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit,
-    };
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
     let none = Rlimit {
         current: Some(0),
@@ -23,3 +21,16 @@ pub(super) fn turn_off() {
 /// Elsewhere that is the operator's to see to.
 #[cfg(not(target_os = "linux"))]
 pub(super) const fn turn_off() {}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
+
+    #[test]
+    fn the_system_has_nothing_to_dump() {
+        super::turn_off();
+        let limit = getrlimit(Resource::Core);
+        assert_eq!((limit.current, limit.maximum), (Some(0), Some(0)));
+        assert_eq!(dumpable_behavior(), Ok(DumpableBehavior::NotDumpable));
+    }
+}

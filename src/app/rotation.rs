@@ -90,7 +90,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::store::{UnsealError, Unopened};
+    use crate::store::{Unopened, UnsealError};
 
     #[test]
     fn a_report_names_what_was_not_opened_by_half_an_id_only() {

@@ -8,6 +8,7 @@ mod create;
 mod docs;
 mod health;
 mod json;
+mod patch;
 mod sessions;
 
 use std::{
@@ -48,8 +49,8 @@ const ROOT: Route = Route::new("/", "GET, HEAD");
 const CREATE: Route = Route::new("/create-session", "POST");
 /// Lists sessions.
 const SESSIONS: Route = Route::new("/sessions", "GET, HEAD");
-/// Describes and deletes a session.
-const SESSION: Route = Route::new("/session/{session_id}", "GET, HEAD, DELETE");
+/// Describes, changes and deletes a session.
+const SESSION: Route = Route::new("/session/{session_id}", "GET, HEAD, PATCH, DELETE");
 /// A session's MCP endpoint, served by [`super::mcp`].
 pub const MCP: Route = Route::new("/session/{session_id}/mcp", "GET, POST, DELETE");
 /// The process lives.
@@ -161,10 +162,13 @@ fn sessions_routes(
     let one = warp::path!("session" / String)
         .and(warp::method())
         .and(with(state))
-        .then(|id, method: Method, state| async move {
+        .and(warp::header::headers_cloned())
+        .and(warp::body::stream())
+        .then(|id, method: Method, state, headers, body| async move {
             let handler = async {
                 match method {
                     Method::GET | Method::HEAD => sessions::describe(state, id).await,
+                    Method::PATCH => patch::patch(state, id, headers, body).await,
                     Method::DELETE => sessions::delete(state, id).await,
                     _ => Err(SESSION.method_not_allowed()),
                 }
@@ -268,6 +272,7 @@ fn failure(error: &SessionsError) -> Problem {
         SessionsError::Broken { .. } => {
             format!("{error}; look at the gateway's log, or delete the session")
         }
+        SessionsError::Interrupted => format!("{error}; look at the session, and try again"),
         SessionsError::Stopping => format!("{error}; try again when it is back"),
     };
     Problem::unavailable(detail, RETRY_AFTER)

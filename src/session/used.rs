@@ -4,7 +4,10 @@
 use futures_util::future::join_all;
 use uuid::Uuid;
 
-use crate::{limits::USED_AT_ONCE_MAX, store::{Store, StoreError}};
+use crate::{
+    limits::USED_AT_ONCE_MAX,
+    store::{Store, StoreError},
+};
 
 use super::directory::SessionRef;
 

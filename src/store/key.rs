@@ -118,7 +118,9 @@ pub enum KeyError {
         limit: usize,
     },
     /// There is no key file whose key could be changed.
-    #[error("there is no key file {path}: nothing was sealed with it, so there is no key to change")]
+    #[error(
+        "there is no key file {path}: nothing was sealed with it, so there is no key to change"
+    )]
     NoFile {
         /// The key file.
         path: PathBuf,

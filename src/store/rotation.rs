@@ -130,11 +130,7 @@ async fn lock(url: &str) -> Result<Opened, RotationError> {
     Ok(opened.await?)
 }
 
-async fn walk_all(
-    database: &Opened,
-    keys: &KeyRing,
-    walk: Walk,
-) -> Result<Rotation, StoreError> {
+async fn walk_all(database: &Opened, keys: &KeyRing, walk: Walk) -> Result<Rotation, StoreError> {
     let mut done = Rotation::default();
     walk::credentials(&database.writing, keys, walk, &mut done).await?;
     walk::backend_sessions(&database.writing, keys, walk, &mut done).await?;

@@ -16,6 +16,7 @@ mod manners;
 mod modern;
 mod prompts;
 mod questions;
+mod quoting;
 mod record;
 mod reply;
 mod resources;

@@ -20,6 +20,7 @@ pub mod fake_backend;
 pub mod gateway;
 pub mod pairing;
 pub mod schema;
+pub mod spellings;
 pub mod transcript;
 
 use std::time::Duration;

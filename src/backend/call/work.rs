@@ -194,12 +194,14 @@ impl<'a> Work<'a> {
                     Err(failure) => Turn::Ended(Outcome::Failed(failure)),
                 })
             }
-            Answer::Error(error) if code_of(&error) == Some(HEADER_MISMATCH) => {
-                Err(BackendError::HeadersWanted {
-                    error: error.into(),
-                })
+            Answer::Error(error) => {
+                let error = self.conversation.endpoint.scrubber.error(error);
+                if code_of(&error) == Some(HEADER_MISMATCH) {
+                    let error = error.into();
+                    return Err(BackendError::HeadersWanted { error });
+                }
+                Ok(Turn::Ended(Outcome::Rejected(Rejection { error, typed })))
             }
-            Answer::Error(error) => Ok(Turn::Ended(Outcome::Rejected(Rejection { error, typed }))),
         }
     }
 
