@@ -3,7 +3,10 @@
 mod announcement;
 mod check;
 mod dumps;
+mod edge;
 mod error;
+mod file_size;
+mod keys;
 mod rotation;
 mod signal;
 
@@ -13,15 +16,17 @@ use secrecy::ExposeSecret as _;
 use tokio::{net::TcpListener, time::timeout};
 
 use crate::{
-    config::{self, Command, Config, KeysCommand, SealingKey},
+    config::{self, Command, Config, SealingKey},
     front::{
         self, FrontState,
         body::BodyBounds,
         mcp::{self, McpState},
         origin::Gate,
-        server::{ServerBounds, serve},
+        server::{Ending, Entrance, serve},
+        tls::Certificates,
+        via::TrustedProxies,
     },
-    limits::{BODY_WITHIN, REST_WITHIN},
+    limits::REST_WITHIN,
     registry::Registry,
     session::{Patience, Sessions},
     store::{KeyRing, Store},
@@ -43,54 +48,65 @@ pub fn run(config: Config) -> Result<ExitCode, AppError> {
         .build()
         .map_err(AppError::Runtime)?;
     runtime.block_on(async {
-        match config.command {
+        match config.command.clone() {
             Command::Serve => serve_until_told_to_stop(config).await,
             Command::Check { connect } => check::run(&config, connect).await,
-            Command::Keys(KeysCommand::Rotate) => rotation::run(&config).await,
+            Command::Keys(command) => keys::run(&config, command).await,
         }
     })
 }
 
 async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> {
     // First of all: a signal during the start must not be lost.
-    let stop = signal::stop()?;
-    let registry = Arc::new(read_registry(&config)?);
-    let gate = Gate::new(&config.host, &config.allowed_hosts, &config.allowed_origins)?;
-    // Before the database: a start that fails for its address leaves nothing behind.
-    let listener = listen(&config).await?;
-    let store = open_store(&config).await?;
-    let address = listener.local_addr().map_err(AppError::Runtime)?;
-    let patience = Patience {
-        initialize_deadline: config.initialize_deadline,
-        mcp_session_ttl: config.mcp_session_ttl,
-        session_idle_ttl: config.session_idle_ttl,
-        input_timeout: config.input_timeout,
+    let mut stop = Box::pin(signal::stop()?);
+    file_size::fail_beyond_a_limit()?;
+    let started = tokio::select! {
+        // What waits for a database somebody else uses can be told to stop as well.
+        () = &mut stop => {
+            tracing::info!("stopped before it served");
+            return Ok(ExitCode::SUCCESS);
+        }
+        started = start(&config) => started?,
     };
-    let sessions = Sessions::start(Arc::clone(&registry), store.clone(), patience).await?;
-    announce(address, &registry, sessions.count());
+    let Started {
+        listener,
+        certificates,
+        gate,
+        registry,
+        store,
+        sessions,
+    } = started;
+    let address = listener.local_addr().map_err(AppError::Runtime)?;
+    let watch = certificates.as_ref().map(edge::watch).transpose();
+    let _watch = watch.map_err(AppError::Runtime)?;
+    announce(address, certificates.is_some(), &registry, sessions.count());
     sessions.rehydrate();
     let endpoint = mcp::route(McpState {
         sessions: sessions.clone(),
         body: BodyBounds {
             size_bytes_max: config.body_bytes_max,
-            within: BODY_WITHIN,
+            within: config.edge.body_timeout,
         },
     });
     let state = FrontState {
         sessions: sessions.clone(),
         registry,
     };
-    let bounds = ServerBounds {
-        drain_within: config.drain_timeout,
-        ..ServerBounds::default()
-    };
-    let stopping = sessions.clone();
-    let stop = async move {
-        stop.await;
-        stopping.stop();
-    };
     let service = front::service(gate, front::routes(state, endpoint));
-    let drained = serve(listener, service, bounds, stop).await;
+    let entrance = Entrance {
+        listener,
+        certificates,
+        bounds: edge::bounds(&config.edge, config.drain_timeout),
+        proxies: TrustedProxies::new(config.edge.trusted_proxies),
+    };
+    let ending = Ending {
+        stop: async {
+            stop.await;
+            sessions.stop();
+        },
+        hurry: || sessions.give_up(),
+    };
+    let drained = serve(entrance, service, ending).await;
     if drained.cut > 0 {
         tracing::warn!(
             connections = drained.cut,
@@ -108,6 +124,40 @@ async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> 
     Ok(ExitCode::SUCCESS)
 }
 
+/// What is there once the program has started.
+struct Started {
+    listener: TcpListener,
+    certificates: Option<Certificates>,
+    gate: Gate,
+    registry: Arc<Registry>,
+    store: Store,
+    sessions: Sessions,
+}
+
+async fn start(config: &Config) -> Result<Started, AppError> {
+    let registry = Arc::new(read_registry(config)?);
+    let gate = Gate::new(&config.host, &config.allowed_hosts, &config.allowed_origins)?;
+    let certificates = edge::certificates(&config.edge)?;
+    // Before the database: a start that fails for its address leaves nothing behind.
+    let listener = listen(config).await?;
+    let store = open_store(config).await?;
+    let patience = Patience {
+        initialize_deadline: config.initialize_deadline,
+        mcp_session_ttl: config.mcp_session_ttl,
+        session_idle_ttl: config.session_idle_ttl,
+        input_timeout: config.input_timeout,
+    };
+    let sessions = Sessions::start(Arc::clone(&registry), store.clone(), patience).await?;
+    Ok(Started {
+        listener,
+        certificates,
+        gate,
+        registry,
+        store,
+        sessions,
+    })
+}
+
 fn read_registry(config: &Config) -> Result<Registry, AppError> {
     let registry = Registry::load(
         &config.registry_path,
@@ -121,9 +171,11 @@ fn read_registry(config: &Config) -> Result<Registry, AppError> {
 }
 
 async fn open_store(config: &Config) -> Result<Store, AppError> {
+    let url = config.database_url.expose_secret();
     let old = config.old_sealing_keys.as_ref();
     let keys = match &config.sealing_key {
         SealingKey::Given(key) => KeyRing::given(key, old)?,
+        SealingKey::File(path) if Store::is_there(url) => KeyRing::from_file(path, old)?,
         SealingKey::File(path) => KeyRing::from_file_or_new(path, old)?,
     };
     if keys.has_old() {
@@ -132,7 +184,7 @@ async fn open_store(config: &Config) -> Result<Store, AppError> {
              `mcp-gateway keys rotate` makes them superfluous"
         );
     }
-    Ok(Store::open(config.database_url.expose_secret(), keys).await?)
+    Ok(Store::open(url, keys).await?)
 }
 
 async fn listen(config: &Config) -> Result<TcpListener, AppError> {
@@ -146,12 +198,13 @@ async fn listen(config: &Config) -> Result<TcpListener, AppError> {
 }
 
 /// Tells where the gateway is, what it has, and what to do next.
-fn announce(address: SocketAddr, registry: &Registry, sessions: u64) {
-    let text = announcement::text(address, registry, sessions);
+fn announce(address: SocketAddr, encrypted: bool, registry: &Registry, sessions: u64) {
+    let scheme = if encrypted { "https" } else { "http" };
+    let text = announcement::text(scheme, address, registry, sessions);
     // A closed standard output is no reason not to serve.
     let _closed = std::io::stdout().write_all(text.as_bytes());
     let providers = registry.len();
-    tracing::info!(%address, providers, sessions, "listening on http://{address}");
+    tracing::info!(%address, providers, sessions, "listening on {scheme}://{address}");
     if !address.ip().is_loopback() {
         tracing::warn!(
             "whoever reaches this address can list, use and delete every session: callers are not \

@@ -6,6 +6,8 @@
 mod adapter;
 mod asking;
 mod audience;
+mod breaker;
+mod budget;
 mod call;
 mod caller;
 mod catalogue;
@@ -24,6 +26,7 @@ mod ongoing;
 mod open;
 mod own;
 mod pending;
+mod provider;
 mod refusal;
 mod resuming;
 mod retry;

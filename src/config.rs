@@ -2,15 +2,22 @@
 //!
 //! The only reader of flags and of the environment. Everybody else gets typed values.
 
+mod edge;
 mod flags;
 mod values;
 
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::{CommandFactory as _, FromArgMatches as _, error::ErrorKind};
 use secrecy::{ExposeSecret as _, SecretString};
 
-pub use self::flags::keys::KeysCommand;
+pub use self::flags::KeysCommand;
+
+pub use self::edge::{Edge, TlsPaths};
 use self::flags::{Flags, Verb};
 use crate::{
     registry::{self, Retries, Timeouts},
@@ -26,6 +33,8 @@ pub struct Config {
     pub host: String,
     /// The port to listen on; 0 for any that is free.
     pub port: u16,
+    /// Where the API keys of callers are.
+    pub callers: CallersFile,
     /// The database's URL: it may hold a password.
     pub database_url: SecretString,
     /// Where the key that seals credentials at rest comes from.
@@ -54,6 +63,8 @@ pub struct Config {
     /// Further origins that browsers may send requests from, each as they write it:
     /// `scheme://host` or `scheme://host:port`. Empty for loopback origins only.
     pub allowed_origins: Vec<String>,
+    /// Connections of clients.
+    pub edge: Edge,
     /// How log lines look.
     pub log_format: LogFormat,
     /// Which log lines are written.
@@ -61,7 +72,7 @@ pub struct Config {
 }
 
 /// What the program is to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Serve until told to stop.
     Serve,
@@ -70,8 +81,27 @@ pub enum Command {
         /// Whether to try every provider, too.
         connect: bool,
     },
-    /// Do something with keys, and end.
+    /// Make, list or revoke keys, and end.
     Keys(KeysCommand),
+}
+
+/// The file that holds callers' API keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallersFile {
+    /// Named: it has to be there.
+    Named(PathBuf),
+    /// Not named: there or not.
+    Usual(PathBuf),
+}
+
+impl CallersFile {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Named(path) | Self::Usual(path) => path,
+        }
+    }
 }
 
 /// Where the key that seals credentials at rest comes from.
@@ -145,10 +175,14 @@ impl Flags {
             command: match self.verb {
                 None | Some(Verb::Serve) => Command::Serve,
                 Some(Verb::Check { connect }) => Command::Check { connect },
-                Some(Verb::Keys { command }) => Command::Keys(command),
+                Some(Verb::Keys(command)) => Command::Keys(command),
             },
             host: self.listening.host,
             port: self.listening.port,
+            callers: match self.callers.callers {
+                Some(path) => CallersFile::Named(path),
+                None => CallersFile::Usual(flags::CALLERS_FILE.into()),
+            },
             database_url,
             sealing_key,
             old_sealing_keys: environment(flags::OLD_SECRET_KEYS).map(SecretString::from),
@@ -162,6 +196,7 @@ impl Flags {
             body_bytes_max: self.listening.max_body,
             allowed_hosts: self.listening.allowed_host,
             allowed_origins: self.listening.allowed_origin,
+            edge: self.edge.try_into()?,
             log_format: self.log.log_format,
             log_filter: log_filter(self.log.log_level, environment)?,
         })

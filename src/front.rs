@@ -9,6 +9,8 @@ pub mod mcp;
 pub mod origin;
 pub mod problem;
 pub mod server;
+pub mod tls;
+pub mod via;
 
 #[cfg(test)]
 mod fixture;

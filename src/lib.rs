@@ -7,6 +7,7 @@
 
 pub mod app;
 mod backend;
+pub mod callers;
 pub mod config;
 pub mod front;
 pub mod limits;

@@ -35,11 +35,32 @@ pub const SESSION_IDLE_TTL: Bounds<Duration> = Bounds::new(Duration::from_secs(1
 pub const INPUT_TIMEOUT: Bounds<Duration> = Bounds::new(MILLISECONDS_10, REQUEST_STATE_TTL);
 /// How long calls may go on after a signal to stop: a supervisor of processes kills soon after.
 pub const DRAIN_TIMEOUT: Bounds<Duration> = Bounds::new(Duration::ZERO, MINUTES_10);
+/// Connections of clients at once: each holds a descriptor, and memory for what is read and written.
+pub const CONNECTIONS: Bounds<u32> = Bounds::new(1, 1_000_000);
+/// Connections at once of one address, so that one cannot take those of all.
+pub const CONNECTIONS_PER_ADDRESS: Bounds<u32> = Bounds::new(1, 1_000_000);
+/// How long a request's headers may take to arrive: they fit a packet or two, and are cheap to trickle.
+pub const HEADER_TIMEOUT: Bounds<Duration> = Bounds::new(MILLISECONDS_10, MINUTES_10);
+/// How long a request's body may take to arrive once its headers are there.
+pub const BODY_TIMEOUT: Bounds<Duration> = Bounds::new(MILLISECONDS_10, HOURS_24);
+/// How long a client's connection is kept without a request: longer than clients and proxies keep
+/// theirs, so that it is they who close them and no request meets a closing one.
+pub const KEEP_OPEN: Bounds<Duration> = Bounds::new(MILLISECONDS_10, HOURS_24);
+/// How long a client may take nothing of what is sent to it: memory and its backend's call wait for it.
+pub const WRITE_TIMEOUT: Bounds<Duration> = Bounds::new(MILLISECONDS_10, HOURS_24);
+/// Requests at once on one HTTP/2 connection.
+pub const HTTP2_STREAMS: Bounds<u32> = Bounds::new(1, 10_000);
+/// Bytes of a request's line and headers; less than the least would refuse common browsers.
+pub const HEADERS_BYTES: Bounds<usize> = Bounds::new(8 * 1024, 1024 * 1024);
+/// Headers of one request; browsers and proxies send a few dozen.
+pub const HEADERS: Bounds<u32> = Bounds::new(16, 10_000);
 /// Bytes of a request's body: held in memory for as long as its call is on the way.
 pub const BODY_BYTES: Bounds<usize> = Bounds::new(1024, 256 * 1024 * 1024);
 
 /// Bytes of `registry.yaml`: thousands of providers, and no mistaken path to something huge.
 pub const REGISTRY_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of the callers file: thousands of keys, and no mistaken path to something huge.
+pub const CALLERS_BYTES_MAX: usize = 1024 * 1024;
 /// Mistakes told of in one run: more than one screen of them is read by nobody.
 pub const REGISTRY_MISTAKES_MAX: usize = 25;
 /// Bytes of a provider's address: what servers and proxies commonly take in a request line.
@@ -50,8 +71,6 @@ pub const DESCRIPTION_CHARS_MAX: usize = 1000;
 /// whose headers exceed 8 KiB in total.
 pub const HEADER_VALUE_BYTES_MAX: usize = 8 * 1024;
 
-/// How long a request's body may take to arrive once its headers are there.
-pub const BODY_WITHIN: Duration = Duration::from_secs(30);
 /// Exchanges in flight of one session: what one person's agents do at once, many times over; each
 /// holds a body in memory.
 pub const EXCHANGES_PER_SESSION_MAX: usize = 1024;
@@ -138,7 +157,10 @@ pub const PATCHES_WAITING_MAX: usize = 16;
 pub const RESEALED_AT_ONCE_MAX: u64 = 500;
 /// How long writing down what was used, and closing the database, may take at the end: without
 /// either the gateway starts again all the same.
-pub const REST_WITHIN: Duration = Duration::from_secs(2);
+pub const REST_WITHIN: Duration = Duration::from_secs(1);
+/// How long telling those whose calls have had their time may take at the end. With it and
+/// [`REST_WITHIN`] the default of the time to drain stays below the 10 s that supervisors wait.
+pub const HURRIED_WITHIN: Duration = Duration::from_millis(500);
 /// How long a list waits for a backend; the others' tools are shown without it.
 pub const LIST_DEADLINE: Duration = Duration::from_secs(10);
 /// Pages of one backend's list: enough for thousands of tools, and an end to one that has none.
@@ -175,6 +197,23 @@ pub const RESUMPTION_PAUSE: Duration = Duration::from_millis(250);
 pub const RESUMPTION_PAUSE_MAX: Duration = MINUTES_1;
 /// The longest `Retry-After` that is waited for; a longer one is the answer.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
+/// First attempts that together earn one repeat, of a provider over all sessions: so repeats are a fifth
+/// of its traffic at most, whatever happens.
+pub const RETRY_BUDGET_SHARE: u32 = 5;
+/// Repeats a second that a provider gets however little it is used.
+pub const RETRY_BUDGET_FLOOR: u32 = 2;
+/// Repeats of one provider that may be saved up: a short outage under many sessions.
+pub const RETRY_BUDGET_MAX: u32 = 50;
+/// How often the log says that a provider's repeats are used up.
+pub const RETRY_BUDGET_TOLD: Duration = MINUTES_1;
+/// How long a provider that is gone for everybody is left alone before one attempt may look again;
+/// each further one that fails doubles it.
+pub const BREAKER_PAUSE: Duration = Duration::from_secs(1);
+/// The longest such pause.
+pub const BREAKER_PAUSE_MAX: Duration = Duration::from_secs(30);
+/// Answers to a backend's own requests, of one connection, that are on their way at once and that
+/// nobody misses: pings and refusals. A backend may send those without end.
+pub const REPLIES_IN_FLIGHT_MAX: usize = 64;
 /// Streams on which backends announce changes, of the whole process: each holds a socket, of which a
 /// process is commonly allowed 1024. Connections beyond it wait for one to end.
 pub const BACKEND_LISTENERS_MAX: usize = 512;
@@ -193,6 +232,11 @@ pub const LISTENING_PROVEN: Duration = Duration::from_secs(30);
 /// The least time between two lists for announcements, and between two times that one change is told:
 /// a backend may announce at any pace.
 pub const ANNOUNCED_LIST_PAUSE: Duration = Duration::from_secs(1);
+/// The least time between two times that tools are told of which a client's list, and no announcement,
+/// shows to be others now: a backend may list something else each time it is asked.
+pub const SILENT_CHANGE_PAUSE: Duration = MINUTES_1;
+/// Tools that one line of the log names.
+pub const NAMED_TOOLS_MAX: usize = 10;
 /// Links of one connection for clients without an MCP session that can be asked something: one a set of
 /// capabilities, of which few are in use, each an MCP session and a stream at the backend.
 pub const CAPABLE_LINKS_MAX: usize = 16;
@@ -217,9 +261,9 @@ pub const DISCOVERY_BYTES_MAX: usize = 1024 * 1024;
 pub const INSTRUCTIONS_CHARS_MAX: usize = 20_000;
 /// Bytes of one backend's list, all pages together: held in memory for every client that lists.
 pub const LIST_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Objects and lists within each other in an answer that goes on while it arrives: far more than
-/// readers of JSON commonly take.
-pub const STREAMED_DEPTH_MAX: usize = 512;
+/// Objects and lists within each other in what a backend says: far more than readers of JSON commonly
+/// take.
+pub const ANSWER_DEPTH_MAX: usize = 512;
 
 const MILLISECONDS_10: Duration = Duration::from_millis(10);
 const MINUTES_1: Duration = Duration::from_mins(1);

@@ -3,6 +3,7 @@
 //! Everything here is version-neutral or plain fact about a revision; what an era *does* lives in
 //! the adapters of the two edges.
 
+pub mod depth;
 pub mod discovery;
 pub mod error;
 pub mod event;

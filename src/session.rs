@@ -292,6 +292,13 @@ impl Sessions {
         }
     }
 
+    /// Answers whatever is in flight, at once and for the gateway: it has no more time.
+    pub fn give_up(&self) {
+        for session in self.directory.all() {
+            session.give_up();
+        }
+    }
+
     /// Has every live session write down what was used, before the gateway stops.
     pub async fn rest(&self) {
         // What could not be written has been logged.

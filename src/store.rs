@@ -69,7 +69,8 @@ impl Store {
     ///
     /// [`StoreError::Url`], [`Missing`](StoreError::Missing), [`InUse`](StoreError::InUse),
     /// [`Newer`](StoreError::Newer), [`Foreign`](StoreError::Foreign),
-    /// [`Damaged`](StoreError::Damaged), [`File`](StoreError::File) and what the database refuses.
+    /// [`Damaged`](StoreError::Damaged), [`ReadOnly`](StoreError::ReadOnly),
+    /// [`File`](StoreError::File) and what the database refuses.
     /// A database that is refused is not changed.
     pub async fn open(url: &str, keys: impl Into<KeyRing>) -> Result<Self, StoreError> {
         Self::open_tuned(url, keys.into(), std::convert::identity).await
@@ -86,6 +87,12 @@ impl Store {
             keys: Arc::new(keys),
             queue: writer::start(opened),
         })
+    }
+
+    /// Says whether a URL names a database that holds something already.
+    #[must_use]
+    pub fn is_there(url: &str) -> bool {
+        open::is_there(url)
     }
 
     /// Seals what clients carry for the gateway, under the same keys as what is stored.

@@ -20,11 +20,17 @@ use source::Source;
 
 /// Room → rooms it may use. Each may use itself.
 const ROOMS: Table<'static> = &[
-    ("front", &["session", "registry", "mcp", "limits"]),
+    (
+        "front",
+        &["session", "callers", "registry", "mcp", "limits"],
+    ),
     (
         "session",
-        &["backend", "routing", "store", "registry", "mcp", "limits"],
+        &[
+            "backend", "routing", "store", "callers", "registry", "mcp", "limits",
+        ],
     ),
+    ("callers", &["watch", "limits"]),
     ("backend", &["registry", "mcp", "limits"]),
     ("routing", &["mcp", "limits"]),
     ("store", &["mcp", "limits"]),
@@ -32,7 +38,7 @@ const ROOMS: Table<'static> = &[
     ("mcp", &["limits"]),
     // Not rooms, but files that rooms stand on.
     ("limits", &[]),
-    ("config", &["registry", "telemetry", "limits"]),
+    ("config", &["registry", "callers", "telemetry", "limits"]),
     ("telemetry", &[]),
     ("watch", &["limits"]),
 ];
@@ -46,13 +52,16 @@ const CRATES: Table<'static> = &[
     ("utoipa", &["front"]),
     ("utoipa_swagger_ui", &["front"]),
     ("ractor", &["session", "backend"]),
-    ("reqwest", &["backend"]),
+    ("reqwest", &["backend", "callers"]),
     ("tokio_retry", &["backend"]),
     ("sse_stream", &["backend"]),
+    ("h2", &["backend"]),
+    ("httpdate", &["backend"]),
     ("sea_orm", &["store"]),
     ("migrations", &["store"]),
     ("chacha20poly1305", &["store"]),
-    ("serde_yaml", &["registry"]),
+    ("jsonwebtoken", &["callers"]),
+    ("serde_yaml", &["registry", "callers"]),
     ("clap", &["app", "main", "config"]),
 ];
 

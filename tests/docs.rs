@@ -195,13 +195,12 @@ fn limits_are_what_it_says() {
         DEPTH_MAX,
         SHOWN_CHARS_MAX,
         INSTRUCTIONS_CHARS_MAX,
-        STREAMED_DEPTH_MAX
+        ANSWER_DEPTH_MAX
     ];
     let spans = named![span:
         LIST_DEADLINE,
         RETRY_AFTER_MAX,
         KEEP_ALIVE_INTERVAL,
-        BODY_WITHIN,
         REQUEST_STATE_TTL,
         STREAM_HELD
     ];

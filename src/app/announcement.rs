@@ -5,18 +5,23 @@ use std::net::{Ipv4Addr, SocketAddr};
 use crate::registry::{AuthSpec, ProviderSpec, Registry};
 
 /// Writes it; the command in it works as it stands wherever the registry allows that.
-pub(super) fn text(address: SocketAddr, registry: &Registry, sessions: u64) -> String {
+pub(super) fn text(
+    scheme: &str,
+    address: SocketAddr,
+    registry: &Registry,
+    sessions: u64,
+) -> String {
     let mut reachable = address;
     if address.ip().is_unspecified() {
         reachable.set_ip(Ipv4Addr::LOCALHOST.into());
     }
     format!(
-        "mcp-gateway {version} listening on http://{address}\n\
+        "mcp-gateway {version} listening on {scheme}://{address}\n\
          {providers}, {sessions}\n\
          Next, create a session:\n  \
-         curl -X POST http://{reachable}/create-session -H 'content-type: application/json' \
+         curl -X POST {scheme}://{reachable}/create-session -H 'content-type: application/json' \
          -d '{body}'\n\
-         The API is described at http://{reachable}/docs\n",
+         The API is described at {scheme}://{reachable}/docs\n",
         version = env!("CARGO_PKG_VERSION"),
         providers = super::counted(registry.len() as u64, "provider"),
         sessions = super::counted(sessions, "stored session"),
@@ -69,7 +74,7 @@ mod tests {
     #[test]
     fn a_start_tells_where_it_listens_what_it_has_and_what_to_do() {
         let address = "127.0.0.1:8000".parse().unwrap();
-        let printed = text(address, &registry(&[LOCKED, FREE].concat()), 1);
+        let printed = text("http", address, &registry(&[LOCKED, FREE].concat()), 1);
         let lines: Vec<&str> = printed.lines().collect();
         assert!(
             lines[0].ends_with("listening on http://127.0.0.1:8000"),
@@ -85,7 +90,7 @@ mod tests {
     #[test]
     fn a_credential_that_is_needed_has_its_place_in_the_command() {
         let address = "0.0.0.0:8000".parse().unwrap();
-        let printed = text(address, &registry(LOCKED), 0);
+        let printed = text("http", address, &registry(LOCKED), 0);
         assert!(
             printed.contains(r#""credentials": {"shop": {"api_key": "…"}}"#),
             "{printed}"

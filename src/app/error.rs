@@ -3,7 +3,8 @@
 use std::{error::Error, fmt, io};
 
 use crate::{
-    front::origin::GateError,
+    callers::CallersError,
+    front::{origin::GateError, tls::TlsError},
     registry::RegistryError,
     session::SessionsError,
     store::{KeyError, RotationError, StoreError},
@@ -19,8 +20,14 @@ pub enum AppError {
     Runtime(io::Error),
     /// The registry has mistakes.
     Registry(RegistryError),
+    /// The callers file is of no use.
+    Callers(CallersError),
+    /// Standard output takes nothing.
+    Output(io::Error),
     /// An allowed host or origin cannot be read.
     Gate(GateError),
+    /// The TLS certificate or its key cannot be used.
+    Tls(TlsError),
     /// The sealing key cannot be used.
     Key(KeyError),
     /// The database cannot be used.
@@ -49,7 +56,13 @@ impl fmt::Display for AppError {
                 "the system refused what every server needs: {error}"
             ),
             Self::Registry(error) => chain(formatter, error),
+            Self::Callers(error) => chain(formatter, error),
+            Self::Output(error) => write!(
+                formatter,
+                "cannot write to standard output: {error}; a key made just now was shown to nobody: revoke it"
+            ),
             Self::Gate(error) => write!(formatter, "{error}"),
+            Self::Tls(error) => chain(formatter, error),
             Self::Key(error) => chain(formatter, error),
             Self::Store(error) => chain(formatter, error),
             Self::Rotation(error) => chain(formatter, error),
@@ -88,7 +101,9 @@ macro_rules! from {
 from! {
     TelemetryError => Telemetry,
     RegistryError => Registry,
+    CallersError => Callers,
     GateError => Gate,
+    TlsError => Tls,
     KeyError => Key,
     StoreError => Store,
     RotationError => Rotation,

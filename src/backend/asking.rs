@@ -14,7 +14,7 @@ use std::{
 use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::value::RawValue;
-use tokio::{runtime::Handle, time::timeout};
+use tokio::{runtime::Handle, sync::OwnedSemaphorePermit, time::timeout};
 use tokio_retry::RetryIf;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -232,7 +232,7 @@ impl Reply {
         if !self.link.questions.close(&self.id, self.number) {
             return;
         }
-        post_soon(&self.endpoint, headers, write(&self.id));
+        post_soon(&self.endpoint, headers, write(&self.id), None);
     }
 }
 
@@ -245,12 +245,27 @@ impl Drop for Reply {
     }
 }
 
-/// Sends an answer in the background.
-pub(super) fn post_soon(endpoint: &Arc<Endpoint>, headers: HeaderMap, body: Bytes) {
+/// Sends an answer that nobody would miss, in the background, if not too many are on their way: a
+/// backend may make requests of its own without end, and read none of the answers.
+pub(super) fn post_if_room(endpoint: &Arc<Endpoint>, headers: HeaderMap, body: Bytes) {
+    let Ok(room) = Arc::clone(&endpoint.replies).try_acquire_owned() else {
+        return tracing::debug!(backend.name = %endpoint.name, "left a request of the backend's unanswered: it makes too many");
+    };
+    post_soon(endpoint, headers, body, Some(room));
+}
+
+/// Sends an answer in the background; keeps its room until then.
+fn post_soon(
+    endpoint: &Arc<Endpoint>,
+    headers: HeaderMap,
+    body: Bytes,
+    room: Option<OwnedSemaphorePermit>,
+) {
     let endpoint = Arc::clone(endpoint);
     // A question may be dropped while the process goes down.
     if let Ok(runtime) = Handle::try_current() {
         runtime.spawn(async move {
+            let _until_sent = room;
             let outgoing = || Outgoing {
                 headers: headers.clone(),
                 body: body.clone(),
@@ -264,7 +279,7 @@ pub(super) fn post_soon(endpoint: &Arc<Endpoint>, headers: HeaderMap, body: Byte
 
 /// Sends an answer, again where the backend did not take it.
 async fn post(endpoint: &Endpoint, outgoing: impl Fn() -> Outgoing) -> Result<(), BackendError> {
-    let policy = Policy::new(false);
+    let policy = Policy::new(endpoint, false);
     let id = RequestId::from_number(0);
     let once = || async {
         let posted = timeout(endpoint.timeouts.handshake, endpoint.wire.post(outgoing()));
@@ -280,10 +295,8 @@ async fn post(endpoint: &Endpoint, outgoing: impl Fn() -> Outgoing) -> Result<()
             _ => Ok(()),
         }
     };
-    RetryIf::start(
-        policy.pauses(&endpoint.retries),
-        once,
-        |error: &BackendError| policy.allows(error),
-    )
+    RetryIf::start(policy.pauses(), once, |error: &BackendError| {
+        policy.allows(error)
+    })
     .await
 }

@@ -323,7 +323,7 @@ impl Conversation<'_> {
     /// Sends an answer to the backend's own request; the stream it came on does not wait for that.
     fn post(&self, body: Bytes) {
         if let Some(headers) = self.link.dialect.reply_headers() {
-            asking::post_soon(self.endpoint, headers, body);
+            asking::post_if_room(self.endpoint, headers, body);
         }
     }
 }

@@ -107,14 +107,17 @@ pub(super) async fn run(
         }
         _ => {}
     }
-    if error.leaves_work() {
-        // Nobody waits for it any more; the backend need not go on.
-        let id = current.take();
-        tell_cancelled(&endpoint, &link, id).await;
-    }
     let failure = error.clone().into_failure(&endpoint.name);
-    call.finish(&endpoint.name, Outcome::Failed(failure)).await;
-    if error.is_outage() {
+    let finish = call.finish(&endpoint.name, Outcome::Failed(failure));
+    if error.leaves_work() {
+        // Nobody waits for it any more; the backend need not go on. And beside the answer: a backend
+        // that says nothing takes its time for that, too.
+        tokio::join!(tell_cancelled(&endpoint, &link, current.take()), finish);
+    } else {
+        finish.await;
+    }
+    // Boxed: hardly any call needs it, and each would have room for it.
+    if error.is_outage() || (error.is_silence() && Box::pin(is_lost(&endpoint, &link)).await) {
         Ending::Lost(error)
     } else if error.is_passing() {
         Ending::Answered
@@ -132,6 +135,14 @@ async fn taken_back(endpoint: &Endpoint, call: &Call) -> Outcome {
             Outcome::Failed(BackendError::Removed.into_failure(&endpoint.name))
         }
     }
+}
+
+/// Finds out, one call for all, whether a backend that a call heard nothing of is there at all.
+async fn is_lost(endpoint: &Arc<Endpoint>, link: &Arc<Link>) -> bool {
+    let Some(_looking) = link.look() else {
+        return false;
+    };
+    !Conversation { endpoint, link }.is_alive().await
 }
 
 /// Tells the backend to stop, once; it may have finished already.

@@ -1,8 +1,9 @@
 //! What a connection knows of its backend's tools, from the last list it saw.
 
 use std::{
-    collections::HashMap,
-    hash::{DefaultHasher, Hash, Hasher},
+    collections::{HashMap, hash_map::Entry},
+    hash::{BuildHasher as _, RandomState},
+    sync::LazyLock,
 };
 
 use crate::mcp::{
@@ -24,26 +25,53 @@ pub(crate) struct Catalogue {
 struct Known {
     hints: Hints,
     mirrors: Vec<Mirror>,
+    /// Stands for its definition.
+    digest: u64,
 }
+
+/// Digests by a key of this process: a backend must not be able to make two definitions with one digest.
+static DIGESTS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 impl Catalogue {
     /// Takes from a list what calls need to know.
     pub(crate) fn of(tools: &[Item]) -> Self {
-        let known = |tool: &Item| Known {
-            hints: Hints::of(&tool.definition),
-            mirrors: mirror::read(&tool.definition).unwrap_or_default(),
-        };
-        let mut digest = DefaultHasher::new();
+        let mut known = HashMap::with_capacity(tools.len());
+        let mut digests = Vec::with_capacity(tools.len());
         for tool in tools {
-            tool.definition.get().hash(&mut digest);
+            let hints = Hints::of(&tool.definition);
+            let digest = DIGESTS.hash_one(tool.definition.get());
+            digests.push(digest);
+            match known.entry(tool.key.clone()) {
+                Entry::Vacant(place) => {
+                    place.insert(Known {
+                        hints,
+                        mirrors: mirror::read(&tool.definition).unwrap_or_default(),
+                        digest,
+                    });
+                }
+                // The first one counts; but what two definitions do not agree on is not declared.
+                Entry::Occupied(mut first) => {
+                    let first: &mut Known = first.get_mut();
+                    first.hints = first.hints.and(hints);
+                }
+            }
         }
         Self {
-            tools: tools
-                .iter()
-                .map(|tool| (tool.key.clone(), known(tool)))
-                .collect(),
-            digest: digest.finish(),
+            tools: known,
+            digest: DIGESTS.hash_one(&digests),
         }
+    }
+
+    /// The tools, in order, that are there before and now under definitions that differ.
+    pub(crate) fn changed_since<'a>(&'a self, before: &Self) -> Vec<&'a str> {
+        let is_other = |(name, now): &(&String, &Known)| {
+            let before = before.tools.get(*name);
+            before.is_some_and(|before| before.digest != now.digest)
+        };
+        let changed = self.tools.iter().filter(is_other);
+        let mut names: Vec<&str> = changed.map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        names
     }
 
     /// Whether both lists are the same in every byte.
@@ -90,7 +118,10 @@ mod tests {
     use serde_json::value::RawValue;
 
     use super::*;
-    use crate::mcp::shelf::{Page, Shelf};
+    use crate::mcp::{
+        request::Context,
+        shelf::{Page, Shelf},
+    };
 
     fn catalogue(tools: &str) -> Catalogue {
         let page = RawValue::from_string(format!(r#"{{"tools":[{tools}]}}"#)).unwrap();
@@ -112,5 +143,34 @@ mod tests {
         }
         let same = catalogue(r#"{"name":"a","description":"old","inputSchema":{}}"#);
         assert!(before.shows_the_same(&same));
+    }
+
+    #[test]
+    fn a_tool_that_changed_is_named_and_one_that_came_or_went_is_not() {
+        let before =
+            catalogue(r#"{"name":"a","x":1},{"name":"b","x":1},{"name":"c"},{"name":"d"}"#);
+        let now = catalogue(r#"{"name":"e"},{"name":"d"},{"name":"b","x":2},{"name":"a","x":1.0}"#);
+        assert_eq!(now.changed_since(&before), ["a", "b"]);
+        assert_eq!(now.changed_since(&now), [""; 0]);
+    }
+
+    #[test]
+    fn a_tool_listed_twice_may_run_twice_only_if_both_say_so() {
+        let safe = r#"{"name":"a","annotations":{"readOnlyHint":true}}"#;
+        let other = r#"{"name":"a","annotations":{"idempotentHint":true}}"#;
+        let plain = r#"{"name":"a"}"#;
+        for (tools, repeatable) in [
+            (format!("{safe},{plain}"), false),
+            (format!("{plain},{safe}"), false),
+            (format!("{safe},{other}"), true),
+            (safe.to_owned(), true),
+        ] {
+            let request = Request {
+                name: Some("a".into()),
+                ..Request::new("tools/call", None, Context::default())
+            };
+            let is_repeatable = catalogue(&tools).is_repeatable(&request);
+            assert_eq!(is_repeatable, repeatable, "{tools}");
+        }
     }
 }

@@ -42,7 +42,7 @@ use super::{
     link::{Link, LinkKey},
     message::{BackendMessage, Call, Description, Report},
     pending::{Pending, Slot},
-    state::{Effect, Input, Machine, State},
+    state::{Effect, Input, Machine, Outlook, State},
 };
 
 pub(crate) use leaving::Occupied;
@@ -110,25 +110,43 @@ impl Connection {
         }
         self.wake();
         let since_failure = self.failed_at.map_or(Duration::MAX, |at| at.elapsed());
-        let effect = self.machine.step(Input::Wanted { since_failure });
+        let effect = self.machine.step(Input::Wanted {
+            since_failure,
+            outlook: self.outlook(),
+        });
         match (effect, self.machine.state()) {
-            (Effect::FailNow, _) => {
-                let error = self.last_error.clone().unwrap_or(BackendError::Truncated);
-                pending.fail(&self.name, error);
+            (Effect::FailNow | Effect::FailAndOpen, _) => {
+                let error = self.gone().or_else(|| self.last_error.clone());
+                pending.fail(&self.name, error.unwrap_or(BackendError::Truncated));
             }
             (_, State::Ready) => self.send_over_link(pending),
-            (effect, _) => {
-                if self.queue.len() < WAITING_CALLS_MAX {
-                    self.queue.push(pending);
-                } else {
-                    pending.fail(&self.name, crowded());
-                }
-                if effect == Effect::Open {
-                    self.retry_at = None;
-                    self.open(LinkKey::Default, Context::default());
-                }
-            }
+            _ if self.queue.len() < WAITING_CALLS_MAX => self.queue.push(pending),
+            _ => pending.fail(&self.name, crowded()),
         }
+        if matches!(effect, Effect::Open | Effect::FailAndOpen) {
+            self.retry_at = None;
+            self.open(LinkKey::Default, Context::default());
+        }
+    }
+
+    /// What a try would meet, as far as anybody knows.
+    fn outlook(&self) -> Outlook {
+        if self.gone().is_some() {
+            Outlook::Gone
+        } else if self
+            .last_error
+            .as_ref()
+            .is_some_and(BackendError::took_long)
+        {
+            Outlook::Slow
+        } else {
+            Outlook::Fair
+        }
+    }
+
+    /// Why the provider cannot be used by any session just now, if that is so.
+    fn gone(&self) -> Option<BackendError> {
+        self.endpoint.as_ref().ok()?.provider.gone()
     }
 
     /// Takes the news of a call's end.
@@ -174,20 +192,23 @@ impl Connection {
     /// How the connection stands, for people.
     pub(super) fn describe(&self) -> Description {
         let refused = self.endpoint.as_ref().err();
+        let gone = self.gone();
+        let retry_in = self
+            .retry_at
+            .map(|at| at.saturating_duration_since(Instant::now()));
         Description {
-            state: if refused.is_some() {
-                State::Refused
-            } else {
-                self.machine.state()
+            state: match self.machine.state() {
+                _ if refused.is_some() => State::Refused,
+                _ if gone.is_some() => State::Waiting,
+                state => state,
             },
             revision: self.known,
             tools: self.catalogue.as_ref().map(Catalogue::len),
             last_error: refused
+                .or(gone.as_ref())
                 .or(self.last_error.as_ref())
                 .map(ToString::to_string),
-            retry_in: self
-                .retry_at
-                .map(|at| at.saturating_duration_since(Instant::now())),
+            retry_in: gone.map_or(retry_in, |gone| gone.asked_pause()),
         }
     }
 

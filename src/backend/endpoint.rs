@@ -1,10 +1,13 @@
 //! Where a backend is and how it is treated: a provider's entry, with one session's credential.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use dashmap::DashMap;
 use http::HeaderMap;
-use reqwest::{Client, ClientBuilder, redirect::Policy};
+use reqwest::{Client, ClientBuilder, redirect::Policy, retry};
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -12,15 +15,18 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     limits::{
         BACKEND_LISTENERS_MAX, LISTENING_KEEP_ALIVE, POOL_IDLE_PER_BACKEND, POOL_IDLE_TIMEOUT,
+        REPLIES_IN_FLIGHT_MAX,
     },
     mcp::name::BackendName,
     registry::{AuthSpec, Protocol, ProviderSpec, Retries, Timeouts},
 };
 
 use super::{
+    breaker::Witness,
     error::BackendError,
+    provider::{self, Leave, Provider},
     scrub::Scrubber,
-    transport::streamable_http::{Clients, Wire},
+    transport::streamable_http::{Clients, Reply, Wire},
 };
 
 /// Bytes from which on a configured header's value is taken for a secret.
@@ -30,6 +36,12 @@ const SECRET_HEADER_BYTES_MIN: usize = 16;
 pub(crate) struct Endpoint {
     pub(crate) name: BackendName,
     pub(crate) wire: Wire,
+    /// What all sessions know of it together.
+    pub(super) provider: Arc<Provider>,
+    /// As which it tells the others what it met.
+    pub(super) witness: Witness,
+    /// A permit for each answer on its way to the backend that nobody would miss.
+    pub(super) replies: Arc<Semaphore>,
     /// A permit for each stream of announcements that the process may hold open.
     pub(crate) listeners: Arc<Semaphore>,
     pub(crate) timeouts: Timeouts,
@@ -78,15 +90,19 @@ impl Endpoint {
             (_, Some(_)) => "the bearer token",
         };
         headers.extend(carried);
+        let provider = clients.of(spec)?;
         Ok(Self {
             name: spec.name.clone(),
             wire: Wire::new(
-                clients.of(spec)?,
+                provider.clients.clone(),
                 spec.url.clone(),
                 headers,
                 credential,
                 spec.timeouts.idle,
             ),
+            provider,
+            witness: Witness::of(next_number()),
+            replies: Arc::new(Semaphore::new(REPLIES_IN_FLIGHT_MAX)),
             listeners: Arc::clone(&clients.listeners),
             timeouts: spec.timeouts,
             retries: spec.retries,
@@ -95,29 +111,51 @@ impl Endpoint {
             removed: CancellationToken::new(),
         })
     }
+
+    /// Tells the other sessions what something showed that has to be answered at once.
+    pub(super) fn met<T>(&self, leave: Leave<'_>, outcome: &Result<T, BackendError>) {
+        let sign = provider::sign_of(outcome, self.witness);
+        self.provider.note(leave, sign, || match outcome {
+            Ok(_) => String::new(),
+            Err(error) => error.to_string(),
+        });
+    }
+
+    /// Tells them what the head of an answer to a call shows, or that it did not come.
+    pub(super) fn met_head(&self, head: &Result<Reply, BackendError>) {
+        let sign = provider::sign_of_head(head, self.witness);
+        self.provider
+            .note(Leave::Free, sign, || provider::cause_of_head(head));
+    }
 }
 
-/// The HTTP clients of each provider, shared by all sessions: its sockets are warm for each of them, and a
-/// session costs none. Nothing of a session lives in a client; credentials travel with requests.
+fn next_number() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// The HTTP clients of each provider, shared by all sessions, with what all of them met there: its sockets
+/// are warm for each of them, and a session costs none. Nothing of a session lives in a client; credentials
+/// travel with requests.
 #[derive(Clone)]
 pub(crate) struct HttpClients {
-    clients: Arc<DashMap<BackendName, Clients>>,
+    providers: Arc<DashMap<BackendName, Arc<Provider>>>,
     listeners: Arc<Semaphore>,
 }
 
 impl Default for HttpClients {
     fn default() -> Self {
         Self {
-            clients: Arc::default(),
+            providers: Arc::default(),
             listeners: Arc::new(Semaphore::new(BACKEND_LISTENERS_MAX)),
         }
     }
 }
 
 impl HttpClients {
-    fn of(&self, spec: &ProviderSpec) -> Result<Clients, BackendError> {
-        if let Some(clients) = self.clients.get(&spec.name) {
-            return Ok(clients.clone());
+    fn of(&self, spec: &ProviderSpec) -> Result<Arc<Provider>, BackendError> {
+        if let Some(provider) = self.providers.get(&spec.name) {
+            return Ok(Arc::clone(&provider));
         }
         let calls = builder(spec)
             .pool_max_idle_per_host(POOL_IDLE_PER_BACKEND)
@@ -131,8 +169,10 @@ impl HttpClients {
             calls: calls.build().map_err(BackendError::from_http)?,
             listening: listening.build().map_err(BackendError::from_http)?,
         };
-        self.clients.insert(spec.name.clone(), clients.clone());
-        Ok(clients)
+        // Of two that come at once the first gives it: there is one breaker for all.
+        let provider = self.providers.entry(spec.name.clone());
+        let new = || Arc::new(Provider::new(spec.name.clone(), clients));
+        Ok(Arc::clone(&provider.or_insert_with(new)))
     }
 }
 
@@ -141,6 +181,8 @@ fn builder(spec: &ProviderSpec) -> ClientBuilder {
         .user_agent(concat!("mcp-gateway/", env!("CARGO_PKG_VERSION")))
         // A redirect would carry the credential to an address the registry does not name.
         .redirect(Policy::none())
+        // What is sent again is decided in one place, and counted there.
+        .retry(retry::never().max_retries_per_request(0))
         .no_proxy()
         .connect_timeout(spec.timeouts.connect)
         .tcp_nodelay(true)

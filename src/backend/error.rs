@@ -1,11 +1,15 @@
 //! What can go wrong with a backend, and whether the request may be sent again.
 
-use std::{error::Error, sync::Arc, time::Duration};
+mod http_client;
+
+use std::{sync::Arc, time::Duration};
 
 use http::StatusCode;
 use serde_json::value::RawValue;
 
 use crate::mcp::{failure::Failure, name::BackendName};
+
+use http_client::root_cause;
 
 /// A request to a backend that got no answer.
 ///
@@ -18,6 +22,16 @@ pub(crate) enum BackendError {
         #[source]
         cause: Arc<reqwest::Error>,
     },
+    /// The provider is gone for every session: nothing was tried.
+    #[error("it is out of reach for every session ({cause}); {}", tried_again(*retry_in))]
+    Gone {
+        /// What the last attempt of any session met.
+        cause: Arc<str>,
+        retry_in: Duration,
+    },
+    /// HTTP/2 says that the request was not looked at.
+    #[error("it closed the connection without reading the request")]
+    Unread,
     /// The connection broke after the request was sent.
     #[error("{}", root_cause(cause))]
     Interrupted {
@@ -51,7 +65,8 @@ pub(crate) enum BackendError {
     /// The backend was lively, but not done within a call's limit.
     #[error("it was not done after {}", humantime::format_duration(*after))]
     TooLong { after: Duration },
-    /// 429 or 503: the backend did not take the request.
+    /// 429 or 503: the backend did not take the request. A 503 that does not say when to come back
+    /// may be a proxy's word for a backend that it lost in the middle of it.
     #[error("it is overloaded (HTTP {status})")]
     Overloaded {
         status: StatusCode,
@@ -123,29 +138,26 @@ pub(crate) enum Retry {
 }
 
 impl BackendError {
-    /// Sorts an error of the HTTP client by whether the request left.
-    pub(crate) fn from_http(error: reqwest::Error) -> Self {
-        let unsent = error.is_connect() || error.is_builder();
-        // The URL may carry what a registry's author put there; it is never shown.
-        let cause = Arc::new(error.without_url());
-        if unsent {
-            Self::Unreachable { cause }
-        } else {
-            Self::Interrupted { cause }
-        }
-    }
-
     /// PROTOCOL.md's table, one row an arm.
     pub(crate) const fn retry(&self) -> Retry {
         match self {
-            Self::Unreachable { .. } => Retry::Always(None),
-            Self::Overloaded { retry_after, .. } => Retry::Always(*retry_after),
-            Self::BadGateway { .. }
+            Self::Unreachable { .. } | Self::Unread => Retry::Always(None),
+            Self::Overloaded {
+                status: StatusCode::TOO_MANY_REQUESTS,
+                retry_after,
+            } => Retry::Always(*retry_after),
+            Self::Overloaded {
+                retry_after: Some(pause),
+                ..
+            } => Retry::Always(Some(*pause)),
+            Self::Overloaded { .. }
+            | Self::BadGateway { .. }
             | Self::Interrupted { .. }
             | Self::Truncated
             | Self::Silent { .. } => Retry::IfRepeatable,
             // An expired session is renewed by the connection, not repeated by the call.
             Self::SessionExpired
+            | Self::Gone { .. }
             | Self::CutOff { .. }
             | Self::AfterAsking { .. }
             | Self::Unanswered
@@ -196,6 +208,14 @@ impl BackendError {
         self.is_late() || matches!(self, Self::AskedTooOften { .. })
     }
 
+    /// Whether nothing at all was heard of it.
+    pub(crate) fn is_silence(&self) -> bool {
+        match self {
+            Self::AfterAsking { cause } => cause.is_silence(),
+            _ => matches!(self, Self::Silent { .. }),
+        }
+    }
+
     /// Whether the backend took longer than it may.
     fn is_late(&self) -> bool {
         match self {
@@ -209,6 +229,7 @@ impl BackendError {
     pub(crate) const fn asked_pause(&self) -> Option<Duration> {
         match self {
             Self::Overloaded { retry_after, .. } => *retry_after,
+            Self::Gone { retry_in, .. } => Some(*retry_in),
             _ => None,
         }
     }
@@ -217,7 +238,16 @@ impl BackendError {
     pub(crate) fn is_outage(&self) -> bool {
         match self {
             Self::AfterAsking { cause } => cause.is_outage(),
-            _ => matches!(self, Self::Unreachable { .. }),
+            _ => matches!(self, Self::Unreachable { .. } | Self::Gone { .. }),
+        }
+    }
+
+    /// Whether it took all the time there was to meet it: nobody should wait for the same again.
+    pub(crate) fn took_long(&self) -> bool {
+        match self {
+            Self::Silent { .. } => true,
+            Self::Unreachable { cause } => cause.is_timeout(),
+            _ => false,
         }
     }
 
@@ -252,6 +282,10 @@ impl BackendError {
             | Self::AfterAsking { .. }
             | Self::AskedTooOften { .. }
             | Self::Unanswered
+            | Self::Overloaded {
+                status: StatusCode::SERVICE_UNAVAILABLE,
+                retry_after: None,
+            }
             | Self::BadGateway { .. } => Failure::Interrupted {
                 backend: backend.clone(),
                 reason: self.to_string(),
@@ -261,16 +295,15 @@ impl BackendError {
     }
 }
 
-/// The innermost cause says what happened ("connection refused"); the outer ones only where.
-fn root_cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
+fn tried_again(retry_in: Duration) -> String {
+    if retry_in.is_zero() {
+        return "it is being tried again now".to_owned();
     }
-    if error.is_timeout() && error.is_connect() {
-        return "it did not accept a connection in time".to_owned();
-    }
-    cause.to_string()
+    let seconds = Duration::from_secs(retry_in.as_secs() + 1);
+    format!(
+        "it is tried again within {}",
+        humantime::format_duration(seconds)
+    )
 }
 
 #[cfg(test)]
@@ -288,6 +321,21 @@ mod tests {
                 },
                 Retry::Always(after),
             ),
+            (
+                BackendError::Overloaded {
+                    status: StatusCode::SERVICE_UNAVAILABLE,
+                    retry_after: None,
+                },
+                Retry::IfRepeatable,
+            ),
+            (
+                BackendError::Overloaded {
+                    status: StatusCode::TOO_MANY_REQUESTS,
+                    retry_after: None,
+                },
+                Retry::Always(None),
+            ),
+            (BackendError::Unread, Retry::Always(None)),
             (
                 BackendError::BadGateway {
                     status: StatusCode::BAD_GATEWAY,
@@ -318,20 +366,5 @@ mod tests {
         ] {
             assert_eq!(error.retry(), retry, "{error}");
         }
-    }
-
-    #[tokio::test]
-    async fn a_refused_connection_left_nothing_and_shows_no_address() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        drop(listener);
-        let error = reqwest::get(format!("http://127.0.0.1:{port}/secret-path"))
-            .await
-            .unwrap_err();
-        let error = BackendError::from_http(error);
-        assert_eq!(error.retry(), Retry::Always(None));
-        let text = error.to_string();
-        assert!(text.to_lowercase().contains("refused"), "{text}");
-        assert!(!text.contains("secret-path"), "{text}");
     }
 }

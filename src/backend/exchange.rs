@@ -6,8 +6,11 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use crate::{
-    limits::{DISCOVERY_BYTES_MAX, STREAMED_ABOVE_BYTES},
-    mcp::message::{Message, RequestId},
+    limits::{ANSWER_DEPTH_MAX, DISCOVERY_BYTES_MAX, STREAMED_ABOVE_BYTES},
+    mcp::{
+        depth::exceeds,
+        message::{Message, RequestId},
+    },
 };
 
 use super::{
@@ -118,15 +121,29 @@ pub(super) fn split(bytes: &Bytes, audience: &Audience<'_>) -> Result<Vec<Bytes>
     Ok(messages.into_iter().map(whole).collect())
 }
 
+/// Reads one message, as deep as readers of JSON can be expected to go.
+///
+/// # Errors
+///
+/// When it is none.
+pub(super) fn read(bytes: &[u8]) -> Result<Message<'_>, BackendError> {
+    // What it carries stands one level below the message itself.
+    if exceeds(bytes, ANSWER_DEPTH_MAX + 1) {
+        return Err(BackendError::Garbled {
+            what: "JSON that is nested too deep",
+        });
+    }
+    Message::read(bytes).map_err(|_| BackendError::Garbled {
+        what: "something that is not JSON-RPC",
+    })
+}
+
 async fn read_message(
     bytes: &Bytes,
     id: &RequestId,
     audience: &Audience<'_>,
 ) -> Result<Option<Answer>, BackendError> {
-    let message = Message::read(bytes).map_err(|_| BackendError::Garbled {
-        what: "something that is not JSON-RPC",
-    })?;
-    match message {
+    match read(bytes)? {
         Message::Notification { method, params } => {
             audience.hear(&method, params, id).await;
             Ok(None)

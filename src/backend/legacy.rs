@@ -121,25 +121,34 @@ impl Legacy {
     }
 }
 
-/// The reference servers answer 400 with words about a session or initialization where the
-/// protocol wants 404. They do so before they read the request, so their error does not carry its
-/// id; one that does is the request's own answer.
+/// Whether a refusal proves that the MCP session is over and nothing of the request ran: then it is
+/// sent once more over another.
+///
+/// 404 says so by the protocol, unless the request's own answer is in it and speaks of something else. The
+/// reference servers answer 400, with words about a session or initialization: before they read the request, so that
+/// their error has no id, or one that no request of the gateway's can have. One with a number may be
+/// what became of some call.
 fn is_expiry(refusal: &Refusal, id: &RequestId) -> bool {
-    match refusal.status {
-        StatusCode::NOT_FOUND => true,
-        StatusCode::BAD_REQUEST => match refusal.json.as_deref().map(Message::read) {
-            Some(Ok(Message::Error {
-                id: answered,
-                error,
-            })) if answered.as_ref() != Some(id) => {
-                let message = RawObject::parse_or_empty(Some(error)).get_str("message");
-                message.is_some_and(|message| {
-                    let message = message.to_ascii_lowercase();
-                    message.contains("session") || message.contains("not initialized")
-                })
-            }
-            _ => false,
-        },
+    let Some(Ok(Message::Error {
+        id: answered,
+        error,
+    })) = refusal.json.as_deref().map(Message::read)
+    else {
+        return refusal.status == StatusCode::NOT_FOUND;
+    };
+    let speaks_of_session = || {
+        let message = RawObject::parse_or_empty(Some(error)).get_str("message");
+        message.is_some_and(|message| {
+            let message = message.to_ascii_lowercase();
+            message.contains("session") || message.contains("not initialized")
+        })
+    };
+    match (refusal.status, answered) {
+        (StatusCode::NOT_FOUND, answered) => answered.as_ref() != Some(id) || speaks_of_session(),
+        (StatusCode::BAD_REQUEST, answered) => {
+            let is_nobodys = |id: &RequestId| id.as_json().starts_with('"');
+            answered.as_ref().is_none_or(is_nobodys) && speaks_of_session()
+        }
         _ => false,
     }
 }
@@ -251,9 +260,20 @@ mod tests {
         let says = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Bad Request: No valid session ID provided"}}"#;
         let own = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32000,"message":"the session id of the shop is used up"}}"#;
         let other = r#"{"jsonrpc":"2.0","error":{"code":-32602,"message":"bad arguments"}}"#;
+        let named = r#"{"jsonrpc":"2.0","id":"server-error","error":{"code":-32600,"message":"Bad Request: Missing session ID"}}"#;
+        let another =
+            r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32000,"message":"no such session"}}"#;
         assert!(is_expiry(404, None));
+        assert!(is_expiry(404, Some(says)));
+        assert!(is_expiry(404, Some(named)));
+        let answer =
+            r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"no such order"}}"#;
+        assert!(is_expiry(404, Some(own)));
+        assert!(!is_expiry(404, Some(answer)), "the call's own answer");
         assert!(is_expiry(400, Some(says)));
+        assert!(is_expiry(400, Some(named)));
         assert!(!is_expiry(400, Some(own)));
+        assert!(!is_expiry(400, Some(another)));
         assert!(!is_expiry(400, Some(other)));
         assert!(!is_expiry(400, None));
         assert!(!is_expiry(500, Some(says)));

@@ -68,6 +68,7 @@ pub(crate) struct Link {
     next_id: AtomicU64,
     heard: AtomicBool,
     away: AtomicBool,
+    looking: AtomicBool,
     uses: Mutex<Uses>,
     /// From which level on the backend was asked to send log messages.
     pub(super) level: tokio::sync::Mutex<Option<Level>>,
@@ -81,6 +82,15 @@ struct Uses {
 
 /// One call's use of a link, from before it is sent until it has ended.
 pub(super) struct InUse(Arc<Link>);
+
+/// Somebody looks whether the link's backend is there, until this is dropped.
+pub(super) struct Looking<'a>(&'a AtomicBool);
+
+impl Drop for Looking<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
 
 /// Which link it is, and since when.
 pub(crate) struct Origin {
@@ -112,12 +122,19 @@ impl Link {
             next_id: AtomicU64::new(first_id()),
             heard: AtomicBool::new(false),
             away: AtomicBool::new(false),
+            looking: AtomicBool::new(false),
             uses: Mutex::new(Uses {
                 calls: 0,
                 last: Instant::now(),
             }),
             level: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// Begins to look whether the backend is there; `None` while somebody is at it.
+    pub(super) fn look(&self) -> Option<Looking<'_>> {
+        let was_looking = self.looking.swap(true, Ordering::Acquire);
+        (!was_looking).then(|| Looking(&self.looking))
     }
 
     /// Begins to use it for a call.

@@ -30,7 +30,7 @@ use super::{
     audience::{Audience, Conversation},
     endpoint::Endpoint,
     error::BackendError,
-    exchange::split,
+    exchange::{self, split},
     link::Link,
     message::BackendMessage,
     refusal,
@@ -325,10 +325,7 @@ async fn take(
     id: &RequestId,
     audience: &Audience<'_>,
 ) -> Result<Said, BackendError> {
-    let message = Message::read(message).map_err(|_| BackendError::Garbled {
-        what: "something that is not JSON-RPC",
-    })?;
-    Ok(match message {
+    Ok(match exchange::read(message)? {
         Message::Notification { method, params } if method == LISTEN_ACKNOWLEDGED => {
             let honoured = Filter::honoured(params);
             if honoured.is_empty() {

@@ -38,19 +38,31 @@ pub(super) async fn open(
     context: &Context,
     retries: bool,
 ) -> Result<(Dialect, Discovery), BackendError> {
-    let policy = Policy::new(true);
+    let policy = Policy::new(endpoint, true);
     RetryIf::start(
-        policy.pauses(&endpoint.retries),
+        policy.pauses(),
         || attempt(endpoint, known, context),
         // Whoever waits has waited long enough for a backend that is silent.
         |error: &BackendError| {
-            retries && policy.allows(error) && !matches!(error, BackendError::Silent { .. })
+            retries && !matches!(error, BackendError::Silent { .. }) && policy.allows(error)
         },
     )
     .await
 }
 
+/// Tries once, if the provider is not gone for everybody; tells the others what that showed.
 async fn attempt(
+    endpoint: &Endpoint,
+    known: Option<Revision>,
+    context: &Context,
+) -> Result<(Dialect, Discovery), BackendError> {
+    let leave = endpoint.provider.ask()?;
+    let outcome = agree(endpoint, known, context).await;
+    endpoint.met(leave, &outcome);
+    outcome
+}
+
+async fn agree(
     endpoint: &Endpoint,
     known: Option<Revision>,
     context: &Context,

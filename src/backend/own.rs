@@ -6,7 +6,7 @@ use tokio::time::timeout;
 use crate::mcp::{
     level::Level,
     message::RequestId,
-    method::{PING, SET_LEVEL},
+    method::{DISCOVER, PING, SET_LEVEL},
     object::to_raw,
     request::{Context, Request},
 };
@@ -15,6 +15,7 @@ use super::{
     audience::{Audience, Conversation},
     error::BackendError,
     exchange::{Answer, read_answer},
+    provider::Leave,
     transport::streamable_http::Content,
 };
 
@@ -47,7 +48,28 @@ impl Conversation<'_> {
     /// Whether the backend still knows the MCP session of the link; for others there is nothing to
     /// know.
     pub(super) async fn still_holds(&self) -> bool {
-        self.link.dialect.session().is_some() && self.request(PING, None).await.is_ok()
+        if self.link.dialect.session().is_none() {
+            return false;
+        }
+        let Ok(leave) = self.endpoint.provider.ask() else {
+            return false;
+        };
+        let answered = self.request(PING, None).await;
+        self.endpoint.met(leave, &answered);
+        answered.is_ok()
+    }
+
+    /// Whether the backend says anything at all, where a call just heard nothing: its tool may be slow,
+    /// or it may be gone without a word.
+    pub(super) async fn is_alive(&self) -> bool {
+        let method = if self.link.dialect.is_shared() {
+            DISCOVER
+        } else {
+            PING
+        };
+        let answered = self.request(method, None).await;
+        self.endpoint.met(Leave::Free, &answered);
+        !answered.is_err_and(|error| error.is_silence() || error.is_outage())
     }
 
     /// Has the backend send log messages from this level on, where it has such.

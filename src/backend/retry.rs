@@ -1,7 +1,7 @@
 //! When a request is sent again: exponential backoff with full jitter, and `Retry-After`.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -9,28 +9,52 @@ use tokio_retry::strategy::{ExponentialBackoff, jitter};
 
 use crate::{limits::RETRY_AFTER_MAX, registry::Retries};
 
-use super::error::{BackendError, Retry};
+use super::{
+    endpoint::Endpoint,
+    error::{BackendError, Retry},
+    provider::Provider,
+};
 
 /// Decides about one request's repeats and carries the backend's wish from one to the next.
 ///
 /// tokio-retry's strategy cannot see the error, so the pause that the backend asked for waits here
 /// between [`Policy::allows`], which sees it, and the strategy, which sleeps.
-pub(crate) struct Policy {
+pub(crate) struct Policy<'a> {
+    provider: &'a Provider,
+    retries: &'a Retries,
     repeatable: bool,
+    left: AtomicU32,
     asked_pause_ms: AtomicU64,
 }
 
-impl Policy {
-    /// A policy for a request that may (`repeatable`) or may not run twice.
-    pub(crate) const fn new(repeatable: bool) -> Self {
+impl<'a> Policy<'a> {
+    /// A policy for a request that may (`repeatable`) or may not run twice, and is about to be sent.
+    pub(crate) fn new(endpoint: &'a Endpoint, repeatable: bool) -> Self {
+        Self::of(&endpoint.provider, &endpoint.retries, repeatable)
+    }
+
+    fn of(provider: &'a Provider, retries: &'a Retries, repeatable: bool) -> Self {
+        provider.earn_repeats();
         Self {
+            provider,
+            retries,
             repeatable,
+            left: AtomicU32::new(retries.attempts),
             asked_pause_ms: AtomicU64::new(0),
         }
     }
 
-    /// Whether the request may be sent again after this error.
+    /// Whether the request may be sent again after this error; it is as good as sent then.
     pub(crate) fn allows(&self, error: &BackendError) -> bool {
+        let left = self.left.load(Ordering::Relaxed);
+        if left == 0 || !self.would_allow(error) || !self.provider.may_repeat() {
+            return false;
+        }
+        self.left.store(left - 1, Ordering::Relaxed);
+        true
+    }
+
+    fn would_allow(&self, error: &BackendError) -> bool {
         match error.retry() {
             Retry::Always(pause) => {
                 let pause_ms = pause.unwrap_or_default().as_millis();
@@ -47,18 +71,18 @@ impl Policy {
     }
 
     /// The pauses between tries; as many as there may be repeats.
-    pub(crate) fn pauses(&self, retries: &Retries) -> impl Iterator<Item = Duration> {
-        let base_ms = u64::try_from(retries.base.as_millis()).unwrap_or(u64::MAX);
+    pub(crate) fn pauses(&self) -> impl Iterator<Item = Duration> {
+        let base_ms = u64::try_from(self.retries.base.as_millis()).unwrap_or(u64::MAX);
         // tokio-retry raises its base to the power of the try: 2^n times half the base.
         ExponentialBackoff::from_millis(2)
             .factor((base_ms / 2).max(1))
-            .max_delay(retries.max)
+            .max_delay(self.retries.max)
             .map(jitter)
             .map(|pause| {
                 let asked_ms = self.asked_pause_ms.swap(0, Ordering::Relaxed);
                 pause.max(Duration::from_millis(asked_ms))
             })
-            .take(retries.attempts as usize)
+            .take(self.retries.attempts as usize)
     }
 }
 
@@ -67,6 +91,7 @@ mod tests {
     use http::StatusCode;
 
     use super::*;
+    use crate::{backend::transport::streamable_http::Clients, limits::RETRY_BUDGET_MAX};
 
     fn overloaded(seconds: u64) -> BackendError {
         BackendError::Overloaded {
@@ -81,10 +106,19 @@ mod tests {
         max: Duration::from_millis(250),
     };
 
+    fn provider() -> Provider {
+        let clients = Clients {
+            calls: reqwest::Client::new(),
+            listening: reqwest::Client::new(),
+        };
+        Provider::new("it".parse().unwrap(), clients)
+    }
+
     #[test]
     fn pauses_grow_within_their_bounds_and_end() {
-        let policy = Policy::new(false);
-        let pauses: Vec<_> = policy.pauses(&RETRIES).collect();
+        let provider = provider();
+        let policy = Policy::of(&provider, &RETRIES, false);
+        let pauses: Vec<_> = policy.pauses().collect();
         assert_eq!(pauses.len(), 3);
         for (pause, most_ms) in pauses.iter().zip([100, 200, 250]) {
             assert!(*pause <= Duration::from_millis(most_ms), "{pauses:?}");
@@ -93,8 +127,9 @@ mod tests {
 
     #[test]
     fn a_backend_that_names_a_pause_gets_it_once() {
-        let policy = Policy::new(false);
-        let mut pauses = policy.pauses(&RETRIES);
+        let provider = provider();
+        let policy = Policy::of(&provider, &RETRIES, false);
+        let mut pauses = policy.pauses();
         assert!(policy.allows(&overloaded(2)));
         assert_eq!(pauses.next(), Some(Duration::from_secs(2)));
         assert!(pauses.next().unwrap() <= Duration::from_millis(200));
@@ -103,8 +138,42 @@ mod tests {
 
     #[test]
     fn only_what_may_run_twice_is_sent_again_after_it_left() {
-        assert!(Policy::new(true).allows(&BackendError::Truncated));
-        assert!(!Policy::new(false).allows(&BackendError::Truncated));
-        assert!(!Policy::new(true).allows(&BackendError::SessionExpired));
+        let provider = provider();
+        let policy = |repeatable| Policy::of(&provider, &RETRIES, repeatable);
+        assert!(policy(true).allows(&BackendError::Truncated));
+        assert!(!policy(false).allows(&BackendError::Truncated));
+        assert!(!policy(true).allows(&BackendError::SessionExpired));
+    }
+
+    #[test]
+    fn all_requests_to_a_provider_share_its_repeats() {
+        let provider = provider();
+        let mut repeats = 0;
+        for _ in 0..1000 {
+            let policy = Policy::of(&provider, &RETRIES, true);
+            while policy.allows(&BackendError::Truncated) {
+                repeats += 1;
+            }
+        }
+        // A fifth of what was sent, and what was saved up. A slow machine adds some for its seconds.
+        let most = 1000 / 5 + RETRY_BUDGET_MAX;
+        assert!(
+            (most - 1..most + 50).contains(&repeats),
+            "{repeats} repeats"
+        );
+    }
+
+    #[test]
+    fn what_is_not_repeated_takes_nothing_from_the_others() {
+        let provider = provider();
+        let none = Retries {
+            attempts: 0,
+            ..RETRIES
+        };
+        for _ in 0..1000 {
+            assert!(!Policy::of(&provider, &none, true).allows(&BackendError::Truncated));
+            assert!(!Policy::of(&provider, &RETRIES, false).allows(&BackendError::Truncated));
+        }
+        assert!(Policy::of(&provider, &RETRIES, true).allows(&BackendError::Truncated));
     }
 }

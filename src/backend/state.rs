@@ -29,11 +29,25 @@ pub(crate) enum State {
     Refused,
 }
 
+/// What a try can be expected to meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outlook {
+    /// Nothing that would take long.
+    Fair,
+    /// Silence: the last one took all the time it had, and so may the next.
+    Slow,
+    /// Nobody: the provider is gone for every session.
+    Gone,
+}
+
 /// What happened to a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Input {
     /// Somebody needs it. `since_failure` is how long the last failure is ago.
-    Wanted { since_failure: Duration },
+    Wanted {
+        since_failure: Duration,
+        outlook: Outlook,
+    },
     /// What was learned before a restart of the gateway still stands.
     Remembered,
     /// The handshake succeeded.
@@ -59,6 +73,8 @@ pub(crate) enum Effect {
     Wait(Duration),
     /// Whoever wanted it is told the last error now.
     FailNow,
+    /// The same, and a handshake is started: who comes later may find it done.
+    FailAndOpen,
 }
 
 /// A connection's state and how often in a row it failed.
@@ -99,17 +115,15 @@ impl Machine {
     /// Takes one step. Facts that come too late change nothing.
     pub(crate) fn step(&mut self, input: Input) -> Effect {
         let (next, effect) = match (self.state, input) {
-            (State::Idle, Input::Wanted { .. }) | (State::Waiting, Input::Elapsed) => {
-                (State::Connecting, Effect::Open)
-            }
+            (State::Waiting, Input::Elapsed) => (State::Connecting, Effect::Open),
 
-            (State::Waiting | State::Refused, Input::Wanted { since_failure }) => {
-                if since_failure < PATIENCE {
-                    (self.state, Effect::FailNow)
-                } else {
-                    (State::Connecting, Effect::Open)
-                }
-            }
+            (
+                state,
+                Input::Wanted {
+                    since_failure,
+                    outlook,
+                },
+            ) => wanted(state, since_failure, outlook),
 
             (State::Idle, Input::Remembered) | (State::Connecting, Input::Opened) => {
                 self.failures = 0;
@@ -131,16 +145,33 @@ impl Machine {
     }
 }
 
+/// What a connection does for somebody who needs it. Nobody waits for what will not come.
+fn wanted(state: State, since_failure: Duration, outlook: Outlook) -> (State, Effect) {
+    match (state, outlook) {
+        (State::Ready, _) | (State::Connecting, Outlook::Fair) => (state, Effect::None),
+        // In all of these somebody is at it, or a timer will be.
+        (State::Connecting, _) | (State::Waiting, Outlook::Gone) => (state, Effect::FailNow),
+        (State::Waiting | State::Refused, _) if since_failure < PATIENCE => {
+            (state, Effect::FailNow)
+        }
+        (_, Outlook::Fair) => (State::Connecting, Effect::Open),
+        (_, Outlook::Slow | Outlook::Gone) => (State::Connecting, Effect::FailAndOpen),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SOON: Input = Input::Wanted {
-        since_failure: Duration::from_millis(10),
-    };
-    const LATER: Input = Input::Wanted {
-        since_failure: Duration::from_secs(2),
-    };
+    const SOON: Input = wanted(Duration::from_millis(10), Outlook::Fair);
+    const LATER: Input = wanted(Duration::from_secs(2), Outlook::Fair);
+
+    const fn wanted(since_failure: Duration, outlook: Outlook) -> Input {
+        Input::Wanted {
+            since_failure,
+            outlook,
+        }
+    }
 
     fn after(inputs: &[Input]) -> (State, Effect) {
         let mut machine = Machine::new();
@@ -196,6 +227,24 @@ mod tests {
             after(&[&refused[..], &[LATER]].concat()),
             (State::Connecting, Effect::Open)
         );
+    }
+
+    #[test]
+    fn nobody_waits_for_a_backend_that_was_silent_or_is_gone() {
+        let later = |outlook| wanted(Duration::from_secs(2), outlook);
+        for outlook in [Outlook::Slow, Outlook::Gone] {
+            let first = after(&[later(outlook)]);
+            assert_eq!(first, (State::Connecting, Effect::FailAndOpen));
+            let second = after(&[SOON, later(outlook)]);
+            assert_eq!(second, (State::Connecting, Effect::FailNow));
+            let refused = after(&[SOON, Input::Refused, later(outlook)]);
+            assert_eq!(refused, (State::Connecting, Effect::FailAndOpen));
+        }
+        let waiting = |outlook| after(&[SOON, Input::Failed, later(outlook)]);
+        let tried = (State::Connecting, Effect::FailAndOpen);
+        assert_eq!(waiting(Outlook::Slow), tried);
+        // Its timer is set for when it may be tried.
+        assert_eq!(waiting(Outlook::Gone), (State::Waiting, Effect::FailNow));
     }
 
     #[test]

@@ -5,7 +5,9 @@
     reason = "these comments are the help, where backticks would stand as they are"
 )]
 
-pub(super) mod keys;
+mod callers;
+mod edge;
+mod keys;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -15,12 +17,16 @@ use clap::{
 };
 use secrecy::SecretString;
 
-use self::keys::KeysCommand;
+pub(super) use self::edge::Edge;
 use super::values;
 use crate::{
     limits,
     telemetry::{LogFilter, LogFormat},
 };
+
+pub use self::keys::KeysCommand;
+
+pub(super) use self::callers::{CALLERS_FILE, Callers};
 
 /// The variable that holds the sealing key. It has no flag: those of a process are public.
 pub(super) const SECRET_KEY: &str = "GATEWAY_SECRET_KEY";
@@ -53,6 +59,10 @@ pub(super) struct Flags {
     #[command(flatten)]
     pub(super) listening: Listening,
     #[command(flatten)]
+    pub(super) callers: Callers,
+    #[command(flatten)]
+    pub(super) edge: Edge,
+    #[command(flatten)]
     pub(super) storage: Storage,
     #[command(flatten)]
     pub(super) backends: Backends,
@@ -60,7 +70,7 @@ pub(super) struct Flags {
     pub(super) log: Log,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub(super) enum Verb {
     /// Serve until stopped; what happens without a command
     Serve,
@@ -70,11 +80,9 @@ pub(super) enum Verb {
         #[arg(long)]
         connect: bool,
     },
-    /// Change the key that credentials are sealed with
-    Keys {
-        #[command(subcommand)]
-        command: KeysCommand,
-    },
+    /// Make, list and revoke keys, and end
+    #[command(subcommand)]
+    Keys(KeysCommand),
 }
 
 #[derive(Debug, Args)]
@@ -139,9 +147,10 @@ pub(super) struct Listening {
     #[arg(default_value = "10m", value_parser = |text: &str| limits::INPUT_TIMEOUT.read(text))]
     pub(super) input_timeout: Duration,
 
-    /// How long calls may go on after a signal to stop
+    /// How long calls may go on after a signal to stop; then they are told, and the gateway has ended
+    /// at most 2 s later
     #[arg(long, global = true, env = "DRAIN_TIMEOUT", value_name = "DURATION")]
-    #[arg(default_value = "10s", value_parser = |text: &str| limits::DRAIN_TIMEOUT.read(text))]
+    #[arg(default_value = "8s", value_parser = |text: &str| limits::DRAIN_TIMEOUT.read(text))]
     pub(super) drain_timeout: Duration,
 }
 

@@ -1,7 +1,8 @@
 //! Reads the values of flags that need more than a number.
 
-use std::{convert::Infallible, path::PathBuf};
+use std::{convert::Infallible, net::IpAddr, path::PathBuf};
 
+use ipnet::IpNet;
 use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::{Host, Url};
@@ -60,6 +61,17 @@ pub(super) fn allowed_origin(text: &str) -> Result<String, String> {
     }
     // Of a scheme that the web does not know, such as an editor's.
     Ok(text.trim().trim_end_matches('/').to_ascii_lowercase())
+}
+
+/// Reads a network, or an address as the network of it alone.
+pub(super) fn network(text: &str) -> Result<IpNet, String> {
+    let text = text.trim();
+    text.parse::<IpNet>()
+        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+        .map(|network| network.trunc())
+        .map_err(|_| {
+            "write an address or a network, such as 10.1.2.3, 10.0.0.0/8 or fd00::/8".to_owned()
+        })
 }
 
 /// Takes any text: clap repeats what a reader refuses, so a secret is checked after clap is done.
@@ -172,6 +184,27 @@ mod tests {
             "https://a.b?c",
         ] {
             assert!(allowed_origin(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_network_is_an_address_or_a_range_of_them() {
+        for (text, read) in [
+            ("10.1.2.3", "10.1.2.3/32"),
+            (" 10.1.2.3/8 ", "10.0.0.0/8"),
+            ("::1", "::1/128"),
+            ("fd00::/8", "fd00::/8"),
+        ] {
+            assert_eq!(network(text).unwrap().to_string(), read);
+        }
+        for text in [
+            "",
+            "10.0.0.0/33",
+            "proxy.example.com",
+            "10.0.0",
+            "10.0.0.1:80",
+        ] {
+            assert!(network(text).is_err(), "{text}");
         }
     }
 

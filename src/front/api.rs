@@ -14,6 +14,7 @@ mod sessions;
 use std::{
     convert::Infallible,
     future::Future,
+    net::IpAddr,
     time::{Duration, Instant},
 };
 
@@ -28,7 +29,7 @@ use warp::{
     reply::{Reply, Response},
 };
 
-use super::{FrontState, problem::Problem};
+use super::{FrontState, problem::Problem, via::Via};
 use crate::session::SessionsError;
 
 /// When a gateway that is full or stopping is worth asking again.
@@ -84,12 +85,14 @@ impl Route {
     async fn answer(
         &self,
         method: Method,
+        client: Option<IpAddr>,
         handler: impl Future<Output = Result<Response, Problem>>,
     ) -> Response {
         let started = Instant::now();
         let response = handler.await.unwrap_or_else(Problem::into_response);
         // The template, not the path: whoever knows a session's id can use the session.
         tracing::info!(
+            client.address = client.map(display),
             http.method = %method,
             http.route = self.template,
             http.status = response.status().as_u16(),
@@ -122,6 +125,11 @@ fn with<T: Clone + Send + Sync + 'static>(
     warp::any().map(move || part.clone())
 }
 
+/// The client's address, for the log.
+fn client() -> impl Filter<Extract = (Option<IpAddr>,), Error = Infallible> + Clone {
+    warp::ext::optional::<Via>().map(|via: Option<Via>| via.map(|via| via.address))
+}
+
 fn create_route(
     state: FrontState,
 ) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone {
@@ -130,15 +138,16 @@ fn create_route(
         .and(with(state))
         .and(warp::header::headers_cloned())
         .and(warp::body::stream())
+        .and(client())
         .then(
-            |method: Method, state, headers: HeaderMap, body| async move {
+            |method: Method, state, headers: HeaderMap, body, client| async move {
                 let handler = async {
                     match method {
                         Method::POST => create::create(state, headers, body).await,
                         _ => Err(CREATE.method_not_allowed()),
                     }
                 };
-                CREATE.answer(method.clone(), handler).await
+                CREATE.answer(method.clone(), client, handler).await
             },
         )
 }
@@ -150,21 +159,23 @@ fn sessions_routes(
         .and(warp::method())
         .and(with(state.clone()))
         .and(warp::query())
-        .then(|method: Method, state, query| async move {
+        .and(client())
+        .then(|method: Method, state, query, client| async move {
             let handler = async {
                 match method {
                     Method::GET | Method::HEAD => sessions::list(state, query).await,
                     _ => Err(SESSIONS.method_not_allowed()),
                 }
             };
-            SESSIONS.answer(method.clone(), handler).await
+            SESSIONS.answer(method.clone(), client, handler).await
         });
     let one = warp::path!("session" / String)
         .and(warp::method())
         .and(with(state))
         .and(warp::header::headers_cloned())
         .and(warp::body::stream())
-        .then(|id, method: Method, state, headers, body| async move {
+        .and(client())
+        .then(|id, method: Method, state, headers, body, client| async move {
             let handler = async {
                 match method {
                     Method::GET | Method::HEAD => sessions::describe(state, id).await,
@@ -173,7 +184,7 @@ fn sessions_routes(
                     _ => Err(SESSION.method_not_allowed()),
                 }
             };
-            SESSION.answer(method.clone(), handler).await
+            SESSION.answer(method.clone(), client, handler).await
         });
     list.or(one).unify()
 }
@@ -264,9 +275,9 @@ fn empty(status: StatusCode) -> Response {
 fn failure(error: &SessionsError) -> Problem {
     let detail = match error {
         SessionsError::Store(_) => {
-            let error = error as &dyn std::error::Error;
-            tracing::error!(error, "a request found the store failing");
-            "the store does not answer; look at the gateway's log".to_owned()
+            let cause = error as &dyn std::error::Error;
+            tracing::error!(error = cause, "a request found the store failing");
+            format!("{error}; try again later, and look at the gateway's log if that does not help")
         }
         SessionsError::Busy { .. } => format!("{error}; delete one, or try again later"),
         SessionsError::Broken { .. } => {

@@ -31,6 +31,7 @@ use crate::{
         api::MCP,
         body::{BodyBounds, collect, require_json},
         problem::Problem,
+        via::Via,
     },
     mcp::{
         error::error_object,
@@ -46,6 +47,7 @@ use crate::{
 
 use event_stream::Accepts;
 use head::Head;
+use record::Sender;
 
 /// What the endpoint works with.
 #[derive(Clone)]
@@ -67,6 +69,7 @@ pub fn route(
         .and(warp::any().map(move || state.clone()))
         .and(warp::method())
         .and(warp::header::headers_cloned())
+        .and(warp::ext::optional::<Via>())
         .and(warp::body::stream())
         .then(serve)
 }
@@ -76,6 +79,7 @@ async fn serve<S, B>(
     state: McpState,
     method: Method,
     headers: HeaderMap,
+    via: Option<Via>,
     body: S,
 ) -> Response
 where
@@ -93,33 +97,36 @@ where
             .map(|found| found.zip(Some(short(id)))),
         None => Ok(None),
     };
-    let (session, session_short) = match found {
+    let (session, short) = match found {
         Ok(Some(found)) => found,
         Ok(None) => return Problem::no_such_session().into_response(),
         Err(error) => return unavailable(&error),
     };
     let caller = Caller {
         session,
-        session_short,
+        sender: Sender {
+            session: short,
+            address: via.map(|via| via.address),
+        },
         accepts: Accepts::read(headers.get_all(ACCEPT)),
         headers,
     };
     if method == Method::POST {
         return post(caller, state.body, body).await;
     }
-    let session_short = caller.session_short.clone();
+    let sender = caller.sender.clone();
     let response = match method {
         Method::GET => legacy::listen(caller).await,
         _ => legacy::end(caller).await,
     };
-    record::plain(&method, &session_short, response.status());
+    record::plain(&method, &sender, response.status());
     response
 }
 
 /// Who sent a request, and where to.
 struct Caller {
     session: SessionRef,
-    session_short: String,
+    sender: Sender,
     headers: HeaderMap,
     accepts: Accepts,
 }
@@ -136,7 +143,7 @@ where
     S: Stream<Item = Result<B, warp::Error>> + Send,
     B: Buf + Send,
 {
-    let refused = |response| record::refused(&caller.session_short, response);
+    let refused = |response| record::refused(&caller.sender, response);
     let body = match admit(&caller, bounds, body).await {
         Ok(body) => body,
         Err(response) => return refused(response),

@@ -13,7 +13,7 @@ use http::{
     uri::Authority,
 };
 
-use super::problem::Problem;
+use super::{problem::Problem, via::Via};
 
 /// The hosts a request may name and the origins it may come from.
 #[derive(Debug, Clone, Default)]
@@ -107,8 +107,13 @@ impl Gate {
         let named = only(request.headers(), HOST.as_str())?;
         // HTTP/2 names the host in its request line, HTTP/1 may; then both must be allowed.
         let line = request.uri().authority().map(Authority::as_str);
+        // What a trusted proxy says its client named comes last, as the one a page's origin is like. It
+        // must be allowed as well as the host that the proxy itself names: a page that reached the
+        // gateway past the proxy, or by it under a name of its own, could otherwise pick either.
+        let via = request.extensions().get::<Via>();
+        let forwarded = via.and_then(Via::forwarded_host);
         let mut place = None;
-        for text in [named, line].into_iter().flatten() {
+        for text in [named, line, forwarded].into_iter().flatten() {
             let host = Place::read(text).ok_or_else(unreadable)?;
             if !self.allows(&host) {
                 return Err(Problem::new(
@@ -223,6 +228,7 @@ fn written(address: IpAddr) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::front::via::TrustedProxies;
 
     fn gate(listens_on: &str) -> Gate {
         let hosts = ["gateway.example.com", "other.example.com:8443"].map(str::to_owned);
@@ -325,6 +331,65 @@ mod tests {
         assert_eq!(status(header), Err(StatusCode::FORBIDDEN));
         assert_eq!(status(Request::get("http://localhost/")), Ok(()));
         assert_eq!(status(Request::get("/")), Err(StatusCode::BAD_REQUEST));
+    }
+
+    /// The verdict on a request that a proxy brings, trusted or not.
+    fn brought(trusted: bool, host: &str, forwarded: &str, origin: Option<&str>) -> u16 {
+        let network = if trusted {
+            "127.0.0.1/32"
+        } else {
+            "10.0.0.0/8"
+        };
+        let proxies = TrustedProxies::new(vec![network.parse().unwrap()]);
+        let mut request = Request::get("/")
+            .header(HOST, host)
+            .header("x-forwarded-host", forwarded);
+        if let Some(origin) = origin {
+            request = request.header(ORIGIN, origin);
+        }
+        let mut request = request.body(()).unwrap();
+        let via = proxies.via(([127, 0, 0, 1], 40_000).into(), false, &request);
+        request.extensions_mut().insert(via);
+        let verdict = gate("127.0.0.1").check(&request);
+        verdict.map_or_else(|problem| problem.status().as_u16(), |()| 200)
+    }
+
+    #[test]
+    fn a_forwarded_host_must_be_allowed_as_well_as_the_proxy_s_own() {
+        for (host, forwarded, status) in [
+            ("localhost:8000", "gateway.example.com", 200),
+            // The proxy passed on what some page calls it by.
+            ("localhost:8000", "evil.example.net", 403),
+            ("gateway.example.com", "evil.example.net", 403),
+            // A page that reached the gateway itself, by a name that leads here, and adds the header.
+            ("evil.example.net", "gateway.example.com", 403),
+            ("evil.example.net", "localhost", 403),
+            ("localhost:8000", "a b", 400),
+        ] {
+            assert_eq!(
+                brought(true, host, forwarded, None),
+                status,
+                "{host} {forwarded}"
+            );
+        }
+        // Of a stranger it counts for nothing.
+        assert_eq!(brought(false, "localhost", "evil.example.net", None), 200);
+        assert_eq!(brought(false, "evil.example.net", "localhost", None), 403);
+    }
+
+    #[test]
+    fn behind_a_proxy_the_own_origin_is_the_one_that_browsers_see() {
+        let asked = |trusted, origin| {
+            brought(
+                trusted,
+                "localhost:8000",
+                "gateway.example.com",
+                Some(origin),
+            )
+        };
+        assert_eq!(asked(true, "https://gateway.example.com"), 200);
+        assert_eq!(asked(false, "https://gateway.example.com"), 403);
+        assert_eq!(asked(true, "https://evil.example.net"), 403);
     }
 
     #[test]

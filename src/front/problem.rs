@@ -92,6 +92,13 @@ impl Problem {
         self.status
     }
 
+    /// The body it is sent with.
+    #[must_use]
+    pub fn text(&self) -> String {
+        // Text and a number always serialize; an empty body would still carry the status.
+        serde_json::to_string(&self.document()).unwrap_or_default()
+    }
+
     fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
@@ -110,9 +117,7 @@ impl Problem {
 
 impl Reply for Problem {
     fn into_response(self) -> Response {
-        // Text and a number always serialize; an empty body would still carry the status.
-        let body = serde_json::to_vec(&self.document()).unwrap_or_default();
-        let mut response = Response::new(body.into());
+        let mut response = Response::new(self.text().into());
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));

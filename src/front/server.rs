@@ -2,19 +2,15 @@
 //!
 //! It knows HTTP and nothing of what is served. An accept that fails never ends it.
 
+mod activity;
+mod answer;
+mod conversation;
+mod places;
 mod socket;
+mod turning_away;
 
 use std::{
-    convert::Infallible,
-    future::Future,
-    io,
-    net::SocketAddr,
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+    convert::Infallible, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration,
 };
 
 use http::Request;
@@ -22,47 +18,47 @@ use hyper::{
     body::Incoming,
     service::{Service, service_fn},
 };
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
-};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
     task::JoinSet,
     time::{sleep, timeout},
 };
+use tokio_util::sync::CancellationToken;
 use warp::reply::Response;
 
-use self::socket::Socket;
+use self::{
+    activity::Activity, conversation::Speaker, places::Places, socket::Socket,
+    turning_away::TurningAway,
+};
+use super::{tls::Certificates, via::TrustedProxies};
+use crate::limits::HURRIED_WITHIN;
 
-/// Bytes of a request's line and headers: a full credential, a trace and what proxies add fit
-/// several times.
-const HEADERS_BYTES_MAX: u32 = 64 * 1024;
-/// Headers of one request; browsers and proxies send a few dozen.
-const HEADERS_MAX: usize = 100;
-/// Requests at once on one HTTP/2 connection: what clients expect by default.
-const HTTP2_STREAMS_MAX: u32 = 100;
-/// Streams that an HTTP/2 client may have opened and reset before they were looked at.
-const HTTP2_RESETS_MAX: usize = 20;
-/// Bytes of answers that an HTTP/2 stream holds for a client that does not read.
-const HTTP2_SEND_BYTES_MAX: usize = 256 * 1024;
-/// How often an HTTP/2 connection is asked for a sign of life.
-const HTTP2_PING_EVERY: Duration = Duration::from_secs(30);
 /// The wait after an accept that failed for want of descriptors or memory: long enough not to
 /// spin, short enough not to be noticed.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
+/// How long a TLS handshake may take: a few round trips.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 
 /// What connections may cost.
 #[derive(Debug, Clone, Copy)]
 pub struct ServerBounds {
     /// Connections at once; further ones wait in the listener's queue.
     pub connections_max: usize,
-    /// From a connection's begin, or the end of an answer, to the end of the next request's
-    /// headers. So it also ends idle connections.
+    /// Connections at once from one address; further ones are turned away.
+    pub connections_per_address_max: usize,
+    /// From a connection's begin, or a request's first byte, to the end of the request's headers.
     pub headers_within: Duration,
-    /// How long a client may read nothing while there is something to send.
+    /// How long a connection may have no request in flight.
+    pub idle_max: Duration,
+    /// How long a client may take nothing of what is sent to it.
     pub write_stall_max: Duration,
+    /// Requests at once on one HTTP/2 connection.
+    pub streams_max: u32,
+    /// Bytes of a request's line and headers.
+    pub headers_bytes_max: usize,
+    /// Headers of one request, of HTTP/1.
+    pub headers_max: usize,
     /// How long requests in flight may go on after the signal to stop.
     pub drain_within: Duration,
 }
@@ -71,33 +67,60 @@ impl Default for ServerBounds {
     fn default() -> Self {
         Self {
             connections_max: 8192,
-            headers_within: Duration::from_secs(30),
+            connections_per_address_max: 512,
+            headers_within: Duration::from_secs(15),
+            idle_max: Duration::from_mins(2),
             write_stall_max: Duration::from_mins(1),
-            drain_within: Duration::from_secs(10),
+            streams_max: 100,
+            headers_bytes_max: 64 * 1024,
+            headers_max: 100,
+            drain_within: Duration::from_secs(8),
         }
     }
 }
 
-/// The client's end of the connection, in the extensions of each of its requests.
-#[derive(Debug, Clone, Copy)]
-pub struct ClientAddress(pub SocketAddr);
+/// Where connections come in, and on which terms.
+#[derive(Debug)]
+pub struct Entrance {
+    /// The socket they come in by.
+    pub listener: TcpListener,
+    /// What encrypts them; `None` for nothing.
+    pub certificates: Option<Certificates>,
+    /// Whose word about a request's way counts. The way is in the extensions of each request.
+    pub proxies: TrustedProxies,
+    /// What connections may cost.
+    pub bounds: ServerBounds,
+}
+
+/// How serving ends.
+#[derive(Debug)]
+pub struct Ending<F, H> {
+    /// Over when no further connection is wanted.
+    pub stop: F,
+    /// Called when the requests in flight have had their time: has them answered at once.
+    pub hurry: H,
+}
 
 /// How serving ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Drained {
-    /// Connections that were still busy when the time to drain was over, and were cut.
+    /// Connections that were busy even then, and were cut.
     pub cut: usize,
 }
 
-/// Serves connections until `stop` is over, then lets the requests in flight end in time.
+/// What every connection shares.
+struct Door {
+    certificates: Option<Certificates>,
+    proxies: TrustedProxies,
+    speaker: Speaker,
+    write_stall_max: Duration,
+    stop: CancellationToken,
+}
+
+/// Serves connections until it is told to stop, then lets the requests in flight end in time.
 ///
-/// The listener is closed as soon as `stop` is over.
-pub async fn serve<S, F>(
-    listener: TcpListener,
-    service: S,
-    bounds: ServerBounds,
-    stop: F,
-) -> Drained
+/// The listener is closed as soon as it is told.
+pub async fn serve<S, F, H>(entrance: Entrance, service: S, ending: Ending<F, H>) -> Drained
 where
     S: Service<Request<Incoming>, Response = Response, Error = Infallible>
         + Clone
@@ -106,11 +129,23 @@ where
         + 'static,
     S::Future: Send + 'static,
     F: Future<Output = ()>,
+    H: FnOnce(),
 {
+    let bounds = entrance.bounds;
+    let listener = entrance.listener;
+    let stop = CancellationToken::new();
+    let door = Arc::new(Door {
+        certificates: entrance.certificates,
+        proxies: entrance.proxies,
+        speaker: Speaker::new(bounds, stop.clone()),
+        write_stall_max: bounds.write_stall_max,
+        stop: stop.clone(),
+    });
     let slots = Arc::new(Semaphore::new(bounds.connections_max));
-    let graceful = GracefulShutdown::new();
+    let places = Places::new(bounds.connections_per_address_max, bounds.connections_max);
+    let turning_away = TurningAway::new();
     let mut connections = JoinSet::new();
-    let mut stop = pin!(stop);
+    let mut told = pin!(ending.stop);
     loop {
         let accepted = async {
             // Before the accept: a connection without a slot stays in the listener's queue.
@@ -118,15 +153,21 @@ where
             (listener.accept().await, slot)
         };
         tokio::select! {
-            () = &mut stop => break,
+            () = &mut told => break,
             Some(ended) = connections.join_next() => report(ended),
             (accepted, slot) = accepted => match accepted {
-                Ok((stream, address)) => {
-                    let watcher = graceful.watcher();
-                    let service = service.clone();
+                Ok((stream, from)) => {
+                    let place = places.take(from.ip());
+                    // A proxy's connections are those of many.
+                    if place.is_none() && !door.proxies.has(from.ip()) {
+                        tracing::debug!(client.address = %from.ip(), "a connection was turned away");
+                        turning_away.turn_away(stream, door.certificates.is_some());
+                        continue;
+                    }
+                    let (door, service) = (Arc::clone(&door), service.clone());
                     connections.spawn(async move {
-                        converse(stream, address, service, bounds, watcher).await;
-                        drop(slot);
+                        enter(&door, stream, from, service).await;
+                        drop((slot, place));
                     });
                 }
                 Err(error) => back_off(&error).await,
@@ -134,24 +175,64 @@ where
         }
     }
     drop(listener);
-    drain(connections, graceful, bounds.drain_within).await
+    stop.cancel();
+    drain(connections, bounds.drain_within, ending.hurry).await
 }
 
-async fn drain(
-    mut connections: JoinSet<()>,
-    graceful: GracefulShutdown,
-    within: Duration,
-) -> Drained {
-    let done = timeout(within, graceful.shutdown()).await.is_ok();
-    while let Some(ended) = connections.try_join_next() {
-        report(ended);
+async fn enter<S>(door: &Arc<Door>, stream: TcpStream, from: SocketAddr, service: S)
+where
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Send + Sync + 'static,
+    S::Future: Send + 'static,
+{
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "small packets of a connection may be delayed");
     }
-    let cut = if done { 0 } else { connections.len() };
-    if cut > 0 {
-        tracing::warn!(cut, "connections were still busy at the end and are cut");
-        connections.abort_all();
+    let encrypted = door.certificates.is_some();
+    let inside = Arc::clone(door);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        let via = inside.proxies.via(from, encrypted, &request);
+        request.extensions_mut().insert(via);
+        service.call(request)
+    });
+    let activity = Activity::new();
+    let socket = Socket::new(stream, door.write_stall_max, Arc::clone(&activity));
+    let Some(certificates) = &door.certificates else {
+        return door.speaker.converse(socket, activity, service).await;
+    };
+    let shaken = tokio::select! {
+        shaken = timeout(HANDSHAKE_WITHIN, certificates.accept(socket)) => shaken,
+        () = door.stop.cancelled() => return,
+    };
+    match shaken {
+        Ok(Ok(stream)) => door.speaker.converse(stream, activity, service).await,
+        Ok(Err(error)) => {
+            tracing::debug!(client.address = %from.ip(), %error, "a TLS handshake went wrong");
+        }
+        Err(_) => tracing::debug!(client.address = %from.ip(), "a TLS handshake took too long"),
     }
-    while connections.join_next().await.is_some() {}
+}
+
+async fn drain(mut connections: JoinSet<()>, within: Duration, hurry: impl FnOnce()) -> Drained {
+    let all = async |connections: &mut JoinSet<()>| {
+        while let Some(ended) = connections.join_next().await {
+            report(ended);
+        }
+    };
+    if timeout(within, all(&mut connections)).await.is_ok() {
+        return Drained { cut: 0 };
+    }
+    tracing::warn!(
+        connections = connections.len(),
+        "requests in flight have had their time: they are told that the gateway stops"
+    );
+    hurry();
+    let in_time = timeout(HURRIED_WITHIN, all(&mut connections)).await;
+    let cut = if in_time.is_ok() {
+        0
+    } else {
+        connections.len()
+    };
+    connections.shutdown().await;
     Drained { cut }
 }
 
@@ -172,67 +253,6 @@ async fn back_off(error: &io::Error) {
     }
     tracing::error!(%error, "a connection could not be accepted");
     sleep(ACCEPT_BACKOFF).await;
-}
-
-async fn converse<S>(
-    stream: TcpStream,
-    address: SocketAddr,
-    service: S,
-    bounds: ServerBounds,
-    watcher: hyper_util::server::graceful::Watcher,
-) where
-    S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Send + Sync + 'static,
-    S::Future: Send + 'static,
-{
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "small packets of a connection may be delayed");
-    }
-    let spoke = Arc::new(AtomicBool::new(false));
-    let first = Arc::clone(&spoke);
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        first.store(true, Ordering::Relaxed);
-        request.extensions_mut().insert(ClientAddress(address));
-        service.call(request)
-    });
-    let socket = TokioIo::new(Socket::new(stream, bounds.write_stall_max));
-    let http = http(bounds.headers_within);
-    let mut connection = pin!(watcher.watch(http.serve_connection(socket, service).into_owned()));
-    let ended = tokio::select! {
-        ended = &mut connection => ended,
-        () = sleep(bounds.headers_within) => {
-            // hyper's own deadline begins only when it knows the version of HTTP.
-            if !spoke.load(Ordering::Relaxed) {
-                tracing::debug!("a connection was cut that sent no request in time");
-                return;
-            }
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        // Clients come and go; what a request suffers is logged where it is handled.
-        tracing::debug!(%error, "a connection ended early");
-    }
-}
-
-fn http(headers_within: Duration) -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(headers_within)
-        .max_headers(HEADERS_MAX)
-        .max_buf_size(HEADERS_BYTES_MAX as usize)
-        .half_close(false);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_header_list_size(HEADERS_BYTES_MAX)
-        .max_concurrent_streams(HTTP2_STREAMS_MAX)
-        .max_pending_accept_reset_streams(HTTP2_RESETS_MAX)
-        .max_send_buf_size(HTTP2_SEND_BYTES_MAX)
-        .keep_alive_interval(HTTP2_PING_EVERY)
-        .keep_alive_timeout(HTTP2_PING_EVERY);
-    builder
 }
 
 #[cfg(test)]

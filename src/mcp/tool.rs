@@ -25,6 +25,12 @@ impl Hints {
             .unwrap_or_default()
     }
 
+    /// What both declare, as far as repeating goes.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        if other.repeatable() { self } else { other }
+    }
+
     /// Whether a call may be sent again after its bytes may have reached the backend.
     #[must_use]
     pub const fn repeatable(self) -> bool {

@@ -137,7 +137,7 @@ impl From<State> for ConnectionState {
 #[derive(Debug, thiserror::Error)]
 pub enum SessionsError {
     /// The store did not answer, or not in time.
-    #[error("the session store failed")]
+    #[error("{}", shown(.0))]
     Store(#[source] Arc<StoreError>),
     /// There are as many sessions as there may be.
     #[error("the gateway holds {limit} sessions already")]
@@ -157,6 +157,14 @@ pub enum SessionsError {
     /// The gateway is going down.
     #[error("the gateway is stopping")]
     Stopping,
+}
+
+/// What passes, in its own words; the rest is for the log.
+fn shown(error: &StoreError) -> String {
+    match error {
+        StoreError::Busy(_) | StoreError::Full(_) => error.to_string(),
+        _ => "the session store failed".to_owned(),
+    }
 }
 
 impl From<StoreError> for SessionsError {

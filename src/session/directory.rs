@@ -347,6 +347,10 @@ impl SessionRef {
         self.tell(SessionMessage::StopListening);
     }
 
+    pub(super) fn give_up(&self) {
+        self.tell(SessionMessage::GiveUp);
+    }
+
     pub(super) fn close(&self) {
         self.tell(SessionMessage::Close);
     }

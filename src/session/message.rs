@@ -134,6 +134,8 @@ pub(crate) enum SessionMessage {
     Sweep(oneshot::Sender<Used>),
     /// Command: end the streams on which clients hear of changes: the gateway is stopping.
     StopListening,
+    /// Command: answer what is in flight: the gateway has no more time.
+    GiveUp,
     /// Command: the session is deleted.
     Close,
     /// Fact: an MCP session is stored and its backends were asked.

@@ -59,6 +59,14 @@ pub enum StoreError {
         /// What SQLite found.
         detail: String,
     },
+    /// The database, a file beside it, or its folder, may only be read.
+    #[error(
+        "{path} cannot be written to; let the gateway's user write to it, to the files beside it and to their folder; nothing was changed"
+    )]
+    ReadOnly {
+        /// The database.
+        path: PathBuf,
+    },
     /// A file or folder cannot be used.
     #[error("cannot use {path}")]
     File {

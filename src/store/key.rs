@@ -125,6 +125,14 @@ pub enum KeyError {
         /// The key file.
         path: PathBuf,
     },
+    /// There is no key file, but a database that was made with one.
+    #[error(
+        "{path} is missing, but there is a database already: bring the key file back, since a new key reads no credential of any session; if it is lost for good, make a new one with: (umask 077; openssl rand -hex 32 > {path}) and create the sessions that hold credentials anew"
+    )]
+    Missing {
+        /// Where the key file was looked for.
+        path: PathBuf,
+    },
     /// Others may read the key file, so the key may be known.
     #[error("{path} can be read by others (mode {mode:o}); run: chmod 600 {path}")]
     Exposed {

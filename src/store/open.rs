@@ -5,7 +5,7 @@
 use std::{
     ffi::OsString,
     fs::{self, File, TryLockError},
-    io,
+    io::{self, Seek as _, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -13,7 +13,8 @@ use std::{
 
 use migrations::{SchemaState, migrate, schema_state};
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbErr, RuntimeErr, SqlxSqliteConnector,
+    ConnectionTrait, DatabaseConnection, DbErr, RuntimeErr, SqliteTransactionMode,
+    SqlxSqliteConnector, TransactionOptions, TransactionTrait,
     sea_query::{Expr, ExprTrait as _, LikeExpr, Order, Query},
     sqlx::{
         ConnectOptions, Connection,
@@ -38,7 +39,7 @@ const MIGRATIONS: &str = "seaql_migrations";
 
 /// An open database. The lock is held as long as `lock` lives.
 pub(super) struct Opened {
-    pub(super) lock: File,
+    pub(super) lock: Lock,
     /// One connection, so one writer.
     pub(super) writing: DatabaseConnection,
     pub(super) reading: DatabaseConnection,
@@ -72,25 +73,38 @@ async fn open_at(
 ) -> Result<Opened, StoreError> {
     let path = location.prepare()?;
     let lock = lock(&path)?;
+    tell_of_a_lost_log(&lock, &path)?;
     let checked = check(&path).await?;
     let writing = options(&path)
         .journal_mode(SqliteJournalMode::Wal)
         // A commit is on the disk when it returns; in WAL mode anything less may lose it.
         .synchronous(SqliteSynchronous::Full);
-    let writing = connect(tune(writing), 1).await?;
+    let writing = connect(tune(writing), 1)
+        .await
+        .map_err(|error| explain(error, &path))?;
     let state = match checked {
         Some(state) => state,
         None => examine(&writing, &path).await?,
     };
+    refuse_read_only(&writing, &path).await?;
     if state == SchemaState::Behind {
         migrate(&writing).await?;
     }
     let reading = connect(options(&path).read_only(true), READERS).await?;
+    lock.in_use(true).map_err(|e| at(&path, e))?;
     Ok(Opened {
         lock,
         writing,
         reading,
     })
+}
+
+/// Says whether a URL names a database with something in it.
+pub(super) fn is_there(url: &str) -> bool {
+    Location::parse(url)
+        .ok()
+        .and_then(|location| fs::metadata(location.path).ok())
+        .is_some_and(|metadata| metadata.len() > 0)
 }
 
 /// The file a URL names.
@@ -167,9 +181,44 @@ fn at(path: &Path, source: io::Error) -> StoreError {
     }
 }
 
-/// Takes the lock that one gateway process holds. The system releases it however the process ends;
+/// What one gateway process holds of a database. The system releases it however the process ends;
 /// the file stays, since removing it would let two processes lock two files of one name.
-fn lock(database: &Path) -> Result<File, StoreError> {
+pub(super) struct Lock(File);
+
+impl Lock {
+    /// What the file holds while the database is in use.
+    const IN_USE: &[u8] = b"in use\n";
+
+    /// Notes that the database is in use, or that it was closed well.
+    pub(super) fn in_use(&self, in_use: bool) -> io::Result<()> {
+        self.0.set_len(0)?;
+        if in_use {
+            (&self.0).rewind()?;
+            (&self.0).write_all(Self::IN_USE)?;
+        }
+        self.0.sync_all()
+    }
+
+    /// Says whether the process that held it before ended without closing the database.
+    fn was_in_use(&self) -> io::Result<bool> {
+        Ok(self.0.metadata()?.len() > 0)
+    }
+}
+
+/// A database that was not closed lacks what its log holds. Nobody can tell whether somebody else
+/// wrote that back, as every program does that closes the database well, or took it away.
+fn tell_of_a_lost_log(lock: &Lock, database: &Path) -> Result<(), StoreError> {
+    let mut log = OsString::from(database);
+    log.push("-wal");
+    let log = PathBuf::from(log);
+    if lock.was_in_use().map_err(|e| at(database, e))? && !log.exists() {
+        let path = log.display();
+        tracing::error!(%path, "the gateway was killed, and {path} is gone since: unless another program wrote it back, what was stored last is lost; to have it again, stop the gateway, bring that file back together with the database of the same moment, and start anew");
+    }
+    Ok(())
+}
+
+fn lock(database: &Path) -> Result<Lock, StoreError> {
     let mut path = OsString::from(database);
     path.push(".lock");
     let path = PathBuf::from(path);
@@ -180,7 +229,7 @@ fn lock(database: &Path) -> Result<File, StoreError> {
         .open(&path)
         .map_err(|e| at(&path, e))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(StoreError::InUse {
             path: database.to_owned(),
         }),
@@ -198,9 +247,7 @@ async fn check(path: &Path) -> Result<Option<SchemaState>, StoreError> {
     };
     let state = match examine(&connection, path).await {
         Ok(state) => Ok(Some(state)),
-        Err(StoreError::Database(error)) if Refusal::of(&error) == Some(Refusal::ReadOnly) => {
-            Ok(None)
-        }
+        Err(StoreError::ReadOnly { .. }) => Ok(None),
         Err(error) => Err(error),
     };
     connection.close().await?;
@@ -223,7 +270,8 @@ async fn examine(connection: &DatabaseConnection, path: &Path) -> Result<SchemaS
     if found != "ok" {
         return Err(StoreError::Damaged {
             path: path.to_owned(),
-            detail: found,
+            // SQLite writes a heading first, on a line of its own.
+            detail: found.lines().collect::<Vec<_>>().join(" "),
         });
     }
     match schema_state(connection).await {
@@ -271,7 +319,28 @@ fn explain(error: DbErr, path: &Path) -> StoreError {
             path: path.to_owned(),
             detail: error.to_string(),
         },
+        Some(Refusal::ReadOnly) => StoreError::ReadOnly {
+            path: path.to_owned(),
+        },
         _ => error.into(),
+    }
+}
+
+/// Begins to write, and writes nothing: SQLite opens what it may only read, and says so at the first
+/// write, which would be somebody's new session.
+async fn refuse_read_only(writing: &DatabaseConnection, path: &Path) -> Result<(), StoreError> {
+    let at_once = TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    };
+    let begun = match writing.begin_with_options(at_once).await {
+        Ok(transaction) => transaction.rollback().await,
+        Err(error) => Err(error),
+    };
+    match begun.map_err(|error| explain(error, path)) {
+        // Another program's lock passes.
+        Err(StoreError::Busy(_)) | Ok(()) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

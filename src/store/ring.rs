@@ -4,7 +4,7 @@
 
 use std::{fmt, path::Path};
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     error::StoreError,
@@ -40,6 +40,20 @@ impl KeyRing {
         Self::new(key_file::read_or_make(path)?).with_old(old)
     }
 
+    /// The ring that a file keeps, for a database that is there already; `old` as in
+    /// [`given`](Self::given).
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::Missing`] if there is no such file, else as [`Self::from_file_or_new`].
+    pub fn from_file(path: &Path, old: Option<&SecretString>) -> Result<Self, KeyError> {
+        if matches!(path.try_exists(), Ok(false)) {
+            let path = path.to_owned();
+            return Err(KeyError::Missing { path });
+        }
+        Self::from_file_or_new(path, old)
+    }
+
     /// A ring of keys, of which there is one at least.
     pub(super) fn new(keys: Vec<SealingKey>) -> Self {
         let mut ring = Self(Vec::with_capacity(keys.len()));
@@ -51,7 +65,7 @@ impl KeyRing {
 
     /// The same, with old keys behind its own.
     pub(super) fn with_old(mut self, old: Option<&SecretString>) -> Result<Self, KeyError> {
-        let old = old.map(|old| old.expose_secret()).unwrap_or_default();
+        let old = old.map(ExposeSecret::expose_secret).unwrap_or_default();
         let texts = old.split(',').map(str::trim);
         for (number, text) in (1..).zip(texts).filter(|(_, text)| !text.is_empty()) {
             let key = SealingKey::parse(&SecretString::from(text))

@@ -3,8 +3,6 @@
 //! A commit waits for the disk, a statement hardly does: shared by all that wait, one commit makes
 //! thousands of records a second durable. An answer `Ok` always means: on the disk.
 
-use std::fs::File;
-
 use sea_orm::{
     DatabaseConnection, DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
@@ -12,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     error::{Refusal, StoreError},
-    open::Opened,
+    open::{Lock, Opened},
     operation::Operation,
 };
 
@@ -58,7 +56,7 @@ struct Writer {
     /// changes back into the database.
     reading: DatabaseConnection,
     queue: mpsc::Receiver<Request>,
-    lock: File,
+    lock: Lock,
 }
 
 impl Writer {
@@ -78,6 +76,10 @@ impl Writer {
                 }
             }
             commit(&self.writing, batch).await;
+        }
+        // Before the log goes: a process that is killed in between must not miss it.
+        if let Err(error) = self.lock.in_use(false) {
+            tracing::warn!(%error, "could not note that the database was closed; nothing is lost");
         }
         for connection in [self.reading, self.writing] {
             if let Err(error) = connection.close().await {

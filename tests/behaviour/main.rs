@@ -24,7 +24,9 @@ mod changes;
 mod command_line;
 mod completion;
 mod core_dumps;
+mod damage;
 mod degradation;
+mod durability;
 mod elicitation;
 mod eras;
 mod errors;
@@ -32,6 +34,7 @@ mod exactness;
 mod expiry;
 mod extensions;
 mod fakes;
+mod fuzz;
 mod get_streams;
 mod input_required;
 mod listening;
@@ -71,6 +74,7 @@ mod subscriptions;
 mod tasks;
 mod trace_context;
 mod transcripts;
+mod unwritable;
 
 /// The revisions clients speak, oldest first.
 const CLIENTS: [&str; 4] = ["2025-03-26", "2025-06-18", LATEST_LEGACY, MODERN];

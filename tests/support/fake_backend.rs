@@ -13,6 +13,7 @@ mod legacy;
 mod listeners;
 mod lists;
 mod manners;
+mod marks;
 mod modern;
 mod prompts;
 mod questions;
@@ -34,7 +35,7 @@ use tokio::runtime::Runtime;
 use self::{door::Door, fault::FaultPlan, stage::Stage};
 
 pub use self::{
-    fault::Fault,
+    fault::{ANSWER, Fault},
     lists::List,
     record::{Cancellation, Cancelled, Recorded},
     script::{Answers, Script},

@@ -14,10 +14,13 @@
     reason = "`pub` marks here what tests may use; nothing leaves a test binary"
 )]
 
+pub mod attempt;
 pub mod client;
+pub mod dice;
 pub mod fake_backend;
 
 pub mod gateway;
+pub mod ledger;
 pub mod pairing;
 pub mod schema;
 pub mod spellings;

@@ -115,9 +115,9 @@ impl<'a> Work<'a> {
     /// Sends a request until it is answered, or must not be sent again.
     async fn repeat(&self, request: &Request, repeatable: bool) -> Result<Turn, BackendError> {
         let endpoint = self.conversation.endpoint;
-        let policy = Policy::new(repeatable);
+        let policy = Policy::new(endpoint, repeatable);
         RetryIf::start(
-            policy.pauses(&endpoint.retries),
+            policy.pauses(),
             || self.attempt(request),
             |error: &BackendError| {
                 let again = policy.allows(error);
@@ -143,6 +143,9 @@ impl<'a> Work<'a> {
 
     async fn send(&self, request: &Request) -> Result<Turn, BackendError> {
         let Conversation { endpoint, link } = self.conversation;
+        if let Some(gone) = endpoint.provider.gone() {
+            return Err(gone);
+        }
         let number = link.next_id();
         let id = RequestId::from_number(number);
         let encoded = link.dialect.encode(request, &id);
@@ -153,16 +156,46 @@ impl<'a> Work<'a> {
         let _until_answered = link.ongoing.enter(number, &on_its_way);
         self.current.set(number);
         let waiting = self.caller.waiting();
-        let reply = endpoint.wire.call(encoded.outgoing, waiting).await?;
-        let answer = match reply.content {
-            Content::Refused(refusal) => link.dialect.judge(&refusal, &id, &endpoint.wire)?,
+        let head = endpoint.wire.call(encoded.outgoing, waiting).await;
+        endpoint.met_head(&head);
+        match head?.content {
+            Content::Refused(refusal) => {
+                let answer = link.dialect.judge(&refusal, &id, &endpoint.wire)?;
+                self.understand_refusal(self.scrubbed(answer))
+            }
             content => {
                 let is_plain = !self.caller.is_translated() && !self.may_want_input();
                 let audience = Audience::client(self.conversation, &on_its_way, is_plain);
-                read_answer(content, &id, &audience).await?
+                let answer = read_answer(content, &id, &audience).await?;
+                self.understand(self.scrubbed(answer))
             }
-        };
-        self.understand(answer)
+        }
+    }
+
+    /// An answer whose error, if it is one, holds no credential.
+    fn scrubbed(&self, answer: Answer) -> Answer {
+        match answer {
+            Answer::Error(error) => {
+                Answer::Error(self.conversation.endpoint.scrubber.error(error))
+            }
+            answer @ Answer::Result(_) => answer,
+        }
+    }
+
+    /// A modern backend's word that it wants arguments in headers comes before anything ran. Elsewhere
+    /// that code may mean anything.
+    fn understand_refusal(&self, answer: Answer) -> Result<Turn, BackendError> {
+        match answer {
+            Answer::Error(error)
+                if code_of(&error) == Some(HEADER_MISMATCH)
+                    && self.conversation.link.dialect.types_results() =>
+            {
+                Err(BackendError::HeadersWanted {
+                    error: error.into(),
+                })
+            }
+            answer => self.understand(answer),
+        }
     }
 
     fn understand(&self, answer: Answer) -> Result<Turn, BackendError> {
@@ -194,14 +227,7 @@ impl<'a> Work<'a> {
                     Err(failure) => Turn::Ended(Outcome::Failed(failure)),
                 })
             }
-            Answer::Error(error) => {
-                let error = self.conversation.endpoint.scrubber.error(error);
-                if code_of(&error) == Some(HEADER_MISMATCH) {
-                    let error = error.into();
-                    return Err(BackendError::HeadersWanted { error });
-                }
-                Ok(Turn::Ended(Outcome::Rejected(Rejection { error, typed })))
-            }
+            Answer::Error(error) => Ok(Turn::Ended(Outcome::Rejected(Rejection { error, typed }))),
         }
     }
 

@@ -4,8 +4,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::{
     backend::{Backend, catalogue::Catalogue, link::LinkKey, listing::list, pending::Pending},
-    limits::{ANNOUNCED_LIST_PAUSE, LIST_DEADLINE},
-    mcp::{kind::ListKind, request::Context, shelf::Shelf},
+    limits::{ANNOUNCED_LIST_PAUSE, LIST_DEADLINE, NAMED_TOOLS_MAX, SILENT_CHANGE_PAUSE},
+    mcp::{failure::shortened, kind::ListKind, request::Context, shelf::Shelf},
 };
 
 use super::Connection;
@@ -19,11 +19,20 @@ pub(in crate::backend) struct Looks {
     next: Option<Reason>,
     /// When the last one for an announcement began, or will begin.
     announced_at: Option<Instant>,
+    /// When a client's list was last told of.
+    silent_at: Option<Instant>,
     /// The links on whose own streams was heard of all that was announced since the last one.
     hearing: Option<Vec<LinkKey>>,
 }
 
 impl Looks {
+    /// Whether a change that a client's list shows was not announced, and may be told now.
+    fn finds_silence_worth_telling(&self) -> bool {
+        let announced = Some(Reason::Announced);
+        let is_due = |at: Instant| at.elapsed() >= SILENT_CHANGE_PAUSE;
+        self.under_way != announced && self.next != announced && self.silent_at.is_none_or(is_due)
+    }
+
     /// Notes who heard an announcement by themselves.
     pub(super) fn hear_of_it(&mut self, hearing: Vec<LinkKey>) {
         match &mut self.hearing {
@@ -43,9 +52,14 @@ pub(super) enum Reason {
 }
 
 impl Connection {
-    /// Takes what a client's list showed. Nobody is told: a backend may show each MCP session other
-    /// tools, and clients that list what they were told of would never come to an end.
+    /// Takes what a client's list showed. That other tools are there nobody is told: a backend may show
+    /// each MCP session others. That a tool is another one under its old name everybody is, once in a
+    /// while: clients that list what they were told of must come to an end.
     pub(in crate::backend) fn listed(&mut self, catalogue: Catalogue) {
+        if self.looks.finds_silence_worth_telling() && self.log_changed(&catalogue, false) {
+            self.looks.silent_at = Some(Instant::now());
+            self.report_found(vec![ListKind::Tools]);
+        }
         self.catalogue = Some(catalogue);
         self.send_unmirrored();
     }
@@ -53,6 +67,9 @@ impl Connection {
     /// Takes what a list in the background showed; `None` when the backend gave none.
     pub(in crate::backend) fn looked(&mut self, catalogue: Option<Catalogue>) {
         let announced = self.looks.under_way.take() == Some(Reason::Announced);
+        if let Some(now) = &catalogue {
+            self.log_changed(now, announced);
+        }
         let differs = match (&self.catalogue, &catalogue) {
             (Some(before), Some(now)) => !before.shows_the_same(now),
             _ => false,
@@ -90,6 +107,28 @@ impl Connection {
             sleep_until(at).await;
             backend.looked(catalogue_of(&backend).await);
         });
+    }
+
+    /// Names the tools whose definitions are others now, for whoever trusted the old ones; tells whether
+    /// there are any.
+    fn log_changed(&self, now: &Catalogue, announced: bool) -> bool {
+        let Some(before) = &self.catalogue else {
+            return false;
+        };
+        let changed = now.changed_since(before);
+        if changed.is_empty() {
+            return false;
+        }
+        let shown = changed.iter().take(NAMED_TOOLS_MAX);
+        let names: Vec<_> = shown.map(|name| shortened(name)).collect();
+        let left_out = changed.len().saturating_sub(NAMED_TOOLS_MAX);
+        let (name, names) = (&self.name, names.join(", "));
+        if announced {
+            tracing::info!(backend.name = %name, tools.changed = %names, tools.left_out = left_out, "tools of {name} have other definitions now");
+        } else {
+            tracing::warn!(backend.name = %name, tools.changed = %names, tools.left_out = left_out, "tools of {name} have other definitions now, and it did not say so");
+        }
+        true
     }
 
     fn send_unmirrored(&mut self) {

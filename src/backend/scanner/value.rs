@@ -4,7 +4,7 @@
 //!
 //! Spec: RFC 8259, sections 2 to 7.
 
-use crate::limits::STREAMED_DEPTH_MAX;
+use crate::limits::ANSWER_DEPTH_MAX;
 
 use super::NoResult;
 
@@ -139,7 +139,7 @@ impl Value {
     }
 
     fn descend(&mut self, bracket: Bracket, expects: Expects) -> Result<Reach, NoResult> {
-        if self.open.len() == STREAMED_DEPTH_MAX {
+        if self.open.len() == ANSWER_DEPTH_MAX {
             return Err(NoResult);
         }
         self.open.push(bracket);
@@ -252,8 +252,8 @@ mod tests {
     #[test]
     fn depth_is_bounded() {
         let nested = |depth| "[".repeat(depth) + &"]".repeat(depth);
-        assert!(is_value(nested(STREAMED_DEPTH_MAX).as_bytes()));
-        assert!(!is_value(nested(STREAMED_DEPTH_MAX + 1).as_bytes()));
+        assert!(is_value(nested(ANSWER_DEPTH_MAX).as_bytes()));
+        assert!(!is_value(nested(ANSWER_DEPTH_MAX + 1).as_bytes()));
     }
 
     fn agrees(text: &str) {

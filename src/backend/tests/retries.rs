@@ -26,21 +26,25 @@ fn interrupted(heard: Heard) -> String {
 
 #[tokio::test]
 async fn a_call_that_was_not_taken_is_sent_again_whatever_it_does() {
-    for status in [429, 503] {
-        for retry_after in [None, Some("0")] {
-            let mut world = World::new().await;
-            world.is_legacy();
-            let refused = world.on("tools/call").with_status(status);
-            let refused = match retry_after {
-                Some(pause) => refused.with_header("retry-after", pause),
-                None => refused,
-            };
-            let refused = refused.expect(2).create();
-            let taken = world.on("tools/call").result("{}").expect(1).create();
-            assert_eq!(world.pay().await.result(), "{}");
-            refused.assert();
-            taken.assert();
-        }
+    let date = "Thu, 26 Nov 2026 09:00:00 GMT";
+    for (status, retry_after) in [
+        (429, None),
+        (429, Some("0")),
+        (503, Some("0")),
+        (503, Some(date)),
+    ] {
+        let mut world = World::new().await;
+        world.is_legacy();
+        let refused = world.on("tools/call").with_status(status);
+        let refused = match retry_after {
+            Some(pause) => refused.with_header("retry-after", pause),
+            None => refused,
+        };
+        let refused = refused.with_header("date", date).expect(2).create();
+        let taken = world.on("tools/call").result("{}").expect(1).create();
+        assert_eq!(world.pay().await.result(), "{}");
+        refused.assert();
+        taken.assert();
     }
 }
 
@@ -102,7 +106,8 @@ async fn a_list_that_a_proxy_lost_is_asked_for_again() {
 
 #[tokio::test]
 async fn a_tool_that_may_have_run_is_called_once() {
-    for status in [502, 504] {
+    // A 503 that does not say when to come back is a proxy's word as well.
+    for status in [502, 503, 504] {
         let mut world = World::new().await;
         world.is_legacy();
         world.on("tools/list").result(TOOLS).create();
@@ -140,7 +145,7 @@ async fn repeats_end() {
         let retries = format!("retries: {{ attempts: {attempts}, base: 1ms, max: 2ms }}");
         let mut world = World::with(&[&retries], None).await;
         world.is_legacy();
-        let call = world.on("tools/call").with_status(503);
+        let call = world.on("tools/call").with_status(429);
         let call = call.expect(attempts + 1).create();
         let page = world.on_list_page().with_status(502);
         let page = page.expect(attempts + 1).create();

@@ -6,13 +6,17 @@
 
 mod body;
 mod events;
+mod retry_after;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, StatusCode,
-    header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER},
+    header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE},
 };
 use reqwest::{Client, Method, Response, Url};
 
@@ -202,6 +206,8 @@ impl Wire {
         }
         // The registry's headers win: they are the operator's, and hold the credential.
         headers.extend(self.headers.clone());
+        // Nothing here takes a compressed answer apart: what is counted is what was sent.
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let mut request = reqwest::Request::new(method, self.url.clone());
         *request.headers_mut() = headers;
         if !outgoing.body.is_empty() {
@@ -217,7 +223,7 @@ async fn execute(
     patience: &Patience,
 ) -> Result<Response, BackendError> {
     let response = patience.wait(client.execute(request)).await?;
-    response.map_err(BackendError::from_http)
+    response.map_err(BackendError::instead_of_head)
 }
 
 async fn read_head(response: Response, patience: Patience) -> Result<Content, BackendError> {
@@ -227,7 +233,7 @@ async fn read_head(response: Response, patience: Patience) -> Result<Content, Ba
         return Ok(Content::Accepted);
     }
     if !status.is_success() {
-        let retry_after = retry_after(response.headers());
+        let retry_after = retry_after::read(response.headers(), SystemTime::now());
         let json = match media_type.as_deref() {
             Some("application/json") => Body::new(response, patience)
                 .whole(ERROR_BODY_BYTES_MAX)
@@ -240,6 +246,11 @@ async fn read_head(response: Response, patience: Patience) -> Result<Content, Ba
             retry_after,
             json,
         }));
+    }
+    if is_compressed(response.headers()) {
+        return Err(BackendError::Garbled {
+            what: "a compressed body, though it was asked for a plain one",
+        });
     }
     match media_type.as_deref() {
         Some("application/json") => Ok(Content::Json(Body::new(response, patience))),
@@ -260,12 +271,10 @@ fn media_type(headers: &HeaderMap) -> Option<String> {
     Some(essence.trim().to_ascii_lowercase())
 }
 
-/// Seconds only: a date would trust the backend's clock.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    // More seconds than can be counted are a pause all the same.
-    Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)))
+fn is_compressed(headers: &HeaderMap) -> bool {
+    let plain = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"identity");
+    headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .any(|it| !plain(it))
 }

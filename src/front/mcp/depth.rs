@@ -1,8 +1,9 @@
 //! How deep a body's JSON may be nested, told before anything reads it.
 
-use std::slice::Iter;
-
-use crate::{limits::DEPTH_MAX, mcp::message::MessageError};
+use crate::{
+    limits::DEPTH_MAX,
+    mcp::{depth::exceeds, message::MessageError},
+};
 
 /// Counts a body's levels in one pass; what is no JSON is left to the reader.
 ///
@@ -10,31 +11,10 @@ use crate::{limits::DEPTH_MAX, mcp::message::MessageError};
 ///
 /// When there are more than [`DEPTH_MAX`].
 pub(super) fn check(body: &[u8]) -> Result<(), MessageError> {
-    let mut depth = 0_usize;
-    let mut bytes = body.iter();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'"' => skip_string(&mut bytes),
-            b'{' | b'[' if depth == DEPTH_MAX => return Err(MessageError::TooDeep),
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
+    if exceeds(body, DEPTH_MAX) {
+        return Err(MessageError::TooDeep);
     }
     Ok(())
-}
-
-/// Goes on behind the string that began.
-fn skip_string(bytes: &mut Iter<'_, u8>) {
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'"' => return,
-            b'\\' => {
-                bytes.next();
-            }
-            _ => {}
-        }
-    }
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ pub(super) async fn post(caller: Caller, message: Message<'_>, head: Head<'_>) -
         Ok(mcp_session) => mcp_session,
         Err(unfit) => {
             let refused = unfit.refuse(&caller, message.id());
-            return record::refused(&caller.session_short, refused);
+            return record::refused(&caller.sender, refused);
         }
     };
     match message {
@@ -76,7 +76,7 @@ pub(super) async fn post(caller: Caller, message: Message<'_>, head: Head<'_>) -
                 take_note(&caller.session, mcp_session, &message);
                 StatusCode::ACCEPTED.into_response()
             });
-            record::note(&message, &caller.session_short, response.status());
+            record::note(&message, &caller.sender, response.status());
             response
         }
     }
@@ -119,7 +119,7 @@ fn wanted(
         params,
         head,
     } = asked;
-    let begin = |subject| Record::begin(&method, subject, &caller.session_short);
+    let begin = |subject| Record::begin(&method, subject, &caller.sender);
     let name = match head.subject(&method) {
         Ok(name) => name,
         Err(failure) => return Err(Box::new((begin(None), failure))),

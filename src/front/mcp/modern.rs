@@ -53,7 +53,7 @@ const LEGACY_METHODS: [&str; 7] = [
 pub(super) async fn post(caller: Caller, message: Message<'_>, head: Head<'_>) -> Response {
     let Message::Request { id, method, params } = message else {
         let response = take_note(&caller);
-        record::note(&message, &caller.session_short, response.status());
+        record::note(&message, &caller.sender, response.status());
         return response;
     };
     let context = match checks::context(&caller, &method, &head) {
@@ -99,11 +99,7 @@ fn take_note(caller: &Caller) -> Response {
 }
 
 async fn carry_out(caller: Caller, id: RequestId, request: Request, head: &Head<'_>) -> Response {
-    let record = Record::begin(
-        &request.method,
-        request.name.as_deref(),
-        &caller.session_short,
-    );
+    let record = Record::begin(&request.method, request.name.as_deref(), &caller.sender);
     let taken_up = match head.request_state {
         Some(_) if may_want_input(&request.method) => caller.session.take_up(&request).await,
         _ => Ok(TakenUp::New),
@@ -161,7 +157,7 @@ fn param_headers(caller: &Caller) -> Vec<(String, String)> {
 
 /// Refuses a request for how it came, or for a method that nothing serves.
 fn refuse(caller: &Caller, id: &RequestId, method: &str, error: &RawValue) -> Response {
-    Record::begin(method, None, &caller.session_short).end_with("refused");
+    Record::begin(method, None, &caller.sender).end_with("refused");
     let status = match refusal::modern_status(error) {
         // What is wrong with a request's own form is its sender's fault in HTTP's words too.
         StatusCode::OK => StatusCode::BAD_REQUEST,

@@ -1,6 +1,6 @@
 //! The log's line for one request.
 
-use std::time::Instant;
+use std::{net::IpAddr, time::Instant};
 
 use http::{Method, StatusCode};
 use warp::reply::Response;
@@ -14,6 +14,15 @@ use crate::mcp::{
     name::BackendName,
 };
 
+/// Whose a request is, as the log tells it.
+#[derive(Debug, Clone)]
+pub(super) struct Sender {
+    /// The part of the session's id that may stand in logs.
+    pub(super) session: String,
+    /// The client's address; `None` where no connection brought the request.
+    pub(super) address: Option<IpAddr>,
+}
+
 /// Gathers what is logged of a request, and writes it once, when the answer is out.
 ///
 /// Dropped before that, it says that the client left.
@@ -21,18 +30,18 @@ pub(super) struct Record {
     method: String,
     /// What the request is about.
     subject: Option<String>,
-    session: String,
+    sender: Sender,
     began: Instant,
     written: bool,
 }
 
 impl Record {
     /// Begins with a request.
-    pub(super) fn begin(method: &str, subject: Option<&str>, session_short: &str) -> Self {
+    pub(super) fn begin(method: &str, subject: Option<&str>, sender: &Sender) -> Self {
         Self {
             method: shortened(method).into_owned(),
             subject: subject.map(|subject| shortened(subject).into_owned()),
-            session: session_short.to_owned(),
+            sender: sender.clone(),
             began: Instant::now(),
             written: false,
         }
@@ -72,7 +81,8 @@ impl Record {
         let member = subject_member(&self.method);
         let about = |is_it: bool| self.subject.as_deref().filter(|_| is_it);
         tracing::info!(
-            session.id = %self.session,
+            session.id = %self.sender.session,
+            client.address = self.sender.address.map(display),
             rpc.method = %self.method,
             tool.name = about(self.method == TOOLS_CALL),
             prompt.name = about(self.method == PROMPTS_GET),
@@ -89,10 +99,11 @@ impl Record {
 }
 
 /// Writes the line for an HTTP request that carried no JSON-RPC request.
-pub(super) fn plain(method: &Method, session_short: &str, status: StatusCode) {
+pub(super) fn plain(method: &Method, sender: &Sender, status: StatusCode) {
     let status = status.as_u16();
     tracing::info!(
-        session.id = %session_short,
+        session.id = %sender.session,
+        client.address = sender.address.map(display),
         http.method = %method,
         http.status = status,
         "{method} of the MCP endpoint: {status}"
@@ -100,20 +111,21 @@ pub(super) fn plain(method: &Method, session_short: &str, status: StatusCode) {
 }
 
 /// Writes the line for a request that is refused for how it came.
-pub(super) fn refused(session_short: &str, response: Response) -> Response {
-    plain(&Method::POST, session_short, response.status());
+pub(super) fn refused(sender: &Sender, response: Response) -> Response {
+    plain(&Method::POST, sender, response.status());
     response
 }
 
 /// Writes the line for a message that wants no answer.
-pub(super) fn note(message: &Message<'_>, session_short: &str, status: StatusCode) {
+pub(super) fn note(message: &Message<'_>, sender: &Sender, status: StatusCode) {
     let method = match message {
         Message::Notification { method, .. } | Message::Request { method, .. } => method,
         Message::Result { .. } | Message::Error { .. } => "a response",
     };
     let (method, status) = (shortened(method), status.as_u16());
     tracing::info!(
-        session.id = %session_short,
+        session.id = %sender.session,
+        client.address = sender.address.map(display),
         rpc.method = %method,
         http.status = status,
         "{method}: {status}"

@@ -1,4 +1,5 @@
-//! A client's socket, with a bound on how long a write may make no progress.
+//! A client's socket, with a bound on how long a write may make no progress; it notes what comes and
+//! what stalls.
 //!
 //! A client that stops reading would otherwise hold its connection, and all that is buffered for
 //! it, for ever.
@@ -7,6 +8,7 @@ use std::{
     future::Future,
     io::{self, IoSlice},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -16,19 +18,23 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
+use super::activity::Activity;
+
 /// A stream whose writes fail when nothing can be written for that long.
 pub(super) struct Socket<S> {
     stream: S,
     patience: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
+    activity: Arc<Activity>,
 }
 
 impl<S> Socket<S> {
-    pub(super) fn new(stream: S, patience: Duration) -> Self {
+    pub(super) fn new(stream: S, patience: Duration, activity: Arc<Activity>) -> Self {
         Self {
             stream,
             patience,
             stalled: None,
+            activity,
         }
     }
 
@@ -39,9 +45,12 @@ impl<S> Socket<S> {
         outcome: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
-            self.stalled = None;
+            if self.stalled.take().is_some() {
+                self.activity.blocked(false);
+            }
             return outcome;
         }
+        self.activity.blocked(true);
         let patience = self.patience;
         let stalled = self
             .stalled
@@ -58,7 +67,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let outcome = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            self.activity.heard();
+        }
+        outcome
     }
 }
 
@@ -108,7 +122,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_reads_nothing_is_given_up() {
         let (ours, _theirs) = duplex(8);
-        let mut socket = Socket::new(ours, PATIENCE);
+        let mut socket = Socket::new(ours, PATIENCE, Activity::new());
         let started = Instant::now();
         let error = socket.write_all(b"more than fits").await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
@@ -118,7 +132,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_reads_slowly_is_served() {
         let (ours, mut theirs) = duplex(8);
-        let mut socket = Socket::new(ours, PATIENCE);
+        let mut socket = Socket::new(ours, PATIENCE, Activity::new());
         let sent = tokio::spawn(async move { socket.write_all(&[7; 32]).await });
         for _ in 0..4 {
             sleep(PATIENCE / 2).await;

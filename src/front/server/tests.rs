@@ -1,6 +1,6 @@
 //! Connections as a client sees them, over real sockets.
 
-use std::future::pending;
+use std::{future::pending, net::SocketAddr};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -11,7 +11,7 @@ use tokio::{
 use warp::{Filter, reply::Reply};
 
 use super::*;
-use crate::front::{self, fixture, origin::Gate};
+use crate::front::{self, fixture, origin::Gate, via::Via};
 
 /// Long enough for a busy machine, short enough for a test.
 const SOON: Duration = Duration::from_millis(300);
@@ -25,22 +25,46 @@ struct Served {
     ended: JoinHandle<Drained>,
 }
 
-/// Serves the front's routes, and one that never answers.
+/// Serves the front's routes, one that answers when it is hurried, and one that never does.
 async fn served(bounds: ServerBounds) -> Served {
+    served_to(bounds, TrustedProxies::default()).await
+}
+
+async fn served_to(bounds: ServerBounds, proxies: TrustedProxies) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let gate = Gate::new("127.0.0.1", &[], &[]).unwrap();
-    let hang = warp::path!("hang").then(pending::<Response>);
+    let hurried = CancellationToken::new();
+    let hurry = hurried.clone();
+    let hang = warp::path!("hang").then(move || {
+        let hurried = hurried.clone();
+        async move {
+            hurried.cancelled().await;
+            "hurried".into_response()
+        }
+    });
+    let stuck = warp::path!("stuck").then(pending::<Response>);
     let whoami = warp::path!("whoami")
-        .and(warp::ext::get::<ClientAddress>())
-        .map(|client: ClientAddress| client.0.to_string().into_response());
+        .and(warp::ext::get::<Via>())
+        .map(|via: Via| format!("{} {}", via.address, via.base_url().unwrap()).into_response());
     let (state, directory) = fixture::state().await;
-    let mcp = fixture::mcp().or(hang).unify().or(whoami).unify();
+    let mcp = fixture::mcp().or(hang).unify().or(stuck).unify();
+    let mcp = mcp.or(whoami).unify();
     let service = front::service(gate, front::routes(state, mcp));
     let (stop, stopped) = oneshot::channel();
-    let ended = tokio::spawn(serve(listener, service, bounds, async {
-        stopped.await.unwrap();
-    }));
+    let entrance = Entrance {
+        listener,
+        certificates: None,
+        proxies,
+        bounds,
+    };
+    let ending = Ending {
+        stop: async {
+            stopped.await.unwrap();
+        },
+        hurry: move || hurry.cancel(),
+    };
+    let ended = tokio::spawn(serve(entrance, service, ending));
     Served {
         _directory: directory,
         address,
@@ -52,6 +76,7 @@ async fn served(bounds: ServerBounds) -> Served {
 fn bounds() -> ServerBounds {
     ServerBounds {
         headers_within: NEVER,
+        idle_max: NEVER,
         ..ServerBounds::default()
     }
 }
@@ -66,7 +91,7 @@ async fn rest(mut stream: TcpStream) -> String {
     let mut text = Vec::new();
     // A reset is an end like any other here.
     let _ = timeout(NEVER, stream.read_to_end(&mut text)).await.unwrap();
-    String::from_utf8(text).unwrap()
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 async fn ask(address: SocketAddr, request: &str) -> String {
@@ -137,19 +162,19 @@ async fn what_has_no_path_is_no_route() {
 }
 
 #[tokio::test]
-async fn a_route_knows_the_client_s_address() {
+async fn a_route_knows_the_way_of_a_request() {
     let served = served(bounds()).await;
     let request = "GET /whoami HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     let stream = connect(served.address, request).await;
-    let own = stream.local_addr().unwrap().to_string();
     let answer = rest(stream).await;
-    assert!(answer.ends_with(&own), "{answer}");
+    assert!(answer.ends_with("127.0.0.1 http://localhost"), "{answer}");
 }
 
 #[tokio::test]
 async fn a_client_that_is_slow_with_its_headers_is_cut() {
     let bounds = ServerBounds {
         headers_within: SOON,
+        idle_max: SOON,
         ..bounds()
     };
     let served = served(bounds).await;
@@ -248,26 +273,131 @@ async fn a_request_in_flight_ends_before_the_server_does() {
 }
 
 #[tokio::test]
-async fn a_hanging_request_does_not_hold_up_the_end() {
+async fn a_request_that_has_had_its_time_is_answered_and_one_that_cannot_be_is_cut() {
     let served = served(ServerBounds {
         drain_within: SOON,
         ..bounds()
     })
     .await;
-    let hanging = connect(
-        served.address,
-        "GET /hang HTTP/1.1\r\nhost: localhost\r\n\r\n",
-    )
-    .await;
-    // Answered on a later connection: so the earlier one has been accepted too.
+    let hang = "GET /hang HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let hanging = connect(served.address, hang).await;
+    let stuck = connect(served.address, &hang.replace("hang", "stuck")).await;
+    let half = connect(served.address, "GET /healthz HTTP/1.1\r\nhost: lo").await;
+    // Answered on a later connection: so the earlier ones have been accepted too.
     let request = "GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     ask(served.address, request).await;
-    let started = Instant::now();
     served.stop.send(()).unwrap();
     let drained = timeout(NEVER, served.ended).await.unwrap().unwrap();
-    assert_eq!(drained, Drained { cut: 1 });
-    assert!(started.elapsed() >= SOON);
-    assert_eq!(rest(hanging).await, "");
+    assert_eq!(rest(half).await, "");
+    let answer = rest(hanging).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(answer.contains("connection: close\r\n"), "{answer}");
+    assert!(answer.ends_with("hurried"), "{answer}");
+    assert_eq!(rest(stuck).await, "");
+    assert!(drained.cut > 0, "{drained:?}");
+}
+
+#[tokio::test]
+async fn half_a_request_does_not_hold_up_the_end() {
+    let served = served(ServerBounds {
+        drain_within: NEVER,
+        ..bounds()
+    })
+    .await;
+    let first = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let open = [
+        "",
+        "GET /healthz HTTP/1.1\r\nhost: lo",
+        first,
+        &format!("{first}GET /heal"),
+    ];
+    let mut streams = Vec::new();
+    for text in open {
+        streams.push(connect(served.address, text).await);
+    }
+    let request = "GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    ask(served.address, request).await;
+    served.stop.send(()).unwrap();
+    // Far less than the time to drain.
+    let drained = timeout(NEVER / 2, served.ended).await.unwrap().unwrap();
+    assert_eq!(drained, Drained { cut: 0 });
+}
+
+#[tokio::test]
+async fn a_connection_without_requests_is_closed_and_a_busy_one_is_not() {
+    let served = served(ServerBounds {
+        idle_max: SOON,
+        ..bounds()
+    })
+    .await;
+    let hang = "GET /hang HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let mut busy = connect(served.address, hang).await;
+    let request = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    for _ in 0..2 {
+        let answer = ask(served.address, request).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    let still_open = timeout(SOON, busy.read_u8()).await;
+    assert!(still_open.is_err(), "{still_open:?}");
+}
+
+#[tokio::test]
+async fn a_later_request_has_its_own_time_for_its_headers() {
+    let served = served(ServerBounds {
+        headers_within: SOON,
+        ..bounds()
+    })
+    .await;
+    let request = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let mut stream = connect(served.address, request).await;
+    let mut first = [0; 12];
+    stream.read_exact(&mut first).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200");
+    // It may be idle for longer than headers may take.
+    sleep(SOON * 2).await;
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream
+        .write_all(b"GET /healthz HTTP/1.1\r\nhos")
+        .await
+        .unwrap();
+    let answers = rest(stream).await;
+    assert_eq!(answers.matches("HTTP/1.1 200").count(), 1, "{answers}");
+}
+
+#[tokio::test]
+async fn an_address_that_has_all_its_connections_is_told_so() {
+    let bounds = ServerBounds {
+        connections_max: 3,
+        connections_per_address_max: 1,
+        ..bounds()
+    };
+    let request = "GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    let served = served(bounds).await;
+    let first = connect(served.address, "").await;
+    for _ in 0..5 {
+        let answer = ask(served.address, request).await;
+        assert!(answer.starts_with("HTTP/1.1 503 Service"), "{answer}");
+        assert!(answer.contains("retry-after: 5\r\n"), "{answer}");
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let problem: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(problem["status"], 503);
+    }
+    drop(first);
+    let again = async {
+        while !ask(served.address, request)
+            .await
+            .starts_with("HTTP/1.1 200")
+        {}
+    };
+    timeout(NEVER, again).await.unwrap();
+    let trusted = TrustedProxies::new(vec!["127.0.0.1/32".parse().unwrap()]);
+    let served = served_to(bounds, trusted).await;
+    let _first = connect(served.address, "").await;
+    let answer = ask(served.address, request).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 200"),
+        "a proxy is many: {answer}"
+    );
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use crate::{
     backend::{Backend, LinkKey, Memory, Start},
     limits::BACKEND_DEATHS_MAX,
-    mcp::{discovery::Discovery, request::Context},
+    mcp::{discovery::Discovery, failure::Failure, request::Context},
     session::{
         describe::{ConnectionDescription, ConnectionState, SessionDescription},
         exchange::next_number,
@@ -84,7 +84,7 @@ impl Session {
     pub(super) fn close(&mut self) {
         self.closing = true;
         self.parked.clear();
-        self.running.end_all();
+        self.running.end_all(&Failure::SessionDeleted);
         self.stop_listening();
         self.backends.retain(Backend::close);
         self.leaving.retain(Backend::close);
@@ -97,6 +97,12 @@ impl Session {
         if self.closing && self.backends.is_empty() && self.leaving.is_empty() {
             self.myself.stop(None);
         }
+    }
+
+    /// Answers what is in flight, and what nobody has come back for ends unheard.
+    pub(super) fn give_up(&mut self) {
+        self.parked.clear();
+        self.running.end_all(&Failure::Stopping);
     }
 
     pub(super) fn connection_ended(&mut self, cell: &ActorCell) {

@@ -60,6 +60,7 @@ impl Session {
         reply: oneshot::Sender<Result<(), Failure>>,
     ) {
         let listening = match self.mcp_sessions.get_mut(&id) {
+            _ if self.stopping => Err(Failure::Stopping),
             None => Err(Failure::UnknownMcpSession),
             Some(mcp_session) => mcp_session.listen(listener),
         };
@@ -101,6 +102,10 @@ impl Session {
         subscription: Subscription,
         reply: oneshot::Sender<Result<Filter, Failure>>,
     ) {
+        if self.stopping {
+            let _asker_left = reply.send(Err(Failure::Stopping));
+            return;
+        }
         let Subscription {
             context,
             filter,
@@ -278,6 +283,12 @@ impl Session {
         for link in links {
             self.tell_wants(link);
         }
+    }
+
+    /// The gateway is stopping: it would wait for streams that have no end of their own.
+    pub(super) fn stop_listening_for_good(&mut self) {
+        self.stopping = true;
+        self.stop_listening();
     }
 
     pub(super) fn stop_listening(&mut self) {

@@ -85,10 +85,10 @@ impl Running {
         }
     }
 
-    /// Ends all of them: the session is deleted.
-    pub(super) fn end_all(&self) {
+    /// Ends all of them.
+    pub(super) fn end_all(&self, failure: &Failure) {
         for hold in self.exchanges.values() {
-            hold.end(Failure::SessionDeleted);
+            hold.end(failure.clone());
         }
     }
 }
@@ -165,7 +165,7 @@ mod tests {
         assert!(own.cancel.is_cancelled());
         assert!(!strange.cancel.is_cancelled() && !plain.cancel.is_cancelled());
         assert_eq!(failure(told.recv().await), Some(Failure::UnknownMcpSession));
-        running.end_all();
+        running.end_all(&Failure::SessionDeleted);
         assert!(strange.cancel.is_cancelled() && plain.cancel.is_cancelled());
     }
 
@@ -179,7 +179,7 @@ mod tests {
             params: None,
         };
         slow.events.try_send(Event::Notified(progress)).unwrap();
-        running.end_all();
+        running.end_all(&Failure::SessionDeleted);
         slow.cancel.cancelled().await;
         assert!(matches!(told.recv().await, Some(Event::Notified(_))));
         assert_eq!(failure(told.recv().await), Some(Failure::SessionDeleted));

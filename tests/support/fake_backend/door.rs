@@ -27,10 +27,10 @@ use tokio::{
 
 use super::{
     super::{GLANCE, PATIENCE, transcript::Seat},
-    judging, legacy, modern,
+    judging, legacy, marks, modern,
     record::Recorded,
     reply::{Body, Reply},
-    script::Speaks,
+    script::{Habit, Speaks},
     stage::Stage,
 };
 
@@ -168,7 +168,15 @@ async fn answer(
     let heard = Recorded::new(&parts, body.to_bytes());
     link.hears(&heard);
     let elements = heard.elements().unwrap_or_else(|| vec![heard.clone()]);
-    stage.change(|state| state.requests.extend(elements));
+    let forgets = stage.script.has(Habit::ForgetsRequests);
+    stage.change(|state| {
+        for element in &elements {
+            marks::hear(state, element);
+        }
+        if !forgets {
+            state.requests.extend(elements);
+        }
+    });
     if let Some(refusal) = refusal_of_credential(stage, &heard) {
         return refusal.into_response(link).await;
     }

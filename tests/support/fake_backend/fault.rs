@@ -28,6 +28,9 @@ const PAGE: &str = "<!doctype html><title>Sign in</title><p>Please sign in to th
 const GARBAGE: &[u8] = &[0, 255, 254, b'{', 128, b'}', 10];
 const CHUNK: usize = 64 * 1024;
 
+/// What stands for the right answer in [`Fault::Stream`].
+pub const ANSWER: &[u8] = b"{answer}";
+
 /// One way to fail. Unless said otherwise the request is carried out, and then the answer is lost
 /// or spoilt.
 #[derive(Debug, Clone)]
@@ -69,6 +72,14 @@ pub enum Fault {
     Garbage,
     /// Answers a result with a text of so many bytes.
     Oversized(usize),
+    /// Answers an event stream of these bytes, in which [`ANSWER`] stands for the right answer, cut
+    /// into pieces at these places.
+    Stream {
+        /// The bytes.
+        bytes: Vec<u8>,
+        /// The places, in order, before the answer is put in.
+        cuts: Vec<usize>,
+    },
     /// Answers after a while.
     Delay(Duration),
     /// Carries nothing out until [`super::FakeBackend::release`]; then goes on as if nothing was.
@@ -174,6 +185,7 @@ impl Fault {
             Self::TruncatedSse => chunked(SSE, once([b"data: ".as_slice(), &half].concat().into())),
             Self::Garbage => chunked(JSON, once(Bytes::from_static(GARBAGE))),
             Self::Oversized(bytes) => chunked(JSON, oversized(heard, *bytes)),
+            Self::Stream { bytes, cuts } => chunked(SSE, stream::iter(pieces(bytes, cuts, &text))),
             Self::Status { .. }
             | Self::Redirect(_)
             | Self::Delay(_)
@@ -206,6 +218,36 @@ fn reset(link: &Arc<Link>) -> impl Stream<Item = Bytes> + Send + 'static {
         link.reset();
         Poll::Pending
     })
+}
+
+/// Cuts bytes at some places, and puts the right answer in.
+fn pieces(bytes: &[u8], cuts: &[usize], answer: &str) -> Vec<Bytes> {
+    let whole = bytes.windows(ANSWER.len()).position(|it| it == ANSWER);
+    let mut pieces = Vec::new();
+    let mut start = 0;
+    for cut in cuts.iter().copied().chain([bytes.len()]) {
+        let end = cut.min(bytes.len()).max(start);
+        pieces.push(bytes[start..end].to_vec());
+        start = end;
+    }
+    if let Some(place) = whole {
+        // Cuts within the mark would tear it: they fall away, and others cut the answer itself.
+        let text = [
+            &bytes[..place],
+            answer.as_bytes(),
+            &bytes[place + ANSWER.len()..],
+        ]
+        .concat();
+        let scaled = cuts.iter().map(|cut| cut * text.len() / bytes.len().max(1));
+        let ends: Vec<usize> = scaled.chain([text.len()]).collect();
+        pieces = ends
+            .iter()
+            .scan(0, |start, end| {
+                Some(text[std::mem::replace(start, *end)..*end].to_vec())
+            })
+            .collect();
+    }
+    pieces.into_iter().map(Bytes::from).collect()
 }
 
 fn of_a_stranger(text: &str) -> Bytes {

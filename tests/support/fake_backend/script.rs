@@ -42,6 +42,7 @@ pub(super) enum Habit {
     Resumable,
     Batches,
     NumbersTasks,
+    ForgetsRequests,
 }
 
 /// The header a request must carry, and its exact value.
@@ -218,6 +219,11 @@ impl Script {
     /// Calls its tasks `task-1`, `task-2` and so on, as other servers do too.
     pub fn numbers_tasks(self) -> Self {
         self.with(Habit::NumbersTasks)
+    }
+
+    /// Keeps no record of what it was asked, so that it can be asked for hours.
+    pub fn forgets_requests(self) -> Self {
+        self.with(Habit::ForgetsRequests)
     }
 
     /// Says in the modern era that what it tells may be kept so long, and by whom.

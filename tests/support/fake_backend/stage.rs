@@ -12,6 +12,7 @@ use super::{
     fault::Faults,
     listeners::Listener,
     manners::Level,
+    marks::Marks,
     record::{Cancellation, Recorded},
     reply::Event,
     script::Script,
@@ -59,6 +60,7 @@ pub(super) struct State {
     /// What was said on the streams that may be resumed.
     pub(super) tapes: Vec<Tape>,
     pub(super) tasks: Vec<Task>,
+    pub(super) marks: Marks,
     serial: usize,
 }
 

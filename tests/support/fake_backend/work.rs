@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     acts,
     manners::Manners,
+    marks,
     modern::COMPLETE,
     prompts,
     record::{Cancellation, Cancelled, Recorded},
@@ -109,6 +110,7 @@ impl Call {
         let (cancel, cancelled) = oneshot::channel();
         stage.change(|state| {
             *state.executions.entry(self.name.clone()).or_default() += 1;
+            marks::run(state, &self);
             state.running.insert(self.key.clone(), cancel);
         });
         let running = Running {

@@ -230,6 +230,17 @@ mod tests {
         }
     }
 
+    proptest! {
+        #[test]
+        fn any_split_of_any_bytes_is_read_alike(
+            bytes in prop::collection::vec(any::<u8>(), 0..300),
+            places in prop::collection::vec(any::<prop::sample::Index>(), 0..10),
+        ) {
+            let whole = said(vec![Bytes::from(bytes.clone())]);
+            prop_assert_eq!(said(cut(&bytes, &places)), whole);
+        }
+    }
+
     #[test]
     fn a_stream_is_read_as_it_is_written() {
         let text = "\u{feff}id: a-1\nretry: 20\ndata:\n\nevent: message\r\nid: a-2\r\ndata: {\r\ndata: }\r\n\r\nevent: other\rdata: no\r\r: x\n\ndata: cut off";

@@ -42,7 +42,7 @@ pub(in super::super) async fn post(caller: Caller, body: &[u8]) -> Response {
     let mcp_session = match admit(&caller) {
         Ok(mcp_session) => mcp_session,
         Err(unfit) => {
-            return record::refused(&caller.session_short, unfit.refuse(&caller, None));
+            return record::refused(&caller.sender, unfit.refuse(&caller, None));
         }
     };
     let response = match has_batches(&caller, mcp_session).await {
@@ -57,11 +57,7 @@ pub(in super::super) async fn post(caller: Caller, body: &[u8]) -> Response {
             }
         },
     };
-    record::plain(
-        &http::Method::POST,
-        &caller.session_short,
-        response.status(),
-    );
+    record::plain(&http::Method::POST, &caller.sender, response.status());
     response
 }
 

@@ -33,7 +33,7 @@ pub(super) async fn initialize(
     id: RequestId,
     params: Option<&RawValue>,
 ) -> Response {
-    let record = Record::begin(INITIALIZE, None, &caller.session_short);
+    let record = Record::begin(INITIALIZE, None, &caller.sender);
     let client = match introduced(params) {
         Ok(client) => client,
         Err(failure) => {

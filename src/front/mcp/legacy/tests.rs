@@ -8,7 +8,12 @@ use tokio::{
     time::timeout,
 };
 
-use super::{super::answering::Step, super::answering::Taken, super::event_stream::Accepts, *};
+use super::{
+    super::answering::{Step, Taken},
+    super::event_stream::Accepts,
+    super::record::Sender,
+    *,
+};
 use crate::{
     front::fixture,
     limits::EVENTS_IN_FLIGHT,
@@ -16,7 +21,7 @@ use crate::{
         event::{Event, Finished, Outcome, Question, ResultBody},
         name::Naming,
     },
-    session::{Client, NewSession},
+    session::{Client, NewSession, short},
 };
 
 /// Ends a test whose fact never comes.
@@ -46,6 +51,10 @@ impl World {
         let (mcp_session, _) = session.open_mcp_session(client).await.unwrap();
         let (events, received) = mpsc::channel(EVENTS_IN_FLIGHT);
         let method = "tools/call";
+        let sender = Sender {
+            session: short(id),
+            address: None,
+        };
         let wanted = Wanted {
             session: session.clone(),
             id: RequestId::from_number(1),
@@ -57,7 +66,7 @@ impl World {
                 json: true,
                 events: true,
             },
-            record: Record::begin(method, None, "session"),
+            record: Record::begin(method, None, &sender),
             encode: Legacy::new(session, Some(mcp_session), method),
         };
         Self {

@@ -25,7 +25,7 @@ use super::{
 
 /// Tells what the session offers.
 pub(super) async fn discover(caller: Caller, id: RequestId, context: Context) -> Response {
-    let record = Record::begin(DISCOVER, None, &caller.session_short);
+    let record = Record::begin(DISCOVER, None, &caller.sender);
     match caller.session.discover(context).await {
         Ok(welcome) => {
             record.end_with("ok");

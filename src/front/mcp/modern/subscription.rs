@@ -43,7 +43,7 @@ pub(super) async fn listen(caller: Caller, id: RequestId, request: Request) -> R
         Ok(filter) => filter,
         Err(error) => return refuse(&caller, &id, LISTEN, &error),
     };
-    let record = Record::begin(LISTEN, None, &caller.session_short);
+    let record = Record::begin(LISTEN, None, &caller.sender);
     match caller.session.subscribe(request.context, filter).await {
         Ok((honoured, heard)) => {
             record.end_with("listening");

@@ -1,0 +1,79 @@
+//! How soon a gateway with many stored sessions is ready after `kill -9`.
+
+use std::time::{Duration, Instant};
+
+use futures_util::{StreamExt as _, stream};
+use serde_json::json;
+
+use crate::{
+    options::StartOptions,
+    report::say,
+    world::{
+        FakeBackend, Gateway,
+        attempt::{Attempts, Voice},
+    },
+};
+
+/// Sessions made at once.
+const AT_ONCE: usize = 64;
+
+/// Prints how long the starts took; says whether all was there.
+#[tokio::main]
+pub(crate) async fn run(options: &StartOptions) -> bool {
+    let backend = FakeBackend::modern().forgets_requests().start();
+    let mut gateway = Gateway::setup()
+        .provider("a", &backend)
+        .log_level("warn")
+        .start();
+    let attempts = Attempts::at(&gateway);
+    let count = options.sessions.get();
+    let (request, attempts) = (json!({"servers": ["a"]}), &attempts);
+    let made = (0..count).map(|_| async {
+        let answer = attempts.create(&request).await.answer()?;
+        Some(answer.json()["session_id"].as_str()?.to_owned())
+    });
+    let made: Vec<Option<String>> = stream::iter(made).buffered(AT_ONCE).collect().await;
+    let made: Vec<String> = made.into_iter().flatten().collect();
+    let mut ready = Vec::new();
+    let mut first_answers = Vec::new();
+    let mut all_there = made.len() == count;
+    for round in 0..options.rounds.get() {
+        gateway.kill();
+        let begun = Instant::now();
+        gateway.restart();
+        ready.push(begun.elapsed());
+        let id = made.get(round * 7919 % made.len().max(1));
+        let token = format!("first-{round}");
+        let called = attempts.call(
+            id.map_or("none", String::as_str),
+            &Voice::Modern,
+            "a.echo",
+            &token,
+        );
+        let echoed = called.await.answer().and_then(|answer| answer.echoed());
+        first_answers.push(begun.elapsed());
+        all_there &= echoed == Some(token);
+    }
+    say(&format!(
+        "{count} sessions, {} starts after kill -9; median (longest)",
+        ready.len()
+    ));
+    say(&format!("until it listens      {}", middle(&mut ready)));
+    say(&format!(
+        "until the first call  {}",
+        middle(&mut first_answers)
+    ));
+    say(if all_there {
+        "every session was there"
+    } else {
+        "LOST"
+    });
+    all_there
+}
+
+fn middle(times: &mut [Duration]) -> String {
+    times.sort_unstable();
+    let at = |place: usize| times.get(place).copied().unwrap_or_default().as_millis();
+    let (middle, last) = (times.len() / 2, times.len().saturating_sub(1));
+    format!("{} ms ({} ms)", at(middle), at(last))
+}

@@ -1,0 +1,57 @@
+//! The edge towards clients, as configured: TLS, and what connections may cost.
+
+use std::io;
+
+use crate::{
+    config::{Edge, TlsPaths},
+    front::{
+        server::ServerBounds,
+        tls::{CertificateFiles, Certificates},
+    },
+    watch::Watch,
+};
+
+use super::AppError;
+
+/// What connections may cost, by the flags.
+pub(super) fn bounds(edge: &Edge, drain_within: std::time::Duration) -> ServerBounds {
+    // No count is refused that fits its flag.
+    let count = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+    ServerBounds {
+        connections_max: count(edge.connections_max),
+        connections_per_address_max: count(edge.connections_per_address_max),
+        headers_within: edge.header_timeout,
+        idle_max: edge.keep_open,
+        write_stall_max: edge.write_timeout,
+        streams_max: edge.streams_max,
+        headers_bytes_max: edge.headers_bytes_max,
+        headers_max: count(edge.headers_max),
+        drain_within,
+    }
+}
+
+/// Reads the certificate, if there is to be one.
+pub(super) fn certificates(edge: &Edge) -> Result<Option<Certificates>, AppError> {
+    let Some(TlsPaths { certificate, key }) = edge.tls.clone() else {
+        return Ok(None);
+    };
+    let certificates = Certificates::read(CertificateFiles { certificate, key })?;
+    Ok(Some(certificates))
+}
+
+/// Reads the certificate again whenever it changes.
+pub(super) fn watch(certificates: &Certificates) -> io::Result<Watch> {
+    let certificates = certificates.clone();
+    Watch::over(certificates.files(), move || {
+        match certificates.read_again() {
+            Ok(()) => tracing::info!("read the TLS certificate again; new connections get it"),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(
+                    error,
+                    "the TLS certificate cannot be used: {error}; the one before stays"
+                );
+            }
+        }
+    })
+}

@@ -1,0 +1,217 @@
+//! What goes on on one connection, as far as its deadlines ask.
+//!
+//! Written by the socket, by requests as they come and by answers as they go; read by the
+//! connection's task when a deadline may be over. So a request costs no timer of its own.
+
+use std::sync::{
+    Arc, Mutex, PoisonError, Weak,
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::ServerBounds;
+
+/// What a connection's requests, answers and socket tell of themselves.
+pub(super) struct Activity {
+    began: Instant,
+    in_flight: AtomicUsize,
+    /// Since when nothing is in flight; as all times here, in milliseconds since it began.
+    quiet_since_ms: AtomicU64,
+    /// Since when the headers of a request arrive; 0 while none do.
+    headers_since_ms: AtomicU64,
+    is_used: AtomicBool,
+    is_http2: AtomicBool,
+    /// The client reads nothing of what is sent to it, at the moment.
+    is_blocked: AtomicBool,
+    leases: Mutex<Vec<Weak<dyn Lease>>>,
+}
+
+/// An answer that holds something for as long as its client may take it.
+pub(super) trait Lease: Send + Sync {
+    /// Lets go of it if the client has taken nothing for that long.
+    fn end_if_stalled(&self, now_ms: u64, stall_max: Duration);
+}
+
+/// A request in flight, until it is dropped.
+pub(super) struct Busy(Arc<Activity>);
+
+impl Activity {
+    /// Begins with a connection.
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            began: Instant::now(),
+            in_flight: AtomicUsize::new(0),
+            quiet_since_ms: AtomicU64::new(0),
+            headers_since_ms: AtomicU64::new(0),
+            is_used: AtomicBool::new(false),
+            is_http2: AtomicBool::new(false),
+            is_blocked: AtomicBool::new(false),
+            leases: Mutex::default(),
+        })
+    }
+
+    /// Milliseconds since the connection began, never 0.
+    pub(super) fn now_ms(&self) -> u64 {
+        let elapsed = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        elapsed.saturating_add(1)
+    }
+
+    /// Takes note of a request whose headers are there.
+    pub(super) fn begin(self: &Arc<Self>, is_http2: bool) -> Busy {
+        self.in_flight.fetch_add(1, Relaxed);
+        self.headers_since_ms.store(0, Relaxed);
+        self.is_used.store(true, Relaxed);
+        if is_http2 {
+            self.is_http2.store(true, Relaxed);
+        }
+        Busy(Arc::clone(self))
+    }
+
+    /// Takes note of bytes from the client.
+    pub(super) fn heard(&self) {
+        // What comes while a request is in flight is its body, or waits for its turn.
+        if self.in_flight.load(Relaxed) == 0 && self.headers_since_ms.load(Relaxed) == 0 {
+            self.headers_since_ms.store(self.now_ms(), Relaxed);
+        }
+    }
+
+    /// Takes note of whether something waits to be sent that the client does not read.
+    pub(super) fn blocked(&self, is_blocked: bool) {
+        self.is_blocked.store(is_blocked, Relaxed);
+    }
+
+    /// Whether a request is in flight, or the end of an answer is.
+    pub(super) fn is_busy(&self) -> bool {
+        self.in_flight.load(Relaxed) > 0 || self.is_blocked.load(Relaxed)
+    }
+
+    pub(super) fn is_http2(&self) -> bool {
+        self.is_http2.load(Relaxed)
+    }
+
+    /// When the connection is given up unless something happens before; `None` while it is busy.
+    pub(super) fn deadline(&self, bounds: &ServerBounds) -> Option<Instant> {
+        if self.is_busy() {
+            return None;
+        }
+        if !self.is_used.load(Relaxed) {
+            return Some(self.began + bounds.headers_within);
+        }
+        let at = |since_ms: u64, within| self.began + Duration::from_millis(since_ms) + within;
+        let headers_since_ms = self.headers_since_ms.load(Relaxed);
+        // What HTTP/2 says between requests need not be a request's begin.
+        if headers_since_ms != 0 && !self.is_http2() {
+            return Some(at(headers_since_ms, bounds.headers_within));
+        }
+        Some(at(self.quiet_since_ms.load(Relaxed), bounds.idle_max))
+    }
+
+    /// Watches over what an answer holds.
+    pub(super) fn watch(&self, lease: Weak<dyn Lease>) {
+        let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        if leases.len() == leases.capacity() {
+            leases.retain(|lease| lease.strong_count() > 0);
+        }
+        leases.push(lease);
+    }
+
+    /// Has every answer let go whose client has taken nothing for that long.
+    pub(super) fn end_stalled(&self, stall_max: Duration) {
+        let now_ms = self.now_ms();
+        let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        leases.retain(|lease| lease.strong_count() > 0);
+        let live: Vec<_> = leases.iter().filter_map(Weak::upgrade).collect();
+        // What an answer lets go of may end in a request's end, which comes back here.
+        drop(leases);
+        for lease in live {
+            lease.end_if_stalled(now_ms, stall_max);
+        }
+    }
+}
+
+impl Busy {
+    /// The connection that the request came by.
+    pub(super) const fn activity(&self) -> &Arc<Activity> {
+        &self.0
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        // Before it counts as quiet: the time of an earlier quiet is over long since.
+        self.0.quiet_since_ms.store(self.0.now_ms(), Relaxed);
+        self.0.in_flight.fetch_sub(1, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::sleep;
+
+    use super::*;
+
+    const HEADERS: Duration = Duration::from_secs(10);
+    const IDLE: Duration = Duration::from_secs(60);
+
+    fn bounds() -> ServerBounds {
+        ServerBounds {
+            headers_within: HEADERS,
+            idle_max: IDLE,
+            ..ServerBounds::default()
+        }
+    }
+
+    /// How long the connection has left, in seconds: timers are exact to a few milliseconds.
+    fn left(activity: &Activity) -> Option<u128> {
+        let left = activity.deadline(&bounds())? - Instant::now();
+        Some((left.as_millis() + 500) / 1000)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn headers_and_idleness_have_deadlines_of_their_own() {
+        let activity = Activity::new();
+        assert_eq!(left(&activity), Some(10), "the first request");
+        sleep(Duration::from_secs(4)).await;
+        activity.heard();
+        assert_eq!(
+            left(&activity),
+            Some(6),
+            "bytes gain a first request nothing"
+        );
+        let busy = activity.begin(false);
+        sleep(IDLE * 2).await;
+        assert_eq!(left(&activity), None, "a request takes its time");
+        drop(busy);
+        assert_eq!(left(&activity), Some(60));
+        sleep(Duration::from_secs(58)).await;
+        assert_eq!(left(&activity), Some(2));
+        activity.heard();
+        assert_eq!(left(&activity), Some(10), "a late request has time, too");
+        sleep(Duration::from_secs(5)).await;
+        activity.heard();
+        assert_eq!(left(&activity), Some(5), "however it trickles");
+        drop(activity.begin(false));
+        assert_eq!(left(&activity), Some(60));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_http2_says_between_requests_is_no_request() {
+        let activity = Activity::new();
+        drop(activity.begin(true));
+        sleep(Duration::from_secs(55)).await;
+        activity.heard();
+        assert_eq!(left(&activity), Some(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_of_an_answer_counts_as_long_as_it_waits_to_be_read() {
+        let activity = Activity::new();
+        drop(activity.begin(false));
+        activity.blocked(true);
+        assert_eq!(left(&activity), None);
+        activity.blocked(false);
+        assert_eq!(left(&activity), Some(60));
+    }
+}

@@ -1,0 +1,162 @@
+//! One connection from its begin to its end: HTTP over it, and its deadlines.
+
+use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
+
+use http::{Request, Version};
+use hyper::{
+    body::Incoming,
+    service::{Service, service_fn},
+};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::{Instant, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+use warp::reply::Response;
+
+use super::{ServerBounds, activity::Activity, answer::Answer};
+
+/// hyper's own: its parser needs no memory of the heap for so many.
+const HEADERS_USUAL: usize = 100;
+/// Streams that an HTTP/2 client may have opened and reset before they were looked at.
+const HTTP2_RESETS_MAX: usize = 20;
+/// Streams that may be reset for an HTTP/2 client's mistakes before its connection is.
+const HTTP2_MISTAKES_MAX: usize = 256;
+/// Bytes of answers that an HTTP/2 stream holds for a client that does not read.
+const HTTP2_SEND_BYTES_MAX: usize = 256 * 1024;
+/// How often an HTTP/2 connection is asked for a sign of life, and how long that may take.
+const HTTP2_PING_EVERY: Duration = Duration::from_secs(30);
+/// How long a connection may take to end that is told to, and has nothing in flight.
+const FAREWELL_WITHIN: Duration = Duration::from_secs(1);
+
+/// Speaks HTTP on connections.
+pub(super) struct Speaker {
+    http: auto::Builder<TokioExecutor>,
+    bounds: ServerBounds,
+    /// Fires when connections are to end as soon as they can.
+    stop: CancellationToken,
+}
+
+impl Speaker {
+    pub(super) fn new(bounds: ServerBounds, stop: CancellationToken) -> Self {
+        Self {
+            http: http(&bounds),
+            bounds,
+            stop,
+        }
+    }
+
+    /// Serves one connection to its end.
+    pub(super) async fn converse<I, S>(&self, io: I, activity: Arc<Activity>, service: S)
+    where
+        I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        S: Service<Request<Incoming>, Response = Response, Error = Infallible>
+            + Send
+            + Sync
+            + 'static,
+        S::Future: Send + 'static,
+    {
+        let noting = Arc::clone(&activity);
+        let service = service_fn(move |request: Request<Incoming>| {
+            let busy = noting.begin(request.version() == Version::HTTP_2);
+            let answered = service.call(request);
+            async move {
+                let response = answered.await?;
+                Ok::<_, Infallible>(response.map(|body| Answer::new(body, busy)))
+            }
+        });
+        let mut connection = pin!(self.http.serve_connection(TokioIo::new(io), service));
+        let mut look = pin!(sleep_until(self.next_look(&activity)));
+        // Its own: one that all connections looked at would be locked by all of them.
+        let stop = self.stop.child_token();
+        let mut leaves = false;
+        loop {
+            tokio::select! {
+                ended = &mut connection => {
+                    if let Err(error) = ended {
+                        // Clients come and go; what a request suffers is logged where it is handled.
+                        tracing::debug!(%error, "a connection ended early");
+                    }
+                    return;
+                }
+                () = stop.cancelled(), if !leaves => {
+                    leaves = true;
+                    connection.as_mut().graceful_shutdown();
+                    look.as_mut().reset(Instant::now() + FAREWELL_WITHIN);
+                }
+                () = &mut look => {
+                    activity.end_stalled(self.bounds.write_stall_max);
+                    if leaves && self.may_be_cut(&activity) {
+                        return;
+                    }
+                    if !leaves && self.is_over(&activity) {
+                        tracing::debug!("a connection is closed that sends nothing, or too slowly");
+                        leaves = true;
+                        connection.as_mut().graceful_shutdown();
+                    }
+                    let next = if leaves {
+                        Instant::now() + FAREWELL_WITHIN
+                    } else {
+                        self.next_look(&activity)
+                    };
+                    look.as_mut().reset(next);
+                }
+            }
+        }
+    }
+
+    fn is_over(&self, activity: &Activity) -> bool {
+        let deadline = activity.deadline(&self.bounds);
+        deadline.is_some_and(|deadline| deadline <= Instant::now())
+    }
+
+    /// Whether one that was told to end need not be waited for. What is in flight is; and at the
+    /// signal to stop an HTTP/2 client has as long as that may take, for it may hold back the end of an
+    /// answer without the socket showing it.
+    fn may_be_cut(&self, activity: &Activity) -> bool {
+        let is_quiet = !activity.is_busy();
+        is_quiet && !(self.stop.is_cancelled() && activity.is_http2())
+    }
+
+    /// The first deadline that may be over then, whatever happens until then.
+    fn next_look(&self, activity: &Activity) -> Instant {
+        let ServerBounds {
+            headers_within,
+            idle_max,
+            write_stall_max,
+            ..
+        } = self.bounds;
+        let soonest = Instant::now() + headers_within.min(idle_max).min(write_stall_max);
+        let deadline = activity.deadline(&self.bounds);
+        deadline.map_or(soonest, |deadline| deadline.min(soonest))
+    }
+}
+
+fn http(bounds: &ServerBounds) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    let mut http1 = builder.http1();
+    http1
+        .timer(TokioTimer::new())
+        // The deadlines here are one timer a connection instead of one a request.
+        .header_read_timeout(None)
+        .max_buf_size(bounds.headers_bytes_max)
+        .half_close(false);
+    if bounds.headers_max != HEADERS_USUAL {
+        http1.max_headers(bounds.headers_max);
+    }
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(u32::try_from(bounds.headers_bytes_max).unwrap_or(u32::MAX))
+        .max_concurrent_streams(bounds.streams_max)
+        .max_pending_accept_reset_streams(HTTP2_RESETS_MAX)
+        .max_local_error_reset_streams(HTTP2_MISTAKES_MAX)
+        .max_send_buf_size(HTTP2_SEND_BYTES_MAX)
+        .keep_alive_interval(HTTP2_PING_EVERY)
+        .keep_alive_timeout(HTTP2_PING_EVERY);
+    builder
+}
