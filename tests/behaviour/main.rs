@@ -34,6 +34,7 @@ mod eras;
 mod errors;
 mod exactness;
 mod expiry;
+mod exposure;
 mod extensions;
 mod fakes;
 mod fuzz;
