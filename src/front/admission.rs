@@ -5,16 +5,14 @@
 
 use std::fmt::Write as _;
 
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Request, StatusCode,
-    header::{AUTHORIZATION, HOST},
-};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header::AUTHORIZATION};
 use warp::reply::{Reply, Response};
 
 use super::{
     api::{MCP, PROTECTED_RESOURCE},
     mcp,
     problem::Problem,
+    via::Via,
 };
 use crate::{
     callers::{Caller, Callers, Unrecognised},
@@ -166,15 +164,9 @@ impl Admission {
         if let Some(url) = &self.public_url {
             return Base(url.clone());
         }
-        // Both were checked at the gate.
-        let named = request
-            .headers()
-            .get(HOST)
-            .and_then(|host| host.to_str().ok());
-        let authority = request.uri().authority().map(http::uri::Authority::as_str);
-        let host = authority.or(named).unwrap_or_default();
-        let scheme = request.uri().scheme_str().unwrap_or("http");
-        Base(format!("{scheme}://{host}"))
+        // The host in it was checked at the gate.
+        let via = request.extensions().get::<Via>();
+        Base(via.and_then(Via::base_url).unwrap_or_default())
     }
 }
 
