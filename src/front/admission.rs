@@ -1,6 +1,6 @@
 //! Who may come in: what a request shows is looked at once, before any route, and goes no further.
 //!
-//! Behind here a request carries its [`Caller`], which every route that touches sessions asks for; one that came
+//! Behind here a request carries who was [`Admitted`], which every route that touches sessions asks for; one that came
 //! past here without is answered by none of them.
 
 use std::fmt::Write as _;
@@ -15,7 +15,7 @@ use super::{
     via::Via,
 };
 use crate::{
-    callers::{Caller, Callers, Unrecognised},
+    callers::{Admitted, Callers, Unrecognised},
     mcp::failure::Failure,
 };
 
@@ -67,15 +67,15 @@ impl Admission {
         let path = request.uri().path().to_owned();
         let text = shown.as_ref().and_then(|shown| shown.to_str().ok());
         match self.recognise(text, shown.is_some()).await {
-            Ok(caller) => {
-                request.extensions_mut().insert::<Caller>(caller);
+            Ok(admitted) => {
+                request.extensions_mut().insert::<Admitted>(admitted);
                 Ok(())
             }
             Err(why) => Err(self.refuse(why, &base, &path)),
         }
     }
 
-    async fn recognise(&self, text: Option<&str>, shown: bool) -> Result<Caller, Unrecognised> {
+    async fn recognise(&self, text: Option<&str>, shown: bool) -> Result<Admitted, Unrecognised> {
         match self.callers.recognise(text).await {
             // Bytes that are no text.
             Err(Unrecognised::Nothing) if shown => Err(Unrecognised::Wrong),
