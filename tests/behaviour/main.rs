@@ -14,8 +14,10 @@
 mod world;
 
 mod apps;
+mod at_most_once;
 mod batches;
 mod bounds;
+mod breaker;
 mod caching;
 mod calls;
 mod cancellation;

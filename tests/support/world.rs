@@ -25,7 +25,7 @@ pub mod transcript;
 use std::time::Duration;
 
 pub use client::{Client, Program, Wanted};
-pub use fake_backend::{Answers, Cancelled, FakeBackend, Fault, List};
+pub use fake_backend::{Answers, Cancelled, FakeBackend, Fault, List, Says};
 pub use gateway::Gateway;
 pub use pairing::{Pairing, World};
 pub use transcript::Transcript;

@@ -17,6 +17,7 @@ use super::{
     door::Link,
     record::Recorded,
     reply::{Body, Reply, chunked},
+    says::Says,
     stage::Stage,
     tape::Cut,
 };
@@ -64,6 +65,20 @@ pub enum Fault {
     Garbage,
     /// Answers a result with a text of so many bytes.
     Oversized(usize),
+    /// Answers this, byte for byte.
+    Says(Box<Says>),
+    /// Answers a body of this media type that begins so and goes on with this for ever, as fast as it is
+    /// read.
+    Endless {
+        /// The media type.
+        kind: &'static str,
+        /// `{id}` stands for the request's id.
+        begins: &'static str,
+        /// What comes again and again.
+        goes_on: String,
+        /// How long it takes between two of them.
+        pause: Duration,
+    },
     /// Answers after a while.
     Delay(Duration),
     /// Carries nothing out until [`super::FakeBackend::release`]; then goes on as if nothing was.
@@ -104,6 +119,14 @@ impl Fault {
     /// Only for the next so many requests.
     pub fn times(self, requests: usize) -> FaultPlan {
         FaultPlan::from(self).times(requests)
+    }
+
+    /// The answer of a request that is not carried out.
+    pub(super) fn instead(&self, heard: &Recorded) -> Option<Response<Body>> {
+        match self {
+            Self::Says(says) if !says.runs() => Some(says.response(heard)),
+            _ => None,
+        }
     }
 
     /// What happens before the request is carried out; a reply here ends it.
@@ -163,6 +186,17 @@ impl Fault {
             Self::TruncatedSse => chunked(SSE, once([b"data: ".as_slice(), &half].concat().into())),
             Self::Garbage => chunked(JSON, once(Bytes::from_static(GARBAGE))),
             Self::Oversized(bytes) => chunked(JSON, oversized(heard, *bytes)),
+            Self::Says(says) => says.response(heard),
+            Self::Endless {
+                kind,
+                begins,
+                goes_on,
+                pause,
+            } => {
+                let begins = begins.replace("{id}", heard.id().unwrap_or("null"));
+                let goes_on = Bytes::from(goes_on.clone());
+                chunked(kind, once(begins.into()).chain(endless(goes_on, *pause)))
+            }
             Self::Status { .. }
             | Self::Redirect(_)
             | Self::Delay(_)
@@ -194,6 +228,13 @@ fn reset(link: &Arc<Link>) -> impl Stream<Item = Bytes> + Send + 'static {
     stream::poll_fn(move |_| {
         link.reset();
         Poll::Pending
+    })
+}
+
+fn endless(piece: Bytes, pause: Duration) -> impl Stream<Item = Bytes> + Send + 'static {
+    stream::repeat(piece).then(move |piece| async move {
+        tokio::time::sleep(pause).await;
+        piece
     })
 }
 

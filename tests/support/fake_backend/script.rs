@@ -42,6 +42,7 @@ pub(super) enum Habit {
     Resumable,
     Batches,
     NumbersTasks,
+    ClosesConnections,
 }
 
 /// The header a request must carry, and its exact value.
@@ -218,6 +219,16 @@ impl Script {
     /// Calls its tasks `task-1`, `task-2` and so on, as other servers do too.
     pub fn numbers_tasks(self) -> Self {
         self.with(Habit::NumbersTasks)
+    }
+
+    /// Closes each connection after its first answer, so that each request comes over a fresh one.
+    pub fn closes_connections(self) -> Self {
+        self.with(Habit::ClosesConnections)
+    }
+
+    /// Has a tool that answers with the `Authorization` its call came with, after some `steps`.
+    pub fn tells_credentials(self) -> Self {
+        self.tool_named("whoami")
     }
 
     /// Says in the modern era that what it tells may be kept so long, and by whom.

@@ -109,6 +109,8 @@ impl Call {
         let (cancel, cancelled) = oneshot::channel();
         stage.change(|state| {
             *state.executions.entry(self.name.clone()).or_default() += 1;
+            let run = (self.name.clone(), self.arguments.clone());
+            state.runs.push(run);
             state.running.insert(self.key.clone(), cancel);
         });
         let running = Running {
