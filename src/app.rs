@@ -91,6 +91,7 @@ async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> 
     let state = FrontState {
         sessions: sessions.clone(),
         registry,
+        body_within: config.edge.body_timeout,
     };
     let service = front::service(gate, front::routes(state, endpoint));
     let entrance = Entrance {

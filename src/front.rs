@@ -15,7 +15,7 @@ pub mod via;
 #[cfg(test)]
 mod fixture;
 
-use std::{convert::Infallible, future::Future, sync::Arc};
+use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
 
 use futures_util::future::{Either, ready};
 use http::{
@@ -43,6 +43,8 @@ pub struct FrontState {
     pub sessions: Sessions,
     /// The providers that a session may name.
     pub registry: Arc<Registry>,
+    /// How long the body of a request may take to arrive.
+    pub body_within: Duration,
 }
 
 /// Every route of the gateway: the MCP endpoint's, the REST API's, and a 404 for the rest.

@@ -46,7 +46,12 @@ pub(super) async fn state() -> (FrontState, TempDir) {
     };
     let sessions = Sessions::start(Arc::clone(&registry), store, patience);
     let sessions = sessions.await.unwrap();
-    (FrontState { sessions, registry }, directory)
+    let state = FrontState {
+        sessions,
+        registry,
+        body_within: Duration::from_secs(30),
+    };
+    (state, directory)
 }
 
 /// Stands where the MCP endpoint goes.

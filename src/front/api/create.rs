@@ -4,7 +4,7 @@
 
 mod credential;
 
-use std::{collections::HashSet, time::Duration};
+use std::collections::HashSet;
 
 use bytes::Buf;
 use futures_util::Stream;
@@ -31,10 +31,7 @@ use crate::{
 };
 
 /// A hundred credentials of their largest size; far less than a call may carry.
-const BODY_BOUNDS: BodyBounds = BodyBounds {
-    size_bytes_max: 1024 * 1024,
-    within: Duration::from_secs(30),
-};
+const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Servers of one session: each is a connection of its own.
 pub(super) const SERVERS_MAX: usize = 100;
 /// Characters of a session's name: it stands in lists.
@@ -97,7 +94,11 @@ where
     B: Buf,
 {
     body::require_json(&headers)?;
-    let body = body::collect(&headers, body, BODY_BOUNDS).await?;
+    let bounds = BodyBounds {
+        size_bytes_max: BODY_BYTES_MAX,
+        within: state.body_within,
+    };
+    let body = body::collect(&headers, body, bounds).await?;
     let new = read(&body, &state.registry)?;
     let id = state
         .sessions
