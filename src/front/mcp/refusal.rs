@@ -63,7 +63,7 @@ const fn code(failure: &Failure) -> i64 {
         | Failure::TooManyMcpSessions { .. }
         | Failure::TooManyParked { .. }
         | Failure::TooManyListeners { .. } => SESSION_BUSY,
-        Failure::Stopping => GATEWAY_STOPPING,
+        Failure::Stopping | Failure::OutOfTime => GATEWAY_STOPPING,
         Failure::Lost | Failure::NotStored => INTERNAL_ERROR,
     }
 }
