@@ -14,6 +14,7 @@
 mod world;
 
 mod apps;
+mod backup;
 mod batches;
 mod bounds;
 mod caching;
