@@ -29,7 +29,7 @@ use crate::{
         tls::Certificates,
         via::TrustedProxies,
     },
-    limits::REST_WITHIN,
+    limits::{HURRIED_WITHIN, REST_WITHIN},
     registry::Registry,
     session::{Caps, Patience, Sessions},
     store::{KeyRing, Store},
@@ -125,6 +125,9 @@ async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> 
             connections = drained.cut,
             "cut requests that took too long to finish"
         );
+    }
+    if timeout(HURRIED_WITHIN, sessions.settled()).await.is_err() {
+        tracing::warn!("backends were slow to hear that their calls are taken back");
     }
     let rest = async {
         sessions.rest().await;

@@ -179,8 +179,8 @@ impl Sessions {
         Ok(self.store.ping().await?)
     }
 
-    /// Takes no further exchange, and ends the streams on which clients hear of changes: they would
-    /// outlast every deadline.
+    /// Takes no further exchange, and ends the streams on which clients hear of changes, which would
+    /// outlast every deadline, and the exchanges that wait for a client to come back, which none can.
     pub fn stop(&self) {
         self.directory.stop();
         for session in self.directory.all() {
@@ -192,6 +192,13 @@ impl Sessions {
     pub fn give_up(&self) {
         for session in self.directory.all() {
             session.give_up();
+        }
+    }
+
+    /// Waits until backends have been told of what nobody waits for any more. It has to be bounded.
+    pub async fn settled(&self) {
+        for session in self.directory.all() {
+            session.settled().await;
         }
     }
 

@@ -156,7 +156,7 @@ pub(super) struct Listening {
     /// How long calls may go on after a signal to stop; then they are told, and the gateway has ended
     /// at most 2 s later
     #[arg(long, global = true, env = "DRAIN_TIMEOUT", value_name = "DURATION")]
-    #[arg(default_value = "8s", value_parser = |text: &str| limits::DRAIN_TIMEOUT.read(text))]
+    #[arg(default_value = "7s", value_parser = |text: &str| limits::DRAIN_TIMEOUT.read(text))]
     pub(super) drain_timeout: Duration,
 }
 

@@ -360,6 +360,13 @@ impl SessionRef {
         self.tell(SessionMessage::StopListening);
     }
 
+    /// Waits until all work on exchanges has ended, at the backends, too.
+    pub(super) async fn settled(&self) {
+        let all = u32::try_from(EXCHANGES_PER_SESSION_MAX).unwrap_or(u32::MAX);
+        // It is closed by nobody.
+        let _all_places = self.places.acquire_many(all).await;
+    }
+
     pub(super) fn give_up(&self) {
         self.tell(SessionMessage::GiveUp);
     }

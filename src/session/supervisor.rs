@@ -145,7 +145,7 @@ impl Actor for Supervisor {
             SupervisorMessage::Loaded { id, row } => state.loaded(id, row).await,
             SupervisorMessage::Delete { id, owner, reply } => state.delete(id, owner, reply),
             SupervisorMessage::Deleted { id } => state.deleted(id),
-            SupervisorMessage::Expired { id, owner } => state.expired(id, &owner),
+            SupervisorMessage::Expired { id, owner } => state.expired(id, owner),
             SupervisorMessage::Sweep => state.sweep(),
         }
         Ok(())
@@ -312,9 +312,9 @@ impl State {
         }
     }
 
-    fn expired(&mut self, id: Uuid, owner: &Option<Arc<str>>) {
+    fn expired(&mut self, id: Uuid, owner: Option<Arc<str>>) {
         tracing::info!(session.id = %super::short(id), "deleted a session that nobody used");
-        self.directory.quota().give_back(owner);
+        self.directory.quota().give_back(&owner);
         self.deleted(id);
     }
 

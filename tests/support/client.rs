@@ -14,12 +14,15 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use serde_json::{Value, json};
 
 use self::judge::Judge;
 
-use super::transcript::{Seat, Transcript};
+use super::{
+    Authority,
+    transcript::{Seat, Transcript},
+};
 
 pub use self::{
     answer::{Answer, Asked, Message},
@@ -38,7 +41,7 @@ pub struct Program {
     log_level: Option<String>,
     seat: Option<Seat>,
     lenient: bool,
-    key: Option<String>,
+    http: reqwest::Client,
 }
 
 impl Program {
@@ -50,7 +53,7 @@ impl Program {
             log_level: None,
             seat: None,
             lenient: false,
-            key: None,
+            http: http_client(),
         }
     }
 
@@ -78,7 +81,7 @@ impl Program {
 
     /// Shows this key or token with each request.
     pub fn showing(mut self, key: &str) -> Self {
-        self.key = Some(key.to_owned());
+        self.http = showing(key);
         self
     }
 
@@ -145,7 +148,7 @@ impl Program {
             judge: Arc::new(judge),
             log_level: Mutex::new(self.log_level.clone()),
             stream: tokio::sync::Mutex::default(),
-            http: showing(self.key.as_deref()),
+            http: self.http.clone(),
             endpoint: endpoint.to_owned(),
             program: self,
             manners,
@@ -192,6 +195,13 @@ impl Client {
     /// A modern client of no particular name.
     pub fn modern(endpoint: &str) -> Self {
         Program::named("scripted-client").modern(endpoint)
+    }
+
+    /// The same over HTTPS, which trusts this authority.
+    pub async fn trusting(authority: &Authority, revision: &str, endpoint: &str) -> Self {
+        let mut program = Program::named("scripted-client");
+        program.http = http_client_trusting(&authority.trusted());
+        program.speaking(revision, endpoint).await
     }
 
     /// A client of whichever era the revision belongs to.
@@ -337,18 +347,23 @@ impl Client {
 
 /// An HTTP client that goes to loopback only: no proxy, no redirects.
 pub fn http_client() -> reqwest::Client {
-    showing(None)
+    built(reqwest::Client::builder())
 }
 
 /// [`http_client`], with a key or token on each request.
-fn showing(key: Option<&str>) -> reqwest::Client {
-    let mut headers = HeaderMap::new();
-    if let Some(key) = key {
-        let value = HeaderValue::from_str(&format!("Bearer {key}")).unwrap();
-        headers.insert("authorization", value);
-    }
-    reqwest::Client::builder()
-        .default_headers(headers)
+fn showing(key: &str) -> reqwest::Client {
+    let value = HeaderValue::from_str(&format!("Bearer {key}")).unwrap();
+    let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
+    built(reqwest::Client::builder().default_headers(headers))
+}
+
+/// The same, which trusts this authority and no other.
+pub fn http_client_trusting(authority: &reqwest::Certificate) -> reqwest::Client {
+    built(reqwest::Client::builder().tls_certs_only([authority.clone()]))
+}
+
+fn built(builder: reqwest::ClientBuilder) -> reqwest::Client {
+    builder
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         // A connection kept from before a restart of the gateway is dead, and a POST over it fails.

@@ -6,6 +6,7 @@ use std::{
     collections::HashMap,
     fmt::Write as _,
     io::{BufRead, BufReader},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError, mpsc},
@@ -16,9 +17,13 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{FakeBackend, GLANCE, PATIENCE, client::http_client, within};
+use super::{
+    Authority, FakeBackend, GLANCE, PATIENCE,
+    client::{http_client, http_client_trusting},
+    within,
+};
 
-const ANNOUNCEMENT: &str = "listening on http://127.0.0.1:";
+const ANNOUNCEMENT: &str = "://127.0.0.1:";
 
 /// What a gateway is told before it starts.
 pub struct Setup {
@@ -28,6 +33,14 @@ pub struct Setup {
     log_level: String,
     callers: Vec<callers::Wanted>,
     files: Vec<(String, String)>,
+    https: Option<HttpsFiles>,
+}
+
+/// What a gateway serves HTTPS with, and whom its clients trust.
+struct HttpsFiles {
+    certificate: PathBuf,
+    key: PathBuf,
+    trusted: reqwest::Certificate,
 }
 
 impl Setup {
@@ -63,6 +76,16 @@ impl Setup {
         self
     }
 
+    /// Serves HTTPS with what this authority wrote down.
+    pub fn https(mut self, authority: &Authority) -> Self {
+        self.https = Some(HttpsFiles {
+            certificate: authority.certificate_path(),
+            key: authority.key_path(),
+            trusted: authority.trusted(),
+        });
+        self
+    }
+
     /// Logs this much; `debug` unless said otherwise.
     pub fn log_level(mut self, level: &str) -> Self {
         level.clone_into(&mut self.log_level);
@@ -76,10 +99,14 @@ impl Setup {
         for (name, text) in &self.files {
             std::fs::write(folder.path().join(name), text).unwrap();
         }
+        let http = match &self.https {
+            Some(https) => http_client_trusting(&https.trusted),
+            None => http_client(),
+        };
         let mut gateway = Gateway {
             setup: self,
             folder,
-            http: http_client(),
+            http,
             port: 0,
             process: None,
             logs: Arc::default(),
@@ -149,6 +176,7 @@ impl Gateway {
             log_level: "debug".to_owned(),
             callers: Vec::new(),
             files: Vec::new(),
+            https: None,
         }
     }
 
@@ -164,7 +192,17 @@ impl Gateway {
 
     /// A URL of this gateway.
     pub fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
+        let scheme = if self.setup.https.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        format!("{scheme}://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// The address it listens on.
+    pub fn address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
     }
 
     /// Where its database and registry lie.
@@ -301,7 +339,28 @@ impl Gateway {
         }
     }
 
+    /// Sends SIGHUP, which asks it to read its files again.
+    pub fn hang_up(&self) {
+        let id = self.process_id();
+        let status = Command::new("kill")
+            .args(["-HUP", &id.to_string()])
+            .status();
+        assert!(status.unwrap().success());
+    }
+
+    /// Starts it again and returns at once, before it listens.
+    pub fn launch(&mut self) {
+        let _announced = self.spawn();
+    }
+
     fn run(&mut self) {
+        let listening = self.spawn();
+        self.port = listening
+            .recv_timeout(PATIENCE)
+            .unwrap_or_else(|_| panic!("the gateway does not say where it listens"));
+    }
+
+    fn spawn(&mut self) -> mpsc::Receiver<u16> {
         let database = self.file("gateway.db");
         let registry = self.file("registry.yaml");
         let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-gateway"));
@@ -312,7 +371,12 @@ impl Gateway {
             .arg("--registry")
             .arg(&registry)
             .args(["--log-level", &self.setup.log_level])
-            .args(&self.setup.arguments)
+            .args(&self.setup.arguments);
+        if let Some(https) = &self.setup.https {
+            command.arg("--tls-cert").arg(&https.certificate);
+            command.arg("--tls-key").arg(&https.key);
+        }
+        command
             // Nothing of the machine's settings may leak in.
             .env_clear()
             .envs(self.setup.environment.iter().cloned())
@@ -324,9 +388,7 @@ impl Gateway {
         self.collect_logs(process.stderr.take().unwrap());
         let listening = announced_port(process.stdout.take().unwrap());
         self.process = Some(process);
-        self.port = listening
-            .recv_timeout(PATIENCE)
-            .unwrap_or_else(|_| panic!("the gateway does not say where it listens"));
+        listening
     }
 
     fn file(&self, name: &str) -> PathBuf {
