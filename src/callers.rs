@@ -4,6 +4,7 @@
 //! is never logged, never stored and never sent anywhere.
 
 mod caller;
+mod error;
 mod key;
 mod key_file;
 mod key_ring;
@@ -22,7 +23,8 @@ use tokens::Tokens;
 
 pub use self::{
     caller::Caller,
-    key_file::{CallersError, Mistake},
+    error::CallersError,
+    key_file::Mistake,
     keys::{Keys, ListedKey},
     name::{Name, NotAName},
     tokens::{KeySetPlace, TokenSettings, TokensError, is_audience},

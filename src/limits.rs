@@ -177,6 +177,8 @@ pub const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 pub const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 /// Sessions, or MCP sessions, whose use one write tells of: other writes wait meanwhile.
 pub const USED_AT_ONCE_MAX: usize = 1_000;
+/// Changes of one session that wait for the one before: people make one at a time.
+pub const PATCHES_WAITING_MAX: usize = 16;
 /// Secrets that one transaction seals anew when the sealing key changes.
 pub const RESEALED_AT_ONCE_MAX: u64 = 500;
 /// How long writing down what was used, and closing the database, may take at the end: without
@@ -200,6 +202,11 @@ pub const STREAMED_ABOVE_BYTES: usize = 64 * 1024;
 pub const EVENT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of an HTTP error's body that are looked at: JSON-RPC errors are short.
 pub const ERROR_BODY_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of a backend's JSON-RPC error that travel on: it is words for a person, and a little beside. Of
+/// a larger one its code and the beginning of its message are left.
+pub const ERROR_BYTES_MAX: usize = 64 * 1024;
+/// Characters of that message.
+pub const ERROR_CHARS_MAX: usize = 4 * 1024;
 /// Requests of a backend's own during one call.
 pub const BACKEND_REQUESTS_MAX: usize = 100;
 /// Times one call may be answered with a wish for more input before it is given up: people are asked

@@ -13,6 +13,7 @@ mod in_order;
 mod message;
 pub mod outbox;
 mod parked;
+mod patch;
 mod quota;
 mod request_state;
 mod supervisor;
@@ -52,6 +53,7 @@ pub use heard::Heard;
 pub use message::{Client, Filter, Told, Welcome};
 pub use outbox::Outbox;
 pub use parked::{Parked, TakenUp};
+pub use patch::{PatchError, SessionPatch};
 pub use quota::Caps;
 pub use view::SessionsView;
 

@@ -34,12 +34,14 @@ use self::{
     sealing::Place,
     writer::{Request, Write},
 };
+use crate::mcp::name::BackendName;
+
 pub use self::{
     error::StoreError,
     key::{KeyError, SealingKey},
     record::{
-        LinkRecord, McpSessionRecord, ServerRecord, SessionRecord, SessionSummary, StoredServer,
-        StoredSession,
+        LinkRecord, McpSessionRecord, ServerChange, ServerRecord, SessionChange, SessionRecord,
+        SessionSummary, StoredServer, StoredSession,
     },
     ring::KeyRing,
     rotation::{Rotation, RotationError, Unopened},
@@ -126,6 +128,36 @@ impl Store {
         }
         let create = Operation::CreateSession { session, servers };
         self.write(create).await.map(drop)
+    }
+
+    /// Changes a session: all of it, or nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Gone`] if it was deleted.
+    pub async fn change_session(&self, change: SessionChange) -> Result<(), StoreError> {
+        let names = |backends: Vec<BackendName>| backends.iter().map(ToString::to_string).collect();
+        let mut servers = Vec::with_capacity(change.servers.len());
+        for (position, server) in (0..).zip(change.servers) {
+            let place = Place::credential(change.id, server.backend.as_str());
+            let seal = |secret| self.keys.seal(&secret, &place);
+            let changes_credential = server.credential.is_some();
+            let row = server::Model {
+                session_id: change.id,
+                backend: server.backend.to_string(),
+                position,
+                credential: server.credential.flatten().map(seal).transpose()?,
+            };
+            servers.push((row, changes_credential));
+        }
+        let change = Operation::ChangeSession {
+            id: change.id,
+            name: change.name,
+            servers,
+            removed: names(change.removed),
+            unlinked: names(change.unlinked),
+        };
+        self.write(change).await.map(drop)
     }
 
     /// Deletes a session and all that belongs to it; says whether it was there.

@@ -10,8 +10,9 @@ use arc_swap::ArcSwapOption;
 
 use super::{
     Caller,
+    error::CallersError,
     key::{KeyHash, KeyId},
-    key_file::{CallersError, KeyFile},
+    key_file::KeyFile,
 };
 
 /// The keys of one callers file.

@@ -60,8 +60,11 @@ impl Admission {
             request.extensions_mut().insert(base);
             return Ok(());
         }
-        let Ok(shown) = shown else {
-            return Err(several().into_response());
+        let shown = match shown {
+            Ok(shown) => shown,
+            // Where nobody is asked, it means nothing.
+            Err(Several) if !self.callers.are_authenticated() => None,
+            Err(Several) => return Err(several().into_response()),
         };
         let path = request.uri().path().to_owned();
         let text = shown.as_ref().and_then(|shown| shown.to_str().ok());
@@ -189,19 +192,23 @@ fn is_mcp(path: &str) -> bool {
     fits && path.split('/').count() == MCP.template.split('/').count()
 }
 
+/// A request shows several things.
+#[derive(Debug)]
+struct Several;
+
 /// Takes out what a request shows, so that nothing behind here can pass it on.
 ///
 /// # Errors
 ///
 /// When it shows several things. Spec: RFC 6750, section 2.
-fn take_shown(headers: &mut HeaderMap) -> Result<Option<HeaderValue>, ()> {
+fn take_shown(headers: &mut HeaderMap) -> Result<Option<HeaderValue>, Several> {
     let mut shown: Vec<HeaderValue> = headers.get_all(&API_KEY).iter().cloned().collect();
     shown.extend(headers.get_all(AUTHORIZATION).iter().filter_map(bearer));
     headers.remove(&API_KEY);
     headers.remove(AUTHORIZATION);
     match shown.len() {
         0 | 1 => Ok(shown.pop()),
-        _ => Err(()),
+        _ => Err(Several),
     }
 }
 
@@ -228,7 +235,7 @@ fn several() -> Problem {
 mod tests {
     use super::*;
 
-    fn shown(headers: &[(HeaderName, &str)]) -> Result<Option<String>, ()> {
+    fn shown(headers: &[(HeaderName, &str)]) -> Result<Option<String>, Several> {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(name, HeaderValue::from_str(value).unwrap());

@@ -8,6 +8,7 @@ mod create;
 mod docs;
 mod health;
 mod json;
+mod patch;
 mod protected_resource;
 mod sessions;
 
@@ -53,8 +54,8 @@ const ROOT: Route = Route::new("/", "GET, HEAD");
 const CREATE: Route = Route::new("/create-session", "POST");
 /// Lists sessions.
 const SESSIONS: Route = Route::new("/sessions", "GET, HEAD");
-/// Describes and deletes a session.
-const SESSION: Route = Route::new("/session/{session_id}", "GET, HEAD, DELETE");
+/// Describes, changes and deletes a session.
+const SESSION: Route = Route::new("/session/{session_id}", "GET, HEAD, PATCH, DELETE");
 /// A session's MCP endpoint, served by [`super::mcp`].
 pub const MCP: Route = Route::new("/session/{session_id}/mcp", "GET, POST, DELETE");
 /// The process lives.
@@ -203,13 +204,17 @@ fn sessions_routes(
         .and(warp::method())
         .and(with(state))
         .and(theirs())
+        .and(warp::header::headers_cloned())
+        .and(warp::body::stream())
         .and(client())
         .then(
-            |id, method: Method, state: FrontState, caller, client| async move {
-                let sessions = state.sessions.seen_by(&caller);
+            |id, method: Method, state: FrontState, caller, headers, body, client| async move {
+                let state = state.of(&caller);
+                let sessions = state.sessions.clone();
                 let handler = async {
                     match method {
                         Method::GET | Method::HEAD => sessions::describe(sessions, id).await,
+                        Method::PATCH => patch::patch(state, id, headers, body).await,
                         Method::DELETE => sessions::delete(sessions, id).await,
                         _ => Err(SESSION.method_not_allowed()),
                     }
@@ -351,6 +356,7 @@ fn failure(error: &SessionsError) -> Problem {
         SessionsError::Broken { .. } => {
             format!("{error}; look at the gateway's log, or delete the session")
         }
+        SessionsError::Interrupted => format!("{error}; look at the session, and try again"),
         SessionsError::Stopping => format!("{error}; try again when it is back"),
     };
     Problem::unavailable(detail, RETRY_AFTER)

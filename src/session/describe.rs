@@ -161,6 +161,9 @@ pub enum SessionsError {
         /// The start of its id.
         short: String,
     },
+    /// The session's part of the gateway died at it.
+    #[error("the gateway lost track of this change, which may have been made")]
+    Interrupted,
     /// The gateway is going down.
     #[error("the gateway is stopping")]
     Stopping,

@@ -29,6 +29,7 @@ use super::{
     message::{Client, Filter, SessionMessage, Subscription, Welcome},
     outbox::{Attendance, Outbox},
     parked::{Parked, TakenUp},
+    patch::{PatchError, SessionPatch},
     quota::{CallerPlaces, Quota},
     request_state::{Opened, RequestStates},
     used::Used,
@@ -337,6 +338,15 @@ impl SessionRef {
     pub async fn knows(&self, mcp_session: Uuid) -> Result<Option<Revision>, Failure> {
         self.ask(|reply| SessionMessage::Knows { mcp_session, reply })
             .await
+    }
+
+    /// Changes the session. Durable when it returns; `None` when the session went down meanwhile.
+    pub(super) async fn patch(
+        &self,
+        patch: SessionPatch,
+    ) -> Option<Result<SessionDescription, PatchError>> {
+        let asked = self.ask(|reply| SessionMessage::Patch { patch, reply });
+        asked.await.ok()
     }
 
     pub(super) async fn describe(&self) -> Result<SessionDescription, Failure> {

@@ -82,7 +82,7 @@ pub(super) enum SupervisorMessage {
     /// Fact: a row is deleted.
     Deleted { id: Uuid },
     /// Fact: the row of a session that nobody used is deleted.
-    Expired { id: Uuid, owner: Option<Arc<str>> },
+    Expired { id: Uuid },
 }
 
 pub(super) struct Supervisor;
@@ -145,7 +145,7 @@ impl Actor for Supervisor {
             SupervisorMessage::Loaded { id, row } => state.loaded(id, row).await,
             SupervisorMessage::Delete { id, owner, reply } => state.delete(id, owner, reply),
             SupervisorMessage::Deleted { id } => state.deleted(id),
-            SupervisorMessage::Expired { id, owner } => state.expired(id, owner),
+            SupervisorMessage::Expired { id } => state.expired(id),
             SupervisorMessage::Sweep => state.sweep(),
         }
         Ok(())
@@ -210,6 +210,7 @@ impl State {
     fn sweep(&self) {
         let (sessions, store) = (self.directory.all(), self.shared.store.clone());
         let oldest_ms = self.shared.oldest_mcp_session_ms();
+        let quota = self.directory.quota().clone();
         let (unused_since_ms, myself) = (self.shared.oldest_session_ms(), self.myself.clone());
         tokio::spawn(async move {
             let is_written = used::write_down(&sessions, &store).await;
@@ -220,8 +221,9 @@ impl State {
             // What is in use and could not be written down looks idle in the store.
             if let Some(unused_since_ms) = unused_since_ms.filter(|_| is_written) {
                 for (id, owner) in used::expire(unused_since_ms, &store).await {
+                    quota.give_back(&owner);
                     // Without a supervisor there is no live session either.
-                    let _gone = myself.cast(SupervisorMessage::Expired { id, owner });
+                    let _gone = myself.cast(SupervisorMessage::Expired { id });
                 }
             }
         });
@@ -312,9 +314,8 @@ impl State {
         }
     }
 
-    fn expired(&mut self, id: Uuid, owner: Option<Arc<str>>) {
+    fn expired(&mut self, id: Uuid) {
         tracing::info!(session.id = %super::short(id), "deleted a session that nobody used");
-        self.directory.quota().give_back(&owner);
         self.deleted(id);
     }
 

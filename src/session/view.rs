@@ -10,8 +10,8 @@ use crate::{
 };
 
 use super::{
-    NewSession, SessionDescription, SessionListing, SessionRef, Sessions, SessionsError,
-    clock::now_ms, supervisor::SupervisorMessage,
+    NewSession, PatchError, SessionDescription, SessionListing, SessionPatch, SessionRef, Sessions,
+    SessionsError, clock::now_ms, supervisor::SupervisorMessage,
 };
 
 /// What somebody wants of a session.
@@ -119,6 +119,28 @@ impl SessionsView {
         };
         let delete = |reply| SupervisorMessage::Delete { id, owner, reply };
         self.sessions.ask(delete).await?
+    }
+
+    /// Changes a session, and tells how it stands then. What it is from now on is durable when this
+    /// returns; calls on their way to a connection whose credential changed go on over that.
+    ///
+    /// # Errors
+    ///
+    /// [`PatchError`]; nothing is changed then.
+    pub async fn patch(
+        &self,
+        id: Uuid,
+        patch: SessionPatch,
+    ) -> Result<SessionDescription, PatchError> {
+        let session = self.find(id).await?.ok_or(PatchError::Gone)?;
+        if let Some(answer) = session.patch(patch).await {
+            return answer;
+        }
+        // Deleted, if it is not there any more.
+        match self.find(id).await? {
+            None => Err(PatchError::Gone),
+            Some(_) => Err(SessionsError::Interrupted.into()),
+        }
     }
 
     /// Tells how a session stands; `None` when there is none.

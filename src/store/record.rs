@@ -40,6 +40,30 @@ pub struct ServerRecord {
     pub credential: Option<SecretString>,
 }
 
+/// What is to be another in a stored session.
+#[derive(Debug)]
+pub struct SessionChange {
+    /// Which session.
+    pub id: Uuid,
+    /// Its name; the inner `None` takes it away, the outer one keeps it.
+    pub name: Option<Option<String>>,
+    /// Its backends from now on, in order.
+    pub servers: Vec<ServerChange>,
+    /// Those that leave it.
+    pub removed: Vec<BackendName>,
+    /// Those whose links are forgotten.
+    pub unlinked: Vec<BackendName>,
+}
+
+/// A backend of a session that is changed.
+#[derive(Debug)]
+pub struct ServerChange {
+    /// The provider's name in the registry.
+    pub backend: BackendName,
+    /// What the session brings for it from now on; `None` keeps what is stored.
+    pub credential: Option<Option<SecretString>>,
+}
+
 /// A session as it was stored, with all that belongs to it.
 #[derive(Debug, Clone)]
 pub struct StoredSession {

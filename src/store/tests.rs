@@ -1,8 +1,10 @@
 //! The store on real files: what is kept, what is refused, what a failure leaves behind.
 
+mod changing;
 mod opening;
 mod reading;
 mod records;
+mod rotation;
 mod writing;
 
 use std::path::PathBuf;
@@ -14,7 +16,8 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::{
-    LinkRecord, McpSessionRecord, SealingKey, ServerRecord, SessionRecord, Store, StoreError,
+    KeyRing, LinkRecord, McpSessionRecord, SealingKey, ServerRecord, SessionRecord, Store,
+    StoreError,
 };
 use crate::mcp::{name::Naming, version::Revision};
 

@@ -188,7 +188,7 @@ async fn a_key_is_nowhere_but_with_its_caller() {
     let refusal = gateway.send(request.bearer_auth(wrong)).await;
     assert_eq!(refusal.status, 401);
     assert!(!refusal.text.contains(wrong));
-    let listed = gateway.command(&["keys", "list"]);
+    let listed = gateway.ran(&["keys", "list"]);
     gateway.stop();
 
     let (_, secret) = key[6..].split_once('_').unwrap();
@@ -256,7 +256,7 @@ async fn a_revoked_key_lets_nobody_in_without_a_restart_nor_over_an_open_connect
     assert_eq!(ask_over(&mut stream, &key).await, 200);
 
     gateway.make_key(&["ada-phone", "--caller", "ada"]);
-    let revoked = gateway.command(&["keys", "revoke", "ada"]);
+    let revoked = gateway.ran(&["keys", "revoke", "ada"]);
     assert!(
         revoked.status.success() && revoked.stdout.is_empty(),
         "{revoked:?}"
@@ -274,7 +274,7 @@ async fn keys_are_replaced_without_losing_sessions() {
     let (_backend, mut gateway) = world();
     let session = gateway.session_of("ada", &["it"]).await;
     gateway.make_key(&["ada-2", "--caller", "ada"]);
-    assert!(gateway.command(&["keys", "revoke", "ada"]).status.success());
+    assert!(gateway.ran(&["keys", "revoke", "ada"]).status.success());
     let path = format!("/session/{}", session.id);
     eventually("the new key", async || {
         gateway.get_as("ada-2", &path).await.status == 200

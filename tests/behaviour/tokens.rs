@@ -309,6 +309,7 @@ async fn clients_are_told_where_to_log_in() {
             );
             let metadata = gateway.get(&format!("{METADATA}{resource}")).await;
             assert_eq!(metadata.status, 200, "{metadata:?}");
+            assert_eq!(metadata.header("content-type"), Some("application/json"));
             assert_eq!(
                 metadata.json(),
                 json!({

@@ -252,6 +252,13 @@ impl Gateway {
         self.send(request.body(body.to_owned())).await
     }
 
+    /// PATCHes a path with JSON.
+    pub async fn patch(&self, path: &str, body: &Value) -> HttpAnswer {
+        let request = self.http.patch(self.url(path));
+        let request = request.header("content-type", "application/json");
+        self.send(request.body(body.to_string())).await
+    }
+
     /// DELETEs a path.
     pub async fn delete(&self, path: &str) -> HttpAnswer {
         self.send(self.http.delete(self.url(path))).await
@@ -281,6 +288,11 @@ impl Gateway {
         self.setup
             .environment
             .push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Takes a variable out of its environment from the next start on.
+    pub fn unset_environment(&mut self, name: &str) {
+        self.setup.environment.retain(|(known, _)| known != name);
     }
 
     /// The id of its process.
@@ -339,6 +351,13 @@ impl Gateway {
         }
     }
 
+    /// The command that works on its database and registry, to be run while it is stopped.
+    pub fn command(&self, verb: &[&str]) -> Command {
+        let mut command = self.configured();
+        command.args(verb);
+        command
+    }
+
     /// Sends SIGHUP, which asks it to read its files again.
     pub fn hang_up(&self) {
         let id = self.process_id();
@@ -361,6 +380,14 @@ impl Gateway {
     }
 
     fn spawn(&mut self) -> mpsc::Receiver<u16> {
+        let mut process = self.configured().spawn().unwrap();
+        self.collect_logs(process.stderr.take().unwrap());
+        let listening = announced_port(process.stdout.take().unwrap());
+        self.process = Some(process);
+        listening
+    }
+
+    fn configured(&self) -> Command {
         let database = self.file("gateway.db");
         let registry = self.file("registry.yaml");
         let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-gateway"));
@@ -384,11 +411,7 @@ impl Gateway {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        let mut process = command.spawn().unwrap();
-        self.collect_logs(process.stderr.take().unwrap());
-        let listening = announced_port(process.stdout.take().unwrap());
-        self.process = Some(process);
-        listening
+        command
     }
 
     fn file(&self, name: &str) -> PathBuf {

@@ -26,6 +26,7 @@ pub mod ledger;
 pub mod pairing;
 pub mod raw;
 pub mod schema;
+pub mod spellings;
 pub mod transcript;
 
 use std::time::Duration;

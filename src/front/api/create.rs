@@ -2,7 +2,7 @@
 //!
 //! Every refusal names the field and the remedy; none repeats a credential.
 
-mod credential;
+pub(super) mod credential;
 
 use std::{collections::HashSet, time::Duration};
 
@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// A hundred credentials of their largest size; far less than a call may carry.
-const BODY_BOUNDS: BodyBounds = BodyBounds {
+pub(super) const BODY_BOUNDS: BodyBounds = BodyBounds {
     size_bytes_max: 1024 * 1024,
     within: Duration::from_secs(30),
 };
@@ -74,6 +74,8 @@ pub(super) struct SessionCreated {
             headers(("Location" = String, description = "The session's own address.")),
             links(
                 ("describe" = (operation_id = "describeSession",
+                    parameters(("session_id" = "$response.body#/session_id")))),
+                ("change" = (operation_id = "changeSession",
                     parameters(("session_id" = "$response.body#/session_id")))),
                 ("delete" = (operation_id = "deleteSession",
                     parameters(("session_id" = "$response.body#/session_id")))),
@@ -151,7 +153,10 @@ fn read(body: &[u8], registry: &Registry) -> Result<NewSession, Problem> {
     })
 }
 
-fn read_servers(servers: Option<Json>, registry: &Registry) -> Result<Vec<BackendName>, Problem> {
+pub(super) fn read_servers(
+    servers: Option<Json>,
+    registry: &Registry,
+) -> Result<Vec<BackendName>, Problem> {
     let remedy = || format!("name some of the known servers: {}", known(registry));
     let Some(servers) = servers else {
         return Err(Problem::at(
@@ -190,7 +195,7 @@ fn read_servers(servers: Option<Json>, registry: &Registry) -> Result<Vec<Backen
     Ok(names)
 }
 
-fn read_name(name: Json) -> Result<String, Problem> {
+pub(super) fn read_name(name: Json) -> Result<String, Problem> {
     let remedy = "write a few words, or leave it out";
     let name = name.into_text("name", remedy)?;
     let refused = |fault: String| Err(Problem::at("name", format!("name {fault}; {remedy}")));

@@ -13,7 +13,9 @@ use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 use warp::reply::Response;
 
-use super::{CREATE, MCP, create, docs, health, json_response, protected_resource, sessions};
+use super::{
+    CREATE, MCP, SESSION, create, docs, health, json_response, patch, protected_resource, sessions,
+};
 use crate::{
     front::problem::{PROBLEM_JSON, ProblemDocument},
     registry::Registry,
@@ -36,6 +38,7 @@ const METHODS: [&str; 8] = [
         create::create,
         sessions::list,
         sessions::describe,
+        patch::patch,
         sessions::delete,
         health::alive,
         health::ready,
@@ -90,7 +93,9 @@ fn describe(registry: &Registry) -> Value {
         shape_refusals(&mut operation["responses"], mcp);
     }
     // utoipa takes a body whose type it does not know for an optional one.
-    document["paths"][CREATE.template]["post"]["requestBody"]["required"] = json!(true);
+    for (template, method) in [(CREATE.template, "post"), (SESSION.template, "patch")] {
+        document["paths"][template][method]["requestBody"]["required"] = json!(true);
+    }
     document["components"]["securitySchemes"] = json!({
         "bearer": {
             "type": "http",
@@ -102,6 +107,7 @@ fn describe(registry: &Registry) -> Value {
     });
     let schemas = &mut document["components"]["schemas"];
     schemas["CreateSession"] = create_session::schema(registry);
+    schemas["ChangeSession"] = create_session::change_schema(&schemas["CreateSession"]);
     schemas["JsonRpcMessage"] = mcp_endpoint::message_schema();
     document
 }

@@ -306,6 +306,16 @@ impl Subscriber {
         self.link
     }
 
+    /// Moves what it asks for to where that is now.
+    pub(super) fn rearrange(&mut self, moved: impl Fn(Wanted) -> Option<Wanted>) {
+        for wanted in [&mut self.uris, &mut self.tasks] {
+            *wanted = std::mem::take(wanted)
+                .into_iter()
+                .filter_map(&moved)
+                .collect();
+        }
+    }
+
     pub(super) fn uris(&self) -> &[Wanted] {
         &self.uris
     }

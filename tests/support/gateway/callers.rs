@@ -43,13 +43,13 @@ impl Gateway {
             if wanted.operator {
                 arguments.push("--operator");
             }
-            let key = printed(&self.command(&arguments));
+            let key = printed(&self.ran(&arguments));
             self.keys.insert(wanted.name, key);
         }
     }
 
-    /// Runs the program's commands in this gateway's folder, to their end.
-    pub fn command(&self, arguments: &[&str]) -> Output {
+    /// What a command of the program says and does, run in this gateway's folder.
+    pub fn ran(&self, arguments: &[&str]) -> Output {
         command(self.folder(), arguments)
     }
 
@@ -60,7 +60,7 @@ impl Gateway {
 
     /// Makes a further key while the gateway runs, and knows it from now on.
     pub fn make_key(&mut self, arguments: &[&str]) {
-        let key = printed(&self.command(&[&["keys", "create"], arguments].concat()));
+        let key = printed(&self.ran(&[&["keys", "create"], arguments].concat()));
         self.keys.insert(arguments[0].to_owned(), key);
     }
 
