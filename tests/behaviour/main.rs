@@ -14,6 +14,7 @@
 mod world;
 
 mod apps;
+mod backup;
 mod at_most_once;
 mod batches;
 mod behind_a_proxy;
