@@ -14,9 +14,12 @@
 mod world;
 
 mod apps;
+mod backup;
+mod at_most_once;
 mod batches;
 mod behind_a_proxy;
 mod bounds;
+mod breaker;
 mod caching;
 mod callers;
 mod calls;
