@@ -249,3 +249,40 @@ async fn a_first_start_that_was_cut_short_does_not_block_the_next() {
     store.close().await;
     assert!(fs::metadata(copy.database()).unwrap().len() < 1 << 20);
 }
+
+/// As a gateway made it that knew no owners.
+#[tokio::test]
+async fn a_database_from_before_owners_keeps_its_sessions_as_nobodys() {
+    let home = Home::new();
+    let store = home.open().await;
+    let old = session(vec![server("docs", Some("secret"))]);
+    store.create_session(old.clone()).await.unwrap();
+    store.close().await;
+    let intruder = home.intruder().await;
+    for statement in [
+        "DROP INDEX sessions_by_owner",
+        "ALTER TABLE sessions DROP COLUMN owner",
+        "DELETE FROM seaql_migrations WHERE version >= 'm0003'",
+    ] {
+        intruder.execute_unprepared(statement).await.unwrap();
+    }
+    intruder.close().await.unwrap();
+
+    let store = home.open().await;
+    let read = store.session(old.id).await.unwrap().unwrap();
+    assert_eq!(read.owner, None);
+    assert_eq!(
+        shown(read.servers[0].credential.as_ref().unwrap().as_ref()),
+        Some("secret")
+    );
+    assert_eq!(store.owner(old.id).await.unwrap(), Some(None));
+    let new = SessionRecord {
+        owner: Some("ada".into()),
+        ..session(Vec::new())
+    };
+    store.create_session(new.clone()).await.unwrap();
+    assert_eq!(store.owner(new.id).await.unwrap(), Some(new.owner));
+    let of_ada = store.sessions(Some("ada"), None, 10).await.unwrap();
+    assert_eq!(of_ada.len(), 1);
+    assert_eq!(store.owner(Uuid::new_v4()).await.unwrap(), None);
+}
