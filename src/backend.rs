@@ -160,12 +160,12 @@ impl Backend {
         context: Context,
     ) -> Result<Discovery, Failure> {
         let (reply, answer) = oneshot::channel();
-        // An actor that is gone drops the reply, which the wait below notices.
-        let _gone = self.actor.cast(BackendMessage::Connect {
+        // An actor that is gone drops the reply, which the wait below notices: kept, it would wait for ever.
+        drop(self.actor.cast(BackendMessage::Connect {
             link,
             context,
             reply,
-        });
+        }));
         answer.await.unwrap_or(Err(Failure::Lost))
     }
 
@@ -240,7 +240,7 @@ impl Backend {
     pub(crate) async fn describe(&self) -> Option<Description> {
         let (reply, answer) = oneshot::channel();
         // As in `connect`.
-        let _gone = self.actor.cast(BackendMessage::Describe(reply));
+        drop(self.actor.cast(BackendMessage::Describe(reply)));
         answer.await.ok()
     }
 }

@@ -311,7 +311,7 @@ impl Sessions {
     ) -> Result<T, SessionsError> {
         let (reply, answer) = oneshot::channel();
         // A supervisor that is gone drops the reply.
-        let _gone = self.supervisor.cast(question(reply));
+        drop(self.supervisor.cast(question(reply)));
         answer.await.map_err(|_| SessionsError::Stopping)
     }
 }

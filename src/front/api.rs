@@ -175,17 +175,19 @@ fn sessions_routes(
         .and(warp::header::headers_cloned())
         .and(warp::body::stream())
         .and(client())
-        .then(|id, method: Method, state, headers, body, client| async move {
-            let handler = async {
-                match method {
-                    Method::GET | Method::HEAD => sessions::describe(state, id).await,
-                    Method::PATCH => patch::patch(state, id, headers, body).await,
-                    Method::DELETE => sessions::delete(state, id).await,
-                    _ => Err(SESSION.method_not_allowed()),
-                }
-            };
-            SESSION.answer(method.clone(), client, handler).await
-        });
+        .then(
+            |id, method: Method, state, headers, body, client| async move {
+                let handler = async {
+                    match method {
+                        Method::GET | Method::HEAD => sessions::describe(state, id).await,
+                        Method::PATCH => patch::patch(state, id, headers, body).await,
+                        Method::DELETE => sessions::delete(state, id).await,
+                        _ => Err(SESSION.method_not_allowed()),
+                    }
+                };
+                SESSION.answer(method.clone(), client, handler).await
+            },
+        );
     list.or(one).unify()
 }
 

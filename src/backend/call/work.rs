@@ -175,9 +175,7 @@ impl<'a> Work<'a> {
     /// An answer whose error, if it is one, holds no credential.
     fn scrubbed(&self, answer: Answer) -> Answer {
         match answer {
-            Answer::Error(error) => {
-                Answer::Error(self.conversation.endpoint.scrubber.error(error))
-            }
+            Answer::Error(error) => Answer::Error(self.conversation.endpoint.scrubber.error(error)),
             answer @ Answer::Result(_) => answer,
         }
     }

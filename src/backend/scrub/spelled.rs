@@ -93,11 +93,11 @@ fn escaped_twice(text: &[u8], byte: u8) -> Option<usize> {
 fn escaped_by(percent: &[u8], text: &[u8], byte: u8) -> Option<usize> {
     let is_filling = |it: &u8| matches!(it, 0 | b'\\');
     let before = text.iter().take_while(|it| is_filling(it)).count();
-    // A backslash may be the secret's own.
-    if byte == b'\\' && before > 0 && text.get(before) != Some(&b'u') {
-        return Some(before);
-    }
     let text = text.get(before..)?;
+    if byte == b'\\' && before > 0 {
+        // It is the secret's own, as it is or by its number.
+        return Some(before + unicode(text, byte).unwrap_or_default());
+    }
     let length = hex_after(percent, text, byte)
         .or_else(|| unicode(text, byte))
         .or_else(|| entity(text, byte))

@@ -131,7 +131,10 @@ impl Session {
                 self.describe_to(move |description| drop(reply.send(Ok(description))));
             }
         }
-        if let Some((patch, reply)) = self.patching.waiting.pop_front() {
+        // One that is refused leaves the next one waiting.
+        while self.patching.under_way.is_none()
+            && let Some((patch, reply)) = self.patching.waiting.pop_front()
+        {
             self.patch(patch, reply);
         }
         Ok(())
