@@ -26,7 +26,7 @@ use crate::{
 
 pub use self::keys::KeysCommand;
 
-pub(super) use self::callers::{CALLERS_FILE, Callers};
+pub(super) use self::callers::CallerFlags;
 
 /// The variable that holds the sealing key. It has no flag: those of a process are public.
 pub(super) const SECRET_KEY: &str = "GATEWAY_SECRET_KEY";
@@ -59,7 +59,7 @@ pub(super) struct Flags {
     #[command(flatten)]
     pub(super) listening: Listening,
     #[command(flatten)]
-    pub(super) callers: Callers,
+    pub(super) callers: CallerFlags,
     #[command(flatten)]
     pub(super) edge: Edge,
     #[command(flatten)]
@@ -109,6 +109,12 @@ pub(super) struct Listening {
     #[arg(value_delimiter = ',', value_parser = values::allowed_origin)]
     pub(super) allowed_origin: Vec<String>,
 
+    /// Address by which clients reach the gateway, if that is not where it listens: scheme, name and port. Its name may
+    /// be used as with --allowed-host
+    #[arg(long, global = true, env = "PUBLIC_URL", value_name = "URL")]
+    #[arg(value_parser = values::public_url)]
+    pub(super) public_url: Option<String>,
+
     /// Largest body of a request
     #[arg(
         long,
@@ -150,7 +156,7 @@ pub(super) struct Listening {
     /// How long calls may go on after a signal to stop; then they are told, and the gateway has ended
     /// at most 2 s later
     #[arg(long, global = true, env = "DRAIN_TIMEOUT", value_name = "DURATION")]
-    #[arg(default_value = "8s", value_parser = |text: &str| limits::DRAIN_TIMEOUT.read(text))]
+    #[arg(default_value = "7s", value_parser = |text: &str| limits::DRAIN_TIMEOUT.read(text))]
     pub(super) drain_timeout: Duration,
 }
 

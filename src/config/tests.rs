@@ -40,7 +40,7 @@ fn without_flags_everything_has_its_default() {
     assert_eq!(config.initialize_deadline, Duration::from_secs(5));
     assert_eq!(config.mcp_session_ttl, Duration::from_hours(24));
     assert_eq!(config.input_timeout, Duration::from_mins(10));
-    assert_eq!(config.drain_timeout, Duration::from_secs(8));
+    assert_eq!(config.drain_timeout, Duration::from_secs(7));
     assert_eq!(config.body_bytes_max, 4 * 1024 * 1024);
     assert!(config.allowed_hosts.is_empty() && config.allowed_origins.is_empty());
     assert!(config.edge.trusted_proxies.is_empty() && config.edge.tls.is_none());

@@ -5,6 +5,7 @@
 mod activity;
 mod answer;
 mod conversation;
+mod overheard;
 mod places;
 mod socket;
 mod turning_away;
@@ -74,7 +75,7 @@ impl Default for ServerBounds {
             streams_max: 100,
             headers_bytes_max: 64 * 1024,
             headers_max: 100,
-            drain_within: Duration::from_secs(8),
+            drain_within: Duration::from_secs(7),
         }
     }
 }

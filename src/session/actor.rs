@@ -16,7 +16,7 @@ mod subscribing;
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, atomic::AtomicU64},
+    sync::Arc,
     time::Duration,
 };
 
@@ -75,8 +75,6 @@ pub(super) struct Shared {
     pub(super) session_idle_ttl: Option<Duration>,
     /// How long an exchange waits for its client's answer.
     pub(super) input_timeout: Duration,
-    /// How many sessions are stored.
-    pub(super) count: Arc<AtomicU64>,
 }
 
 impl Shared {
@@ -101,6 +99,7 @@ impl Shared {
 /// One session's state.
 pub(super) struct Session {
     id: Uuid,
+    owner: Option<Arc<str>>,
     name: Option<String>,
     naming: Naming,
     created_ms: i64,
@@ -285,6 +284,7 @@ impl Session {
         let places = Arc::new(Semaphore::new(MCP_SESSIONS_PER_SESSION_MAX));
         let mut session = Self {
             id: record.id,
+            owner: record.owner,
             name: record.name,
             naming: record.naming,
             created_ms: record.created_ms,

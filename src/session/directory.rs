@@ -30,6 +30,7 @@ use super::{
     outbox::{Attendance, Outbox},
     parked::{Parked, TakenUp},
     patch::{PatchError, SessionPatch},
+    quota::{CallerPlaces, Quota},
     request_state::{Opened, RequestStates},
     used::Used,
 };
@@ -40,15 +41,21 @@ pub(super) struct Directory {
     live: Arc<DashMap<Uuid, SessionRef>>,
     stopping: Arc<AtomicBool>,
     sealer: Sealer,
+    quota: Quota,
 }
 
 impl Directory {
-    pub(super) fn new(sealer: Sealer) -> Self {
+    pub(super) fn new(sealer: Sealer, quota: Quota) -> Self {
         Self {
             live: Arc::default(),
             stopping: Arc::default(),
             sealer,
+            quota,
         }
+    }
+
+    pub(super) const fn quota(&self) -> &Quota {
+        &self.quota
     }
 
     pub(super) fn get(&self, id: Uuid) -> Option<SessionRef> {
@@ -58,11 +65,14 @@ impl Directory {
     pub(super) fn insert(
         &self,
         id: Uuid,
+        owner: Option<Arc<str>>,
         actor: ActorRef<SessionMessage>,
         outbox: Outbox,
     ) -> SessionRef {
         let session = SessionRef {
             actor,
+            caller_places: owner.as_ref().map(|owner| self.quota.requests_of(owner)),
+            owner,
             places: Arc::new(Semaphore::new(EXCHANGES_PER_SESSION_MAX)),
             stopping: Arc::clone(&self.stopping),
             states: Arc::new(RequestStates::new(id, self.sealer.clone())),
@@ -96,19 +106,27 @@ impl Directory {
 #[derive(Clone)]
 pub struct SessionRef {
     actor: ActorRef<SessionMessage>,
+    owner: Option<Arc<str>>,
     places: Arc<Semaphore>,
+    /// Those that all sessions of the owner share.
+    caller_places: Option<CallerPlaces>,
     stopping: Arc<AtomicBool>,
     states: Arc<RequestStates>,
     outbox: Outbox,
 }
 
 impl SessionRef {
+    /// Whose it is.
+    pub(super) fn owner(&self) -> Option<&str> {
+        self.owner.as_deref()
+    }
+
     /// Hands an exchange over. Its events come through its own channel; keep what is returned until
     /// the answer is written. With `cancel_when_dropped`, dropping it early takes the request back.
     ///
     /// # Errors
     ///
-    /// When the session has all the exchanges it may have, or the gateway is stopping.
+    /// When the session, or its owner, has all the exchanges it may have, or the gateway is stopping.
     pub fn begin(
         &self,
         exchange: Exchange,
@@ -122,12 +140,17 @@ impl SessionRef {
             .map_err(|_| Failure::Busy {
                 limit: EXCHANGES_PER_SESSION_MAX,
             })?;
+        let caller_permit = self
+            .caller_places
+            .as_ref()
+            .map(CallerPlaces::take)
+            .transpose()?;
         let number = next_number();
         let cancel = exchange.cancel.clone();
         let place = Place {
             session: self.clone(),
             number,
-            _permit: permit,
+            _permits: (permit, caller_permit),
         };
         self.actor
             .cast(SessionMessage::Begin { exchange, place })
@@ -345,6 +368,13 @@ impl SessionRef {
 
     pub(super) fn stop_listening(&self) {
         self.tell(SessionMessage::StopListening);
+    }
+
+    /// Waits until all work on exchanges has ended, at the backends, too.
+    pub(super) async fn settled(&self) {
+        let all = u32::try_from(EXCHANGES_PER_SESSION_MAX).unwrap_or(u32::MAX);
+        // It is closed by nobody.
+        let _all_places = self.places.acquire_many(all).await;
     }
 
     pub(super) fn give_up(&self) {

@@ -1,5 +1,7 @@
 //! What the store takes and gives: plain records, times in milliseconds since 1970.
 
+use std::sync::Arc;
+
 use secrecy::SecretString;
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -15,6 +17,8 @@ use crate::mcp::{
 pub struct SessionRecord {
     /// Names the session in its URL.
     pub id: Uuid,
+    /// Whose it is; nobody's, if callers were not authenticated when it was made.
+    pub owner: Option<Arc<str>>,
     /// What its creator calls it.
     pub name: Option<String>,
     /// How it spells public names.
@@ -65,6 +69,8 @@ pub struct ServerChange {
 pub struct StoredSession {
     /// Names the session in its URL.
     pub id: Uuid,
+    /// Whose it is; nobody's, if callers were not authenticated when it was made.
+    pub owner: Option<Arc<str>>,
     /// What its creator calls it.
     pub name: Option<String>,
     /// How it spells public names.
@@ -95,6 +101,8 @@ pub struct StoredServer {
 pub struct SessionSummary {
     /// Names the session in its URL.
     pub id: Uuid,
+    /// Whose it is; nobody's, if callers were not authenticated when it was made.
+    pub owner: Option<Arc<str>>,
     /// What its creator calls it.
     pub name: Option<String>,
     /// Its backends, in the session's order.

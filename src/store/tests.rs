@@ -83,6 +83,7 @@ fn server(backend: &str, credential: Option<&str>) -> ServerRecord {
 fn session(servers: Vec<ServerRecord>) -> SessionRecord {
     SessionRecord {
         id: Uuid::new_v4(),
+        owner: None,
         name: None,
         naming: Naming::Auto,
         servers,
@@ -113,6 +114,11 @@ fn link(session: Uuid, mcp_session: Option<Uuid>, backend: &str) -> LinkRecord {
         backend_session: None,
         discovery: json("{}"),
     }
+}
+
+async fn count(store: &Store) -> u64 {
+    let counts = store.count_sessions().await.unwrap();
+    counts.into_iter().map(|(_, sessions)| sessions).sum()
 }
 
 fn json(text: &str) -> Box<RawValue> {

@@ -4,6 +4,7 @@ use mcp_gateway::{
     mcp::name::Naming,
     store::{SealingKey, ServerRecord, SessionRecord, Store},
 };
+use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -180,9 +181,22 @@ async fn ten_thousand_stored_sessions_delay_no_first_answer() {
     assert_eq!(listed["sessions"].as_array().unwrap().len(), 500);
 }
 
+/// Keeps everybody else from writing to the database, until what is returned is dropped.
+pub(super) async fn lock(gateway: &Gateway) -> DatabaseConnection {
+    let database = gateway.folder().join("gateway.db");
+    let mut options = ConnectOptions::new(format!("sqlite://{}", database.display()));
+    options.max_connections(1);
+    let database = Database::connect(options).await.unwrap();
+    database
+        .execute_unprepared("BEGIN EXCLUSIVE")
+        .await
+        .unwrap();
+    database
+}
+
 /// Stores sessions of the provider `it` while no gateway runs; each was used later than the one
 /// before.
-async fn fill(gateway: &Gateway) -> Vec<Uuid> {
+pub(super) async fn fill(gateway: &Gateway) -> Vec<Uuid> {
     let database = gateway.folder().join("gateway.db");
     let key = SealingKey::parse(&"11".repeat(32).into()).unwrap();
     let store = Store::open(&format!("sqlite://{}", database.display()), key)
@@ -191,6 +205,7 @@ async fn fill(gateway: &Gateway) -> Vec<Uuid> {
     let records: Vec<SessionRecord> = (0..STORED)
         .map(|number| SessionRecord {
             id: Uuid::new_v4(),
+            owner: None,
             name: None,
             naming: Naming::Auto,
             servers: vec![ServerRecord {

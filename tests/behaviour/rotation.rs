@@ -252,6 +252,7 @@ async fn fill(gateway: &Gateway) -> Vec<Uuid> {
             };
             let session = SessionRecord {
                 id: *id,
+                owner: None,
                 name: None,
                 naming: mcp_gateway::mcp::name::Naming::Auto,
                 servers: vec![server],

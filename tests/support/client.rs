@@ -14,12 +14,15 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use serde_json::{Value, json};
 
 use self::judge::Judge;
 
-use super::transcript::{Seat, Transcript};
+use super::{
+    Authority,
+    transcript::{Seat, Transcript},
+};
 
 pub use self::{
     answer::{Answer, Asked, Message},
@@ -38,6 +41,7 @@ pub struct Program {
     log_level: Option<String>,
     seat: Option<Seat>,
     lenient: bool,
+    http: reqwest::Client,
 }
 
 impl Program {
@@ -49,6 +53,7 @@ impl Program {
             log_level: None,
             seat: None,
             lenient: false,
+            http: http_client(),
         }
     }
 
@@ -71,6 +76,12 @@ impl Program {
     /// Writes down what it says and hears under this name.
     pub fn recorded(mut self, transcript: &Transcript, name: &str) -> Self {
         self.seat = Some(transcript.seat(name));
+        self
+    }
+
+    /// Shows this key or token with each request.
+    pub fn showing(mut self, key: &str) -> Self {
+        self.http = showing(key);
         self
     }
 
@@ -123,6 +134,11 @@ impl Program {
         client
     }
 
+    /// A script without any handshake.
+    pub fn plain(self, endpoint: &str) -> Client {
+        self.silent(endpoint, Manners::Plain)
+    }
+
     fn silent(self, endpoint: &str, manners: Manners) -> Client {
         let judge = Judge::new(self.capabilities.clone(), self.seat.clone());
         if self.lenient {
@@ -132,7 +148,7 @@ impl Program {
             judge: Arc::new(judge),
             log_level: Mutex::new(self.log_level.clone()),
             stream: tokio::sync::Mutex::default(),
-            http: http_client(),
+            http: self.http.clone(),
             endpoint: endpoint.to_owned(),
             program: self,
             manners,
@@ -181,6 +197,13 @@ impl Client {
         Program::named("scripted-client").modern(endpoint)
     }
 
+    /// The same over HTTPS, which trusts this authority.
+    pub async fn trusting(authority: &Authority, revision: &str, endpoint: &str) -> Self {
+        let mut program = Program::named("scripted-client");
+        program.http = http_client_trusting(&authority.trusted());
+        program.speaking(revision, endpoint).await
+    }
+
     /// A client of whichever era the revision belongs to.
     pub async fn speaking(revision: &str, endpoint: &str) -> Self {
         let program = Program::named("scripted-client");
@@ -189,7 +212,7 @@ impl Client {
 
     /// A script that POSTs requests without any handshake, as one does with curl.
     pub fn plain(endpoint: &str) -> Self {
-        Program::named("").silent(endpoint, Manners::Plain)
+        Program::named("").plain(endpoint)
     }
 
     /// The result of `initialize`; `null` for other clients.
@@ -324,7 +347,23 @@ impl Client {
 
 /// An HTTP client that goes to loopback only: no proxy, no redirects.
 pub fn http_client() -> reqwest::Client {
-    reqwest::Client::builder()
+    built(reqwest::Client::builder())
+}
+
+/// [`http_client`], with a key or token on each request.
+fn showing(key: &str) -> reqwest::Client {
+    let value = HeaderValue::from_str(&format!("Bearer {key}")).unwrap();
+    let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
+    built(reqwest::Client::builder().default_headers(headers))
+}
+
+/// The same, which trusts this authority and no other.
+pub fn http_client_trusting(authority: &reqwest::Certificate) -> reqwest::Client {
+    built(reqwest::Client::builder().tls_certs_only([authority.clone()]))
+}
+
+fn built(builder: reqwest::ClientBuilder) -> reqwest::Client {
+    builder
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         // A connection kept from before a restart of the gateway is dead, and a POST over it fails.

@@ -1,8 +1,12 @@
 //! The real gateway, as a process.
 
+pub mod callers;
+
 use std::{
+    collections::HashMap,
     fmt::Write as _,
     io::{BufRead, BufReader},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError, mpsc},
@@ -13,9 +17,13 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{FakeBackend, GLANCE, PATIENCE, client::http_client, within};
+use super::{
+    Authority, FakeBackend, GLANCE, PATIENCE,
+    client::{http_client, http_client_trusting},
+    within,
+};
 
-const ANNOUNCEMENT: &str = "listening on http://127.0.0.1:";
+const ANNOUNCEMENT: &str = "://127.0.0.1:";
 
 /// What a gateway is told before it starts.
 pub struct Setup {
@@ -23,9 +31,25 @@ pub struct Setup {
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
     log_level: String,
+    callers: Vec<callers::Wanted>,
+    files: Vec<(String, String)>,
+    https: Option<HttpsFiles>,
+}
+
+/// What a gateway serves HTTPS with, and whom its clients trust.
+struct HttpsFiles {
+    certificate: PathBuf,
+    key: PathBuf,
+    trusted: reqwest::Certificate,
 }
 
 impl Setup {
+    /// Puts a file into its folder before it starts.
+    pub fn file(mut self, name: &str, text: &str) -> Self {
+        self.files.push((name.to_owned(), text.to_owned()));
+        self
+    }
+
     /// Adds a provider without credentials.
     pub fn provider(self, name: &str, backend: &FakeBackend) -> Self {
         self.provider_with(name, backend, "")
@@ -52,6 +76,16 @@ impl Setup {
         self
     }
 
+    /// Serves HTTPS with what this authority wrote down.
+    pub fn https(mut self, authority: &Authority) -> Self {
+        self.https = Some(HttpsFiles {
+            certificate: authority.certificate_path(),
+            key: authority.key_path(),
+            trusted: authority.trusted(),
+        });
+        self
+    }
+
     /// Logs this much; `debug` unless said otherwise.
     pub fn log_level(mut self, level: &str) -> Self {
         level.clone_into(&mut self.log_level);
@@ -62,15 +96,24 @@ impl Setup {
     pub fn start(self) -> Gateway {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("registry.yaml"), &self.registry).unwrap();
+        for (name, text) in &self.files {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        let http = match &self.https {
+            Some(https) => http_client_trusting(&https.trusted),
+            None => http_client(),
+        };
         let mut gateway = Gateway {
             setup: self,
             folder,
-            http: http_client(),
+            http,
             port: 0,
             process: None,
             logs: Arc::default(),
             collector: None,
+            keys: HashMap::new(),
         };
+        gateway.make_keys();
         gateway.run();
         gateway
     }
@@ -87,6 +130,8 @@ pub struct Gateway {
     process: Option<Child>,
     logs: Arc<Mutex<String>>,
     collector: Option<JoinHandle<()>>,
+    /// The API keys of callers by name.
+    keys: HashMap<String, String>,
 }
 
 /// What `POST /create-session` made.
@@ -129,6 +174,9 @@ impl Gateway {
             arguments: Vec::new(),
             environment: Vec::new(),
             log_level: "debug".to_owned(),
+            callers: Vec::new(),
+            files: Vec::new(),
+            https: None,
         }
     }
 
@@ -144,7 +192,17 @@ impl Gateway {
 
     /// A URL of this gateway.
     pub fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
+        let scheme = if self.setup.https.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        format!("{scheme}://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// The address it listens on.
+    pub fn address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
     }
 
     /// Where its database and registry lie.
@@ -300,15 +358,33 @@ impl Gateway {
         command
     }
 
+    /// Sends SIGHUP, which asks it to read its files again.
+    pub fn hang_up(&self) {
+        let id = self.process_id();
+        let status = Command::new("kill")
+            .args(["-HUP", &id.to_string()])
+            .status();
+        assert!(status.unwrap().success());
+    }
+
+    /// Starts it again and returns at once, before it listens.
+    pub fn launch(&mut self) {
+        let _announced = self.spawn();
+    }
+
     fn run(&mut self) {
-        let mut command = self.configured();
-        let mut process = command.spawn().unwrap();
-        self.collect_logs(process.stderr.take().unwrap());
-        let listening = announced_port(process.stdout.take().unwrap());
-        self.process = Some(process);
+        let listening = self.spawn();
         self.port = listening
             .recv_timeout(PATIENCE)
             .unwrap_or_else(|_| panic!("the gateway does not say where it listens"));
+    }
+
+    fn spawn(&mut self) -> mpsc::Receiver<u16> {
+        let mut process = self.configured().spawn().unwrap();
+        self.collect_logs(process.stderr.take().unwrap());
+        let listening = announced_port(process.stdout.take().unwrap());
+        self.process = Some(process);
+        listening
     }
 
     fn configured(&self) -> Command {
@@ -322,7 +398,12 @@ impl Gateway {
             .arg("--registry")
             .arg(&registry)
             .args(["--log-level", &self.setup.log_level])
-            .args(&self.setup.arguments)
+            .args(&self.setup.arguments);
+        if let Some(https) = &self.setup.https {
+            command.arg("--tls-cert").arg(&https.certificate);
+            command.arg("--tls-key").arg(&https.key);
+        }
+        command
             // Nothing of the machine's settings may leak in.
             .env_clear()
             .envs(self.setup.environment.iter().cloned())

@@ -15,23 +15,28 @@
 )]
 
 pub mod attempt;
+mod authority;
 pub mod client;
 pub mod dice;
 pub mod fake_backend;
 
 pub mod gateway;
+pub mod issuer;
 pub mod ledger;
 pub mod pairing;
+pub mod raw;
 pub mod schema;
 pub mod spellings;
 pub mod transcript;
 
 use std::time::Duration;
 
+pub use authority::Authority;
 pub use client::{Client, Program, Wanted};
 pub use fake_backend::{Answers, Cancelled, FakeBackend, Fault, List};
 pub use gateway::Gateway;
 pub use pairing::{Pairing, World};
+pub use raw::Raw;
 pub use transcript::Transcript;
 
 /// How long a test waits for a fact before it fails: long, because the machine may be slow.

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     front::{
-        FrontState,
+        CallersState,
         body::{self, BodyBounds},
         problem::Problem,
     },
@@ -86,11 +86,12 @@ pub(super) struct SessionCreated {
         (status = 408, description = "The body took too long to arrive."),
         (status = 413, description = "The body is too large."),
         (status = 415, description = "The body is not announced as JSON, or is compressed."),
+        (status = 429, description = "You hold as many sessions as you may."),
         (status = 503, description = "The gateway is full, stopping, or its store does not answer."),
     )
 )]
 pub(super) async fn create<S, B>(
-    state: FrontState,
+    state: CallersState,
     headers: HeaderMap,
     body: S,
 ) -> Result<Response, Problem>

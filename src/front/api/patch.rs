@@ -17,7 +17,7 @@ use super::{
     sessions::Session,
 };
 use crate::{
-    front::{FrontState, body, problem::Problem, session_id},
+    front::{CallersState, body, problem::Problem, session_id},
     registry::Registry,
     session::{PatchError, SessionPatch},
 };
@@ -47,7 +47,7 @@ const EXAMPLE: &str = r#"for example {"credentials": {"github": {"token": ".."}}
     )
 )]
 pub(super) async fn patch<S, B>(
-    state: FrontState,
+    state: CallersState,
     id: String,
     headers: HeaderMap,
     body: S,

@@ -3,15 +3,19 @@
 //! Written by the socket, by requests as they come and by answers as they go; read by the
 //! connection's task when a deadline may be over. So a request costs no timer of its own.
 
-use std::sync::{
-    Arc, Mutex, PoisonError, Weak,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+use std::{
+    mem,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
 };
-use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::ServerBounds;
+use crate::limits::HEADERS_BYTES;
 
 /// What a connection's requests, answers and socket tell of themselves.
 pub(super) struct Activity {
@@ -26,7 +30,14 @@ pub(super) struct Activity {
     /// The client reads nothing of what is sent to it, at the moment.
     is_blocked: AtomicBool,
     leases: Mutex<Vec<Weak<dyn Lease>>>,
+    /// What came since the last request began, as long as it can be a request's headers.
+    head: Mutex<Vec<u8>>,
 }
+
+/// Bytes of it that are kept: the longest headers that may be configured.
+const HEAD_BYTES_MAX: usize = HEADERS_BYTES.most;
+/// What is kept of its memory for the next request.
+const HEAD_BYTES_USUAL: usize = 4 * 1024;
 
 /// An answer that holds something for as long as its client may take it.
 pub(super) trait Lease: Send + Sync {
@@ -49,6 +60,7 @@ impl Activity {
             is_http2: AtomicBool::new(false),
             is_blocked: AtomicBool::new(false),
             leases: Mutex::default(),
+            head: Mutex::default(),
         })
     }
 
@@ -66,15 +78,36 @@ impl Activity {
         if is_http2 {
             self.is_http2.store(true, Relaxed);
         }
+        let mut head = self.head();
+        head.clear();
+        head.shrink_to(HEAD_BYTES_USUAL);
+        drop(head);
         Busy(Arc::clone(self))
     }
 
     /// Takes note of bytes from the client.
-    pub(super) fn heard(&self) {
+    pub(super) fn heard(&self, bytes: &[u8]) {
         // What comes while a request is in flight is its body, or waits for its turn.
-        if self.in_flight.load(Relaxed) == 0 && self.headers_since_ms.load(Relaxed) == 0 {
+        if self.in_flight.load(Relaxed) > 0 || self.is_http2() {
+            return;
+        }
+        if self.headers_since_ms.load(Relaxed) == 0 {
             self.headers_since_ms.store(self.now_ms(), Relaxed);
         }
+        let mut head = self.head();
+        if head.len() < HEAD_BYTES_MAX {
+            head.extend_from_slice(bytes);
+        }
+    }
+
+    /// What came before the request that begins now: its headers at least, if they are known. They are
+    /// not of a client that sends requests before it has the answers to the earlier ones.
+    pub(super) fn take_head(&self) -> Vec<u8> {
+        mem::take(&mut *self.head())
+    }
+
+    fn head(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.head.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes note of whether something waits to be sent that the client does not read.
@@ -101,8 +134,8 @@ impl Activity {
         }
         let at = |since_ms: u64, within| self.began + Duration::from_millis(since_ms) + within;
         let headers_since_ms = self.headers_since_ms.load(Relaxed);
-        // What HTTP/2 says between requests need not be a request's begin.
-        if headers_since_ms != 0 && !self.is_http2() {
+        // Of HTTP/2 none are noted: what it says between requests need not be a request's begin.
+        if headers_since_ms != 0 {
             return Some(at(headers_since_ms, bounds.headers_within));
         }
         Some(at(self.quiet_since_ms.load(Relaxed), bounds.idle_max))
@@ -174,7 +207,7 @@ mod tests {
         let activity = Activity::new();
         assert_eq!(left(&activity), Some(10), "the first request");
         sleep(Duration::from_secs(4)).await;
-        activity.heard();
+        activity.heard(b"GET");
         assert_eq!(
             left(&activity),
             Some(6),
@@ -187,10 +220,10 @@ mod tests {
         assert_eq!(left(&activity), Some(60));
         sleep(Duration::from_secs(58)).await;
         assert_eq!(left(&activity), Some(2));
-        activity.heard();
+        activity.heard(b"GET");
         assert_eq!(left(&activity), Some(10), "a late request has time, too");
         sleep(Duration::from_secs(5)).await;
-        activity.heard();
+        activity.heard(b"GET");
         assert_eq!(left(&activity), Some(5), "however it trickles");
         drop(activity.begin(false));
         assert_eq!(left(&activity), Some(60));
@@ -201,7 +234,7 @@ mod tests {
         let activity = Activity::new();
         drop(activity.begin(true));
         sleep(Duration::from_secs(55)).await;
-        activity.heard();
+        activity.heard(b"GET");
         assert_eq!(left(&activity), Some(5));
     }
 

@@ -1,8 +1,12 @@
 //! One connection from its begin to its end: HTTP over it, and its deadlines.
 
-use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, error::Error, pin::pin, sync::Arc, time::Duration};
 
-use http::{Request, Version};
+use futures_util::future::{Either, ready};
+use http::{
+    HeaderValue, Request, StatusCode, Version,
+    header::{CONNECTION, TRANSFER_ENCODING},
+};
 use hyper::{
     body::Incoming,
     service::{Service, service_fn},
@@ -16,9 +20,15 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
-use warp::reply::Response;
+use warp::reply::{Reply as _, Response};
 
-use super::{ServerBounds, activity::Activity, answer::Answer};
+use super::{
+    ServerBounds,
+    activity::Activity,
+    answer::Answer,
+    overheard::{Overheard, gives_length},
+};
+use crate::front::problem::Problem;
 
 /// hyper's own: its parser needs no memory of the heap for so many.
 const HEADERS_USUAL: usize = 100;
@@ -60,16 +70,28 @@ impl Speaker {
             + 'static,
         S::Future: Send + 'static,
     {
+        let io = TokioIo::new(Overheard::new(io, Arc::clone(&activity)));
         let noting = Arc::clone(&activity);
         let service = service_fn(move |request: Request<Incoming>| {
+            let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
+            let is_ambiguous = is_chunked && has_two_lengths(&noting.take_head());
             let busy = noting.begin(request.version() == Version::HTTP_2);
-            let answered = service.call(request);
+            let answered = if is_ambiguous {
+                Either::Left(ready(Ok(two_lengths())))
+            } else {
+                Either::Right(service.call(request))
+            };
             async move {
-                let response = answered.await?;
+                let mut response = answered.await?;
+                if is_chunked {
+                    // Whatever else somebody reads into the bytes behind such a request, nobody here does.
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(CONNECTION, close);
+                }
                 Ok::<_, Infallible>(response.map(|body| Answer::new(body, busy)))
             }
         });
-        let mut connection = pin!(self.http.serve_connection(TokioIo::new(io), service));
+        let mut connection = pin!(self.http.serve_connection(io, service));
         let mut look = pin!(sleep_until(self.next_look(&activity)));
         // Its own: one that all connections looked at would be locked by all of them.
         let stop = self.stop.child_token();
@@ -79,7 +101,8 @@ impl Speaker {
                 ended = &mut connection => {
                     if let Err(error) = ended {
                         // Clients come and go; what a request suffers is logged where it is handled.
-                        tracing::debug!(%error, "a connection ended early");
+                        let error: &(dyn Error + 'static) = error.as_ref();
+                        tracing::debug!(error, "a connection ended early");
                     }
                     return;
                 }
@@ -134,6 +157,18 @@ impl Speaker {
         let deadline = activity.deadline(&self.bounds);
         deadline.map_or(soonest, |deadline| deadline.min(soonest))
     }
+}
+
+/// Whether a chunked request gives its length in bytes, too, or may have: then nobody knows where it
+/// ends.
+fn has_two_lengths(head: &[u8]) -> bool {
+    head.is_empty() || gives_length(head)
+}
+
+fn two_lengths() -> Response {
+    let detail = "a chunked request must give no Content-Length, and must not come before the answer to the one \
+                  before it; send it anew with one of the two";
+    Problem::new(StatusCode::BAD_REQUEST, detail).into_response()
 }
 
 fn http(bounds: &ServerBounds) -> auto::Builder<TokioExecutor> {

@@ -1,5 +1,5 @@
-//! A client's socket, with a bound on how long a write may make no progress; it notes what comes and
-//! what stalls.
+//! A client's socket, with a bound on how long a write may make no progress; it notes what
+//! stalls.
 //!
 //! A client that stops reading would otherwise hold its connection, and all that is buffered for
 //! it, for ever.
@@ -67,12 +67,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let outcome = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if buffer.filled().len() > before {
-            self.activity.heard();
-        }
-        outcome
+        Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::{
 use warp::{Filter, reply::Reply};
 
 use super::*;
-use crate::front::{self, fixture, origin::Gate, via::Via};
+use crate::front::{self, admission::Admission, fixture, origin::Gate, via::Via};
 
 /// Long enough for a busy machine, short enough for a test.
 const SOON: Duration = Duration::from_millis(300);
@@ -50,7 +50,8 @@ async fn served_to(bounds: ServerBounds, proxies: TrustedProxies) -> Served {
     let (state, directory) = fixture::state().await;
     let mcp = fixture::mcp().or(hang).unify().or(stuck).unify();
     let mcp = mcp.or(whoami).unify();
-    let service = front::service(gate, front::routes(state, mcp));
+    let admission = Admission::new(state.callers.clone(), None);
+    let service = front::service(gate, admission, front::routes(state, mcp));
     let (stop, stopped) = oneshot::channel();
     let entrance = Entrance {
         listener,

@@ -66,6 +66,7 @@ impl Session {
         let backends = self.backends.clone();
         let mut description = SessionDescription {
             id: self.id,
+            owner: self.owner.clone(),
             name: self.name.clone(),
             naming: self.naming,
             created_ms: self.created_ms,

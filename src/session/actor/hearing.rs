@@ -285,9 +285,11 @@ impl Session {
         }
     }
 
-    /// The gateway is stopping: it would wait for streams that have no end of their own.
+    /// The gateway is stopping. It would wait for streams that have no end of their own; and no client
+    /// can come back any more for what waits for it.
     pub(super) fn stop_listening_for_good(&mut self) {
         self.stopping = true;
+        self.parked.clear();
         self.stop_listening();
     }
 

@@ -56,6 +56,9 @@ pub(super) async fn run(
         }
         "recite" => {
             recite(call, outlet);
+            if call.argument("waits") == true {
+                pending::<()>().await;
+            }
             call.content("recited", None)
         }
         "task" | "task_only" => {
@@ -74,7 +77,7 @@ pub(super) async fn run(
 }
 
 /// Says on the call's stream, so many `times`, what the test wrote, whatever that is. `{n}` stands for
-/// how often it was said before.
+/// how often it was said before. With `waits`, the call does not end after that.
 fn recite(call: &Call, outlet: &Outlet) {
     let messages = call.argument("messages");
     for time in 0..call.number("times", 1) {
