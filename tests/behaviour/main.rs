@@ -14,9 +14,11 @@
 mod world;
 
 mod apps;
+mod at_most_once;
 mod batches;
 mod behind_a_proxy;
 mod bounds;
+mod breaker;
 mod caching;
 mod callers;
 mod calls;

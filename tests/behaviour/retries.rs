@@ -91,8 +91,9 @@ async fn a_refused_request_is_sent_again_whatever_it_does() {
         backend, client, ..
     } in pairs().await
     {
-        for (done, code) in [429, 503].into_iter().enumerate() {
-            backend.inject(Fault::status(code).on("tools/call").times(2));
+        let refusals = [Fault::status(429), Fault::retry_after(503, "0")];
+        for (done, refusal) in refusals.into_iter().enumerate() {
+            backend.inject(refusal.on("tools/call").times(2));
             let answer = client.call("it.count", json!({})).await;
             assert_eq!(answer.text(), (done + 1).to_string());
         }
@@ -121,7 +122,7 @@ async fn repeats_end() {
         backend, client, ..
     } in pairs().await
     {
-        backend.inject(Fault::status(503).on("tools/call"));
+        backend.inject(Fault::retry_after(503, "0").on("tools/call"));
         let error = client.call("it.count", json!({})).await.error();
         assert_eq!(error.code, UNAVAILABLE);
         assert!(error.message.contains("503"), "{error:?}");
