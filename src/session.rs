@@ -43,6 +43,7 @@ use quota::Quota;
 use supervisor::{Finder, Supervisor, SupervisorMessage};
 use view::Asker;
 
+pub use crate::store::Change;
 pub use describe::{
     ConnectionDescription, ConnectionState, NewServer, NewSession, SessionDescription,
     SessionListing, SessionsError,

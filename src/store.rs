@@ -40,8 +40,8 @@ pub use self::{
     error::StoreError,
     key::{KeyError, SealingKey},
     record::{
-        LinkRecord, McpSessionRecord, ServerChange, ServerRecord, SessionChange, SessionRecord,
-        SessionSummary, StoredServer, StoredSession,
+        Change, LinkRecord, McpSessionRecord, ServerChange, ServerRecord, SessionChange,
+        SessionRecord, SessionSummary, StoredServer, StoredSession,
     },
     ring::KeyRing,
     rotation::{Rotation, RotationError, Unopened},
@@ -141,12 +141,15 @@ impl Store {
         for (position, server) in (0..).zip(change.servers) {
             let place = Place::credential(change.id, server.backend.as_str());
             let seal = |secret| self.keys.seal(&secret, &place);
-            let changes_credential = server.credential.is_some();
+            let (changes_credential, credential) = match server.credential {
+                Change::Keep => (false, None),
+                Change::To(credential) => (true, credential),
+            };
             let row = server::Model {
                 session_id: change.id,
                 backend: server.backend.to_string(),
                 position,
-                credential: server.credential.flatten().map(seal).transpose()?,
+                credential: credential.map(seal).transpose()?,
             };
             servers.push((row, changes_credential));
         }

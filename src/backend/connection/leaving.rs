@@ -32,18 +32,16 @@ impl Default for Occupancy {
 }
 
 impl Connection {
-    /// Counts a call, once; `None` when all others have ended and the connection ends.
-    pub(super) fn occupied_by(&self, pending: Pending) -> Result<Pending, Pending> {
-        match pending {
-            Pending::Call(mut call) if call.occupied.is_none() => {
-                call.occupied = self.occupancy.occupied.upgrade();
-                if call.occupied.is_none() {
-                    return Err(Pending::Call(call));
-                }
-                Ok(Pending::Call(call))
-            }
-            pending => Ok(pending),
+    /// Counts a call, once; tells whether it may go on: not when all others have ended and the
+    /// connection is about to.
+    pub(super) fn counts(&self, pending: &mut Pending) -> bool {
+        let Pending::Call(call) = pending else {
+            return true;
+        };
+        if call.occupied.is_none() {
+            call.occupied = self.occupancy.occupied.upgrade();
         }
+        call.occupied.is_some()
     }
 
     /// Another connection takes this one's place: ends it once its calls have ended.
