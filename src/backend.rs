@@ -214,16 +214,6 @@ impl Backend {
         self.actor.cast(BackendMessage::Close).is_ok()
     }
 
-    /// The same because the server left the session, with the calls on their way.
-    pub(crate) fn leave(&self) -> bool {
-        self.actor.cast(BackendMessage::Leave).is_ok()
-    }
-
-    /// The same because another connection takes its place, once the calls on their way have ended.
-    pub(crate) fn retire(&self) -> bool {
-        self.actor.cast(BackendMessage::Retire).is_ok()
-    }
-
     /// Passes on what a list showed.
     pub(crate) fn learned(&self, listing: &Listing) {
         let catalogue = Catalogue::of(&listing.items);

@@ -11,7 +11,7 @@ use crate::{
     store::{Change, ServerChange, SessionChange, StoreError, StoredServer},
 };
 
-use super::describe::SessionsError;
+use super::describe::{SessionDescription, SessionsError};
 
 /// What is to change of a session. Each value was checked by itself by whoever asks for it.
 #[derive(Debug, Default)]
@@ -23,6 +23,9 @@ pub struct SessionPatch {
     /// New credentials; `None` takes the session's own away.
     pub credentials: HashMap<BackendName, Option<SecretString>>,
 }
+
+/// How a session stands once it is changed, or why it was not.
+pub(crate) type Patched = Result<SessionDescription, PatchError>;
 
 /// Why a session was not changed. Nothing of it was.
 #[derive(Debug, thiserror::Error)]

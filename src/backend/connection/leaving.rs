@@ -5,7 +5,7 @@ use std::convert::Infallible;
 
 use tokio::sync::mpsc;
 
-use crate::backend::{error::BackendError, message::BackendMessage, pending::Pending};
+use crate::backend::{Backend, error::BackendError, message::BackendMessage, pending::Pending};
 
 use super::Connection;
 
@@ -28,6 +28,19 @@ impl Default for Occupancy {
             kept: Some(kept),
             until_free: Some(until_free),
         }
+    }
+}
+
+impl Backend {
+    /// Ends the connection because the server left the session, with the calls on their way; tells whether
+    /// there is one.
+    pub(crate) fn leave(&self) -> bool {
+        self.actor.cast(BackendMessage::Leave).is_ok()
+    }
+
+    /// The same because another connection takes its place, once the calls on their way have ended.
+    pub(crate) fn retire(&self) -> bool {
+        self.actor.cast(BackendMessage::Retire).is_ok()
     }
 }
 

@@ -14,9 +14,8 @@ use crate::{
     mcp::{discovery::Discovery, kind::ListKind, name::BackendName, request::Context},
     session::{
         clock::now_ms,
-        describe::SessionDescription,
         message::SessionMessage,
-        patch::{PatchError, Place, Plan, SessionPatch},
+        patch::{PatchError, Patched, Place, Plan, SessionPatch},
     },
     store::{Change, StoreError, StoredServer},
 };
@@ -27,7 +26,7 @@ use super::{
 };
 
 /// Answers whoever wants a session changed.
-pub(crate) type Patcher = oneshot::Sender<Result<SessionDescription, PatchError>>;
+pub(crate) type Patcher = oneshot::Sender<Patched>;
 
 /// One change at a time: each is decided by what the one before left.
 #[derive(Default)]
