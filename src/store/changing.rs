@@ -1,5 +1,7 @@
 //! What changes of a session that is stored: all of it together, or its end when nobody uses it.
 
+use std::sync::Arc;
+
 use uuid::Uuid;
 
 use super::{
