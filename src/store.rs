@@ -10,6 +10,7 @@ mod error;
 mod file;
 mod key;
 mod key_file;
+mod lock;
 mod open;
 mod operation;
 mod reading;

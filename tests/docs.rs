@@ -247,6 +247,42 @@ fn every_feature_has_the_tests_it_names() {
     }
 }
 
+/// The file and the name of a test as SECURITY.md names it: from `src/` on, or from `tests/behaviour/`.
+fn test_of(name: &str) -> (String, &str) {
+    let (file, test) = name.rsplit_once("::").unwrap();
+    if file.starts_with("src/") {
+        (file.to_owned(), test)
+    } else {
+        let file = file.replace("::", "/");
+        (format!("tests/behaviour/{file}.rs"), test)
+    }
+}
+
+#[test]
+fn every_promise_of_the_security_page_has_the_tests_it_names() {
+    let page = text("SECURITY.md");
+    let (_, tables) = page
+        .split_once("## Promises and their tests")
+        .expect("a section of promises");
+    let rows = tables.lines().filter(|line| line.starts_with("| "));
+    let rows = rows.filter(|row| !row.starts_with("| ---") && !row.contains("| Tests |"));
+    let rows: Vec<&str> = rows.collect();
+    assert!(rows.len() > 40, "{} promises", rows.len());
+    for row in rows {
+        let proof = row.rsplit(" | ").next().unwrap();
+        let named: Vec<&str> = between(proof, "`", "`")
+            .into_iter()
+            .filter(|name| name.contains("::"))
+            .collect();
+        assert!(!named.is_empty(), "no test of: {row}");
+        for name in named {
+            let (file, test) = test_of(name);
+            let is_there = text(&file).contains(&format!("fn {test}("));
+            assert!(is_there, "{file} has no test {test}");
+        }
+    }
+}
+
 #[test]
 fn its_examples_can_be_read() {
     let json = blocks("json");
