@@ -202,9 +202,9 @@ pub const STREAMED_ABOVE_BYTES: usize = 64 * 1024;
 pub const EVENT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of an HTTP error's body that are looked at: JSON-RPC errors are short.
 pub const ERROR_BODY_BYTES_MAX: usize = 256 * 1024;
-/// Bytes of a backend's JSON-RPC error that travel on: it is words for a person, and a little beside. Of
+/// Bytes of a backend's JSON-RPC error that travel on: it is words for a person, and something beside. Of
 /// a larger one its code and the beginning of its message are left.
-pub const ERROR_BYTES_MAX: usize = 64 * 1024;
+pub const ERROR_BYTES_MAX: usize = 1024 * 1024;
 /// Characters of that message.
 pub const ERROR_CHARS_MAX: usize = 4 * 1024;
 /// Requests of a backend's own during one call.

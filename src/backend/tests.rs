@@ -13,6 +13,7 @@ mod eras;
 mod found;
 mod guessing;
 mod input;
+mod leaving;
 mod links;
 mod listening;
 mod mocked;
