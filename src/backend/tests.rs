@@ -22,5 +22,6 @@ mod refusals;
 mod resuming;
 mod retries;
 mod socket;
+mod unread;
 mod wants;
 mod world;

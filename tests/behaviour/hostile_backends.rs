@@ -150,7 +150,8 @@ async fn answers_that_are_nested_too_deep_are_refused_whatever_their_size() {
                             r#"{{"resultType":"complete","content":[],"filling":"{filling}","deep":{open}{close}}}"#
                         )
                     };
-                    backend.set_exact(&nested(500));
+                    // The scripted client itself reads no more than 128.
+                    backend.set_exact(&nested(100));
                     client.call("it.exact", json!({})).await.result_raw();
                     backend.set_exact(&nested(513));
                     let answer = client
@@ -355,4 +356,35 @@ async fn nothing_is_fetched_from_where_a_backend_points() {
         assert_eq!(thief.requests().len(), 0);
         assert!(!gateway.logs().contains(&thief.url()));
     }
+}
+
+#[tokio::test]
+async fn a_flood_of_what_is_about_no_call_does_not_fill_memory() {
+    const FLOOD: usize = 300;
+    let (backend, gateway, session) = one(FakeBackend::legacy(), "").await;
+    let client = Client::legacy(&session.endpoint, LATEST_LEGACY).await;
+    let mut changes = client.changes(Wanted::lists()).await;
+    client.call("it.echo", json!({})).await.result();
+    backend
+        .until("somebody to listen", |it| it.listeners() > 0)
+        .await;
+    let before = resident(&gateway);
+    let filling = "x".repeat(MIB);
+    for _ in 0..FLOOD {
+        backend.announce(&format!(
+            r#"{{"jsonrpc":"2.0","method":"notifications/message","params":{{"level":"error","data":"{filling}"}}}}"#
+        ));
+    }
+    // Behind all of it; the client's own stream may have been closed to it by then.
+    backend.announce_change(List::Tools);
+    let listed = |it: &FakeBackend| it.requests_of("tools/list").len() > 1;
+    backend.until("a list for the last one", listed).await;
+    while changes
+        .next_or_end()
+        .await
+        .is_some_and(|it| !it.raw().contains("list_changed"))
+    {}
+    let after = resident(&gateway);
+    assert!(after < before + 200 * MIB, "{before} bytes, then {after}");
+    client.call("it.echo", json!({})).await.result();
 }

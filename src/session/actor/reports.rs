@@ -36,6 +36,7 @@ impl Session {
                 backend,
                 link,
                 notification,
+                ..
             } => self.heard(&backend, link, notification),
             Report::Asked {
                 mcp_session,
