@@ -335,7 +335,11 @@ impl Actor for BackendActor {
             BackendMessage::Looked(catalogue) => connection.looked(catalogue),
             BackendMessage::Changed { kind, stream } => connection.changed(kind, stream),
             BackendMessage::Due { link, kind } => connection.due(link, kind),
-            BackendMessage::Heard { link, notification } => connection.heard(link, notification),
+            BackendMessage::Heard {
+                link,
+                notification,
+                room,
+            } => connection.heard(link, notification, room),
             BackendMessage::Asked {
                 mcp_session,
                 question,

@@ -240,6 +240,9 @@ pub const BREAKER_PAUSE_MAX: Duration = Duration::from_secs(30);
 /// Answers to a backend's own requests, of one connection, that are on their way at once and that
 /// nobody misses: pings and refusals. A backend may send those without end.
 pub const REPLIES_IN_FLIGHT_MAX: usize = 64;
+/// What a backend says over one link about no call, on its way to the session: what waits there is held in
+/// memory, and a backend may say more than a session can hear.
+pub const HEARD_IN_FLIGHT_MAX: usize = 64;
 /// Streams on which backends announce changes, of the whole process: each holds a socket, of which a
 /// process is commonly allowed 1024. Connections beyond it wait for one to end.
 pub const BACKEND_LISTENERS_MAX: usize = 512;

@@ -198,11 +198,18 @@ fn limits_are_what_it_says() {
         DEPTH_MAX,
         SHOWN_CHARS_MAX,
         INSTRUCTIONS_CHARS_MAX,
-        ANSWER_DEPTH_MAX
+        ANSWER_DEPTH_MAX,
+        RETRY_BUDGET_SHARE,
+        RETRY_BUDGET_FLOOR,
+        RETRY_BUDGET_MAX,
+        REPLIES_IN_FLIGHT_MAX
     ];
     let spans = named![span:
         LIST_DEADLINE,
         RETRY_AFTER_MAX,
+        BREAKER_PAUSE,
+        BREAKER_PAUSE_MAX,
+        SILENT_CHANGE_PAUSE,
         KEEP_ALIVE_INTERVAL,
         KEY_SET_PAUSE,
         REQUEST_STATE_TTL,

@@ -23,5 +23,6 @@ mod refusals;
 mod resuming;
 mod retries;
 mod socket;
+mod unread;
 mod wants;
 mod world;
