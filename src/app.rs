@@ -5,6 +5,7 @@ mod check;
 mod dumps;
 mod edge;
 mod error;
+mod exposure;
 mod file_size;
 mod keys;
 mod rotation;
@@ -16,9 +17,11 @@ use secrecy::ExposeSecret as _;
 use tokio::{net::TcpListener, time::timeout};
 
 use crate::{
-    config::{self, Command, Config, SealingKey},
+    callers::{Callers, CallersError},
+    config::{self, CallersFile, Command, Config, SealingKey},
     front::{
         self, FrontState,
+        admission::Admission,
         body::BodyBounds,
         mcp::{self, McpState},
         origin::Gate,
@@ -28,7 +31,7 @@ use crate::{
     },
     limits::{HURRIED_WITHIN, REST_WITHIN},
     registry::Registry,
-    session::{Patience, Sessions},
+    session::{Caps, Patience, Sessions},
     store::{KeyRing, Store},
     telemetry,
 };
@@ -75,11 +78,19 @@ async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> 
         registry,
         store,
         sessions,
+        callers,
     } = started;
     let address = listener.local_addr().map_err(AppError::Runtime)?;
     let watch = certificates.as_ref().map(edge::watch).transpose();
     let _watch = watch.map_err(AppError::Runtime)?;
-    announce(address, certificates.is_some(), &registry, sessions.count());
+    let _callers_watch = callers.watch().map_err(AppError::Runtime)?;
+    announce(
+        address,
+        certificates.is_some(),
+        &registry,
+        sessions.count(),
+        &callers,
+    );
     sessions.rehydrate();
     let endpoint = mcp::route(McpState {
         sessions: sessions.clone(),
@@ -92,8 +103,10 @@ async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> 
         sessions: sessions.clone(),
         registry,
         body_within: config.edge.body_timeout,
+        callers: callers.clone(),
     };
-    let service = front::service(gate, front::routes(state, endpoint));
+    let admission = Admission::new(callers, config.public_url.as_deref());
+    let service = front::service(gate, admission, front::routes(state, endpoint));
     let entrance = Entrance {
         listener,
         certificates,
@@ -136,14 +149,18 @@ struct Started {
     registry: Arc<Registry>,
     store: Store,
     sessions: Sessions,
+    callers: Callers,
 }
 
 async fn start(config: &Config) -> Result<Started, AppError> {
     let registry = Arc::new(read_registry(config)?);
     let gate = Gate::new(&config.host, &config.allowed_hosts, &config.allowed_origins)?;
     let certificates = edge::certificates(&config.edge)?;
+    let callers = start_callers(config)?;
     // Before the database: a start that fails for its address leaves nothing behind.
     let listener = listen(config).await?;
+    let address = listener.local_addr().map_err(AppError::Runtime)?;
+    exposure::settle(address, &callers, config)?;
     let store = open_store(config).await?;
     let patience = Patience {
         initialize_deadline: config.initialize_deadline,
@@ -151,7 +168,8 @@ async fn start(config: &Config) -> Result<Started, AppError> {
         session_idle_ttl: config.session_idle_ttl,
         input_timeout: config.input_timeout,
     };
-    let sessions = Sessions::start(Arc::clone(&registry), store.clone(), patience).await?;
+    let sessions =
+        Sessions::start(Arc::clone(&registry), store.clone(), patience, caps(config)).await?;
     Ok(Started {
         listener,
         certificates,
@@ -159,7 +177,30 @@ async fn start(config: &Config) -> Result<Started, AppError> {
         registry,
         store,
         sessions,
+        callers,
     })
+}
+
+fn start_callers(config: &Config) -> Result<Callers, AppError> {
+    if let CallersFile::Named(path) = &config.callers
+        && !path.exists()
+    {
+        let path = path.clone();
+        return Err(CallersError::Missing { path }.into());
+    }
+    Ok(Callers::start(
+        config.callers.path(),
+        config.tokens.clone(),
+    )?)
+}
+
+fn caps(config: &Config) -> Caps {
+    Caps {
+        sessions: config.caps.sessions,
+        sessions_per_caller: config.caps.sessions_per_caller,
+        sessions_of_anonymous: config.caps.sessions_of_anonymous,
+        requests_per_caller: config.caps.requests_per_caller as usize,
+    }
 }
 
 fn read_registry(config: &Config) -> Result<Registry, AppError> {
@@ -202,19 +243,30 @@ async fn listen(config: &Config) -> Result<TcpListener, AppError> {
 }
 
 /// Tells where the gateway is, what it has, and what to do next.
-fn announce(address: SocketAddr, encrypted: bool, registry: &Registry, sessions: u64) {
+fn announce(
+    address: SocketAddr,
+    encrypted: bool,
+    registry: &Registry,
+    sessions: u64,
+    callers: &Callers,
+) {
     let scheme = if encrypted { "https" } else { "http" };
-    let text = announcement::text(scheme, address, registry, sessions);
+    let text = announcement::text(
+        scheme,
+        address,
+        registry,
+        sessions,
+        callers.are_authenticated(),
+    );
     // A closed standard output is no reason not to serve.
     let _closed = std::io::stdout().write_all(text.as_bytes());
     let providers = registry.len();
-    tracing::info!(%address, providers, sessions, "listening on {scheme}://{address}");
-    if !address.ip().is_loopback() {
-        tracing::warn!(
-            "whoever reaches this address can list, use and delete every session: callers are not \
-             authenticated; put a proxy in front that does it, or listen on 127.0.0.1"
-        );
-    }
+    let (authenticated, keys) = (callers.are_authenticated(), callers.keys());
+    let issuer = callers.tokens().map(|tokens| tokens.issuer.as_str());
+    tracing::info!(
+        %address, providers, sessions, callers.authenticated = authenticated, callers.keys = keys, callers.issuer = issuer,
+        "listening on {scheme}://{address}"
+    );
 }
 
 /// Writes a number of things.

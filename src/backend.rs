@@ -31,6 +31,7 @@ mod refusal;
 mod resuming;
 mod retry;
 mod scanner;
+mod scrub;
 mod state;
 mod subscribing;
 mod transport;
@@ -55,7 +56,7 @@ use crate::{
 };
 
 use catalogue::Catalogue;
-use connection::{Announcing, Connection, Looks};
+use connection::{Announcing, Connection, Looks, Occupancy};
 use endpoint::Endpoint;
 use error::BackendError;
 use link::{Link, Origin};
@@ -74,6 +75,8 @@ pub(crate) type Reporter = Arc<dyn Fn(Report) + Send + Sync>;
 
 /// What a connection starts with.
 pub(crate) struct Start {
+    /// Which of its session's connections it is: one of the same backend may come after it.
+    pub(crate) number: u64,
     /// Which backend.
     pub(crate) name: BackendName,
     /// The provider's entry; `None` when the registry no longer has it.
@@ -91,6 +94,7 @@ pub(crate) struct Start {
 /// A handle to one connection.
 #[derive(Clone)]
 pub(crate) struct Backend {
+    number: u64,
     name: BackendName,
     actor: ActorRef<BackendMessage>,
 }
@@ -103,16 +107,21 @@ impl Backend {
     ///
     /// When the actor system is going down.
     pub(crate) async fn start(start: Start, session: Option<ActorCell>) -> Result<Self, SpawnErr> {
-        let name = start.name.clone();
+        let (number, name) = (start.number, start.name.clone());
         let (actor, _) = match session {
             Some(session) => Actor::spawn_linked(None, BackendActor, start, session).await?,
             None => Actor::spawn(None, BackendActor, start).await?,
         };
-        Ok(Self { name, actor })
+        Ok(Self {
+            number,
+            name,
+            actor,
+        })
     }
 
-    const fn new(name: BackendName, actor: ActorRef<BackendMessage>) -> Self {
-        Self { name, actor }
+    /// The number it was started with.
+    pub(crate) const fn number(&self) -> u64 {
+        self.number
     }
 
     /// The backend's name.
@@ -205,6 +214,16 @@ impl Backend {
         self.actor.cast(BackendMessage::Close).is_ok()
     }
 
+    /// The same because the server left the session, with the calls on their way.
+    pub(crate) fn leave(&self) -> bool {
+        self.actor.cast(BackendMessage::Leave).is_ok()
+    }
+
+    /// The same because another connection takes its place, once the calls on their way have ended.
+    pub(crate) fn retire(&self) -> bool {
+        self.actor.cast(BackendMessage::Retire).is_ok()
+    }
+
     /// Passes on what a list showed.
     pub(crate) fn learned(&self, listing: &Listing) {
         let catalogue = Catalogue::of(&listing.items);
@@ -251,6 +270,7 @@ impl Actor for BackendActor {
             None => Err(BackendError::Unregistered),
         };
         Ok(Connection {
+            number: start.number,
             name: start.name,
             endpoint: endpoint.map(Arc::new),
             machine: Machine::new(),
@@ -274,6 +294,8 @@ impl Actor for BackendActor {
             handshakes: 0,
             tidying: false,
             closing: false,
+            leaving: None,
+            occupancy: Occupancy::default(),
             pause: 0,
             report: start.report,
             myself,
@@ -306,6 +328,8 @@ impl Actor for BackendActor {
             BackendMessage::Notify { link, notification } => connection.notify(link, &notification),
             BackendMessage::Forget(link) => connection.forget(link),
             BackendMessage::Close => connection.close(),
+            BackendMessage::Leave => connection.leave(),
+            BackendMessage::Retire => connection.retire(),
             BackendMessage::Opened {
                 link,
                 instead_of,

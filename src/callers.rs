@@ -4,14 +4,139 @@
 //! is never logged, never stored and never sent anywhere.
 
 mod caller;
+mod error;
 mod key;
 mod key_file;
+mod key_ring;
 mod keys;
 mod name;
+mod tokens;
+
+use std::{io, path::Path, sync::Arc};
+
+use url::{Host, Url};
+
+use crate::watch::Watch;
+
+use key_ring::KeyRing;
+use tokens::Tokens;
 
 pub use self::{
     caller::Caller,
-    key_file::{CallersError, Mistake},
+    error::CallersError,
+    key_file::Mistake,
     keys::{Keys, ListedKey},
     name::{Name, NotAName},
+    tokens::{KeySetPlace, TokenSettings, TokensError, is_audience},
 };
+
+/// Whether a URL leads to this machine, by a name that cannot lead anywhere else.
+#[must_use]
+pub fn is_loopback(url: &str) -> bool {
+    let url = Url::parse(url).ok();
+    match url.as_ref().and_then(Url::host) {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
+        None => false,
+    }
+}
+
+/// Tells callers by what they show. A clone is another handle of the same.
+#[derive(Clone)]
+pub struct Callers {
+    keys: Arc<KeyRing>,
+    tokens: Option<Arc<Tokens>>,
+}
+
+/// Why nobody is recognised by what was shown. It says nothing that would help to show something better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unrecognised {
+    /// Nothing was shown.
+    Nothing,
+    /// It is no key and no token that lets anybody in.
+    Wrong,
+    /// A token that is right, but for less than a gateway's caller needs.
+    TooNarrow,
+    /// A token that cannot be checked: what its issuer signs with is not known yet.
+    Unclear,
+}
+
+impl Callers {
+    /// Reads the callers file, if it is there, and whatever checks tokens; a key set behind a URL is fetched in the
+    /// background from now on.
+    ///
+    /// Needs a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// When the callers file, or a file with the key set, is of no use.
+    pub fn start(file: &Path, tokens: Option<TokenSettings>) -> Result<Self, CallersError> {
+        Ok(Self {
+            keys: Arc::new(KeyRing::read(file)?),
+            tokens: tokens
+                .map(Tokens::start)
+                .transpose()
+                .map_err(CallersError::Tokens)?,
+        })
+    }
+
+    /// Has the files read again whenever they change, until what is returned is dropped. A file that is of no use
+    /// changes nothing, and neither does one that is gone.
+    ///
+    /// # Errors
+    ///
+    /// When the system gives no signal handler.
+    pub fn watch(&self) -> io::Result<Watch> {
+        let mut files = vec![self.keys.path().to_owned()];
+        let key_set = self.tokens.as_ref().and_then(|tokens| tokens.file());
+        files.extend(key_set.map(Path::to_owned));
+        let callers = self.clone();
+        Watch::over(files, move || {
+            callers.keys.read_again();
+            if let Some(tokens) = &callers.tokens {
+                tokens.read_again();
+            }
+        })
+    }
+
+    /// Whether callers have to show something. Once they have, they have until the process ends.
+    #[must_use]
+    pub fn are_authenticated(&self) -> bool {
+        self.tokens.is_some() || self.keys.is_in_force()
+    }
+
+    /// How many API keys let somebody in.
+    #[must_use]
+    pub fn keys(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Who issues tokens that let somebody in, and with which scopes.
+    #[must_use]
+    pub fn tokens(&self) -> Option<&TokenSettings> {
+        self.tokens.as_ref().map(|tokens| tokens.settings())
+    }
+
+    /// Tells who shows this. Without authentication everybody is the anonymous caller, whatever they show.
+    ///
+    /// A key, or a token that was seen before, is known at once; a new token costs checking its signature, and waits
+    /// for its issuer's keys if they are not known.
+    ///
+    /// # Errors
+    ///
+    /// When it is nobody.
+    pub async fn recognise(&self, shown: Option<&str>) -> Result<Caller, Unrecognised> {
+        if !self.are_authenticated() {
+            return Ok(Caller::anonymous());
+        }
+        let shown = shown.ok_or(Unrecognised::Nothing)?;
+        if let Some(id) = key::id_of(shown) {
+            return self.keys.find(id, shown).ok_or(Unrecognised::Wrong);
+        }
+        match &self.tokens {
+            Some(tokens) => tokens.recognise(shown).await,
+            None => Err(Unrecognised::Wrong),
+        }
+    }
+}

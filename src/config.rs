@@ -20,6 +20,7 @@ pub use self::flags::KeysCommand;
 pub use self::edge::{Edge, TlsPaths};
 use self::flags::{Flags, Verb};
 use crate::{
+    callers::TokenSettings,
     registry::{self, Retries, Timeouts},
     telemetry::{LogFilter, LogFormat},
 };
@@ -35,6 +36,14 @@ pub struct Config {
     pub port: u16,
     /// Where the API keys of callers are.
     pub callers: CallersFile,
+    /// Which tokens of an authorization server let callers in.
+    pub tokens: Option<TokenSettings>,
+    /// Whether to listen beyond this machine although callers are not authenticated.
+    pub insecure: bool,
+    /// What callers may hold.
+    pub caps: CallerCaps,
+    /// Where clients reach the gateway, if not where it listens: `scheme://host` or `scheme://host:port`.
+    pub public_url: Option<String>,
     /// The database's URL: it may hold a password.
     pub database_url: SecretString,
     /// Where the key that seals credentials at rest comes from.
@@ -83,6 +92,19 @@ pub enum Command {
     },
     /// Make, list or revoke keys, and end.
     Keys(KeysCommand),
+}
+
+/// What callers may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallerCaps {
+    /// Sessions of all of them.
+    pub sessions: u64,
+    /// Sessions of one with a name.
+    pub sessions_per_caller: u64,
+    /// Sessions of the one without a name, if they are capped.
+    pub sessions_of_anonymous: Option<u64>,
+    /// Requests in flight of one.
+    pub requests_per_caller: u32,
 }
 
 /// The file that holds callers' API keys.
@@ -170,6 +192,10 @@ impl Flags {
         };
         let database_url = self.storage.database_url;
         values::check_database_url(&database_url)?;
+        let public_url = self.listening.public_url.as_deref();
+        let callers = self.callers.into_config(public_url)?;
+        let mut allowed_hosts = self.listening.allowed_host;
+        allowed_hosts.extend(public_url.and_then(values::host_of));
         let sealing_key = sealing_key(&database_url, self.storage.key_file, environment)?;
         Ok(Config {
             command: match self.verb {
@@ -179,10 +205,11 @@ impl Flags {
             },
             host: self.listening.host,
             port: self.listening.port,
-            callers: match self.callers.callers {
-                Some(path) => CallersFile::Named(path),
-                None => CallersFile::Usual(flags::CALLERS_FILE.into()),
-            },
+            callers: callers.file,
+            tokens: callers.tokens,
+            insecure: callers.insecure,
+            caps: callers.caps,
+            public_url: self.listening.public_url,
             database_url,
             sealing_key,
             old_sealing_keys: environment(flags::OLD_SECRET_KEYS).map(SecretString::from),
@@ -194,7 +221,7 @@ impl Flags {
             input_timeout: self.listening.input_timeout,
             drain_timeout: self.listening.drain_timeout,
             body_bytes_max: self.listening.max_body,
-            allowed_hosts: self.listening.allowed_host,
+            allowed_hosts,
             allowed_origins: self.listening.allowed_origin,
             edge: self.edge.try_into()?,
             log_format: self.log.log_format,

@@ -1,8 +1,9 @@
 //! The edge towards clients: who may come in, the REST API, and the documentation.
 //!
-//! [`service`] is what [`server`] runs: the gate first, then [`routes`]. No SQL, no backend and no
+//! [`service`] is what [`server`] runs: the gate first, then the admission, then [`routes`]. No SQL, no backend and no
 //! actor's state is known here.
 
+pub mod admission;
 pub mod api;
 pub mod body;
 pub mod mcp;
@@ -17,7 +18,6 @@ mod fixture;
 
 use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
 
-use futures_util::future::{Either, ready};
 use http::{
     HeaderValue, Request, StatusCode,
     header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS},
@@ -30,8 +30,12 @@ use warp::{
     reply::{Reply, Response},
 };
 
-use self::{origin::Gate, problem::Problem};
-use crate::{registry::Registry, session::Sessions};
+use self::{admission::Admission, origin::Gate, problem::Problem};
+use crate::{
+    callers::{Caller, Callers},
+    registry::Registry,
+    session::{Sessions, SessionsView},
+};
 
 /// For answers that are no page: whatever a browser makes of one, it loads and runs nothing.
 const POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
@@ -45,6 +49,26 @@ pub struct FrontState {
     pub registry: Arc<Registry>,
     /// How long the body of a request may take to arrive.
     pub body_within: Duration,
+    /// Who may call, for whoever asks where to log in.
+    pub callers: Callers,
+}
+
+impl FrontState {
+    /// What one caller's requests work with.
+    fn of(&self, caller: &Caller) -> CallersState {
+        CallersState {
+            sessions: self.sessions.seen_by(caller),
+            registry: Arc::clone(&self.registry),
+            body_within: self.body_within,
+        }
+    }
+}
+
+/// What the requests of one caller work with.
+struct CallersState {
+    sessions: SessionsView,
+    registry: Arc<Registry>,
+    body_within: Duration,
 }
 
 /// Every route of the gateway: the MCP endpoint's, the REST API's, and a 404 for the rest.
@@ -61,9 +85,10 @@ where
     mcp.or(api::routes(state)).unify().recover(refusal).unify()
 }
 
-/// Puts the gate before the routes, and the headers that every answer carries behind them.
+/// Puts the gate and the admission before the routes, and the headers that every answer carries behind them.
 pub fn service<F, B>(
     gate: Gate,
+    admission: Admission,
     routes: F,
 ) -> impl Service<
     Request<B>,
@@ -79,14 +104,20 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let gate = Arc::new(gate);
-    let routes = TowerToHyperService::new(warp::service(routes));
-    hyper::service::service_fn(move |request: Request<B>| {
-        let answer = match gate.check(&request) {
-            Ok(()) => Either::Left(routes.call(request)),
-            Err(problem) => Either::Right(ready(Ok(problem.into_response()))),
-        };
-        async {
-            let mut response: Response = answer.await?;
+    let admission = Arc::new(admission);
+    let routes = Arc::new(TowerToHyperService::new(warp::service(routes)));
+    hyper::service::service_fn(move |mut request: Request<B>| {
+        let passed = gate.check(&request).map_err(Problem::into_response);
+        let (admission, routes) = (Arc::clone(&admission), Arc::clone(&routes));
+        async move {
+            let admitted = match passed {
+                Ok(()) => admission.admit(&mut request).await,
+                refused => refused,
+            };
+            let mut response: Response = match admitted {
+                Ok(()) => routes.call(request).await?,
+                Err(refusal) => refusal,
+            };
             let headers = response.headers_mut();
             headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
             headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));

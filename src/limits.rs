@@ -61,6 +61,25 @@ pub const BODY_BYTES: Bounds<usize> = Bounds::new(1024, 256 * 1024 * 1024);
 pub const REGISTRY_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of the callers file: thousands of keys, and no mistaken path to something huge.
 pub const CALLERS_BYTES_MAX: usize = 1024 * 1024;
+/// How far the clock of whoever issues tokens may be from this machine's.
+pub const TOKEN_LEEWAY: Duration = Duration::from_secs(30);
+/// Tokens that were checked and are remembered until they expire: a few for each person of a large company.
+pub const TOKENS_SEEN_MAX: usize = 10_000;
+/// Bytes of an authorization server's key set: a hundred keys with their certificates.
+pub const KEY_SET_BYTES_MAX: usize = 1024 * 1024;
+/// Keys of it that are read: authorization servers have a handful.
+pub const KEY_SET_KEYS_MAX: usize = 100;
+/// How long fetching it may take.
+pub const KEY_SET_WITHIN: Duration = Duration::from_secs(5);
+/// How often it is fetched when nobody asks for a key that is not in it: a key that its issuer took back lets tokens
+/// in no longer than this.
+pub const KEY_SET_EVERY: Duration = MINUTES_10;
+/// How soon it is fetched again when that failed.
+pub const KEY_SET_RETRY: Duration = Duration::from_secs(30);
+/// The least time between two fetches, whatever keys made-up tokens name.
+pub const KEY_SET_PAUSE: Duration = Duration::from_secs(2);
+/// Requests that wait for a fetch at once; further ones are refused at once.
+pub const KEY_SET_WAITERS_MAX: usize = 64;
 /// Mistakes told of in one run: more than one screen of them is read by nobody.
 pub const REGISTRY_MISTAKES_MAX: usize = 25;
 /// Bytes of a provider's address: what servers and proxies commonly take in a request line.
@@ -139,8 +158,15 @@ pub const WAITING_CALLS_MAX: usize = 1024;
 pub const BACKEND_DEATHS_MAX: u32 = 16;
 /// Times one session may die of a mistake of ours before it stays down.
 pub const SESSION_DEATHS_MAX: u32 = 5;
+/// Sessions of all callers, or of one.
+pub const SESSIONS: Bounds<u32> = Bounds::new(1, SESSIONS_MAX);
 /// Sessions in one database.
-pub const SESSIONS_MAX: u64 = 1_000_000;
+pub const SESSIONS_MAX: u32 = 1_000_000;
+/// Sessions of one caller with a name, unless the operator says otherwise: far more than people make by hand, and too
+/// few to fill a disk.
+pub const SESSIONS_PER_CALLER_MAX: u64 = 1_000;
+/// Requests in flight of one caller, over all its sessions.
+pub const REQUESTS_PER_CALLER: Bounds<u32> = Bounds::new(1, 1_000_000);
 /// Sessions woken at start, the last used first; the others sleep until their first request.
 pub const REHYDRATED_MAX: u64 = 1_000;
 /// The pause between two of them: waking must not crowd out the first requests.
@@ -151,6 +177,8 @@ pub const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 pub const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 /// Sessions, or MCP sessions, whose use one write tells of: other writes wait meanwhile.
 pub const USED_AT_ONCE_MAX: usize = 1_000;
+/// Changes of one session that wait for the one before: people make one at a time.
+pub const PATCHES_WAITING_MAX: usize = 16;
 /// Secrets that one transaction seals anew when the sealing key changes.
 pub const RESEALED_AT_ONCE_MAX: u64 = 500;
 /// How long writing down what was used, and closing the database, may take at the end: without
@@ -174,6 +202,11 @@ pub const STREAMED_ABOVE_BYTES: usize = 64 * 1024;
 pub const EVENT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of an HTTP error's body that are looked at: JSON-RPC errors are short.
 pub const ERROR_BODY_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of a backend's JSON-RPC error that travel on: it is words for a person, and a little beside. Of
+/// a larger one its code and the beginning of its message are left.
+pub const ERROR_BYTES_MAX: usize = 64 * 1024;
+/// Characters of that message.
+pub const ERROR_CHARS_MAX: usize = 4 * 1024;
 /// Requests of a backend's own during one call.
 pub const BACKEND_REQUESTS_MAX: usize = 100;
 /// Times one call may be answered with a wish for more input before it is given up: people are asked

@@ -13,20 +13,17 @@ mod in_order;
 mod message;
 pub mod outbox;
 mod parked;
+mod patch;
+mod quota;
 mod request_state;
 mod supervisor;
 #[cfg(test)]
 mod tests;
 mod translation;
 mod used;
+mod view;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use ractor::{Actor, ActorRef};
 use tokio::sync::oneshot;
@@ -34,15 +31,17 @@ use uuid::Uuid;
 
 use crate::{
     backend::HttpClients,
-    limits::{REHYDRATED_MAX, REHYDRATION_PAUSE, SESSIONS_MAX},
+    callers::Caller,
+    limits::{REHYDRATED_MAX, REHYDRATION_PAUSE},
     registry::Registry,
-    store::{ServerRecord, SessionRecord, Store},
+    store::Store,
 };
 
 use actor::Shared;
-use clock::now_ms;
 use directory::Directory;
-use supervisor::{Supervisor, SupervisorMessage};
+use quota::Quota;
+use supervisor::{Finder, Supervisor, SupervisorMessage};
+use view::Asker;
 
 pub use describe::{
     ConnectionDescription, ConnectionState, NewServer, NewSession, SessionDescription,
@@ -54,6 +53,9 @@ pub use heard::Heard;
 pub use message::{Client, Filter, Told, Welcome};
 pub use outbox::Outbox;
 pub use parked::{Parked, TakenUp};
+pub use patch::{PatchError, SessionPatch};
+pub use quota::Caps;
+pub use view::SessionsView;
 
 /// The part of a session's id that may stand in logs: enough to find it, too little to use it.
 #[must_use]
@@ -76,14 +78,13 @@ pub struct Patience {
     pub input_timeout: Duration,
 }
 
-/// A handle to all sessions.
+/// A handle to all sessions. What is to be done with one of them is done for a caller: see [`Self::seen_by`].
 #[derive(Clone)]
 pub struct Sessions {
     directory: Directory,
     supervisor: ActorRef<SupervisorMessage>,
     store: Store,
-    /// How many are stored: counted once, at the start.
-    count: Arc<AtomicU64>,
+    quota: Quota,
 }
 
 impl Sessions {
@@ -96,9 +97,10 @@ impl Sessions {
         registry: Arc<Registry>,
         store: Store,
         patience: Patience,
+        caps: Caps,
     ) -> Result<Self, SessionsError> {
-        let directory = Directory::new(store.sealer());
-        let count = Arc::new(AtomicU64::new(store.count_sessions().await?));
+        let quota = Quota::new(caps, store.count_sessions().await?);
+        let directory = Directory::new(store.sealer(), quota.clone());
         let shared = Shared {
             registry,
             store: store.clone(),
@@ -107,16 +109,14 @@ impl Sessions {
             mcp_session_ttl: patience.mcp_session_ttl,
             session_idle_ttl: patience.session_idle_ttl,
             input_timeout: patience.input_timeout,
-            count: Arc::clone(&count),
         };
-        let (supervisor, _) = Actor::spawn(None, Supervisor, (shared, directory.clone()))
-            .await
-            .map_err(|_| SessionsError::Stopping)?;
+        let started = Actor::spawn(None, Supervisor, (shared, directory.clone()));
+        let (supervisor, _) = started.await.map_err(|_| SessionsError::Stopping)?;
         Ok(Self {
             directory,
             supervisor,
-            count,
             store,
+            quota,
         })
     }
 
@@ -133,7 +133,7 @@ impl Sessions {
             };
             let mut awake = 0_usize;
             for id in ids {
-                match sessions.find(id).await {
+                match sessions.open(id, None).await {
                     Ok(found) => awake += usize::from(found.is_some()),
                     Err(error) => {
                         tracing::error!(session.id = %short(id), %error, "could not wake a session");
@@ -147,107 +147,29 @@ impl Sessions {
         });
     }
 
-    /// Finds a session, and wakes it if it sleeps; `None` when there is none.
-    ///
-    /// # Errors
-    ///
-    /// When its row cannot be read, or it died too often.
-    pub async fn find(&self, id: Uuid) -> Result<Option<SessionRef>, SessionsError> {
-        if let Some(session) = self.directory.get(id) {
-            return Ok(Some(session));
-        }
-        self.ask(|reply| SupervisorMessage::Open { id, reply })
-            .await?
+    /// The sessions as a caller sees them.
+    #[must_use]
+    pub fn seen_by(&self, caller: &Caller) -> SessionsView {
+        SessionsView::new(self.clone(), caller.clone())
     }
 
-    /// Makes a session. It is durable when this returns, and its backends are being connected to.
-    ///
-    /// # Errors
-    ///
-    /// When it could not be stored, or there are too many.
-    pub async fn create(&self, new: NewSession) -> Result<Uuid, SessionsError> {
-        if self.count.load(Ordering::Relaxed) >= SESSIONS_MAX {
-            return Err(SessionsError::Busy {
-                limit: SESSIONS_MAX,
-            });
-        }
-        let id = Uuid::new_v4();
-        let now = now_ms();
-        let record = SessionRecord {
-            id,
-            name: new.name,
-            naming: new.naming,
-            servers: new
-                .servers
-                .into_iter()
-                .map(|server| ServerRecord {
-                    backend: server.backend,
-                    credential: server.credential,
-                })
-                .collect(),
-            created_ms: now,
-            last_used_ms: now,
-        };
-        self.ask(|reply| SupervisorMessage::Create { record, reply })
-            .await??;
-        self.count.fetch_add(1, Ordering::Relaxed);
-        Ok(id)
-    }
-
-    /// Deletes a session and what it holds open; tells whether there was one.
-    ///
-    /// # Errors
-    ///
-    /// When the store failed.
-    pub async fn delete(&self, id: Uuid) -> Result<bool, SessionsError> {
-        let deleted = self
-            .ask(|reply| SupervisorMessage::Delete { id, reply })
-            .await??;
-        if deleted {
-            self.count.fetch_sub(1, Ordering::Relaxed);
-        }
-        Ok(deleted)
-    }
-
-    /// Tells how a session stands; `None` when there is none.
-    ///
-    /// # Errors
-    ///
-    /// When its row cannot be read.
-    pub async fn describe(&self, id: Uuid) -> Result<Option<SessionDescription>, SessionsError> {
-        let Some(session) = self.find(id).await? else {
-            return Ok(None);
-        };
-        Ok(session.describe().await.ok())
-    }
-
-    /// Lists stored sessions after an id, in the order of their ids.
-    ///
-    /// # Errors
-    ///
-    /// When the store failed.
-    pub async fn list(
+    /// Has a session live; for nobody in particular without an asker.
+    async fn open(
         &self,
-        after: Option<Uuid>,
-        limit: u64,
-    ) -> Result<Vec<SessionListing>, SessionsError> {
-        let summaries = self.store.sessions(after, limit).await?;
-        Ok(summaries
-            .into_iter()
-            .map(|summary| SessionListing {
-                id: summary.id,
-                name: summary.name,
-                servers: summary.servers,
-                created_ms: summary.created_ms,
-                last_used_ms: summary.last_used_ms,
-            })
-            .collect())
+        id: Uuid,
+        asker: Option<Asker>,
+    ) -> Result<Option<SessionRef>, SessionsError> {
+        self.ask(|reply| SupervisorMessage::Open {
+            id,
+            finder: Finder { asker, reply },
+        })
+        .await?
     }
 
     /// How many sessions are stored.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.count.load(Ordering::Relaxed)
+        self.quota.count()
     }
 
     /// Tells whether the store answers.

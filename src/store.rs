@@ -34,12 +34,14 @@ use self::{
     sealing::Place,
     writer::{Request, Write},
 };
+use crate::mcp::name::BackendName;
+
 pub use self::{
     error::StoreError,
     key::{KeyError, SealingKey},
     record::{
-        LinkRecord, McpSessionRecord, ServerRecord, SessionRecord, SessionSummary, StoredServer,
-        StoredSession,
+        LinkRecord, McpSessionRecord, ServerChange, ServerRecord, SessionChange, SessionRecord,
+        SessionSummary, StoredServer, StoredSession,
     },
     ring::KeyRing,
     rotation::{Rotation, RotationError, Unopened},
@@ -107,6 +109,7 @@ impl Store {
     pub async fn create_session(&self, record: SessionRecord) -> Result<(), StoreError> {
         let session = session::Model {
             id: record.id,
+            owner: record.owner.as_deref().map(str::to_owned),
             name: record.name,
             naming: record.naming.as_str().to_owned(),
             created_ms: record.created_ms,
@@ -125,6 +128,36 @@ impl Store {
         }
         let create = Operation::CreateSession { session, servers };
         self.write(create).await.map(drop)
+    }
+
+    /// Changes a session: all of it, or nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Gone`] if it was deleted.
+    pub async fn change_session(&self, change: SessionChange) -> Result<(), StoreError> {
+        let names = |backends: Vec<BackendName>| backends.iter().map(ToString::to_string).collect();
+        let mut servers = Vec::with_capacity(change.servers.len());
+        for (position, server) in (0..).zip(change.servers) {
+            let place = Place::credential(change.id, server.backend.as_str());
+            let seal = |secret| self.keys.seal(&secret, &place);
+            let changes_credential = server.credential.is_some();
+            let row = server::Model {
+                session_id: change.id,
+                backend: server.backend.to_string(),
+                position,
+                credential: server.credential.flatten().map(seal).transpose()?,
+            };
+            servers.push((row, changes_credential));
+        }
+        let change = Operation::ChangeSession {
+            id: change.id,
+            name: change.name,
+            servers,
+            removed: names(change.removed),
+            unlinked: names(change.unlinked),
+        };
+        self.write(change).await.map(drop)
     }
 
     /// Deletes a session and all that belongs to it; says whether it was there.
@@ -154,13 +187,16 @@ impl Store {
         Ok(self.write(delete).await? > 0)
     }
 
-    /// Lists some ids of sessions that were last used before a moment, at most 1,000.
+    /// Lists ids and owners of some sessions that were last used before a moment, at most 1,000.
     ///
     /// # Errors
     ///
     /// What the database refuses.
-    pub async fn idle_session_ids(&self, unused_since_ms: i64) -> Result<Vec<Uuid>, StoreError> {
-        reading::idle_session_ids(&self.reading, unused_since_ms).await
+    pub async fn idle_sessions(
+        &self,
+        unused_since_ms: i64,
+    ) -> Result<Vec<(Uuid, Option<Arc<str>>)>, StoreError> {
+        reading::idle_sessions(&self.reading, unused_since_ms).await
     }
 
     /// Reads a session and all that belongs to it, as of one moment.
@@ -198,25 +234,36 @@ impl Store {
         reading::recent_session_ids(&self.reading, limit).await
     }
 
-    /// Lists sessions as [`session_ids`](Self::session_ids) does, without their credentials.
+    /// Lists sessions as [`session_ids`](Self::session_ids) does, without their credentials: everybody's, or those of
+    /// one owner.
     ///
     /// # Errors
     ///
     /// What the database refuses.
     pub async fn sessions(
         &self,
+        owner: Option<&str>,
         after: Option<Uuid>,
         limit: u64,
     ) -> Result<Vec<SessionSummary>, StoreError> {
-        reading::summaries(&self.reading, after, limit).await
+        reading::summaries(&self.reading, owner, after, limit).await
     }
 
-    /// Counts the sessions.
+    /// Tells whose a session is; `None` where there is none.
     ///
     /// # Errors
     ///
     /// What the database refuses.
-    pub async fn count_sessions(&self) -> Result<u64, StoreError> {
+    pub async fn owner(&self, id: Uuid) -> Result<Option<Option<Arc<str>>>, StoreError> {
+        reading::owner(&self.reading, id).await
+    }
+
+    /// Counts the sessions of each owner, and those of nobody.
+    ///
+    /// # Errors
+    ///
+    /// What the database refuses.
+    pub async fn count_sessions(&self) -> Result<Vec<(Option<Arc<str>>, u64)>, StoreError> {
         reading::count_sessions(&self.reading).await
     }
 

@@ -127,6 +127,15 @@ fn nothing_unwraps_outside_tests() {
 }
 
 #[test]
+fn every_dependency_has_a_reason() {
+    for manifest in ["Cargo.toml", "migrations/Cargo.toml"] {
+        let text = std::fs::read_to_string(package().join(manifest)).expect("a manifest");
+        assert!(text.contains("dependencies]"), "{manifest}");
+        assert_none(&rules::reasons(manifest, &text));
+    }
+}
+
+#[test]
 fn every_path_the_architecture_page_names_exists() {
     let page = package().join("ARCHITECTURE.md");
     if page.exists() {
@@ -247,4 +256,12 @@ fn the_reader_tells_code_from_text() {
         let c = '\\''; /* crate::store\n */ let d = \"\\\" crate::store\"; use crate::store;\n";
     let rule = |source: &Source| rules::rooms(source, ROOMS, &FREE);
     assert_eq!(lines("src/front/page.rs", sample, rule), [3]);
+}
+
+#[test]
+fn the_rule_of_reasons_sees_every_kind_of_dependency() {
+    let sample = "[package]\nname = \"x\"\n[dependencies]\n# Why.\na = \"1\"\nb = \"1\"\n\
+        [target.'cfg(unix)'.dependencies]\nc.workspace = true\n[dev-dependencies]\n# Why.\nd = { }\n";
+    let told = rules::reasons("m", sample);
+    assert_eq!(told, ["m:6: `b` has no reason", "m:8: `c` has no reason"]);
 }

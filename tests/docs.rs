@@ -179,6 +179,9 @@ fn limits_are_what_it_says() {
         BACKEND_LISTENERS_MAX,
         WAITING_CALLS_MAX,
         SESSIONS_MAX,
+        SESSIONS_PER_CALLER_MAX,
+        TOKENS_SEEN_MAX,
+        KEY_SET_WAITERS_MAX,
         REHYDRATED_MAX,
         LIST_PAGES_MAX,
         LIST_ITEMS_MAX,
@@ -201,6 +204,7 @@ fn limits_are_what_it_says() {
         LIST_DEADLINE,
         RETRY_AFTER_MAX,
         KEEP_ALIVE_INTERVAL,
+        KEY_SET_PAUSE,
         REQUEST_STATE_TTL,
         STREAM_HELD
     ];
@@ -209,6 +213,8 @@ fn limits_are_what_it_says() {
         EVENT_BYTES_MAX,
         STREAMED_ABOVE_BYTES,
         REGISTRY_BYTES_MAX,
+        CALLERS_BYTES_MAX,
+        KEY_SET_BYTES_MAX,
         HEADER_VALUE_BYTES_MAX,
         STREAM_BYTES_MAX,
         CLIENT_DESCRIPTION_BYTES_MAX,

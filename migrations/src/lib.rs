@@ -5,6 +5,7 @@
 
 mod m0001_sessions;
 mod m0002_wants;
+mod m0003_owners;
 
 use std::collections::HashSet;
 
@@ -76,6 +77,7 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m0001_sessions::Migration),
             Box::new(m0002_wants::Migration),
+            Box::new(m0003_owners::Migration),
         ]
     }
 }

@@ -4,22 +4,28 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::registry::{AuthSpec, ProviderSpec, Registry};
 
-/// Writes it; the command in it works as it stands wherever the registry allows that.
+/// Writes it; the command in it works as it stands wherever the registry and the callers' keys allow that.
 pub(super) fn text(
     scheme: &str,
     address: SocketAddr,
     registry: &Registry,
     sessions: u64,
+    authenticated: bool,
 ) -> String {
+    let (who, key) = if authenticated {
+        ("callers are authenticated", " -H 'authorization: Bearer …'")
+    } else {
+        ("callers are not authenticated", "")
+    };
     let mut reachable = address;
     if address.ip().is_unspecified() {
         reachable.set_ip(Ipv4Addr::LOCALHOST.into());
     }
     format!(
         "mcp-gateway {version} listening on {scheme}://{address}\n\
-         {providers}, {sessions}\n\
+         {providers}, {sessions}; {who}\n\
          Next, create a session:\n  \
-         curl -X POST {scheme}://{reachable}/create-session -H 'content-type: application/json' \
+         curl -X POST {scheme}://{reachable}/create-session -H 'content-type: application/json'{key} \
          -d '{body}'\n\
          The API is described at {scheme}://{reachable}/docs\n",
         version = env!("CARGO_PKG_VERSION"),
@@ -74,15 +80,24 @@ mod tests {
     #[test]
     fn a_start_tells_where_it_listens_what_it_has_and_what_to_do() {
         let address = "127.0.0.1:8000".parse().unwrap();
-        let printed = text("http", address, &registry(&[LOCKED, FREE].concat()), 1);
+        let printed = text(
+            "http",
+            address,
+            &registry(&[LOCKED, FREE].concat()),
+            1,
+            true,
+        );
         let lines: Vec<&str> = printed.lines().collect();
         assert!(
             lines[0].ends_with("listening on http://127.0.0.1:8000"),
             "{printed}"
         );
-        assert_eq!(lines[1], "2 providers, 1 stored session");
+        assert_eq!(
+            lines[1],
+            "2 providers, 1 stored session; callers are authenticated"
+        );
         assert!(
-            lines[3].ends_with(r#"-d '{"servers": ["docs"]}'"#),
+            lines[3].ends_with(r#"-H 'authorization: Bearer …' -d '{"servers": ["docs"]}'"#),
             "{printed}"
         );
     }
@@ -90,7 +105,7 @@ mod tests {
     #[test]
     fn a_credential_that_is_needed_has_its_place_in_the_command() {
         let address = "0.0.0.0:8000".parse().unwrap();
-        let printed = text("http", address, &registry(LOCKED), 0);
+        let printed = text("http", address, &registry(LOCKED), 0, false);
         assert!(
             printed.contains(r#""credentials": {"shop": {"api_key": "…"}}"#),
             "{printed}"

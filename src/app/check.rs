@@ -80,6 +80,7 @@ async fn try_one(spec: &std::sync::Arc<ProviderSpec>, clients: HttpClients) -> S
         return Said::Skipped;
     }
     let start = Start {
+        number: 0,
         name: spec.name.clone(),
         spec: Some(spec.clone()),
         credential: Ok(None),

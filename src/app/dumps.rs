@@ -21,3 +21,16 @@ pub(super) fn turn_off() {
 /// Elsewhere that is the operator's to see to.
 #[cfg(not(target_os = "linux"))]
 pub(super) const fn turn_off() {}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
+
+    #[test]
+    fn the_system_has_nothing_to_dump() {
+        super::turn_off();
+        let limit = getrlimit(Resource::Core);
+        assert_eq!((limit.current, limit.maximum), (Some(0), Some(0)));
+        assert_eq!(dumpable_behavior(), Ok(DumpableBehavior::NotDumpable));
+    }
+}

@@ -1,6 +1,6 @@
 //! Why the program cannot start, told once with everything that led to it.
 
-use std::{error::Error, fmt, io};
+use std::{error::Error, fmt, io, net::SocketAddr};
 
 use crate::{
     callers::CallersError,
@@ -36,6 +36,11 @@ pub enum AppError {
     Rotation(RotationError),
     /// The sessions could not be started.
     Sessions(SessionsError),
+    /// Everybody in the network could use every session.
+    Exposed {
+        /// What would be listened on.
+        address: SocketAddr,
+    },
     /// The address cannot be listened on.
     Listen {
         /// As configured.
@@ -67,6 +72,12 @@ impl fmt::Display for AppError {
             Self::Store(error) => chain(formatter, error),
             Self::Rotation(error) => chain(formatter, error),
             Self::Sessions(error) => chain(formatter, error),
+            Self::Exposed { address } => write!(
+                formatter,
+                "{address} can be reached from other machines, and callers are not authenticated: whoever reaches it \
+                 could use every session; make a key with `mcp-gateway keys create NAME`, let an authorization server \
+                 vouch for callers with --jwt-issuer and --jwks, listen on 127.0.0.1, or say --insecure"
+            ),
             Self::Listen { host, port, source } => write!(
                 formatter,
                 "cannot listen on {host}:{port}: {source}; choose another address with --host and --port"

@@ -130,6 +130,10 @@ impl<'a> Audience<'a> {
         let Some(conversation) = self.conversation else {
             return;
         };
+        let scrubbed = params
+            .filter(|_| method == LOG_MESSAGE)
+            .map(|params| conversation.endpoint.scrubber.json(params.to_owned()));
+        let params = scrubbed.as_deref().or(params);
         if let Some(kind) = ListKind::of(method) {
             let stream = self.call.is_none().then_some(conversation.link.key);
             let changed = BackendMessage::Changed { kind, stream };

@@ -65,7 +65,7 @@ pub(super) async fn run(
         tokio::pin!(work);
         tokio::select! {
             biased;
-            () = call.cancel.cancelled() => {
+            outcome = taken_back(&endpoint, &call) => {
                 // To its backend a call that is taken back has taken its questions with it.
                 link.questions.end(&caller);
                 // Before the connection closes with `work`: a broken connection is no
@@ -73,7 +73,7 @@ pub(super) async fn run(
                 // slow client may leave no room.
                 tokio::join!(
                     tell_cancelled(&endpoint, &link, current.take()),
-                    call.finish(&endpoint.name, Outcome::Cancelled),
+                    call.finish(&endpoint.name, outcome),
                 );
                 return Ending::Answered;
             }
@@ -123,6 +123,17 @@ pub(super) async fn run(
         Ending::Answered
     } else {
         Ending::TurnedDown(error)
+    }
+}
+
+/// Waits until nobody wants the answer any more: its client, or its session without this backend.
+async fn taken_back(endpoint: &Endpoint, call: &Call) -> Outcome {
+    tokio::select! {
+        biased;
+        () = call.cancel.cancelled() => Outcome::Cancelled,
+        () = endpoint.removed.cancelled() => {
+            Outcome::Failed(BackendError::Removed.into_failure(&endpoint.name))
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 mod announcing;
 mod capable;
 mod carried;
+mod leaving;
 mod links;
 mod opening;
 mod streams;
@@ -33,7 +34,7 @@ use crate::{
 };
 
 use super::{
-    Reporter,
+    Backend, Reporter,
     call::{self, Ending, Plan},
     catalogue::Catalogue,
     endpoint::Endpoint,
@@ -44,13 +45,15 @@ use super::{
     state::{Effect, Input, Machine, Outlook, State},
 };
 
-pub(super) use {announcing::Announcing, tools::Looks};
+pub(crate) use leaving::Occupied;
+pub(super) use {announcing::Announcing, leaving::Occupancy, tools::Looks};
 
 use carried::Carried;
 use tools::Reason;
 
 /// Everything one backend's actor knows.
 pub(crate) struct Connection {
+    pub(super) number: u64,
     pub(super) name: BackendName,
     /// Where the backend is; an error when the session's credential cannot be used.
     pub(super) endpoint: Result<Arc<Endpoint>, BackendError>,
@@ -82,8 +85,11 @@ pub(crate) struct Connection {
     pub(super) handshakes: usize,
     /// Whether idle links are looked for later.
     pub(super) tidying: bool,
-    /// The session is deleted.
+    /// The connection ends.
     pub(super) closing: bool,
+    /// Why it does while its session goes on.
+    pub(super) leaving: Option<BackendError>,
+    pub(super) occupancy: Occupancy,
     pub(super) report: Reporter,
     pub(super) myself: ActorRef<BackendMessage>,
 }
@@ -93,8 +99,12 @@ impl Connection {
     /// way, or fails it now.
     pub(super) fn begin(&mut self, pending: Pending) {
         if self.closing {
-            return pending.fail(&self.name, BackendError::SessionExpired);
+            return pending.fail(&self.name, self.farewell());
         }
+        let pending = match self.occupied_by(pending) {
+            Ok(pending) => pending,
+            Err(pending) => return pending.fail(&self.name, self.farewell()),
+        };
         if let Err(error) = &self.endpoint {
             return pending.fail(&self.name, error.clone());
         }
@@ -167,6 +177,15 @@ impl Connection {
                 self.unmirrored.push(call);
                 self.look(Reason::Unsure);
             }
+        }
+    }
+
+    /// A handle to this connection.
+    pub(super) fn handle(&self) -> Backend {
+        Backend {
+            number: self.number,
+            name: self.name.clone(),
+            actor: self.myself.clone(),
         }
     }
 

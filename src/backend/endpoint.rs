@@ -10,6 +10,7 @@ use http::HeaderMap;
 use reqwest::{Client, ClientBuilder, redirect::Policy, retry};
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     limits::{
@@ -24,8 +25,12 @@ use super::{
     breaker::Witness,
     error::BackendError,
     provider::{self, Leave, Provider},
+    scrub::Scrubber,
     transport::streamable_http::{Clients, Reply, Wire},
 };
+
+/// Bytes from which on a configured header's value is taken for a secret.
+const SECRET_HEADER_BYTES_MIN: usize = 16;
 
 /// One backend as one session sees it.
 pub(crate) struct Endpoint {
@@ -42,6 +47,10 @@ pub(crate) struct Endpoint {
     pub(crate) timeouts: Timeouts,
     pub(crate) retries: Retries,
     pub(crate) protocol: Protocol,
+    /// Keeps its credentials out of its errors.
+    pub(crate) scrubber: Scrubber,
+    /// Fires when the server leaves the session.
+    pub(crate) removed: CancellationToken,
 }
 
 impl Endpoint {
@@ -56,6 +65,12 @@ impl Endpoint {
         clients: &HttpClients,
     ) -> Result<Self, BackendError> {
         let mut headers: HeaderMap = spec.headers.clone();
+        // A configured header may hold a secret, or a word that errors may hold.
+        let long = headers
+            .values()
+            .filter(|value| value.len() >= SECRET_HEADER_BYTES_MIN);
+        let long = long.filter_map(|value| value.to_str().ok().map(SecretString::from));
+        let mut secrets: Vec<SecretString> = long.collect();
         // A session that brings none uses the provider's own, if the registry names one.
         let secret = credential.or_else(|| spec.auth.default_secret());
         let carried = match secret {
@@ -68,6 +83,7 @@ impl Endpoint {
                     })?
             }
         };
+        secrets.extend(secret.cloned());
         let credential = match (&spec.auth, &carried) {
             (_, None) => "to serve without a credential",
             (AuthSpec::ApiKey { .. }, Some(_)) => "the API key",
@@ -91,6 +107,8 @@ impl Endpoint {
             timeouts: spec.timeouts,
             retries: spec.retries,
             protocol: spec.protocol,
+            scrubber: Scrubber::new(secrets),
+            removed: CancellationToken::new(),
         })
     }
 

@@ -79,7 +79,9 @@ pub(crate) enum BackendError {
     #[error("it no longer knows the MCP session")]
     SessionExpired,
     /// 401 or 403.
-    #[error("it refused {credential} (HTTP {status}); create a session with a valid one")]
+    #[error(
+        "it refused {credential} (HTTP {status}); give the session a valid one with PATCH, or create another"
+    )]
     CredentialRefused {
         status: StatusCode,
         credential: &'static str,
@@ -87,8 +89,16 @@ pub(crate) enum BackendError {
     /// The credential cannot be used at all: it was not readable, or does not fit a header.
     #[error("{reason}")]
     CredentialUnusable { reason: String },
+    /// The server left the session.
+    #[error("it was taken out of this session")]
+    Removed,
+    /// A connection with another credential took this one's place.
+    #[error("its credential was just replaced; send the request again")]
+    Replaced,
     /// The registry has no such provider any more.
-    #[error("the registry no longer has it; restore its entry or create a session without it")]
+    #[error(
+        "the registry no longer has it; restore its entry, or take it out of the session with PATCH"
+    )]
     Unregistered,
     /// Any other status without a JSON-RPC error in its body.
     #[error("it answered HTTP {status}")]
@@ -155,6 +165,8 @@ impl BackendError {
             | Self::TooLong { .. }
             | Self::CredentialRefused { .. }
             | Self::CredentialUnusable { .. }
+            | Self::Removed
+            | Self::Replaced
             | Self::Unregistered
             | Self::Status { .. }
             | Self::Garbled { .. }
@@ -264,6 +276,7 @@ impl BackendError {
             },
             Self::Status { .. }
             | Self::Interrupted { .. }
+            | Self::Removed
             | Self::Truncated
             | Self::CutOff { .. }
             | Self::AfterAsking { .. }

@@ -19,6 +19,7 @@ use crate::mcp::{
 use super::{
     call::Ending,
     catalogue::Catalogue,
+    connection::Occupied,
     error::BackendError,
     link::{Link, LinkKey},
     listening::News,
@@ -58,6 +59,10 @@ pub(crate) enum BackendMessage {
     Forget(LinkKey),
     /// Command: the session is deleted; end every MCP session at the backend, then stop.
     Close,
+    /// Command: the server left the session; the same, and end the calls on their way.
+    Leave,
+    /// Command: another connection takes this one's place; the same once its calls have ended.
+    Retire,
     /// Fact: a handshake ended, which was begun to replace the link of that generation.
     Opened {
         link: LinkKey,
@@ -143,6 +148,8 @@ pub(crate) struct Call {
     pub(crate) mirrored: bool,
     /// What is changed in what comes back; `None` changes nothing.
     pub(crate) translation: Option<Arc<dyn Translation>>,
+    /// What the connection counts it by until its end.
+    pub(crate) occupied: Option<Occupied>,
     /// What whoever made the call wants kept until its end.
     pub(crate) _held: Option<Box<dyn Send + Sync>>,
 }
@@ -215,6 +222,7 @@ impl Call {
             turned_down: None,
             mirrored: false,
             translation: None,
+            occupied: None,
             _held: None,
         }
     }

@@ -33,6 +33,16 @@ impl Caller {
         }
     }
 
+    /// A caller that an authorization server vouches for. Neither an issuer nor a caller of the callers file has white
+    /// space in its name, so that no two names are ever the same.
+    #[must_use]
+    pub fn of_token(issuer: &str, subject: &str, operator: bool) -> Self {
+        Self {
+            name: Some(format!("{issuer} {subject}").into()),
+            operator,
+        }
+    }
+
     /// Its name; the anonymous caller has none.
     #[must_use]
     pub const fn name(&self) -> Option<&Arc<str>> {

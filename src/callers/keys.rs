@@ -8,8 +8,9 @@ use std::{
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
+    error::CallersError,
     key::{self, KeyHash},
-    key_file::{CallersError, KeyEntry, KeyFile, lock},
+    key_file::{KeyEntry, KeyFile, lock},
     name::Name,
 };
 

@@ -26,7 +26,7 @@ use crate::{
 
 pub use self::keys::KeysCommand;
 
-pub(super) use self::callers::{CALLERS_FILE, Callers};
+pub(super) use self::callers::CallerFlags;
 
 /// The variable that holds the sealing key. It has no flag: those of a process are public.
 pub(super) const SECRET_KEY: &str = "GATEWAY_SECRET_KEY";
@@ -59,7 +59,7 @@ pub(super) struct Flags {
     #[command(flatten)]
     pub(super) listening: Listening,
     #[command(flatten)]
-    pub(super) callers: Callers,
+    pub(super) callers: CallerFlags,
     #[command(flatten)]
     pub(super) edge: Edge,
     #[command(flatten)]
@@ -108,6 +108,12 @@ pub(super) struct Listening {
     #[arg(long, global = true, env = "ALLOWED_ORIGINS", value_name = "ORIGIN")]
     #[arg(value_delimiter = ',', value_parser = values::allowed_origin)]
     pub(super) allowed_origin: Vec<String>,
+
+    /// Address by which clients reach the gateway, if that is not where it listens: scheme, name and port. Its name may
+    /// be used as with --allowed-host
+    #[arg(long, global = true, env = "PUBLIC_URL", value_name = "URL")]
+    #[arg(value_parser = values::public_url)]
+    pub(super) public_url: Option<String>,
 
     /// Largest body of a request
     #[arg(

@@ -7,6 +7,8 @@ use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::{Host, Url};
 
+use crate::callers::{KeySetPlace, is_loopback};
+
 /// Reads a name or address to listen on; takes an IPv6 address with or without its brackets.
 pub(super) fn host(text: &str) -> Result<String, String> {
     let bare = text
@@ -72,6 +74,56 @@ pub(super) fn network(text: &str) -> Result<IpNet, String> {
         .map_err(|_| {
             "write an address or a network, such as 10.1.2.3, 10.0.0.0/8 or fd00::/8".to_owned()
         })
+}
+
+/// Reads the address by which clients reach the gateway.
+pub(super) fn public_url(text: &str) -> Result<String, String> {
+    let origin = allowed_origin(text)?;
+    if origin.starts_with("http://") || origin.starts_with("https://") {
+        return Ok(origin);
+    }
+    Err("write scheme, name and port only, such as https://mcp.example.com".to_owned())
+}
+
+/// The name in a URL, for the list of names that the gateway may be called by.
+pub(super) fn host_of(url: &str) -> Option<String> {
+    Url::parse(url).ok()?.host_str().map(str::to_owned)
+}
+
+/// Reads who issues tokens: compared to the letter, so that it is not written anew.
+pub(super) fn issuer(text: &str) -> Result<String, String> {
+    let is_url = Url::parse(text)
+        .is_ok_and(|url| url.has_host() && (url.scheme() == "https" || is_loopback(text)));
+    // A caller's name is its issuer and its subject, with a space between.
+    if is_url && !text.contains(char::is_whitespace) {
+        return Ok(text.to_owned());
+    }
+    Err("write the issuer's https address as its tokens have it, such as https://login.example.com/realm".to_owned())
+}
+
+/// Reads where a key set is.
+pub(super) fn key_set(text: &str) -> Result<KeySetPlace, String> {
+    if !text.contains("://") {
+        return Ok(KeySetPlace::File(PathBuf::from(text)));
+    }
+    match Url::parse(text) {
+        Ok(url) if url.scheme() == "https" || url.scheme() == "http" && is_loopback(text) => {
+            Ok(KeySetPlace::Url(url))
+        }
+        _ => Err(
+            "write an https address such as https://login.example.com/jwks.json, an http one of this machine, or a path"
+                .to_owned(),
+        ),
+    }
+}
+
+/// Reads one scope or audience: printable, without spaces, quotes and backslashes.
+pub(super) fn scope(text: &str) -> Result<String, String> {
+    let is_allowed = |c: char| c.is_ascii_graphic() && c != '"' && c != '\\';
+    if !text.is_empty() && text.chars().all(is_allowed) {
+        return Ok(text.to_owned());
+    }
+    Err("write it without spaces and quotes, such as mcp:use".to_owned())
 }
 
 /// Takes any text: clap repeats what a reader refuses, so a secret is checked after clap is done.
@@ -205,6 +257,67 @@ mod tests {
             "10.0.0.1:80",
         ] {
             assert!(network(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_key_set_is_fetched_only_over_tls_or_from_this_machine() {
+        for text in [
+            "https://a.example/jwks",
+            "http://localhost:1/jwks",
+            "http://127.0.0.1/jwks",
+            "http://[::1]/j",
+        ] {
+            assert!(matches!(key_set(text), Ok(KeySetPlace::Url(_))), "{text}");
+        }
+        assert!(matches!(
+            key_set("keys/jwks.json"),
+            Ok(KeySetPlace::File(_))
+        ));
+        for text in [
+            "http://a.example/jwks",
+            "ftp://localhost/",
+            "https://",
+            "file:///x",
+            "http://localhost.a.example/",
+        ] {
+            assert!(key_set(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_issuer_is_kept_to_the_letter() {
+        for text in [
+            "https://a.example",
+            "https://a.example/",
+            "https://A.example/realm",
+            "http://127.0.0.1:1",
+        ] {
+            assert_eq!(issuer(text).as_deref(), Ok(text));
+        }
+        for text in ["", "a.example", "http://a.example", "https://a.example/x y"] {
+            assert!(issuer(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_public_url_has_scheme_name_and_port() {
+        assert_eq!(
+            public_url("https://A.example/").as_deref(),
+            Ok("https://a.example")
+        );
+        assert_eq!(
+            host_of("https://a.example:8443").as_deref(),
+            Some("a.example")
+        );
+        assert_eq!(host_of("http://[::1]:1").as_deref(), Some("[::1]"));
+        for text in [
+            "a.example",
+            "https://a.example/x",
+            "ws://a.example",
+            "vscode-webview://a",
+        ] {
+            assert!(public_url(text).is_err(), "{text}");
         }
     }
 

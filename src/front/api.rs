@@ -8,6 +8,8 @@ mod create;
 mod docs;
 mod health;
 mod json;
+mod patch;
+mod protected_resource;
 mod sessions;
 
 use std::{
@@ -28,8 +30,11 @@ use warp::{
     reply::{Reply, Response},
 };
 
-use super::{FrontState, problem::Problem, via::Via};
-use crate::session::SessionsError;
+use super::{FrontState, admission::Base, problem::Problem, via::Via};
+use crate::{
+    callers::{Caller, Callers},
+    session::SessionsError,
+};
 
 /// When a gateway that is full or stopping is worth asking again.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -49,8 +54,8 @@ const ROOT: Route = Route::new("/", "GET, HEAD");
 const CREATE: Route = Route::new("/create-session", "POST");
 /// Lists sessions.
 const SESSIONS: Route = Route::new("/sessions", "GET, HEAD");
-/// Describes and deletes a session.
-const SESSION: Route = Route::new("/session/{session_id}", "GET, HEAD, DELETE");
+/// Describes, changes and deletes a session.
+const SESSION: Route = Route::new("/session/{session_id}", "GET, HEAD, PATCH, DELETE");
 /// A session's MCP endpoint, served by [`super::mcp`].
 pub const MCP: Route = Route::new("/session/{session_id}/mcp", "GET, POST, DELETE");
 /// The process lives.
@@ -64,9 +69,29 @@ const DOCS_FILE: Route = Route::new("/docs/{file}", "GET, HEAD");
 /// The OpenAPI document.
 const OPENAPI: Route = Route::new("/openapi.json", "GET, HEAD");
 
+/// Where to log in, for the gateway as a whole.
+pub const PROTECTED_RESOURCE: Route =
+    Route::new("/.well-known/oauth-protected-resource", "GET, HEAD");
+/// Where to log in, for a session's MCP endpoint.
+const PROTECTED_MCP: Route = Route::new(
+    "/.well-known/oauth-protected-resource/session/{session_id}/mcp",
+    "GET, HEAD",
+);
+
 /// Every route of the gateway; the OpenAPI document is held to it by a test.
-pub const ROUTES: [&Route; 10] = [
-    &ROOT, &CREATE, &SESSIONS, &SESSION, &MCP, &HEALTH, &READY, &DOCS, &DOCS_FILE, &OPENAPI,
+pub const ROUTES: [&Route; 12] = [
+    &ROOT,
+    &CREATE,
+    &SESSIONS,
+    &SESSION,
+    &MCP,
+    &HEALTH,
+    &READY,
+    &DOCS,
+    &DOCS_FILE,
+    &OPENAPI,
+    &PROTECTED_RESOURCE,
+    &PROTECTED_MCP,
 ];
 
 impl Route {
@@ -111,6 +136,8 @@ pub fn routes(
     create_route(state.clone())
         .or(sessions_routes(state.clone()))
         .unify()
+        .or(login_routes(state.clone()))
+        .unify()
         .or(health_routes(state))
         .unify()
         .or(documentation_routes(document))
@@ -135,14 +162,15 @@ fn create_route(
     warp::path!("create-session")
         .and(warp::method())
         .and(with(state))
+        .and(theirs())
         .and(warp::header::headers_cloned())
         .and(warp::body::stream())
         .and(client())
         .then(
-            |method: Method, state, headers: HeaderMap, body, client| async move {
+            |method: Method, state: FrontState, caller, headers: HeaderMap, body, client| async move {
                 let handler = async {
                     match method {
-                        Method::POST => create::create(state, headers, body).await,
+                        Method::POST => create::create(state.of(&caller), headers, body).await,
                         _ => Err(CREATE.method_not_allowed()),
                     }
                 };
@@ -157,32 +185,77 @@ fn sessions_routes(
     let list = warp::path!("sessions")
         .and(warp::method())
         .and(with(state.clone()))
+        .and(theirs())
         .and(warp::query())
         .and(client())
-        .then(|method: Method, state, query, client| async move {
-            let handler = async {
-                match method {
-                    Method::GET | Method::HEAD => sessions::list(state, query).await,
-                    _ => Err(SESSIONS.method_not_allowed()),
-                }
-            };
-            SESSIONS.answer(method.clone(), client, handler).await
-        });
+        .then(
+            |method: Method, state: FrontState, caller, query, client| async move {
+                let sessions = state.sessions.seen_by(&caller);
+                let handler = async {
+                    match method {
+                        Method::GET | Method::HEAD => sessions::list(sessions, query).await,
+                        _ => Err(SESSIONS.method_not_allowed()),
+                    }
+                };
+                SESSIONS.answer(method.clone(), client, handler).await
+            },
+        );
     let one = warp::path!("session" / String)
         .and(warp::method())
         .and(with(state))
+        .and(theirs())
+        .and(warp::header::headers_cloned())
+        .and(warp::body::stream())
         .and(client())
-        .then(|id, method: Method, state, client| async move {
-            let handler = async {
-                match method {
-                    Method::GET | Method::HEAD => sessions::describe(state, id).await,
-                    Method::DELETE => sessions::delete(state, id).await,
-                    _ => Err(SESSION.method_not_allowed()),
-                }
-            };
-            SESSION.answer(method.clone(), client, handler).await
-        });
+        .then(
+            |id, method: Method, state: FrontState, caller, headers, body, client| async move {
+                let state = state.of(&caller);
+                let sessions = state.sessions.clone();
+                let handler = async {
+                    match method {
+                        Method::GET | Method::HEAD => sessions::describe(sessions, id).await,
+                        Method::PATCH => patch::patch(state, id, headers, body).await,
+                        Method::DELETE => sessions::delete(sessions, id).await,
+                        _ => Err(SESSION.method_not_allowed()),
+                    }
+                };
+                SESSION.answer(method.clone(), client, handler).await
+            },
+        );
     list.or(one).unify()
+}
+
+/// Whoever sent the request. Without one, which is a mistake of ours, no route answers.
+fn theirs() -> impl Filter<Extract = (Caller,), Error = Rejection> + Clone {
+    warp::ext::get::<Caller>()
+}
+
+/// Open to all, and so not logged either.
+fn login_routes(
+    state: FrontState,
+) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone {
+    let known = || warp::path!(".well-known" / "oauth-protected-resource" / ..);
+    let gateway = known()
+        .and(warp::path::end())
+        .and(warp::method())
+        .and(with(state.callers.clone()))
+        .and(warp::ext::get::<Base>())
+        .map(|method: Method, callers: Callers, base| {
+            read_only(&PROTECTED_RESOURCE, &method, || {
+                protected_resource::of_gateway(&callers, base)
+            })
+        });
+    let endpoint = known()
+        .and(warp::path!("session" / String / "mcp"))
+        .and(warp::method())
+        .and(with(state.callers))
+        .and(warp::ext::get::<Base>())
+        .map(|id: String, method: Method, callers: Callers, base| {
+            read_only(&PROTECTED_MCP, &method, || {
+                protected_resource::of_mcp_endpoint(&callers, base, &id)
+            })
+        });
+    gateway.or(endpoint).unify()
 }
 
 /// Probes come every few seconds for ever: they are not logged.
@@ -275,10 +348,15 @@ fn failure(error: &SessionsError) -> Problem {
             tracing::error!(error = cause, "a request found the store failing");
             format!("{error}; try again later, and look at the gateway's log if that does not help")
         }
+        SessionsError::TooMany { .. } => {
+            let detail = format!("{error}; delete one first");
+            return Problem::too_many(detail, RETRY_AFTER);
+        }
         SessionsError::Busy { .. } => format!("{error}; delete one, or try again later"),
         SessionsError::Broken { .. } => {
             format!("{error}; look at the gateway's log, or delete the session")
         }
+        SessionsError::Interrupted => format!("{error}; look at the session, and try again"),
         SessionsError::Stopping => format!("{error}; try again when it is back"),
     };
     Problem::unavailable(detail, RETRY_AFTER)

@@ -7,8 +7,9 @@ use warp::{Filter, Rejection, reply::Reply, reply::Response};
 
 use super::{FrontState, api};
 use crate::{
+    callers::Callers,
     registry::{Defaults, Registry},
-    session::{Patience, Sessions},
+    session::{Caps, Patience, Sessions},
     store::{SealingKey, Store},
 };
 
@@ -44,12 +45,20 @@ pub(super) async fn state() -> (FrontState, TempDir) {
         session_idle_ttl: None,
         input_timeout: Duration::from_mins(1),
     };
-    let sessions = Sessions::start(Arc::clone(&registry), store, patience);
+    let caps = Caps {
+        sessions: 1000,
+        sessions_per_caller: 1000,
+        sessions_of_anonymous: None,
+        requests_per_caller: 1000,
+    };
+    let sessions = Sessions::start(Arc::clone(&registry), store, patience, caps);
     let sessions = sessions.await.unwrap();
+    let callers = Callers::start(&directory.path().join("callers.yaml"), None).unwrap();
     let state = FrontState {
         sessions,
         registry,
         body_within: Duration::from_secs(30),
+        callers,
     };
     (state, directory)
 }

@@ -19,7 +19,10 @@ mod resumable;
 
 use bytes::Bytes;
 use futures_util::Stream;
-use http::{HeaderMap, Method, StatusCode, header::ACCEPT};
+use http::{
+    HeaderMap, HeaderValue, Method, StatusCode,
+    header::{ACCEPT, RETRY_AFTER},
+};
 use std::str::FromStr;
 use warp::{
     Buf, Filter, Rejection,
@@ -27,14 +30,17 @@ use warp::{
 };
 
 use crate::{
+    callers,
     front::{
         api::MCP,
         body::{BodyBounds, collect, require_json},
         problem::Problem,
         via::Via,
     },
+    limits::KEY_SET_PAUSE,
     mcp::{
         error::error_object,
+        failure::Failure,
         header::PROTOCOL_VERSION,
         message::{Message, MessageError, salvage_id, write_error},
         meta,
@@ -67,6 +73,7 @@ pub fn route(
         .and(warp::path("mcp"))
         .and(warp::path::end())
         .and(warp::any().map(move || state.clone()))
+        .and(warp::ext::get::<callers::Caller>())
         .and(warp::method())
         .and(warp::header::headers_cloned())
         .and(warp::ext::optional::<Via>())
@@ -77,6 +84,7 @@ pub fn route(
 async fn serve<S, B>(
     id: String,
     state: McpState,
+    who: callers::Caller,
     method: Method,
     headers: HeaderMap,
     via: Option<Via>,
@@ -92,6 +100,7 @@ where
     let found = match super::session_id(&id) {
         Some(id) => state
             .sessions
+            .seen_by(&who)
             .find(id)
             .await
             .map(|found| found.zip(Some(short(id)))),
@@ -242,6 +251,19 @@ fn not_acceptable(accept: &'static str) -> Response {
         format!("this endpoint answers in JSON or in events; send Accept: {accept}"),
     )
     .into_response()
+}
+
+/// Refuses a request that is not let in at all. Its message is not read, so that neither its id nor its era is known:
+/// this is the same in all of them.
+pub(super) fn refused(failure: &Failure) -> Response {
+    let status = refusal::legacy_status(failure);
+    let mut response =
+        event_stream::json(status, write_error(None, &refusal::legacy_object(failure)));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        let headers = response.headers_mut();
+        headers.insert(RETRY_AFTER, HeaderValue::from(KEY_SET_PAUSE.as_secs()));
+    }
+    response
 }
 
 fn unavailable(error: &SessionsError) -> Response {

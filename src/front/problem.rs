@@ -15,6 +15,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use warp::reply::{Reply, Response};
 
+use crate::{limits::KEY_SET_PAUSE, mcp::failure::Failure};
+
 /// The media type of a problem.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
@@ -86,6 +88,12 @@ impl Problem {
             .with(RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)))
     }
 
+    /// 429: the caller's own cap; worth trying again after that time.
+    pub fn too_many(detail: impl Into<Cow<'static, str>>, retry_after: Duration) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, detail)
+            .with(RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)))
+    }
+
     /// The status it is sent with.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
@@ -111,6 +119,18 @@ impl Problem {
             status: self.status.as_u16(),
             detail: &self.detail,
             field: self.field.as_deref(),
+        }
+    }
+}
+
+/// What keeps a request out, for a client that reads no JSON-RPC.
+impl From<&Failure> for Problem {
+    fn from(failure: &Failure) -> Self {
+        let detail = failure.to_string();
+        match failure {
+            Failure::Unauthenticated { .. } => Self::new(StatusCode::UNAUTHORIZED, detail),
+            Failure::Unauthorized { .. } => Self::new(StatusCode::FORBIDDEN, detail),
+            _ => Self::unavailable(detail, KEY_SET_PAUSE),
         }
     }
 }

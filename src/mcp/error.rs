@@ -31,6 +31,9 @@ pub const SESSION_BUSY: i64 = -31003;
 /// The gateway's own: the gateway is stopping.
 pub const GATEWAY_STOPPING: i64 = -31004;
 
+/// The gateway's own: it is not known who calls, or not enough is known.
+pub const UNAUTHENTICATED: i64 = -31005;
+
 /// Writes an error object without `data`.
 #[must_use]
 pub fn error_object(code: i64, message: &str) -> Box<RawValue> {

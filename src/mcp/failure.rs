@@ -115,6 +115,29 @@ pub enum Failure {
     /// The session was deleted while the request was on its way.
     #[error("this session was deleted; create another one")]
     SessionDeleted,
+    /// It is not known who calls.
+    #[error("this gateway has to know who calls: {how}")]
+    Unauthenticated {
+        /// What to do.
+        how: &'static str,
+    },
+    /// The caller's token is right, but for less than is needed here.
+    #[error("the token lacks a scope that this gateway wants: {scopes}")]
+    Unauthorized {
+        /// All that are wanted, separated by spaces.
+        scopes: String,
+    },
+    /// The keys that tokens are checked with are not there.
+    #[error(
+        "the token cannot be checked: the authorization server's keys could not be fetched yet; try again soon"
+    )]
+    Unverifiable,
+    /// The caller has all the exchanges it may have, over all its sessions.
+    #[error("this caller has {limit} requests in flight already; wait for some to finish")]
+    CallerBusy {
+        /// How many it may have.
+        limit: usize,
+    },
     /// The session has all the exchanges it may have.
     #[error("this session has {limit} requests in flight already; wait for some to finish")]
     Busy {

@@ -41,6 +41,27 @@ impl ResourceIndex {
         }
     }
 
+    /// Moves what is known of backends to where they are now among so many; the rest is forgotten.
+    pub fn rearrange(&mut self, backends: usize, kept: &HashMap<usize, usize>) {
+        let before = std::mem::take(&mut self.shelves);
+        self.shelves.resize_with(backends, Shelves::default);
+        for (from, shelves) in before.into_iter().enumerate() {
+            let place = kept.get(&from).and_then(|to| self.shelves.get_mut(*to));
+            if let Some(place) = place {
+                *place = shelves;
+            }
+        }
+        self.seen.retain(|_, position| match kept.get(position) {
+            Some(to) => {
+                *position = *to;
+                true
+            }
+            None => false,
+        });
+        let seen = &self.seen;
+        self.order.retain(|uri| seen.contains_key(uri));
+    }
+
     /// Takes what a backend lists now.
     pub fn listed(&mut self, position: usize, uris: impl IntoIterator<Item = String>) {
         if let Some(shelves) = self.shelves.get_mut(position) {
@@ -171,6 +192,21 @@ mod tests {
         assert_eq!(positions(&index, "x:9"), [1, 2, 0]);
         index.listed(0, texts(&["x:9"]));
         assert_eq!(positions(&index, "x:9"), [0]);
+    }
+
+    #[test]
+    fn what_is_known_moves_with_its_backend() {
+        let mut index = ResourceIndex::new(3);
+        index.listed(0, texts(&["a:1"]));
+        index.templates(2, texts(&["t:{n}"]));
+        index.saw(1, "x:1".to_owned());
+        index.saw(2, "x:2".to_owned());
+        index.rearrange(3, &HashMap::from([(0, 2), (2, 1)]));
+        assert_eq!(positions(&index, "a:1"), [2]);
+        assert_eq!(positions(&index, "t:1"), [1, 0, 2]);
+        assert_eq!(positions(&index, "x:1"), [0, 1, 2], "its backend is gone");
+        assert_eq!(positions(&index, "x:2"), [1, 0, 2]);
+        assert_eq!(index.order, ["x:2"]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod connections;
 mod hearing;
 mod lists;
 mod mcp_session;
+mod patching;
 mod questions;
 mod reports;
 mod running;
@@ -15,7 +16,7 @@ mod subscribing;
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, atomic::AtomicU64},
+    sync::Arc,
     time::Duration,
 };
 
@@ -56,6 +57,8 @@ use super::{
 use connections::remember;
 use hearing::Subscriber;
 use mcp_session::McpSession;
+pub(crate) use patching::Patcher;
+use patching::{LinkWrites, Patching};
 use running::Running;
 
 /// What every session of the process shares.
@@ -72,8 +75,6 @@ pub(super) struct Shared {
     pub(super) session_idle_ttl: Option<Duration>,
     /// How long an exchange waits for its client's answer.
     pub(super) input_timeout: Duration,
-    /// How many sessions are stored.
-    pub(super) count: Arc<AtomicU64>,
 }
 
 impl Shared {
@@ -98,6 +99,7 @@ impl Shared {
 /// One session's state.
 pub(super) struct Session {
     id: Uuid,
+    owner: Option<Arc<str>>,
     name: Option<String>,
     naming: Naming,
     created_ms: i64,
@@ -108,11 +110,13 @@ pub(super) struct Session {
     servers: Vec<StoredServer>,
     names: Vec<BackendName>,
     backends: Vec<Backend>,
+    /// Connections whose places others took, or whose backends left: they say their goodbyes.
+    leaving: Vec<Backend>,
+    patching: Patching,
+    link_writes: LinkWrites,
     deaths: u32,
     /// The session is deleted; its connections say their goodbyes.
     closing: bool,
-    /// The gateway is stopping: nobody begins to listen any more.
-    stopping: bool,
     /// What each backend says of itself, once it was met; by position, as all else that has one.
     met: Vec<Option<Discovery>>,
     /// Whether several backends could be asked for a resource.
@@ -179,7 +183,7 @@ impl Actor for SessionActor {
                 session.not_subscribed(mcp_session, &uri);
             }
             SessionMessage::Listed { shelf: which, keys } => session.listed(which, keys),
-            SessionMessage::Saw { position, uris } => session.saw(position, uris),
+            SessionMessage::Saw { backend, uris } => session.saw(&backend, uris),
             SessionMessage::ParkedTooLong { id } => session.expire_parked(id),
             SessionMessage::OpenMcpSession { client, reply } => {
                 session.open_mcp_session(client, reply);
@@ -227,11 +231,17 @@ impl Actor for SessionActor {
             SessionMessage::TakeUp { id, reply } => session.take_up(id, reply),
             SessionMessage::Warm => session.warm(),
             SessionMessage::Sweep(done) => session.sweep(done),
-            SessionMessage::StopListening => session.stop_listening_for_good(),
+            SessionMessage::StopListening => session.leave_off(),
             SessionMessage::GiveUp => session.give_up(),
             SessionMessage::Close => session.close(),
             SessionMessage::Ended { number } => session.running.ended(number),
-            SessionMessage::Reported(report) => session.reported(report),
+            SessionMessage::Reported { number, report } => session.reported(number, report),
+            SessionMessage::Patch { patch, reply } => session.patch(patch, reply),
+            SessionMessage::Patched {
+                plan,
+                outcome,
+                reply,
+            } => session.patched(*plan, outcome, reply).await?,
             SessionMessage::Describe(reply) => session.describe(reply),
         }
         Ok(())
@@ -239,7 +249,7 @@ impl Actor for SessionActor {
 
     async fn handle_supervisor_evt(
         &self,
-        myself: ActorRef<SessionMessage>,
+        _myself: ActorRef<SessionMessage>,
         event: SupervisionEvent,
         session: &mut Session,
     ) -> Result<(), ActorProcessingErr> {
@@ -250,10 +260,7 @@ impl Actor for SessionActor {
             SupervisionEvent::ActorTerminated(cell, ..) => session.connection_ended(&cell),
             _ => {}
         }
-        // Not before: a session's end would end its connections in the middle of their goodbyes.
-        if session.backends.is_empty() {
-            myself.stop(None);
-        }
+        session.stop_if_done();
         Ok(())
     }
 }
@@ -275,6 +282,7 @@ impl Session {
         let places = Arc::new(Semaphore::new(MCP_SESSIONS_PER_SESSION_MAX));
         let mut session = Self {
             id: record.id,
+            owner: record.owner,
             name: record.name,
             naming: record.naming,
             created_ms: record.created_ms,
@@ -287,6 +295,9 @@ impl Session {
                 .collect(),
             servers: record.servers,
             backends: Vec::new(),
+            leaving: Vec::new(),
+            patching: Patching::default(),
+            link_writes: LinkWrites::default(),
             met: vec![None; backends],
             shares_resources: false,
             uses_credentials,
@@ -294,7 +305,6 @@ impl Session {
             unreachable: HashSet::new(),
             deaths: 0,
             closing: false,
-            stopping: false,
             storing: HashMap::new(),
             mcp_sessions: HashMap::new(),
             linked: HashSet::new(),
@@ -322,7 +332,8 @@ impl Session {
             let links: Vec<&LinkRecord> = links.collect();
             let remembered = links.iter().copied().map(remember).collect();
             session.remember_links(position, &links);
-            let backend = session.start_backend(position, remembered).await?;
+            let server = &session.servers[position];
+            let backend = session.start_backend(server, remembered).await?;
             session.backends.push(backend);
         }
         session.want_what_was_wanted();
@@ -362,7 +373,11 @@ impl Session {
     }
 
     /// Takes URIs that stood in a result of a backend.
-    fn saw(&mut self, position: usize, uris: Vec<String>) {
+    fn saw(&mut self, backend: &BackendName, uris: Vec<String>) {
+        // It may have left the session meanwhile.
+        let Some(position) = self.position(backend) else {
+            return;
+        };
         for uri in uris {
             self.resources.saw(position, uri);
         }
@@ -370,7 +385,7 @@ impl Session {
 }
 
 /// Tells a session which resources a backend's result spoke of.
-fn saw(session: &ActorRef<SessionMessage>, position: usize, uris: Vec<String>) {
+fn saw(session: &ActorRef<SessionMessage>, backend: BackendName, uris: Vec<String>) {
     // A session that is gone routes nothing.
-    let _gone = session.cast(SessionMessage::Saw { position, uris });
+    let _gone = session.cast(SessionMessage::Saw { backend, uris });
 }

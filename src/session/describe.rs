@@ -37,6 +37,8 @@ pub struct NewServer {
 pub struct SessionListing {
     /// Its id.
     pub id: Uuid,
+    /// Whose it is; nobody's, if callers were not authenticated when it was made.
+    pub owner: Option<Arc<str>>,
     /// For people.
     pub name: Option<String>,
     /// Its backends.
@@ -52,6 +54,8 @@ pub struct SessionListing {
 pub struct SessionDescription {
     /// Its id.
     pub id: Uuid,
+    /// Whose it is; nobody's, if callers were not authenticated when it was made.
+    pub owner: Option<Arc<str>>,
     /// For people.
     pub name: Option<String>,
     /// How its tools are called.
@@ -145,12 +149,21 @@ pub enum SessionsError {
         /// How many there may be.
         limit: u64,
     },
+    /// The caller has as many sessions as it may have.
+    #[error("you hold {limit} sessions already")]
+    TooMany {
+        /// How many it may have.
+        limit: u64,
+    },
     /// The session's part of the gateway died too often.
     #[error("session {short} failed repeatedly and stays closed until the gateway restarts")]
     Broken {
         /// The start of its id.
         short: String,
     },
+    /// The session's part of the gateway died at it.
+    #[error("the gateway lost track of this change, which may have been made")]
+    Interrupted,
     /// The gateway is going down.
     #[error("the gateway is stopping")]
     Stopping,

@@ -1,5 +1,7 @@
 //! Where the live sessions are: a concurrent map, read by every request without a mailbox.
 
+mod ending;
+
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -29,6 +31,8 @@ use super::{
     message::{Client, Filter, SessionMessage, Subscription, Welcome},
     outbox::{Attendance, Outbox},
     parked::{Parked, TakenUp},
+    patch::{PatchError, SessionPatch},
+    quota::{CallerPlaces, Quota},
     request_state::{Opened, RequestStates},
     used::Used,
 };
@@ -39,15 +43,21 @@ pub(super) struct Directory {
     live: Arc<DashMap<Uuid, SessionRef>>,
     stopping: Arc<AtomicBool>,
     sealer: Sealer,
+    quota: Quota,
 }
 
 impl Directory {
-    pub(super) fn new(sealer: Sealer) -> Self {
+    pub(super) fn new(sealer: Sealer, quota: Quota) -> Self {
         Self {
             live: Arc::default(),
             stopping: Arc::default(),
             sealer,
+            quota,
         }
+    }
+
+    pub(super) const fn quota(&self) -> &Quota {
+        &self.quota
     }
 
     pub(super) fn get(&self, id: Uuid) -> Option<SessionRef> {
@@ -57,11 +67,14 @@ impl Directory {
     pub(super) fn insert(
         &self,
         id: Uuid,
+        owner: Option<Arc<str>>,
         actor: ActorRef<SessionMessage>,
         outbox: Outbox,
     ) -> SessionRef {
         let session = SessionRef {
             actor,
+            caller_places: owner.as_ref().map(|owner| self.quota.requests_of(owner)),
+            owner,
             places: Arc::new(Semaphore::new(EXCHANGES_PER_SESSION_MAX)),
             stopping: Arc::clone(&self.stopping),
             states: Arc::new(RequestStates::new(id, self.sealer.clone())),
@@ -95,38 +108,49 @@ impl Directory {
 #[derive(Clone)]
 pub struct SessionRef {
     actor: ActorRef<SessionMessage>,
+    owner: Option<Arc<str>>,
     places: Arc<Semaphore>,
+    /// Those that all sessions of the owner share.
+    caller_places: Option<CallerPlaces>,
     stopping: Arc<AtomicBool>,
     states: Arc<RequestStates>,
     outbox: Outbox,
 }
 
 impl SessionRef {
+    /// Whose it is.
+    pub(super) fn owner(&self) -> Option<&str> {
+        self.owner.as_deref()
+    }
+
     /// Hands an exchange over. Its events come through its own channel; keep what is returned until
     /// the answer is written. With `cancel_when_dropped`, dropping it early takes the request back.
     ///
     /// # Errors
     ///
-    /// When the session has all the exchanges it may have, or the gateway is stopping.
+    /// When the session, or its owner, has all the exchanges it may have, or the gateway is stopping.
     pub fn begin(
         &self,
         exchange: Exchange,
         cancel_when_dropped: bool,
     ) -> Result<InFlight, Failure> {
-        if self.stopping.load(Ordering::Relaxed) {
-            return Err(Failure::Stopping);
-        }
+        self.go_on()?;
         let permit = Arc::clone(&self.places)
             .try_acquire_owned()
             .map_err(|_| Failure::Busy {
                 limit: EXCHANGES_PER_SESSION_MAX,
             })?;
+        let caller_permit = self
+            .caller_places
+            .as_ref()
+            .map(CallerPlaces::take)
+            .transpose()?;
         let number = next_number();
         let cancel = exchange.cancel.clone();
         let place = Place {
             session: self.clone(),
             number,
-            _permit: permit,
+            _permits: (permit, caller_permit),
         };
         self.actor
             .cast(SessionMessage::Begin { exchange, place })
@@ -196,6 +220,7 @@ impl SessionRef {
             reply,
         })
         .await??;
+        self.go_on()?;
         Ok(heard)
     }
 
@@ -230,6 +255,7 @@ impl SessionRef {
                 reply,
             })
             .await??;
+        self.go_on()?;
         Ok((honoured, heard))
     }
 
@@ -316,6 +342,15 @@ impl SessionRef {
             .await
     }
 
+    /// Changes the session. Durable when it returns; `None` when the session went down meanwhile.
+    pub(super) async fn patch(
+        &self,
+        patch: SessionPatch,
+    ) -> Option<Result<SessionDescription, PatchError>> {
+        let asked = self.ask(|reply| SessionMessage::Patch { patch, reply });
+        asked.await.ok()
+    }
+
     pub(super) async fn describe(&self) -> Result<SessionDescription, Failure> {
         self.ask(SessionMessage::Describe).await
     }
@@ -331,21 +366,6 @@ impl SessionRef {
     /// Tells what was used since the last time; nothing of a session that is gone.
     pub(super) async fn sweep(&self) -> Used {
         self.ask(SessionMessage::Sweep).await.unwrap_or_default()
-    }
-
-    pub(super) fn stop_listening(&self) {
-        self.tell(SessionMessage::StopListening);
-    }
-
-    /// Waits until all work on exchanges has ended, at the backends, too.
-    pub(super) async fn settled(&self) {
-        let all = u32::try_from(EXCHANGES_PER_SESSION_MAX).unwrap_or(u32::MAX);
-        // It is closed by nobody.
-        let _all_places = self.places.acquire_many(all).await;
-    }
-
-    pub(super) fn give_up(&self) {
-        self.tell(SessionMessage::GiveUp);
     }
 
     pub(super) fn close(&self) {

@@ -86,7 +86,8 @@ pub(super) fn next_number() -> u64 {
 pub(super) struct Place {
     pub(super) session: SessionRef,
     pub(super) number: u64,
-    pub(super) _permit: OwnedSemaphorePermit,
+    /// Its session's, and its caller's.
+    pub(super) _permits: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
 }
 
 impl Drop for Place {

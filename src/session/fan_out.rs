@@ -15,7 +15,7 @@ use crate::{
         discovery::Discovery,
         event::{Freshness, Outcome, ResultBody},
         failure::Failure,
-        name::Naming,
+        name::{BackendName, Naming},
         object::to_raw,
         request::Context,
         shelf::Shelf,
@@ -35,8 +35,8 @@ const MISSING: &str = "mcp-gateway/missing";
 /// A list to be made of every backend's.
 pub(super) struct Lists {
     pub(super) shelf: Shelf,
-    /// The backends that may have something on it, each with its position in the session.
-    pub(super) backends: Vec<(usize, Backend)>,
+    /// The backends that may have something on it.
+    pub(super) backends: Vec<Backend>,
     pub(super) link: LinkKey,
     pub(super) context: Context,
     pub(super) naming: Naming,
@@ -48,22 +48,20 @@ pub(super) struct Lists {
 /// What became of a list.
 pub(super) struct Listed {
     pub(super) outcome: Outcome,
-    /// The keys of the resources or templates that each backend listed, by its position.
-    pub(super) keys: Vec<(usize, Vec<String>)>,
+    /// The keys of the resources or templates that each backend listed.
+    pub(super) keys: Vec<(BackendName, Vec<String>)>,
 }
 
 impl Lists {
     /// Lists what every backend has, merged. A backend that fails or is late is left out and named:
     /// its return is announced.
     pub(super) async fn make(&self) -> Listed {
-        let listings = join_all(self.backends.iter().map(|(_, backend)| self.ask(backend))).await;
+        let listings = join_all(self.backends.iter().map(|backend| self.ask(backend))).await;
         let found = || {
             let pairs = self.backends.iter().zip(&listings);
-            pairs.filter_map(|((position, backend), listing)| {
-                Some((*position, backend, listing.as_ref().ok()?))
-            })
+            pairs.filter_map(|(backend, listing)| Some((backend.name(), listing.as_ref().ok()?)))
         };
-        let lists = found().map(|(_, backend, listing)| (backend.name(), &listing.items[..]));
+        let lists = found().map(|(backend, listing)| (backend, &listing.items[..]));
         let Merged { array, doubled } =
             merge::list(self.shelf, lists, (self.naming, self.spelling));
         let member = self.shelf.member();
@@ -78,7 +76,7 @@ impl Lists {
             None => format!(r#"{{"{member}":{array}}}"#),
             Some(meta) => format!(r#"{{"{member}":{array},"_meta":{}}}"#, meta.get()),
         };
-        let found_all = || found().map(|(_, _, listing)| listing);
+        let found_all = || found().map(|(_, listing)| listing);
         Listed {
             outcome: Outcome::Completed(ResultBody {
                 json: json.into(),
@@ -95,9 +93,9 @@ impl Lists {
             keys: found()
                 // All others are found by their names.
                 .filter(|_| matches!(self.shelf, Shelf::Resources | Shelf::Templates))
-                .map(|(position, _, listing)| {
+                .map(|(backend, listing)| {
                     let keys = listing.items.iter().map(|item| item.key.clone());
-                    (position, keys.collect())
+                    (backend.clone(), keys.collect())
                 })
                 .collect(),
         }
@@ -125,7 +123,7 @@ impl Lists {
             .backends
             .iter()
             .zip(listings)
-            .filter_map(|((_, backend), listing)| {
+            .filter_map(|(backend, listing)| {
                 let reason = listing.as_ref().err()?;
                 Some((backend.name().to_string(), reason.as_str().into()))
             })

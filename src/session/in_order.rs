@@ -10,15 +10,16 @@ use crate::{
     mcp::{
         error::{INVALID_PARAMS, METHOD_NOT_FOUND, RESOURCE_NOT_FOUND, code_of},
         event::{Event, Finished, Outcome},
+        name::BackendName,
     },
 };
 
 /// Asks one backend after the other; `calls` are all for the same events. Tells which of them
 /// answered with what was asked for.
-pub(super) async fn ask(calls: Vec<(usize, Backend, Call)>) -> Option<usize> {
+pub(super) async fn ask(calls: Vec<(Backend, Call)>) -> Option<BackendName> {
     let mut turned_down: Option<Finished> = None;
     let mut client = None;
-    for (position, backend, mut call) in calls {
+    for (backend, mut call) in calls {
         let (events, mut received) = mpsc::channel(EVENTS_IN_FLIGHT);
         let answer_to = std::mem::replace(&mut call.events, events);
         backend.send(call);
@@ -37,7 +38,7 @@ pub(super) async fn ask(calls: Vec<(usize, Backend, Call)>) -> Option<usize> {
         if is_told || !has_it_not(&finished.outcome) {
             let found = matches!(finished.outcome, Outcome::Completed(_));
             let _left = answer_to.send(Event::Finished(finished)).await;
-            return found.then_some(position);
+            return found.then(|| backend.name().clone());
         }
         turned_down = Some(worse(turned_down, finished));
         client = Some(answer_to);

@@ -12,17 +12,21 @@ use crate::{
         failure::Failure,
         kind::ListKind,
         message::RequestId,
+        name::BackendName,
         request::Context,
         shelf::Shelf,
         version::Revision,
     },
+    store::StoreError,
 };
 
 use super::{
+    actor::Patcher,
     describe::SessionDescription,
     exchange::{Exchange, Place},
     heard::Listener,
     parked::Parked,
+    patch::{Plan, SessionPatch},
     used::Used,
 };
 
@@ -111,13 +115,16 @@ pub(crate) enum SessionMessage {
     WantsKept { mcp_session: Uuid },
     /// Fact: a backend did not agree to tell a client of this resource.
     NotSubscribed { mcp_session: Uuid, uri: String },
-    /// Fact: a list showed these keys, by position.
+    /// Fact: a list showed these keys, by backend.
     Listed {
         shelf: Shelf,
-        keys: Vec<(usize, Vec<String>)>,
+        keys: Vec<(BackendName, Vec<String>)>,
     },
-    /// Fact: a result of the backend at this position spoke of these resources.
-    Saw { position: usize, uris: Vec<String> },
+    /// Fact: a result of this backend spoke of these resources.
+    Saw {
+        backend: BackendName,
+        uris: Vec<String>,
+    },
     /// Fact: the time of a parked exchange is over.
     ParkedTooLong { id: Uuid },
     /// Command: connect to every backend now.
@@ -144,7 +151,19 @@ pub(crate) enum SessionMessage {
     /// Fact: the work on an exchange ended.
     Ended { number: u64 },
     /// Fact: a connection has news.
-    Reported(Report),
+    Reported {
+        /// Which connection: it may not be the backend's present one.
+        number: u64,
+        report: Report,
+    },
+    /// Command: change the session; answers when it is stored and done.
+    Patch { patch: SessionPatch, reply: Patcher },
+    /// Fact: a change is stored, or could not be.
+    Patched {
+        plan: Box<Plan>,
+        outcome: Result<(), StoreError>,
+        reply: Patcher,
+    },
     /// Question: how does the session stand?
     Describe(oneshot::Sender<SessionDescription>),
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
 };
 
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
@@ -19,24 +19,52 @@ use super::{
     describe::SessionsError,
     directory::{Directory, SessionRef},
     outbox::Outbox,
+    quota::SessionPlace,
     used,
+    view::Asker,
 };
 
-/// Answers whoever looks for a session: `None` when there is none.
-type Finder = oneshot::Sender<Result<Option<SessionRef>, SessionsError>>;
+/// Who looks for a session, and is answered `None` when there is none.
+pub(super) struct Finder {
+    /// Nobody in particular: the gateway wakes what was used last.
+    pub(super) asker: Option<Asker>,
+    pub(super) reply: oneshot::Sender<Result<Option<SessionRef>, SessionsError>>,
+}
+
+impl Finder {
+    /// Whether there is, for whoever asks, a session of that owner. Without this a stranger would wake it, or hear
+    /// that it is broken.
+    fn may_have(&self, owner: Option<&str>) -> bool {
+        let asker = self.asker.as_ref();
+        asker.is_none_or(|asker| asker.may_have(owner))
+    }
+
+    fn answer(self, answer: Result<Option<SessionRef>, SessionsError>) {
+        // Whoever asked may have left.
+        drop(self.reply.send(answer));
+    }
+}
+
+/// How often a session died, and whose it is.
+struct Deaths {
+    owner: Option<Arc<str>>,
+    count: u32,
+}
 
 /// Commands and facts of the supervisor.
 pub(super) enum SupervisorMessage {
     /// Command: make a session; answered once it is stored.
     Create {
         record: SessionRecord,
+        place: SessionPlace,
         reply: oneshot::Sender<Result<(), SessionsError>>,
     },
     /// Command: have a session live, from its row if need be.
-    Open { id: Uuid, reply: Finder },
-    /// Command: delete a session; answers whether there was one.
+    Open { id: Uuid, finder: Finder },
+    /// Command: delete a session of that owner; answers whether there was one.
     Delete {
         id: Uuid,
+        owner: Option<Arc<str>>,
         reply: oneshot::Sender<Result<bool, SessionsError>>,
     },
     /// Command: have every live session write down what was used.
@@ -67,7 +95,7 @@ pub(super) struct State {
     loading: HashMap<Uuid, Vec<Finder>>,
     /// Rows deleted while they were being read: what was read is void.
     void: HashSet<Uuid>,
-    deaths: HashMap<Uuid, u32>,
+    deaths: HashMap<Uuid, Deaths>,
     /// Whose actors are whose.
     actors: HashMap<ActorId, Uuid>,
     myself: ActorRef<SupervisorMessage>,
@@ -107,11 +135,15 @@ impl Actor for Supervisor {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            SupervisorMessage::Create { record, reply } => state.create(record, reply),
+            SupervisorMessage::Create {
+                record,
+                place,
+                reply,
+            } => state.create(record, place, reply),
             SupervisorMessage::Stored { session, reply } => state.stored(*session, reply).await,
-            SupervisorMessage::Open { id, reply } => state.open(id, reply),
+            SupervisorMessage::Open { id, finder } => state.open(id, finder),
             SupervisorMessage::Loaded { id, row } => state.loaded(id, row).await,
-            SupervisorMessage::Delete { id, reply } => state.delete(id, reply),
+            SupervisorMessage::Delete { id, owner, reply } => state.delete(id, owner, reply),
             SupervisorMessage::Deleted { id } => state.deleted(id),
             SupervisorMessage::Expired { id } => state.expired(id),
             SupervisorMessage::Sweep => state.sweep(),
@@ -127,8 +159,7 @@ impl Actor for Supervisor {
     ) -> Result<(), ActorProcessingErr> {
         match event {
             SupervisionEvent::ActorFailed(cell, reason) => {
-                if let Some(id) = state.buried(cell.get_id()) {
-                    *state.deaths.entry(id).or_default() += 1;
+                if let Some(id) = state.buried_early(cell.get_id()) {
                     let error = reason.to_string();
                     tracing::error!(session.id = %super::short(id), error, "a session died; its next request wakes it from its record");
                 }
@@ -143,13 +174,21 @@ impl Actor for Supervisor {
 }
 
 impl State {
-    fn create(&self, record: SessionRecord, reply: oneshot::Sender<Result<(), SessionsError>>) {
+    fn create(
+        &self,
+        record: SessionRecord,
+        place: SessionPlace,
+        reply: oneshot::Sender<Result<(), SessionsError>>,
+    ) {
         let (store, myself) = (self.shared.store.clone(), self.myself.clone());
         tokio::spawn(async move {
             let session = Box::new(as_stored(&record));
             match store.create_session(record).await {
-                // Without a supervisor the gateway is going down; the row is there for the next.
-                Ok(()) => drop(myself.cast(SupervisorMessage::Stored { session, reply })),
+                Ok(()) => {
+                    place.keep();
+                    // Without a supervisor the gateway is going down; the row is there for the next.
+                    drop(myself.cast(SupervisorMessage::Stored { session, reply }));
+                }
                 // Whoever asked may have left.
                 Err(error) => drop(reply.send(Err(error.into()))),
             }
@@ -171,6 +210,7 @@ impl State {
     fn sweep(&self) {
         let (sessions, store) = (self.directory.all(), self.shared.store.clone());
         let oldest_ms = self.shared.oldest_mcp_session_ms();
+        let quota = self.directory.quota().clone();
         let (unused_since_ms, myself) = (self.shared.oldest_session_ms(), self.myself.clone());
         tokio::spawn(async move {
             let is_written = used::write_down(&sessions, &store).await;
@@ -180,7 +220,8 @@ impl State {
             }
             // What is in use and could not be written down looks idle in the store.
             if let Some(unused_since_ms) = unused_since_ms.filter(|_| is_written) {
-                for id in used::expire(unused_since_ms, &store).await {
+                for (id, owner) in used::expire(unused_since_ms, &store).await {
+                    quota.give_back(&owner);
                     // Without a supervisor there is no live session either.
                     let _gone = myself.cast(SupervisorMessage::Expired { id });
                 }
@@ -188,21 +229,21 @@ impl State {
         });
     }
 
-    fn open(&mut self, id: Uuid, reply: Finder) {
+    fn open(&mut self, id: Uuid, finder: Finder) {
         if let Some(session) = self.directory.get(id) {
-            return drop(reply.send(Ok(Some(session))));
+            return finder.answer(Ok(Some(session)));
         }
-        if self
-            .deaths
-            .get(&id)
-            .is_some_and(|deaths| *deaths > SESSION_DEATHS_MAX)
+        if let Some(deaths) = self.deaths.get(&id)
+            && deaths.count > SESSION_DEATHS_MAX
         {
-            return drop(reply.send(Err(SessionsError::Broken {
+            let broken = || SessionsError::Broken {
                 short: super::short(id),
-            })));
+            };
+            let is_theirs = finder.may_have(deaths.owner.as_deref());
+            return finder.answer(if is_theirs { Err(broken()) } else { Ok(None) });
         }
         let waiting = self.loading.entry(id).or_default();
-        waiting.push(reply);
+        waiting.push(finder);
         if waiting.len() > 1 {
             return;
         }
@@ -218,30 +259,42 @@ impl State {
         let waiting = self.loading.remove(&id).unwrap_or_default();
         let void = self.void.remove(&id);
         let found = match row {
-            Ok(Some(row)) if !void => match self.directory.get(id) {
-                Some(session) => Ok(Some(session)),
-                None => Ok(self.start(*row).await),
-            },
+            // Only for somebody whose it is: a stranger gets nothing moved.
+            Ok(Some(row))
+                if !void && waiting.iter().any(|it| it.may_have(row.owner.as_deref())) =>
+            {
+                match self.directory.get(id) {
+                    Some(session) => Ok(Some(session)),
+                    None => Ok(self.start(*row).await),
+                }
+            }
             Ok(_) => Ok(None),
             Err(error) => Err(Arc::new(error)),
         };
         if let Err(error) = &found {
             tracing::error!(session.id = %super::short(id), %error, "could not read a session");
         }
-        for reply in waiting {
-            let answer = match &found {
+        for finder in waiting {
+            finder.answer(match &found {
                 Ok(session) => Ok(session.clone()),
                 Err(error) => Err(SessionsError::Store(Arc::clone(error))),
-            };
-            // Whoever asked may have left.
-            drop(reply.send(answer));
+            });
         }
     }
 
-    fn delete(&self, id: Uuid, reply: oneshot::Sender<Result<bool, SessionsError>>) {
+    fn delete(
+        &self,
+        id: Uuid,
+        owner: Option<Arc<str>>,
+        reply: oneshot::Sender<Result<bool, SessionsError>>,
+    ) {
         let (store, myself) = (self.shared.store.clone(), self.myself.clone());
+        let quota = self.directory.quota().clone();
         tokio::spawn(async move {
             let deleted = store.delete_session(id).await;
+            if let Ok(true) = deleted {
+                quota.give_back(&owner);
+            }
             if deleted.is_ok() {
                 // Without a supervisor there is no live session either.
                 let _gone = myself.cast(SupervisorMessage::Deleted { id });
@@ -263,8 +316,19 @@ impl State {
 
     fn expired(&mut self, id: Uuid) {
         tracing::info!(session.id = %super::short(id), "deleted a session that nobody used");
-        self.shared.count.fetch_sub(1, Ordering::Relaxed);
         self.deleted(id);
+    }
+
+    /// Forgets an actor that died of a mistake, and counts that; tells whose it was.
+    fn buried_early(&mut self, actor: ActorId) -> Option<Uuid> {
+        let id = *self.actors.get(&actor)?;
+        let owner = self
+            .directory
+            .get(id)
+            .and_then(|it| it.owner().map(Arc::from));
+        let deaths = self.deaths.entry(id).or_insert(Deaths { owner, count: 0 });
+        deaths.count += 1;
+        self.buried(actor)
     }
 
     /// Forgets an actor that ended; tells whose it was.
@@ -275,7 +339,7 @@ impl State {
     }
 
     async fn start(&mut self, row: StoredSession) -> Option<SessionRef> {
-        let id = row.id;
+        let (id, owner) = (row.id, row.owner.clone());
         let outbox = Outbox::default();
         let started = Actor::spawn_linked(
             None,
@@ -287,7 +351,7 @@ impl State {
         match started {
             Ok((actor, _)) => {
                 self.actors.insert(actor.get_id(), id);
-                Some(self.directory.insert(id, actor, outbox))
+                Some(self.directory.insert(id, owner, actor, outbox))
             }
             Err(error) => {
                 tracing::error!(session.id = %super::short(id), %error, "could not start a session");
@@ -300,6 +364,7 @@ impl State {
 fn as_stored(record: &SessionRecord) -> StoredSession {
     StoredSession {
         id: record.id,
+        owner: record.owner.clone(),
         name: record.name.clone(),
         naming: record.naming,
         servers: record

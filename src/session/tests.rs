@@ -13,6 +13,13 @@ use crate::{
     store::SealingKey,
 };
 
+const CAPS: Caps = Caps {
+    sessions: 10,
+    sessions_per_caller: 10,
+    sessions_of_anonymous: None,
+    requests_per_caller: 10,
+};
+
 struct World {
     sessions: Sessions,
     store: Store,
@@ -42,15 +49,17 @@ async fn world() -> World {
         session_idle_ttl: None,
         input_timeout: Duration::from_mins(1),
     };
-    let sessions = Sessions::start(Arc::new(registry.unwrap()), store.clone(), patience);
+    let registry = Arc::new(registry.unwrap());
+    let sessions = Sessions::start(registry, store.clone(), patience, CAPS);
     let sessions = sessions.await.unwrap();
+    let everybody = sessions.seen_by(&Caller::anonymous());
     let new = NewSession {
         name: None,
         naming: Naming::Auto,
         servers: Vec::new(),
     };
-    let id = sessions.create(new).await.unwrap();
-    let session = sessions.find(id).await.unwrap().unwrap();
+    let id = everybody.create(new).await.unwrap();
+    let session = everybody.find(id).await.unwrap().unwrap();
     World {
         sessions,
         store,

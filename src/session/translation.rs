@@ -35,7 +35,6 @@ const TASK_ID: &str = "taskId";
 pub(super) struct ForClient {
     pub(super) states: Arc<RequestStates>,
     pub(super) naming: Naming,
-    pub(super) position: usize,
     pub(super) backend: BackendName,
     /// Whether results may speak of tasks in the way of 2025-11-25.
     pub(super) tasks: bool,
@@ -139,7 +138,7 @@ impl ForClient {
         if !uris.is_empty() {
             // A session that is gone will route nothing.
             let _gone = session.cast(SessionMessage::Saw {
-                position: self.position,
+                backend: self.backend.clone(),
                 uris,
             });
         }

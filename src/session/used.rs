@@ -1,6 +1,8 @@
 //! Writes down when sessions were last used, many at once, for each write is a commit; deletes those
 //! that nobody uses.
 
+use std::sync::Arc;
+
 use futures_util::future::join_all;
 use uuid::Uuid;
 
@@ -45,21 +47,22 @@ pub(super) async fn write_down(sessions: &[SessionRef], store: &Store) -> bool {
     is_written
 }
 
-/// Deletes the sessions that were last used before a moment; gives the ids of those that are gone.
-pub(super) async fn expire(unused_since_ms: i64, store: &Store) -> Vec<Uuid> {
+/// Deletes the sessions that were last used before a moment; gives the ids and owners of those that are gone.
+pub(super) async fn expire(unused_since_ms: i64, store: &Store) -> Vec<(Uuid, Option<Arc<str>>)> {
     let mut expired = Vec::new();
     let done: Result<(), StoreError> = async {
         loop {
-            let idle = store.idle_session_ids(unused_since_ms).await?;
+            let idle = store.idle_sessions(unused_since_ms).await?;
             if idle.is_empty() {
                 return Ok(());
             }
             let deleting = idle
                 .iter()
-                .map(|id| store.delete_idle_session(*id, unused_since_ms));
-            for (id, deleted) in idle.iter().zip(join_all(deleting).await) {
+                .map(|(id, _)| store.delete_idle_session(*id, unused_since_ms));
+            let deleted = join_all(deleting).await;
+            for (idle, deleted) in idle.into_iter().zip(deleted) {
                 if deleted? {
-                    expired.push(*id);
+                    expired.push(idle);
                 }
             }
         }

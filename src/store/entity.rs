@@ -13,6 +13,7 @@ pub(super) mod session {
         pub naming: String,
         pub created_ms: i64,
         pub last_used_ms: i64,
+        pub owner: Option<String>,
     }
 
     #[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]

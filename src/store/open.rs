@@ -13,8 +13,7 @@ use std::{
 
 use migrations::{SchemaState, migrate, schema_state};
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbErr, RuntimeErr, SqliteTransactionMode,
-    SqlxSqliteConnector, TransactionOptions, TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DbErr, RuntimeErr, SqlxSqliteConnector,
     sea_query::{Expr, ExprTrait as _, LikeExpr, Order, Query},
     sqlx::{
         ConnectOptions, Connection,
@@ -86,9 +85,9 @@ async fn open_at(
         Some(state) => state,
         None => examine(&writing, &path).await?,
     };
-    refuse_read_only(&writing, &path).await?;
-    if state == SchemaState::Behind {
-        migrate(&writing).await?;
+    match state {
+        SchemaState::Behind => migrate(&writing).await.map_err(|e| explain(e, &path))?,
+        _ => refuse_read_only(&writing, &path).await?,
     }
     let reading = connect(options(&path).read_only(true), READERS).await?;
     lock.in_use(true).map_err(|e| at(&path, e))?;
@@ -326,20 +325,17 @@ fn explain(error: DbErr, path: &Path) -> StoreError {
     }
 }
 
-/// Begins to write, and writes nothing: SQLite opens what it may only read, and says so at the first
+/// Writes nothing, but as a writer: SQLite opens what it may only read, and says so at the first
 /// write, which would be somebody's new session.
 async fn refuse_read_only(writing: &DatabaseConnection, path: &Path) -> Result<(), StoreError> {
-    let at_once = TransactionOptions {
-        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-        ..TransactionOptions::default()
-    };
-    let begun = match writing.begin_with_options(at_once).await {
-        Ok(transaction) => transaction.rollback().await,
-        Err(error) => Err(error),
-    };
-    match begun.map_err(|error| explain(error, path)) {
+    let none = Query::delete()
+        .from_table(MIGRATIONS)
+        .and_where(Expr::val(1).eq(0))
+        .to_owned();
+    let written = writing.execute(&none).await;
+    match written.map_err(|error| explain(error, path)) {
         // Another program's lock passes.
-        Err(StoreError::Busy(_)) | Ok(()) => Ok(()),
+        Err(StoreError::Busy(_)) | Ok(_) => Ok(()),
         Err(error) => Err(error),
     }
 }

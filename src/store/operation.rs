@@ -19,6 +19,14 @@ pub(super) enum Operation {
         session: session::Model,
         servers: Vec<server::Model>,
     },
+    /// Each server with whether its credential is another; else what is stored stays.
+    ChangeSession {
+        id: Uuid,
+        name: Option<Option<String>>,
+        servers: Vec<(server::Model, bool)>,
+        removed: Vec<String>,
+        unlinked: Vec<String>,
+    },
     DeleteSession(Uuid),
     /// Unless it was used since.
     DeleteIdleSession {
@@ -48,6 +56,17 @@ impl Operation {
     pub(super) async fn apply(&self, database: &DatabaseTransaction) -> Result<u64, StoreError> {
         match self {
             Self::CreateSession { session, servers } => create(session, servers, database).await,
+            Self::ChangeSession {
+                id,
+                name,
+                servers,
+                removed,
+                unlinked,
+            } => {
+                rename(*id, name.clone(), database).await?;
+                change_servers(*id, servers, removed, database).await?;
+                unlink(*id, unlinked, database).await
+            }
             Self::DeleteSession(id) => Ok(session::Entity::delete_by_id(*id)
                 .exec(database)
                 .await?
@@ -94,6 +113,67 @@ async fn create(
             .await?;
     }
     Ok(created)
+}
+
+/// Gives a session another name, if that is wanted. Only what is there is changed, whatever else is: a
+/// session that was deleted does not come back.
+async fn rename(
+    id: Uuid,
+    name: Option<Option<String>>,
+    database: &impl ConnectionTrait,
+) -> Result<(), StoreError> {
+    let here = session::Entity::find_by_id(id);
+    if here.count(database).await? == 0 {
+        return Err(StoreError::Gone);
+    }
+    if let Some(name) = name {
+        session::Entity::update_many()
+            .col_expr(session::Column::Name, Expr::value(name))
+            .filter(session::Column::Id.eq(id))
+            .exec(database)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn change_servers(
+    id: Uuid,
+    servers: &[(server::Model, bool)],
+    removed: &[String],
+    database: &impl ConnectionTrait,
+) -> Result<(), StoreError> {
+    use server::Column;
+    server::Entity::delete_many()
+        .filter(Column::SessionId.eq(id))
+        .filter(Column::Backend.is_in(removed.iter().map(String::as_str)))
+        .exec(database)
+        .await?;
+    for (row, changes_credential) in servers {
+        let mut changed = vec![Column::Position];
+        changed.extend(changes_credential.then_some(Column::Credential));
+        let or_update = OnConflict::columns([Column::SessionId, Column::Backend])
+            .update_columns(changed)
+            .to_owned();
+        server::Entity::insert(row.clone().into_active_model())
+            .on_conflict(or_update)
+            .exec_without_returning(database)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Forgets what a session's connections with some backends learned.
+async fn unlink(
+    id: Uuid,
+    backends: &[String],
+    database: &impl ConnectionTrait,
+) -> Result<u64, StoreError> {
+    link::Entity::delete_many()
+        .filter(link::Column::SessionId.eq(id))
+        .filter(link::Column::Backend.is_in(backends.iter().map(String::as_str)))
+        .exec(database)
+        .await?;
+    Ok(1)
 }
 
 async fn put_mcp_session(

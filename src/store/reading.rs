@@ -2,12 +2,11 @@
 //!
 //! A row that cannot be read is reported and left out; it is never deleted.
 
-use std::{collections::HashMap, str::FromStr};
+use std::{collections::HashMap, str::FromStr, sync::Arc};
 
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, EntityTrait,
-    FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
-    TransactionTrait,
+    FromQueryResult, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select, TransactionTrait,
 };
 use secrecy::SecretString;
 use serde_json::value::RawValue;
@@ -61,6 +60,7 @@ async fn session_at(
         .order_by_asc(link::Column::Backend);
     Ok(Some(StoredSession {
         id,
+        owner: row.owner.map(Arc::from),
         name: row.name,
         naming: readable(&row.naming, "naming")?,
         servers: records(moment, servers, |row| stored_server(row, keys)).await?,
@@ -99,22 +99,32 @@ pub(super) async fn recent_session_ids(
     records(database, recent, |row: IdRow| Ok(row.id)).await
 }
 
-/// Ids of sessions that were last used before a moment.
-pub(super) async fn idle_session_ids(
+/// Ids and owners of sessions that were last used before a moment.
+pub(super) async fn idle_sessions(
     database: &impl ConnectionTrait,
     unused_since_ms: i64,
-) -> Result<Vec<Uuid>, StoreError> {
+) -> Result<Vec<(Uuid, Option<Arc<str>>)>, StoreError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        id: Uuid,
+        owner: Option<String>,
+    }
     let idle = session::Entity::find()
         .filter(session::Column::LastUsedMs.lt(unused_since_ms))
         .limit(PAGE_MAX)
         .select_only()
-        .column(session::Column::Id);
-    records(database, idle, |row: IdRow| Ok(row.id)).await
+        .column(session::Column::Id)
+        .column(session::Column::Owner);
+    records(database, idle, |row: Row| {
+        Ok((row.id, row.owner.map(Arc::from)))
+    })
+    .await
 }
 
 /// The sessions after one, in order of their ids, as of one moment.
 pub(super) async fn summaries(
     database: &DatabaseConnection,
+    owner: Option<&str>,
     after: Option<Uuid>,
     limit: u64,
 ) -> Result<Vec<SessionSummary>, StoreError> {
@@ -124,7 +134,10 @@ pub(super) async fn summaries(
         backend: String,
     }
     let moment = database.begin().await?;
-    let sessions: Vec<session::Model> = records(&moment, page(after, limit), Ok).await?;
+    let page = page(after, limit).apply_if(owner, |page, owner| {
+        page.filter(session::Column::Owner.eq(owner))
+    });
+    let sessions: Vec<session::Model> = records(&moment, page, Ok).await?;
     let ids = sessions.iter().map(|session| session.id);
     let servers = server::Entity::find()
         .select_only()
@@ -143,6 +156,7 @@ pub(super) async fn summaries(
     }
     let summary = |session: session::Model| SessionSummary {
         id: session.id,
+        owner: session.owner.map(Arc::from),
         name: session.name,
         servers: backends.remove(&session.id).unwrap_or_default(),
         created_ms: session.created_ms,
@@ -151,9 +165,41 @@ pub(super) async fn summaries(
     Ok(sessions.into_iter().map(summary).collect())
 }
 
-/// How many sessions are stored.
-pub(super) async fn count_sessions(database: &impl ConnectionTrait) -> Result<u64, StoreError> {
-    Ok(session::Entity::find().count(database).await?)
+/// Whose a session is.
+pub(super) async fn owner(
+    database: &impl ConnectionTrait,
+    id: Uuid,
+) -> Result<Option<Option<Arc<str>>>, StoreError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        owner: Option<String>,
+    }
+    let found = session::Entity::find_by_id(id)
+        .select_only()
+        .column(session::Column::Owner);
+    let rows = records(database, found, |row: Row| Ok(row.owner.map(Arc::from))).await?;
+    Ok(rows.into_iter().next())
+}
+
+/// How many sessions each owner has stored.
+pub(super) async fn count_sessions(
+    database: &impl ConnectionTrait,
+) -> Result<Vec<(Option<Arc<str>>, u64)>, StoreError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        owner: Option<String>,
+        sessions: i64,
+    }
+    let counts = session::Entity::find()
+        .select_only()
+        .column(session::Column::Owner)
+        .column_as(session::Column::Id.count(), "sessions")
+        .group_by(session::Column::Owner);
+    records(database, counts, |row: Row| {
+        let sessions = u64::try_from(row.sessions).unwrap_or_default();
+        Ok((row.owner.map(Arc::from), sessions))
+    })
+    .await
 }
 
 fn page(after: Option<Uuid>, limit: u64) -> Select<session::Entity> {

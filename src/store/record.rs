@@ -1,5 +1,7 @@
 //! What the store takes and gives: plain records, times in milliseconds since 1970.
 
+use std::sync::Arc;
+
 use secrecy::SecretString;
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -15,6 +17,8 @@ use crate::mcp::{
 pub struct SessionRecord {
     /// Names the session in its URL.
     pub id: Uuid,
+    /// Whose it is; nobody's, if callers were not authenticated when it was made.
+    pub owner: Option<Arc<str>>,
     /// What its creator calls it.
     pub name: Option<String>,
     /// How it spells public names.
@@ -36,11 +40,37 @@ pub struct ServerRecord {
     pub credential: Option<SecretString>,
 }
 
+/// What is to be another in a stored session.
+#[derive(Debug)]
+pub struct SessionChange {
+    /// Which session.
+    pub id: Uuid,
+    /// Its name; the inner `None` takes it away, the outer one keeps it.
+    pub name: Option<Option<String>>,
+    /// Its backends from now on, in order.
+    pub servers: Vec<ServerChange>,
+    /// Those that leave it.
+    pub removed: Vec<BackendName>,
+    /// Those whose links are forgotten.
+    pub unlinked: Vec<BackendName>,
+}
+
+/// A backend of a session that is changed.
+#[derive(Debug)]
+pub struct ServerChange {
+    /// The provider's name in the registry.
+    pub backend: BackendName,
+    /// What the session brings for it from now on; `None` keeps what is stored.
+    pub credential: Option<Option<SecretString>>,
+}
+
 /// A session as it was stored, with all that belongs to it.
 #[derive(Debug, Clone)]
 pub struct StoredSession {
     /// Names the session in its URL.
     pub id: Uuid,
+    /// Whose it is; nobody's, if callers were not authenticated when it was made.
+    pub owner: Option<Arc<str>>,
     /// What its creator calls it.
     pub name: Option<String>,
     /// How it spells public names.
@@ -71,6 +101,8 @@ pub struct StoredServer {
 pub struct SessionSummary {
     /// Names the session in its URL.
     pub id: Uuid,
+    /// Whose it is; nobody's, if callers were not authenticated when it was made.
+    pub owner: Option<Arc<str>>,
     /// What its creator calls it.
     pub name: Option<String>,
     /// Its backends, in the session's order.

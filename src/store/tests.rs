@@ -1,8 +1,10 @@
 //! The store on real files: what is kept, what is refused, what a failure leaves behind.
 
+mod changing;
 mod opening;
 mod reading;
 mod records;
+mod rotation;
 mod writing;
 
 use std::path::PathBuf;
@@ -14,7 +16,8 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::{
-    LinkRecord, McpSessionRecord, SealingKey, ServerRecord, SessionRecord, Store, StoreError,
+    KeyRing, LinkRecord, McpSessionRecord, SealingKey, ServerRecord, SessionRecord, Store,
+    StoreError,
 };
 use crate::mcp::{name::Naming, version::Revision};
 
@@ -80,6 +83,7 @@ fn server(backend: &str, credential: Option<&str>) -> ServerRecord {
 fn session(servers: Vec<ServerRecord>) -> SessionRecord {
     SessionRecord {
         id: Uuid::new_v4(),
+        owner: None,
         name: None,
         naming: Naming::Auto,
         servers,
@@ -110,6 +114,11 @@ fn link(session: Uuid, mcp_session: Option<Uuid>, backend: &str) -> LinkRecord {
         backend_session: None,
         discovery: json("{}"),
     }
+}
+
+async fn count(store: &Store) -> u64 {
+    let counts = store.count_sessions().await.unwrap();
+    counts.into_iter().map(|(_, sessions)| sessions).sum()
 }
 
 fn json(text: &str) -> Box<RawValue> {

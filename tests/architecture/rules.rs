@@ -315,3 +315,21 @@ fn alternatives(path: &str) -> Vec<String> {
         None => vec![path.to_owned()],
     }
 }
+
+/// Every dependency of a manifest has its reason on the line above it.
+pub(crate) fn reasons(manifest: &str, text: &str) -> Vec<String> {
+    let mut breaches = Vec::new();
+    let mut is_dependency = false;
+    let mut before = "";
+    for (index, line) in text.lines().enumerate() {
+        if let Some(section) = line.strip_prefix('[') {
+            is_dependency = section.trim_end().ends_with("dependencies]");
+        } else if is_dependency && line.contains('=') && !before.starts_with("# ") {
+            let name = line.split(['=', '.', ' ']).next().unwrap_or(line);
+            let line = index + 1;
+            breaches.push(format!("{manifest}:{line}: `{name}` has no reason"));
+        }
+        before = line;
+    }
+    breaches
+}

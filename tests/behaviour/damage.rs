@@ -283,7 +283,7 @@ async fn a_database_that_may_only_be_read_stops_the_start() {
         }
         command
     };
-    for name in ["gateway.db", "gateway.db.key", "gateway.db.lock"] {
+    for name in ["", "gateway.db", "gateway.db.key", "gateway.db.lock"] {
         if is_root {
             std::os::unix::fs::chown(home.file(name), Some(NOBODY), None).unwrap();
         }

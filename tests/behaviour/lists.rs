@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     LATEST_LEGACY,
-    world::{Client, FakeBackend, Fault, Gateway, Program},
+    world::{Client, FakeBackend, Fault, Gateway, Program, eventually},
 };
 
 #[tokio::test]
@@ -202,8 +202,11 @@ async fn a_name_listed_twice_is_listed_once() {
     let tools = client.tools().await;
     assert_eq!(tools.len(), 1);
     assert_eq!(tools[0]["title"], "first");
-    let logs = gateway.logs();
-    assert!(logs.contains("WARN") && logs.contains("it.t"), "{logs}");
+    eventually("a warning", async || {
+        let logs = gateway.logs();
+        logs.contains("WARN") && logs.contains("it.t")
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -188,6 +188,7 @@ async fn every_answer_is_one_that_the_document_lists() {
         .into_iter()
         .flat_map(|template| METHODS.map(|method| (template.clone(), method)))
         .filter(|(template, method)| walk.operation(template, method).is_some())
+        .filter(|(template, _)| !tells_of_login(template))
         .collect();
     assert_eq!(answered, operations);
 }
@@ -230,7 +231,7 @@ async fn head_goes_wherever_a_page_is() {
     let backend = FakeBackend::legacy().start();
     let walk = Walk::begin(&backend).await;
     for template in walk.templates() {
-        let streams = template.ends_with("/mcp");
+        let streams = template == "/session/{session_id}/mcp";
         let Some(get) = walk.operation(&template, "get").filter(|_| !streams) else {
             let head = walk.send(&template, "head", Standing::Known).await;
             assert_eq!(head.status, 405, "HEAD {template}: {head:?}");
@@ -238,6 +239,33 @@ async fn head_goes_wherever_a_page_is() {
         };
         let head = walk.send(&template, "head", Standing::Known).await;
         walk.hold(get, &head, &format!("HEAD {template}"));
-        assert!(head.status < 400, "HEAD {template}: {head:?}");
+        let is_there = !tells_of_login(&template);
+        assert_eq!(head.status < 400, is_there, "HEAD {template}: {head:?}");
+    }
+}
+
+/// Whether there is something only with an authorization server, which this gateway has not.
+fn tells_of_login(template: &str) -> bool {
+    template.starts_with("/.well-known/")
+}
+
+#[tokio::test]
+async fn what_nobody_in_particular_is_answered_is_listed_too() {
+    let backend = FakeBackend::legacy().start();
+    let setup = Gateway::setup().provider("open", &backend).caller("ada");
+    let gateway = setup.start();
+    let document = gateway.get("/openapi.json").await.json();
+    let walk = Walk { gateway, document };
+    for template in walk.templates() {
+        for method in METHODS {
+            let Some(operation) = walk.operation(&template, method) else {
+                continue;
+            };
+            let told = format!("{method} {template}");
+            let head = walk.send(&template, method, Standing::Unknown).await;
+            walk.hold(operation, &head, &told);
+            let is_guarded = operation["security"].is_array();
+            assert_eq!(head.status == 401, is_guarded, "{told}: {head:?}");
+        }
     }
 }

@@ -205,6 +205,7 @@ pub(super) async fn fill(gateway: &Gateway) -> Vec<Uuid> {
     let records: Vec<SessionRecord> = (0..STORED)
         .map(|number| SessionRecord {
             id: Uuid::new_v4(),
+            owner: None,
             name: None,
             naming: Naming::Auto,
             servers: vec![ServerRecord {

@@ -16,18 +16,48 @@ pub(crate) struct Gateway {
     folder: TempDir,
     port: u16,
     process: Process,
+    arguments: Vec<String>,
 }
 
 impl Gateway {
     /// Starts it on a port of its choice.
     pub(crate) async fn start(registry: &str) -> Self {
-        let folder = TempDir::new().unwrap();
-        fs::write(folder.path().join("registry.yaml"), registry).unwrap();
-        let (process, port) = launch(&folder, 0).await;
+        Self::launch_in(folder_with(registry), 0, Vec::new()).await
+    }
+
+    /// Starts it with an API key of this name; gives the key, too.
+    pub(crate) async fn start_with_key(registry: &str, name: &str) -> (Self, String) {
+        let folder = folder_with(registry);
+        let file = folder.path().join("callers.yaml");
+        let made = Command::new(env!("CARGO_BIN_EXE_mcp-gateway"))
+            .args(["keys", "create", name, "--callers"])
+            .arg(&file)
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{made:?}");
+        let key = String::from_utf8(made.stdout).unwrap().trim().to_owned();
+        let arguments = vec![format!("--callers={}", file.display())];
+        (Self::launch_in(folder, 0, arguments).await, key)
+    }
+
+    /// Starts it with arguments that need to know its address.
+    pub(crate) async fn start_with(
+        registry: &str,
+        arguments: impl Fn(&str) -> Vec<String>,
+    ) -> Self {
+        let folder = folder_with(registry);
+        let port = crate::server::free_port();
+        let arguments = arguments(&format!("http://127.0.0.1:{port}"));
+        Self::launch_in(folder, port, arguments).await
+    }
+
+    async fn launch_in(folder: TempDir, port: u16, arguments: Vec<String>) -> Self {
+        let (process, port) = launch(&folder, port, &arguments).await;
         Self {
             folder,
             port,
             process,
+            arguments,
         }
     }
 
@@ -38,10 +68,22 @@ impl Gateway {
 
     /// Creates a session and returns its MCP endpoint.
     pub(crate) async fn create_session(&self, request: Value) -> String {
+        self.create(None, request).await
+    }
+
+    /// The same as a caller who has this key or token.
+    pub(crate) async fn create_session_as(&self, key: &str, request: Value) -> String {
+        self.create(Some(key), request).await
+    }
+
+    async fn create(&self, key: Option<&str>, request: Value) -> String {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let post = client
+        let mut post = client
             .post(format!("{}/create-session", self.url()))
             .header("content-type", "application/json");
+        if let Some(key) = key {
+            post = post.bearer_auth(key);
+        }
         let response = post.body(request.to_string()).send().await.unwrap();
         let (status, body) = (response.status(), response.text().await.unwrap());
         assert_eq!(status, 201, "{body}");
@@ -56,7 +98,7 @@ impl Gateway {
     /// Kills it with `kill -9` and starts it again with the same database on the same port.
     pub(crate) async fn kill_and_restart(&mut self) {
         self.process.kill().await;
-        (self.process, self.port) = launch(&self.folder, self.port).await;
+        (self.process, self.port) = launch(&self.folder, self.port, &self.arguments).await;
     }
 
     /// Everything it said and logged since it was started last.
@@ -65,8 +107,14 @@ impl Gateway {
     }
 }
 
+fn folder_with(registry: &str) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("registry.yaml"), registry).unwrap();
+    folder
+}
+
 /// Starts the program and waits until it tells where it listens.
-async fn launch(folder: &TempDir, port: u16) -> (Process, u16) {
+async fn launch(folder: &TempDir, port: u16, arguments: &[String]) -> (Process, u16) {
     let path = |file: &str| -> PathBuf { folder.path().join(file) };
     let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-gateway"));
     command
@@ -76,7 +124,8 @@ async fn launch(folder: &TempDir, port: u16) -> (Process, u16) {
             &format!("sqlite://{}?mode=rwc", path("gateway.db").display()),
         ])
         .arg("--registry")
-        .arg(path("registry.yaml"));
+        .arg(path("registry.yaml"))
+        .args(arguments);
     let mut process = Process::start("the gateway", command);
     let deadline = Instant::now() + START_DEADLINE;
     while Instant::now() < deadline {

@@ -31,8 +31,19 @@ pub(crate) struct McpRemote {
 impl McpRemote {
     /// Starts it with the endpoint, as the entry of a desktop application's configuration does.
     pub(crate) fn start(node: &Node, endpoint: &str) -> Self {
+        Self::start_with(node, endpoint, &[], &[])
+    }
+
+    /// The same with more arguments, and more in its environment.
+    pub(crate) fn start_with(
+        node: &Node,
+        endpoint: &str,
+        arguments: &[&str],
+        environment: &[(&str, String)],
+    ) -> Self {
         let mut command = node.command("node_modules/mcp-remote/dist/proxy.js");
-        command.args([endpoint, "--allow-http"]);
+        command.args([endpoint, "--allow-http"]).args(arguments);
+        command.envs(environment.iter().cloned());
         let (process, stdin, stdout) = Process::converse("mcp-remote", command);
         Self {
             stdin,

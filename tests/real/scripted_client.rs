@@ -64,6 +64,15 @@ impl ScriptedClient {
         )
     }
 
+    /// One generation, 1 or 2, of the TypeScript SDK, with a login by OAuth when it connects.
+    pub(crate) fn with_login(node: &Node, endpoint: &str, generation: &str) -> Self {
+        Self::start(
+            "TypeScript SDK with a login",
+            node.command("client-oauth.mjs"),
+            &[endpoint, generation],
+        )
+    }
+
     fn start(name: &str, mut command: Command, arguments: &[&str]) -> Self {
         command.args(arguments);
         let (process, stdin, stdout) = Process::converse(name, command);

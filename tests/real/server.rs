@@ -83,6 +83,15 @@ impl Server {
         Self::guarded(sdk_2, &["api-key", "x-api-key", key]).await
     }
 
+    /// An authorization server, which is no MCP server.
+    pub(crate) async fn authorization(node: &Node) -> Self {
+        let node = node.clone();
+        Self::start("the authorization server", move |port| {
+            with_port(node.server("authorization-server.mjs"), port, &[])
+        })
+        .await
+    }
+
     async fn guarded(sdk_2: &Python, credential: &[&'static str]) -> Self {
         let (python, credential) = (sdk_2.clone(), credential.to_vec());
         Self::start("FastMCP", move |port| {
@@ -110,6 +119,11 @@ impl Server {
         panic!("{name} does not start");
     }
 
+    /// Its address alone.
+    pub(crate) fn origin(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
     /// Its MCP endpoint.
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}/mcp", self.port)
@@ -132,7 +146,8 @@ fn with_port(mut command: Command, port: u16, more: &[&str]) -> Command {
     command
 }
 
-fn free_port() -> u16 {
+/// A port that nobody listens on just now.
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()

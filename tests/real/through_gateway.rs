@@ -1,5 +1,6 @@
 //! Real clients, the gateway, real servers.
 
+mod callers;
 mod credentials;
 mod features;
 mod inspector;

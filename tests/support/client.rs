@@ -14,7 +14,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use serde_json::{Value, json};
 
 use self::judge::Judge;
@@ -79,6 +79,12 @@ impl Program {
         self
     }
 
+    /// Shows this key or token with each request.
+    pub fn showing(mut self, key: &str) -> Self {
+        self.http = showing(key);
+        self
+    }
+
     /// Lets both sides break the schema: a message that does fails the test otherwise.
     pub fn lenient(mut self) -> Self {
         self.lenient = true;
@@ -126,6 +132,11 @@ impl Program {
         let client = self.silent(endpoint, Manners::Modern);
         client.judge.speaks(MODERN);
         client
+    }
+
+    /// A script without any handshake.
+    pub fn plain(self, endpoint: &str) -> Client {
+        self.silent(endpoint, Manners::Plain)
     }
 
     fn silent(self, endpoint: &str, manners: Manners) -> Client {
@@ -201,7 +212,7 @@ impl Client {
 
     /// A script that POSTs requests without any handshake, as one does with curl.
     pub fn plain(endpoint: &str) -> Self {
-        Program::named("").silent(endpoint, Manners::Plain)
+        Program::named("").plain(endpoint)
     }
 
     /// The result of `initialize`; `null` for other clients.
@@ -337,6 +348,13 @@ impl Client {
 /// An HTTP client that goes to loopback only: no proxy, no redirects.
 pub fn http_client() -> reqwest::Client {
     built(reqwest::Client::builder())
+}
+
+/// [`http_client`], with a key or token on each request.
+fn showing(key: &str) -> reqwest::Client {
+    let value = HeaderValue::from_str(&format!("Bearer {key}")).unwrap();
+    let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
+    built(reqwest::Client::builder().default_headers(headers))
 }
 
 /// The same, which trusts this authority and no other.

@@ -17,6 +17,7 @@ mod marks;
 mod modern;
 mod prompts;
 mod questions;
+mod quoting;
 mod record;
 mod reply;
 mod resources;

@@ -1,6 +1,9 @@
 //! The real gateway, as a process.
 
+pub mod callers;
+
 use std::{
+    collections::HashMap,
     fmt::Write as _,
     io::{BufRead, BufReader},
     net::SocketAddr,
@@ -28,6 +31,8 @@ pub struct Setup {
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
     log_level: String,
+    callers: Vec<callers::Wanted>,
+    files: Vec<(String, String)>,
     https: Option<HttpsFiles>,
 }
 
@@ -39,6 +44,12 @@ struct HttpsFiles {
 }
 
 impl Setup {
+    /// Puts a file into its folder before it starts.
+    pub fn file(mut self, name: &str, text: &str) -> Self {
+        self.files.push((name.to_owned(), text.to_owned()));
+        self
+    }
+
     /// Adds a provider without credentials.
     pub fn provider(self, name: &str, backend: &FakeBackend) -> Self {
         self.provider_with(name, backend, "")
@@ -85,6 +96,9 @@ impl Setup {
     pub fn start(self) -> Gateway {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("registry.yaml"), &self.registry).unwrap();
+        for (name, text) in &self.files {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
         let http = match &self.https {
             Some(https) => http_client_trusting(&https.trusted),
             None => http_client(),
@@ -97,7 +111,9 @@ impl Setup {
             process: None,
             logs: Arc::default(),
             collector: None,
+            keys: HashMap::new(),
         };
+        gateway.make_keys();
         gateway.run();
         gateway
     }
@@ -114,6 +130,8 @@ pub struct Gateway {
     process: Option<Child>,
     logs: Arc<Mutex<String>>,
     collector: Option<JoinHandle<()>>,
+    /// The API keys of callers by name.
+    keys: HashMap<String, String>,
 }
 
 /// What `POST /create-session` made.
@@ -156,6 +174,8 @@ impl Gateway {
             arguments: Vec::new(),
             environment: Vec::new(),
             log_level: "debug".to_owned(),
+            callers: Vec::new(),
+            files: Vec::new(),
             https: None,
         }
     }
@@ -232,6 +252,13 @@ impl Gateway {
         self.send(request.body(body.to_owned())).await
     }
 
+    /// PATCHes a path with JSON.
+    pub async fn patch(&self, path: &str, body: &Value) -> HttpAnswer {
+        let request = self.http.patch(self.url(path));
+        let request = request.header("content-type", "application/json");
+        self.send(request.body(body.to_string())).await
+    }
+
     /// DELETEs a path.
     pub async fn delete(&self, path: &str) -> HttpAnswer {
         self.send(self.http.delete(self.url(path))).await
@@ -261,6 +288,11 @@ impl Gateway {
         self.setup
             .environment
             .push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Takes a variable out of its environment from the next start on.
+    pub fn unset_environment(&mut self, name: &str) {
+        self.setup.environment.retain(|(known, _)| known != name);
     }
 
     /// The id of its process.
@@ -319,6 +351,13 @@ impl Gateway {
         }
     }
 
+    /// The command that works on its database and registry, to be run while it is stopped.
+    pub fn command(&self, verb: &[&str]) -> Command {
+        let mut command = self.configured();
+        command.args(verb);
+        command
+    }
+
     /// Sends SIGHUP, which asks it to read its files again.
     pub fn hang_up(&self) {
         let id = self.process_id();
@@ -341,6 +380,14 @@ impl Gateway {
     }
 
     fn spawn(&mut self) -> mpsc::Receiver<u16> {
+        let mut process = self.configured().spawn().unwrap();
+        self.collect_logs(process.stderr.take().unwrap());
+        let listening = announced_port(process.stdout.take().unwrap());
+        self.process = Some(process);
+        listening
+    }
+
+    fn configured(&self) -> Command {
         let database = self.file("gateway.db");
         let registry = self.file("registry.yaml");
         let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-gateway"));
@@ -364,11 +411,7 @@ impl Gateway {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        let mut process = command.spawn().unwrap();
-        self.collect_logs(process.stderr.take().unwrap());
-        let listening = announced_port(process.stdout.take().unwrap());
-        self.process = Some(process);
-        listening
+        command
     }
 
     fn file(&self, name: &str) -> PathBuf {

@@ -21,10 +21,12 @@ pub mod dice;
 pub mod fake_backend;
 
 pub mod gateway;
+pub mod issuer;
 pub mod ledger;
 pub mod pairing;
 pub mod raw;
 pub mod schema;
+pub mod spellings;
 pub mod transcript;
 
 use std::time::Duration;

@@ -161,13 +161,22 @@ impl<'a> Work<'a> {
         match head?.content {
             Content::Refused(refusal) => {
                 let answer = link.dialect.judge(&refusal, &id, &endpoint.wire)?;
-                self.understand_refusal(answer)
+                self.understand_refusal(self.scrubbed(answer))
             }
             content => {
                 let is_plain = !self.caller.is_translated() && !self.may_want_input();
                 let audience = Audience::client(self.conversation, &on_its_way, is_plain);
-                self.understand(read_answer(content, &id, &audience).await?)
+                let answer = read_answer(content, &id, &audience).await?;
+                self.understand(self.scrubbed(answer))
             }
+        }
+    }
+
+    /// An answer whose error, if it is one, holds no credential.
+    fn scrubbed(&self, answer: Answer) -> Answer {
+        match answer {
+            Answer::Error(error) => Answer::Error(self.conversation.endpoint.scrubber.error(error)),
+            answer @ Answer::Result(_) => answer,
         }
     }
 

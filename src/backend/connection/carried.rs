@@ -6,7 +6,6 @@ use tokio::sync::oneshot;
 
 use crate::{
     backend::{
-        Backend,
         audience::Conversation,
         link::{Link, LinkKey},
         listening::{Filter, Listener, Opening},
@@ -175,7 +174,7 @@ impl Connection {
             // It is opened by its client's next call, if that is not under way already.
             return carried.answer_all(&Ok(()));
         };
-        let backend = Backend::new(self.name.clone(), self.myself.clone());
+        let backend = self.handle();
         tokio::spawn(async move {
             let connected = backend.connect(key, context).await;
             // Without the connection nobody waits.

@@ -76,7 +76,7 @@ impl Connection {
             None => {}
         }
         for pending in forgotten {
-            pending.fail(&self.name, BackendError::SessionExpired);
+            pending.fail(&self.name, self.farewell());
         }
         if !self.closing && self.serving(key) != key {
             // What it wanted of the link of all is wanted no longer.
@@ -96,6 +96,9 @@ impl Connection {
             .collect();
         for key in keys {
             self.forget(key);
+        }
+        for call in std::mem::take(&mut self.unmirrored) {
+            Pending::Call(call).fail(&self.name, self.farewell());
         }
         self.stop_if_done();
     }

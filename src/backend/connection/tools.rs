@@ -102,7 +102,7 @@ impl Connection {
             at = before.map_or(at, |before| at.max(before + ANNOUNCED_LIST_PAUSE));
             self.looks.announced_at = Some(at);
         }
-        let backend = Backend::new(self.name.clone(), self.myself.clone());
+        let backend = self.handle();
         tokio::spawn(async move {
             sleep_until(at).await;
             backend.looked(catalogue_of(&backend).await);

@@ -5,7 +5,6 @@ use uuid::Uuid;
 
 use crate::{
     backend::{
-        error::BackendError,
         link::LinkKey,
         message::{Report, Unmet, Wants},
         pending::Slot,
@@ -31,7 +30,7 @@ impl Connection {
         reply: oneshot::Sender<Result<(), Unmet>>,
     ) {
         let refused = match &self.endpoint {
-            _ if self.closing => Some(BackendError::SessionExpired),
+            _ if self.closing => Some(self.farewell()),
             Ok(_) => None,
             Err(error) => Some(error.clone()),
         };

@@ -71,6 +71,7 @@ async fn start_with(
     report: Reporter,
 ) -> Backend {
     let start = Start {
+        number: 0,
         name: spec.name.clone(),
         spec: Some(spec),
         credential: Ok(credential.map(Into::into)),

@@ -2,9 +2,9 @@
 //!
 //! Every refusal names the field and the remedy; none repeats a credential.
 
-mod credential;
+pub(super) mod credential;
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use bytes::Buf;
 use futures_util::Stream;
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     front::{
-        FrontState,
+        CallersState,
         body::{self, BodyBounds},
         problem::Problem,
     },
@@ -41,6 +41,14 @@ const KNOWN_SHOWN_MAX: usize = 50;
 
 const EXAMPLE: &str =
     r#"for example {"servers": ["github"], "credentials": {"github": {"token": ".."}}}"#;
+
+/// What the body of a request that brings credentials may cost.
+pub(super) const fn body_bounds(within: Duration) -> BodyBounds {
+    BodyBounds {
+        size_bytes_max: BODY_BYTES_MAX,
+        within,
+    }
+}
 
 /// The session that was made.
 #[derive(Debug, Serialize, ToSchema)]
@@ -72,6 +80,8 @@ pub(super) struct SessionCreated {
             links(
                 ("describe" = (operation_id = "describeSession",
                     parameters(("session_id" = "$response.body#/session_id")))),
+                ("change" = (operation_id = "changeSession",
+                    parameters(("session_id" = "$response.body#/session_id")))),
                 ("delete" = (operation_id = "deleteSession",
                     parameters(("session_id" = "$response.body#/session_id")))),
                 ("mcp" = (operation_id = "mcpSend",
@@ -81,11 +91,12 @@ pub(super) struct SessionCreated {
         (status = 408, description = "The body took too long to arrive."),
         (status = 413, description = "The body is too large."),
         (status = 415, description = "The body is not announced as JSON, or is compressed."),
+        (status = 429, description = "You hold as many sessions as you may."),
         (status = 503, description = "The gateway is full, stopping, or its store does not answer."),
     )
 )]
 pub(super) async fn create<S, B>(
-    state: FrontState,
+    state: CallersState,
     headers: HeaderMap,
     body: S,
 ) -> Result<Response, Problem>
@@ -94,11 +105,7 @@ where
     B: Buf,
 {
     body::require_json(&headers)?;
-    let bounds = BodyBounds {
-        size_bytes_max: BODY_BYTES_MAX,
-        within: state.body_within,
-    };
-    let body = body::collect(&headers, body, bounds).await?;
+    let body = body::collect(&headers, body, body_bounds(state.body_within)).await?;
     let new = read(&body, &state.registry)?;
     let id = state
         .sessions
@@ -151,7 +158,10 @@ fn read(body: &[u8], registry: &Registry) -> Result<NewSession, Problem> {
     })
 }
 
-fn read_servers(servers: Option<Json>, registry: &Registry) -> Result<Vec<BackendName>, Problem> {
+pub(super) fn read_servers(
+    servers: Option<Json>,
+    registry: &Registry,
+) -> Result<Vec<BackendName>, Problem> {
     let remedy = || format!("name some of the known servers: {}", known(registry));
     let Some(servers) = servers else {
         return Err(Problem::at(
@@ -190,7 +200,7 @@ fn read_servers(servers: Option<Json>, registry: &Registry) -> Result<Vec<Backen
     Ok(names)
 }
 
-fn read_name(name: Json) -> Result<String, Problem> {
+pub(super) fn read_name(name: Json) -> Result<String, Problem> {
     let remedy = "write a few words, or leave it out";
     let name = name.into_text("name", remedy)?;
     let refused = |fault: String| Err(Problem::at("name", format!("name {fault}; {remedy}")));

@@ -134,11 +134,16 @@ impl Json {
 impl Fields {
     /// Takes a member out; one that is null counts as left out.
     pub(super) fn take(&mut self, name: &str) -> Option<Json> {
-        let index = self.members.iter().position(|(member, _)| member == name)?;
-        match self.members.swap_remove(index).1 {
+        match self.take_or_null(name)? {
             Json::Null => None,
             value => Some(value),
         }
+    }
+
+    /// Takes a member out, whatever it is.
+    pub(super) fn take_or_null(&mut self, name: &str) -> Option<Json> {
+        let index = self.members.iter().position(|(member, _)| member == name)?;
+        Some(self.members.swap_remove(index).1)
     }
 
     /// The members that were not taken.

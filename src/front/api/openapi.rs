@@ -13,7 +13,9 @@ use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 use warp::reply::Response;
 
-use super::{CREATE, MCP, create, docs, health, json_response, sessions};
+use super::{
+    CREATE, MCP, SESSION, create, docs, health, json_response, patch, protected_resource, sessions,
+};
 use crate::{
     front::problem::{PROBLEM_JSON, ProblemDocument},
     registry::Registry,
@@ -36,6 +38,7 @@ const METHODS: [&str; 8] = [
         create::create,
         sessions::list,
         sessions::describe,
+        patch::patch,
         sessions::delete,
         health::alive,
         health::ready,
@@ -43,11 +46,14 @@ const METHODS: [&str; 8] = [
         docs::page,
         docs::file,
         openapi_json,
+        protected_resource::of_gateway,
+        protected_resource::of_mcp_endpoint,
     ),
     components(schemas(ProblemDocument<'static>)),
     tags(
         (name = "sessions", description = "Sessions: which servers, with which credentials."),
         (name = "mcp", description = "The MCP endpoint of a session, for MCP clients."),
+        (name = "authorization", description = "Where clients log in, if they can."),
         (name = "health", description = "For whoever supervises the process."),
         (name = "documentation", description = "This description."),
     ),
@@ -81,12 +87,27 @@ fn describe(registry: &Registry) -> Value {
     for operation in operations(paths) {
         let mcp = operation["tags"] == json!(["mcp"]);
         add_gate(&mut operation["responses"]);
+        if mcp || operation["tags"] == json!(["sessions"]) {
+            add_admission(operation);
+        }
         shape_refusals(&mut operation["responses"], mcp);
     }
     // utoipa takes a body whose type it does not know for an optional one.
-    document["paths"][CREATE.template]["post"]["requestBody"]["required"] = json!(true);
+    for (template, method) in [(CREATE.template, "post"), (SESSION.template, "patch")] {
+        document["paths"][template][method]["requestBody"]["required"] = json!(true);
+    }
+    document["components"]["securitySchemes"] = json!({
+        "bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An API key, or a token of the authorization server that \
+                /.well-known/oauth-protected-resource names.",
+        },
+        "apiKey": { "type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key." },
+    });
     let schemas = &mut document["components"]["schemas"];
     schemas["CreateSession"] = create_session::schema(registry);
+    schemas["ChangeSession"] = create_session::change_schema(&schemas["CreateSession"]);
     schemas["JsonRpcMessage"] = mcp_endpoint::message_schema();
     document
 }
@@ -105,6 +126,29 @@ fn add_gate(responses: &mut Value) {
     match &mut responses["400"]["description"] {
         Value::String(description) => *description = format!("{description} Or: {unnamed}"),
         absent => *absent = json!(unnamed),
+    }
+}
+
+/// What is asked of callers where they are authenticated; elsewhere nothing is.
+fn add_admission(operation: &mut Value) {
+    operation["security"] = json!([{ "bearer": [] }, { "apiKey": [] }, {}]);
+    let responses = &mut operation["responses"];
+    responses["401"] = json!({
+        "description": "Callers are authenticated, and this one is not.",
+        "headers": {
+            "WWW-Authenticate": {
+                "description": "What to show, and where to log in.",
+                "schema": { "type": "string" },
+            },
+        },
+    });
+    if let Value::String(foreign) = &mut responses["403"]["description"] {
+        foreign.push_str(" Or: the token lacks a scope.");
+    }
+    let busy = "The keys that tokens are checked with could not be fetched yet.";
+    match &mut responses["503"]["description"] {
+        Value::String(description) => *description = format!("{description} Or: {busy}"),
+        absent => *absent = json!(busy),
     }
 }
 
@@ -128,7 +172,7 @@ fn shape_refusals(responses: &mut Value, mcp: bool) {
         if mcp {
             response["content"]["application/json"] = mcp_endpoint::error_content();
         }
-        if status == 503 {
+        if status == 503 || status == 429 {
             response["headers"]["Retry-After"] = json!({
                 "description": "Seconds until another attempt is worth it.",
                 "schema": { "type": "integer", "minimum": 1 },

@@ -10,9 +10,9 @@ use warp::reply::Response;
 
 use super::{answer, empty, failure, json::shown};
 use crate::{
-    front::{FrontState, problem::Problem, session_id},
+    front::{problem::Problem, session_id},
     mcp::version::{Era, Revision},
-    session::{ConnectionDescription, SessionDescription, SessionListing},
+    session::{ConnectionDescription, SessionDescription, SessionListing, SessionsView},
 };
 
 /// Sessions on a page unless the request says otherwise.
@@ -36,6 +36,8 @@ pub(super) struct SessionsPage {
 struct SessionEntry {
     /// The session's id.
     session_id: Uuid,
+    /// Whose it is; null if callers were not authenticated when it was made.
+    owner: Option<String>,
     /// The name it was given.
     name: Option<String>,
     /// Where MCP clients connect, relative to the gateway's own address.
@@ -59,6 +61,8 @@ struct SessionEntry {
 pub(super) struct Session {
     /// The session's id.
     session_id: Uuid,
+    /// Whose it is; null if callers were not authenticated when it was made.
+    owner: Option<String>,
     /// The name it was given.
     name: Option<String>,
     /// Where MCP clients connect, relative to the gateway's own address.
@@ -110,13 +114,12 @@ struct Server {
     )
 )]
 pub(super) async fn list(
-    state: FrontState,
+    theirs: SessionsView,
     query: Vec<(String, String)>,
 ) -> Result<Response, Problem> {
     let page = Page::read(query)?;
     // One more than asked for tells whether there is a next page.
-    let mut listings = state
-        .sessions
+    let mut listings = theirs
         .list(page.after, page.limit + 1)
         .await
         .map_err(|error| failure(&error))?;
@@ -138,13 +141,9 @@ pub(super) async fn list(
         (status = 503, description = "The store does not answer."),
     )
 )]
-pub(super) async fn describe(state: FrontState, id: String) -> Result<Response, Problem> {
+pub(super) async fn describe(theirs: SessionsView, id: String) -> Result<Response, Problem> {
     let id = session_id(&id).ok_or_else(Problem::no_such_session)?;
-    let described = state
-        .sessions
-        .describe(id)
-        .await
-        .map_err(|error| failure(&error))?;
+    let described = theirs.describe(id).await.map_err(|error| failure(&error))?;
     let session = described.ok_or_else(Problem::no_such_session)?;
     answer(StatusCode::OK, &Session::from(session))
 }
@@ -159,14 +158,9 @@ pub(super) async fn describe(state: FrontState, id: String) -> Result<Response, 
         (status = 503, description = "The store does not answer."),
     )
 )]
-pub(super) async fn delete(state: FrontState, id: String) -> Result<Response, Problem> {
+pub(super) async fn delete(theirs: SessionsView, id: String) -> Result<Response, Problem> {
     let id = session_id(&id).ok_or_else(Problem::no_such_session)?;
-    if state
-        .sessions
-        .delete(id)
-        .await
-        .map_err(|error| failure(&error))?
-    {
+    if theirs.delete(id).await.map_err(|error| failure(&error))? {
         Ok(empty(StatusCode::NO_CONTENT))
     } else {
         Err(Problem::no_such_session())
@@ -226,6 +220,7 @@ impl From<SessionListing> for SessionEntry {
     fn from(listing: SessionListing) -> Self {
         Self {
             session_id: listing.id,
+            owner: listing.owner.as_deref().map(str::to_owned),
             name: listing.name,
             mcp_endpoint: format!("/session/{}/mcp", listing.id),
             servers: listing.servers.iter().map(ToString::to_string).collect(),
@@ -239,6 +234,7 @@ impl From<SessionDescription> for Session {
     fn from(session: SessionDescription) -> Self {
         Self {
             session_id: session.id,
+            owner: session.owner.as_deref().map(str::to_owned),
             name: session.name,
             mcp_endpoint: format!("/session/{}/mcp", session.id),
             naming: session.naming.as_str(),

@@ -10,7 +10,7 @@ use hyper::service::Service;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::front::{self, fixture, origin::Gate, problem::PROBLEM_JSON};
+use crate::front::{self, admission::Admission, fixture, origin::Gate, problem::PROBLEM_JSON};
 
 type Answer = http::Response<Bytes>;
 
@@ -21,7 +21,9 @@ fn request(method: &str, path: &str) -> Builder {
 
 async fn send(state: &FrontState, request: Builder, body: impl Into<Bytes>) -> Answer {
     let gate = Gate::new("127.0.0.1", &[], &[]).unwrap();
-    let service = front::service(gate, front::routes(state.clone(), fixture::mcp()));
+    let admission = Admission::new(state.callers.clone(), None);
+    let routes = front::routes(state.clone(), fixture::mcp());
+    let service = front::service(gate, admission, routes);
     let request = request.body(Full::new(body.into())).unwrap();
     let (head, body) = service.call(request).await.unwrap().into_parts();
     Answer::from_parts(head, body.collect().await.unwrap().to_bytes())

@@ -7,8 +7,8 @@ use crate::mcp::{
     error::{
         BACKEND_TIMED_OUT, BACKEND_UNAVAILABLE, GATEWAY_STOPPING, HEADER_MISMATCH, INTERNAL_ERROR,
         INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, MISSING_CAPABILITY, PARSE_ERROR,
-        RESOURCE_NOT_FOUND, SESSION_BUSY, UNSUPPORTED_VERSION, code_of, error_object,
-        error_object_with,
+        RESOURCE_NOT_FOUND, SESSION_BUSY, UNAUTHENTICATED, UNSUPPORTED_VERSION, code_of,
+        error_object, error_object_with,
     },
     failure::Failure,
 };
@@ -60,9 +60,13 @@ const fn code(failure: &Failure) -> i64 {
         Failure::TimedOut { .. } => BACKEND_TIMED_OUT,
         Failure::UnknownMcpSession | Failure::SessionDeleted => INVALID_REQUEST,
         Failure::Busy { .. }
+        | Failure::CallerBusy { .. }
         | Failure::TooManyMcpSessions { .. }
         | Failure::TooManyParked { .. }
         | Failure::TooManyListeners { .. } => SESSION_BUSY,
+        Failure::Unauthenticated { .. } | Failure::Unauthorized { .. } | Failure::Unverifiable => {
+            UNAUTHENTICATED
+        }
         Failure::Stopping | Failure::OutOfTime => GATEWAY_STOPPING,
         Failure::Lost | Failure::NotStored => INTERNAL_ERROR,
     }
@@ -74,6 +78,9 @@ pub(super) const fn legacy_status(failure: &Failure) -> StatusCode {
     match failure {
         Failure::UnknownMcpSession | Failure::SessionDeleted => StatusCode::NOT_FOUND,
         Failure::TooManyListeners { .. } => StatusCode::CONFLICT,
+        Failure::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
+        Failure::Unauthorized { .. } => StatusCode::FORBIDDEN,
+        Failure::Unverifiable => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::OK,
     }
 }

@@ -225,15 +225,15 @@ impl Session {
                 let mut call = self.call_of(position, &exchange);
                 call.request.name = own;
                 call.request.params = params.or(call.request.params);
-                (position, self.backends[position].clone(), call)
+                (self.backends[position].clone(), call)
             })
             .collect();
         let myself = self.myself.clone();
         tokio::spawn(async move {
-            if let Some(position) = in_order::ask(calls).await
+            if let Some(backend) = in_order::ask(calls).await
                 && !uri.is_empty()
             {
-                super::saw(&myself, position, vec![uri]);
+                super::saw(&myself, backend, vec![uri]);
             }
             drop((exchange, place));
         });
@@ -291,7 +291,6 @@ impl Session {
             let translation = ForClient {
                 states: Arc::clone(&self.states),
                 naming: self.naming,
-                position,
                 backend: self.names[position].clone(),
                 tasks,
                 notes: notes.then(|| self.myself.clone()),

@@ -11,9 +11,10 @@ use crate::{
     mcp::{discovery::Discovery, failure::Failure, request::Context},
     session::{
         describe::{ConnectionDescription, ConnectionState, SessionDescription},
+        exchange::next_number,
         message::SessionMessage,
     },
-    store::LinkRecord,
+    store::{LinkRecord, StoredServer},
 };
 
 use super::Session;
@@ -33,12 +34,12 @@ impl Session {
 
     pub(super) async fn start_backend(
         &self,
-        position: usize,
+        server: &StoredServer,
         remembered: Vec<(LinkKey, Memory)>,
     ) -> Result<Backend, ActorProcessingErr> {
-        let server = &self.servers[position];
-        let myself = self.myself.clone();
+        let (myself, number) = (self.myself.clone(), next_number());
         let start = Start {
+            number,
             name: server.backend.clone(),
             spec: self.shared.registry.get(server.backend.as_str()).cloned(),
             credential: match &server.credential {
@@ -48,15 +49,24 @@ impl Session {
             clients: self.shared.clients.clone(),
             remembered,
             // A report to a session that is gone changes nothing.
-            report: Arc::new(move |report| drop(myself.cast(SessionMessage::Reported(report)))),
+            report: Arc::new(move |report| {
+                drop(myself.cast(SessionMessage::Reported { number, report }));
+            }),
         };
         Ok(Backend::start(start, Some(self.myself.get_cell())).await?)
     }
 
     pub(super) fn describe(&self, reply: oneshot::Sender<SessionDescription>) {
+        // Whoever asked may have left.
+        self.describe_to(move |description| drop(reply.send(description)));
+    }
+
+    /// Tells how the session stands, once its connections have told how they do.
+    pub(super) fn describe_to(&self, told: impl FnOnce(SessionDescription) + Send + 'static) {
         let backends = self.backends.clone();
         let mut description = SessionDescription {
             id: self.id,
+            owner: self.owner.clone(),
             name: self.name.clone(),
             naming: self.naming,
             created_ms: self.created_ms,
@@ -68,8 +78,7 @@ impl Session {
             for backend in backends {
                 description.connections.push(describe(&backend).await);
             }
-            // Whoever asked may have left.
-            drop(reply.send(description));
+            told(description);
         });
     }
 
@@ -79,7 +88,14 @@ impl Session {
         self.running.end_all(&Failure::SessionDeleted);
         self.stop_listening();
         self.backends.retain(Backend::close);
-        if self.backends.is_empty() {
+        self.leaving.retain(Backend::close);
+        self.stop_if_done();
+    }
+
+    /// Ends the actor once nothing is left to say goodbye to: its end would end its connections in the
+    /// middle of that.
+    pub(super) fn stop_if_done(&self) {
+        if self.closing && self.backends.is_empty() && self.leaving.is_empty() {
             self.myself.stop(None);
         }
     }
@@ -91,13 +107,17 @@ impl Session {
     }
 
     pub(super) fn connection_ended(&mut self, cell: &ActorCell) {
-        // Only a session that is closing ends its connections, so no call is routed any more.
-        self.backends.retain(|backend| !backend.is(cell));
+        self.leaving.retain(|backend| !backend.is(cell));
+        if self.closing {
+            // No call is routed any more.
+            self.backends.retain(|backend| !backend.is(cell));
+        }
     }
 
     pub(super) async fn connection_died(&mut self, cell: &ActorCell, reason: &str) {
         let Some(position) = self.backends.iter().position(|backend| backend.is(cell)) else {
-            return;
+            tracing::error!(error = reason, "a connection died while it was ending");
+            return self.connection_ended(cell);
         };
         let name = &self.names[position];
         tracing::error!(backend.name = %name, error = reason, "the connection to {name} died");
@@ -109,7 +129,10 @@ impl Session {
         if self.deaths > BACKEND_DEATHS_MAX {
             return;
         }
-        match self.start_backend(position, Vec::new()).await {
+        match self
+            .start_backend(&self.servers[position], Vec::new())
+            .await
+        {
             Ok(backend) => {
                 self.backends[position] = backend;
                 self.linked.retain(|(_, at)| *at != position);

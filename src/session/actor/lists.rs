@@ -8,7 +8,7 @@ use crate::{
         discovery::Discovery,
         event::Outcome,
         failure::Failure,
-        name::Naming,
+        name::{BackendName, Naming},
         object::RawObject,
         request::{Context, Request},
         shelf::Shelf,
@@ -69,20 +69,25 @@ impl Session {
 
     /// The backends that may have something on a shelf. One not yet met may have anything, and tools
     /// are asked for everywhere: servers in use have some without saying so.
-    fn offering(&self, which: Shelf) -> Vec<(usize, Backend)> {
+    fn offering(&self, which: Shelf) -> Vec<Backend> {
         let offers = |position: usize| {
             which == Shelf::Tools
                 || self.met[position]
                     .as_ref()
                     .is_none_or(|met| met.offers(which.capability()))
         };
-        let backends = self.backends.iter().cloned().enumerate();
-        backends.filter(|(position, _)| offers(*position)).collect()
+        let backends = self.backends.iter().enumerate();
+        let offering = backends.filter(|(position, _)| offers(*position));
+        offering.map(|(_, backend)| backend.clone()).collect()
     }
 
     /// Takes what a list showed: requests about resources are routed by it.
-    pub(super) fn listed(&mut self, which: Shelf, keys: Vec<(usize, Vec<String>)>) {
-        for (position, keys) in keys {
+    pub(super) fn listed(&mut self, which: Shelf, keys: Vec<(BackendName, Vec<String>)>) {
+        for (backend, keys) in keys {
+            // It may have left the session meanwhile.
+            let Some(position) = self.position(&backend) else {
+                continue;
+            };
             match which {
                 Shelf::Resources => self.resources.listed(position, keys),
                 Shelf::Templates => self.resources.templates(position, keys),

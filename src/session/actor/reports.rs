@@ -22,7 +22,13 @@ use crate::{
 use super::{Session, hearing::Wanted};
 
 impl Session {
-    pub(super) fn reported(&mut self, report: Report) {
+    pub(super) fn reported(&mut self, number: u64, report: Report) {
+        let is_current = self.backends.iter().any(|it| it.number() == number);
+        let asks = matches!(report, Report::Asked { .. } | Report::Withdrawn { .. });
+        if !is_current && !asks {
+            // Of a connection that ends: nothing of it may be taken for what the next one says.
+            return;
+        }
         match report {
             Report::LinkOpened {
                 backend,
@@ -49,6 +55,9 @@ impl Session {
     }
 
     fn link_opened(&mut self, backend: BackendName, link: LinkKey, memory: Memory) {
+        if self.patching.forgets(&backend) {
+            return;
+        }
         let position = self.position(&backend);
         if let Some(position) = position
             && let Ok(discovery) = Discovery::read(&memory.discovery)
@@ -74,8 +83,9 @@ impl Session {
             backend_session: memory.backend_session,
             discovery: memory.discovery,
         };
-        let store = self.shared.store.clone();
+        let (store, writing) = (self.shared.store.clone(), self.link_writes.begin());
         let storing = tokio::spawn(async move {
+            let _until_written = writing;
             match store.put_link(record).await {
                 // The MCP session ended meanwhile.
                 Ok(()) | Err(StoreError::Gone) => {}
@@ -90,6 +100,11 @@ impl Session {
     /// Takes what a backend says of itself.
     pub(super) fn meet(&mut self, position: usize, discovery: Discovery) {
         self.met[position] = Some(discovery);
+        self.count_resources();
+    }
+
+    /// Finds out whether several backends may have a resource.
+    pub(super) fn count_resources(&mut self) {
         let may_have =
             |met: &&Option<Discovery>| met.as_ref().is_none_or(|met| met.offers("resources"));
         self.shares_resources = self.met.iter().filter(may_have).count() > 1;
@@ -230,7 +245,7 @@ impl Session {
         }
     }
 
-    fn position(&self, backend: &BackendName) -> Option<usize> {
+    pub(super) fn position(&self, backend: &BackendName) -> Option<usize> {
         self.names.iter().position(|name| name == backend)
     }
 

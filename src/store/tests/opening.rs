@@ -21,7 +21,7 @@ async fn fill(store: &Store, sessions: usize) -> Vec<Uuid> {
 }
 
 async fn assert_holds(store: &Store, ids: &[Uuid]) {
-    assert_eq!(store.count_sessions().await.unwrap(), ids.len() as u64);
+    assert_eq!(count(store).await, ids.len() as u64);
     for id in ids {
         let session = store.session(*id).await.unwrap().unwrap();
         assert_eq!(session.servers.len(), 2);

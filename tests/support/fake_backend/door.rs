@@ -206,7 +206,8 @@ async fn answer(
 
 fn refusal_of_credential(stage: &Stage, heard: &Recorded) -> Option<Reply> {
     let credential = stage.script.credential.as_ref()?;
-    if heard.header(&credential.header) == Some(&credential.value) {
+    let given = heard.header(&credential.header);
+    if given.is_some_and(|given| credential.values.iter().any(|value| value == given)) {
         return None;
     }
     let reply = Reply::status(credential.refusal);

@@ -10,11 +10,12 @@ use std::{
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use http::Response;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::{
     door::Link,
+    quoting,
     record::Recorded,
     reply::{Body, Reply, chunked},
     stage::Stage,
@@ -61,6 +62,10 @@ pub enum Fault {
     BrokenJson,
     /// Answers with an id that nobody used.
     WrongId,
+    /// Answers with this status and a JSON-RPC error that quotes the credential in every spelling.
+    Quote(u16),
+    /// The same on an event stream, after a log message that does the same.
+    QuoteOnStream,
     /// Answers an event stream that ends in the middle of its first event.
     TruncatedSse,
     /// Answers bytes that are neither JSON nor text.
@@ -171,6 +176,12 @@ impl Fault {
             Self::Html => chunked("text/html", once(PAGE.into())),
             Self::BrokenJson => chunked(JSON, once(half)),
             Self::WrongId => chunked(JSON, once(of_a_stranger(&text))),
+            Self::Quote(code) => {
+                let mut response = chunked(JSON, once(quoting::response(heard).to_string().into()));
+                *response.status_mut() = (*code).try_into().unwrap();
+                response
+            }
+            Self::QuoteOnStream => chunked(SSE, once(quoted_on_stream(heard))),
             Self::TruncatedSse => chunked(SSE, once([b"data: ".as_slice(), &half].concat().into())),
             Self::Garbage => chunked(JSON, once(Bytes::from_static(GARBAGE))),
             Self::Oversized(bytes) => chunked(JSON, oversized(heard, *bytes)),
@@ -243,6 +254,13 @@ fn of_a_stranger(text: &str) -> Bytes {
     let mut response: Value = serde_json::from_str(text).unwrap_or_default();
     response["id"] = "an-id-nobody-used".into();
     response.to_string().into()
+}
+
+fn quoted_on_stream(heard: &Recorded) -> Bytes {
+    let words = quoting::words(heard);
+    let log = json!({"jsonrpc": "2.0", "method": "notifications/message",
+        "params": {"level": "error", "data": words}});
+    format!("data: {log}\n\ndata: {}\n\n", quoting::response(heard)).into()
 }
 
 fn oversized(heard: &Recorded, bytes: usize) -> impl Stream<Item = Bytes> + Send + 'static {

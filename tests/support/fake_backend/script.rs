@@ -49,7 +49,7 @@ pub(super) enum Habit {
 #[derive(Debug, Clone)]
 pub(super) struct Credential {
     pub(super) header: String,
-    pub(super) value: String,
+    pub(super) values: Vec<String>,
     pub(super) refusal: u16,
 }
 
@@ -287,7 +287,8 @@ impl Script {
         self
     }
 
-    /// Demands `Authorization: Bearer <token>` of every request and answers 401 otherwise.
+    /// Demands `Authorization: Bearer <token>` of every request and answers 401 otherwise. Said
+    /// several times, any of the tokens will do.
     pub fn demands_bearer(self, token: &str) -> Self {
         self.demands("authorization", &format!("Bearer {token}"), 401)
     }
@@ -298,11 +299,12 @@ impl Script {
     }
 
     fn demands(mut self, header: &str, value: &str, refusal: u16) -> Self {
-        self.credential = Some(Credential {
+        let credential = self.credential.get_or_insert_with(|| Credential {
             header: header.to_owned(),
-            value: value.to_owned(),
+            values: Vec::new(),
             refusal,
         });
+        credential.values.push(value.to_owned());
         self
     }
 

@@ -39,14 +39,9 @@ impl Credentials {
         };
         let fields = credentials.into_fields("credentials", MemberNames::Shown, EXAMPLE)?;
         for (name, value) in fields.into_members() {
-            let field = format!("credentials.{}", shown(&name));
-            let listed = servers.iter().find(|server| server.as_str() == name);
-            let spec = registry.get(&name);
-            let (Some(server), Some(spec)) = (listed, spec) else {
-                return Err(not_listed(field, &name, spec.is_some(), registry));
-            };
+            let (field, spec) = listed(&name, Some(servers), registry)?;
             if let Some(secret) = read_one(&field, spec, value)? {
-                read.insert(server.clone(), secret);
+                read.insert(spec.name.clone(), secret);
             }
         }
         Ok(Self(read))
@@ -64,27 +59,93 @@ impl Credentials {
         registry: &Registry,
     ) -> Result<Option<SecretString>, Problem> {
         let secret = self.0.remove(server);
-        let auth = registry.get(server.as_str()).map(|spec| &spec.auth);
-        let missing = match auth {
-            Some(auth) if !auth.must_be_brought() => None,
-            Some(AuthSpec::Bearer { .. }) => Some(("bearer token", "token")),
-            Some(AuthSpec::ApiKey { .. }) => Some(("API key", "api_key")),
-            Some(AuthSpec::None) | None => None,
-        };
-        match (secret, missing) {
-            (None, Some((what, member))) => Err(Problem::at(
-                format!("credentials.{server}"),
-                format!(
-                    "{server} needs a {what}; send it as \
-                     {{\"credentials\": {{\"{server}\": {{\"{member}\": \"..\"}}}}}}"
-                ),
-            )),
-            (secret, _) => Ok(secret),
+        match to_be_brought(server, registry).filter(|_| secret.is_none()) {
+            Some(problem) => Err(problem),
+            None => Ok(secret),
         }
     }
 }
 
-fn not_listed(field: String, name: &str, exists: bool, registry: &Registry) -> Problem {
+/// Reads what a request says of the credentials of a session that is there: new ones, and `null` for
+/// those that it takes away. Without `servers` they are for those the session has.
+///
+/// # Errors
+///
+/// As [`Credentials::read`].
+pub(in crate::front::api) fn read_changes(
+    credentials: Option<Json>,
+    servers: Option<&[BackendName]>,
+    registry: &Registry,
+) -> Result<HashMap<BackendName, Option<SecretString>>, Problem> {
+    let mut changes = HashMap::new();
+    let Some(credentials) = credentials else {
+        return Ok(changes);
+    };
+    let fields = credentials.into_fields("credentials", MemberNames::Shown, EXAMPLE)?;
+    for (name, value) in fields.into_members() {
+        let (field, spec) = listed(&name, servers, registry)?;
+        let change = match value {
+            Json::Null => None,
+            value => {
+                let secret = read_one(&field, spec, value)?;
+                if secret.is_none() && !matches!(spec.auth, AuthSpec::None) {
+                    let detail = format!(
+                        "the credential of {name} is empty; send null to take it away, or leave it \
+                         out to keep it"
+                    );
+                    return Err(Problem::at(field, detail));
+                }
+                secret
+            }
+        };
+        changes.insert(spec.name.clone(), change);
+    }
+    Ok(changes)
+}
+
+/// The refusal of a request that lacks a server's credential; `None` for a server that does without
+/// one of the session's.
+pub(in crate::front::api) fn to_be_brought(
+    server: &BackendName,
+    registry: &Registry,
+) -> Option<Problem> {
+    let auth = &registry.get(server.as_str())?.auth;
+    let (what, member) = match auth {
+        auth if !auth.must_be_brought() => return None,
+        AuthSpec::Bearer { .. } => ("bearer token", "token"),
+        AuthSpec::ApiKey { .. } => ("API key", "api_key"),
+        AuthSpec::None => return None,
+    };
+    Some(Problem::at(
+        format!("credentials.{server}"),
+        format!(
+            "{server} needs a {what}; send it as \
+             {{\"credentials\": {{\"{server}\": {{\"{member}\": \"..\"}}}}}}"
+        ),
+    ))
+}
+
+/// The field of a credential, and its provider: one of the servers, if these are known.
+fn listed<'a>(
+    name: &str,
+    servers: Option<&[BackendName]>,
+    registry: &'a Registry,
+) -> Result<(String, &'a ProviderSpec), Problem> {
+    let field = format!("credentials.{}", shown(name));
+    let is_listed =
+        servers.is_none_or(|servers| servers.iter().any(|server| server.as_str() == name));
+    match registry.get(name) {
+        Some(spec) if is_listed => Ok((field, spec)),
+        spec => Err(not_listed(field, name, spec.is_some(), registry)),
+    }
+}
+
+pub(in crate::front::api) fn not_listed(
+    field: String,
+    name: &str,
+    exists: bool,
+    registry: &Registry,
+) -> Problem {
     let name = shown(name);
     let detail = if exists {
         format!(

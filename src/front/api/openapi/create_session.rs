@@ -69,6 +69,37 @@ pub(super) fn schema(registry: &Registry) -> Value {
     schema
 }
 
+/// The schema of a change, by that of a creation: nothing has to be there, and nothing is said of what
+/// the session has already.
+pub(super) fn change_schema(create: &Value) -> Value {
+    let mut properties = create["properties"].clone();
+    if let Some(properties) = properties.as_object_mut() {
+        properties.remove("naming");
+    }
+    properties["servers"]["type"] = json!(["array", "null"]);
+    properties["servers"]["description"] = json!(
+        "All of the session's servers from now on, each a provider of the registry. Left out, they \
+         stay."
+    );
+    properties["credentials"]["description"] = json!(
+        "New credentials, by server: of those that the session has from now on. A server that is not \
+         named keeps what it has; null takes the session's own credential away."
+    );
+    properties["name"]["description"] = json!("A name for people; null takes it away.");
+    let credentials = properties["credentials"]["properties"].as_object_mut();
+    for credential in credentials.into_iter().flat_map(Map::values_mut) {
+        credential["type"] = json!(["object", "null"]);
+        // What is empty changes nothing, and so is a mistake where something could be.
+        credential["minProperties"] = credential["maxProperties"].clone();
+    }
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "properties": properties,
+        "example": { "name": "another name" },
+    })
+}
+
 /// What one member of the request says of another. The handler holds to it always; the document
 /// tells it for small registries, since programs that make requests from a schema give up over more.
 fn rules(registry: &Registry) -> Option<Value> {

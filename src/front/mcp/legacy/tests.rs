@@ -42,8 +42,9 @@ impl World {
             naming: Naming::Auto,
             servers: Vec::new(),
         };
-        let id = state.sessions.create(new).await.unwrap();
-        let session = state.sessions.find(id).await.unwrap().unwrap();
+        let sessions = state.sessions.seen_by(&crate::callers::Caller::anonymous());
+        let id = sessions.create(new).await.unwrap();
+        let session = sessions.find(id).await.unwrap().unwrap();
         let client = Client {
             revision: Revision::LATEST_LEGACY,
             context: Context::default(),

@@ -1,0 +1,226 @@
+//! `PATCH /session/{id}`: read as strictly as a creation, with nothing changed by what is refused.
+
+use bytes::Buf;
+use futures_util::Stream;
+use http::{HeaderMap, StatusCode};
+use warp::reply::Response;
+
+use super::{
+    RETRY_AFTER, answer,
+    create::{
+        body_bounds,
+        credential::{not_listed, read_changes, to_be_brought},
+        read_name, read_servers,
+    },
+    failure,
+    json::{Json, MemberNames},
+    sessions::Session,
+};
+use crate::{
+    front::{CallersState, body, problem::Problem, session_id},
+    registry::Registry,
+    session::{PatchError, SessionPatch},
+};
+
+const EXAMPLE: &str = r#"for example {"credentials": {"github": {"token": ".."}}}"#;
+
+/// Changes a session: its servers, its credentials, its name.
+///
+/// The answer is sent when the change is durable. The session's address and its clients' MCP sessions
+/// stay; clients are told that lists changed. Calls on their way to a server whose credential changed
+/// finish with the old one; those to a server that left end with an error.
+#[utoipa::path(
+    patch, path = "/session/{session_id}", operation_id = "changeSession", tag = "sessions",
+    params(("session_id" = uuid::Uuid, Path, description = "The session's id.")),
+    request_body(
+        content = ref("#/components/schemas/ChangeSession"), content_type = "application/json",
+        description = "What is to be another; what is left out stays as it is."
+    ),
+    responses(
+        (status = 200, description = "The session as it is now.", body = Session),
+        (status = 400, description = "A field is wrong; nothing was changed."),
+        (status = 404, description = "There is no such session."),
+        (status = 408, description = "The body took too long to arrive."),
+        (status = 413, description = "The body is too large."),
+        (status = 415, description = "The body is not announced as JSON, or is compressed."),
+        (status = 503, description = "Too many changes wait, or the store does not answer."),
+    )
+)]
+pub(super) async fn patch<S, B>(
+    state: CallersState,
+    id: String,
+    headers: HeaderMap,
+    body: S,
+) -> Result<Response, Problem>
+where
+    S: Stream<Item = Result<B, warp::Error>>,
+    B: Buf,
+{
+    body::require_json(&headers)?;
+    let body = body::collect(&headers, body, body_bounds(state.body_within)).await?;
+    let patch = read(&body, &state.registry)?;
+    let id = session_id(&id).ok_or_else(Problem::no_such_session)?;
+    let changed = state.sessions.patch(id, patch).await;
+    let session = changed.map_err(|error| refusal(&error, &state.registry))?;
+    answer(StatusCode::OK, &Session::from(session))
+}
+
+fn read(body: &[u8], registry: &Registry) -> Result<SessionPatch, Problem> {
+    let mut fields = Json::read(body)?.into_fields("", MemberNames::Shown, EXAMPLE)?;
+    let (servers, credentials) = (fields.take("servers"), fields.take("credentials"));
+    let name = fields.take_or_null("name");
+    if fields.take_or_null("naming").is_some() {
+        let detail = "naming cannot be changed: clients would know every tool by another name; \
+                      create another session";
+        return Err(Problem::at("naming", detail));
+    }
+    fields.finish("servers, credentials and name")?;
+    let servers = servers
+        .map(|servers| read_servers(Some(servers), registry))
+        .transpose()?;
+    let name = match name {
+        None => None,
+        Some(Json::Null) => Some(None),
+        Some(name) => Some(Some(read_name(name)?)),
+    };
+    Ok(SessionPatch {
+        name,
+        credentials: read_changes(credentials, servers.as_deref(), registry)?,
+        servers,
+    })
+}
+
+fn refusal(error: &PatchError, registry: &Registry) -> Problem {
+    match error {
+        PatchError::NotAServer { server } => not_listed(
+            format!("credentials.{server}"),
+            server.as_str(),
+            true,
+            registry,
+        ),
+        PatchError::CredentialMissing { server } => to_be_brought(server, registry)
+            .unwrap_or_else(|| Problem::at(format!("credentials.{server}"), error.to_string())),
+        PatchError::OneServerOnly => Problem::at(
+            "servers",
+            "this session's naming is none, which is for one server; create another session for \
+             several",
+        ),
+        PatchError::Gone => Problem::no_such_session(),
+        PatchError::Crowded { .. } => Problem::unavailable(
+            format!("{error}; try again when they are done"),
+            RETRY_AFTER,
+        ),
+        PatchError::Sessions(error) => failure(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret as _;
+    use serde_json::{Value, json};
+    use warp::Reply;
+
+    use super::*;
+    use crate::front::fixture;
+
+    const SECRET: &str = "hf_S3cr3t";
+
+    fn read_value(body: &Value) -> Result<SessionPatch, Problem> {
+        read(body.to_string().as_bytes(), &fixture::registry())
+    }
+
+    /// Each credential, by its server: new, or taken away.
+    fn credentials(patch: &SessionPatch) -> Vec<(&str, Option<&str>)> {
+        let credentials = patch.credentials.iter().map(|(server, secret)| {
+            let secret = secret.as_ref().map(|secret| secret.expose_secret());
+            (server.as_str(), secret)
+        });
+        let mut credentials: Vec<_> = credentials.collect();
+        credentials.sort_unstable();
+        credentials
+    }
+
+    #[test]
+    fn what_is_left_out_stays() {
+        for body in [json!({}), json!({"servers": null, "credentials": null})] {
+            let patch = read_value(&body).unwrap();
+            assert!(patch.servers.is_none() && patch.name.is_none());
+            assert!(patch.credentials.is_empty());
+        }
+        let named = |body: Value| read_value(&body).unwrap().name;
+        assert_eq!(named(json!({"name": null})), Some(None));
+        assert_eq!(named(json!({"name": "n"})), Some(Some("n".to_owned())));
+    }
+
+    #[test]
+    fn null_takes_a_credential_away() {
+        let patch = read_value(&json!({"credentials":
+            {"anonymous": null, "bearer": {"token": SECRET}, "open": {}, "key": {"key": "k"}}}));
+        assert_eq!(
+            credentials(&patch.unwrap()),
+            [
+                ("anonymous", None),
+                ("bearer", Some(SECRET)),
+                ("key", Some("k")),
+                ("open", None)
+            ]
+        );
+    }
+
+    #[test]
+    fn every_refusal_names_its_field_and_tells_no_credential() {
+        for (body, field) in [
+            (json!({"server": ["open"]}), "server"),
+            (json!({"naming": "dot"}), "naming"),
+            (json!({"naming": null}), "naming"),
+            (json!({"servers": []}), "servers"),
+            (json!({"servers": "open"}), "servers"),
+            (json!({"servers": ["open", "open"]}), "servers[1]"),
+            (json!({"servers": ["nobody"]}), "servers[0]"),
+            (json!({"name": " "}), "name"),
+            (json!({"name": 1}), "name"),
+            (json!({"credentials": [SECRET]}), "credentials"),
+            (json!({"credentials": SECRET}), "credentials"),
+            (
+                json!({"credentials": {"nobody": {"token": SECRET}}}),
+                "credentials.nobody",
+            ),
+            (json!({"credentials": {"bearer": {}}}), "credentials.bearer"),
+            (
+                json!({"credentials": {"bearer": SECRET}}),
+                "credentials.bearer",
+            ),
+            (
+                json!({"credentials": {"bearer": {(SECRET): 1}}}),
+                "credentials.bearer",
+            ),
+            (
+                json!({"credentials": {"bearer": {"token": [SECRET]}}}),
+                "credentials.bearer.token",
+            ),
+            (
+                json!({"credentials": {"bearer": {"token": format!("Bearer {SECRET}")}}}),
+                "credentials.bearer.token",
+            ),
+            (
+                json!({"credentials": {"open": {"token": SECRET}}}),
+                "credentials.open",
+            ),
+            (
+                json!({"servers": ["open"], "credentials": {"bearer": {"token": SECRET}}}),
+                "credentials.bearer",
+            ),
+        ] {
+            let problem = read_value(&body).unwrap_err();
+            let told = format!("{problem:?}");
+            assert!(!told.contains(SECRET), "{told}");
+            assert!(
+                told.contains(&format!("field: Some(\"{field}\")")),
+                "{body}: {told}"
+            );
+            assert_eq!(problem.into_response().status(), 400);
+        }
+        let twice = br#"{"credentials": {"bearer": {"token": "a"}, "bearer": {"token": "b"}}}"#;
+        assert!(read(twice, &fixture::registry()).is_err());
+    }
+}

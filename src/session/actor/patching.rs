@@ -1,0 +1,286 @@
+//! A session is changed while it lives: stored first, then its connections follow.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    convert::Infallible,
+};
+
+use ractor::ActorProcessingErr;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    backend::{Backend, Hearers, LinkKey},
+    limits::PATCHES_WAITING_MAX,
+    mcp::{discovery::Discovery, kind::ListKind, name::BackendName, request::Context},
+    session::{
+        clock::now_ms,
+        describe::SessionDescription,
+        message::SessionMessage,
+        patch::{PatchError, Place, Plan, SessionPatch},
+    },
+    store::{StoreError, StoredServer},
+};
+
+use super::{Session, hearing::Wanted};
+
+/// Answers whoever wants a session changed.
+pub(crate) type Patcher = oneshot::Sender<Result<SessionDescription, PatchError>>;
+
+/// One change at a time: each is decided by what the one before left.
+#[derive(Default)]
+pub(super) struct Patching {
+    /// The backends whose links are being forgotten, while a change is being stored.
+    under_way: Option<HashSet<BackendName>>,
+    waiting: VecDeque<(SessionPatch, Patcher)>,
+}
+
+impl Patching {
+    /// Whether what a backend's connection learns now is void.
+    pub(super) fn forgets(&self, backend: &BackendName) -> bool {
+        let unlinked = self.under_way.as_ref();
+        unlinked.is_some_and(|unlinked| unlinked.contains(backend))
+    }
+}
+
+/// The links that are being stored: what is void must not be written after it was deleted.
+pub(super) struct LinkWrites {
+    writing: mpsc::Sender<Infallible>,
+    until_written: mpsc::Receiver<Infallible>,
+}
+
+impl Default for LinkWrites {
+    fn default() -> Self {
+        let (writing, until_written) = mpsc::channel(1);
+        Self {
+            writing,
+            until_written,
+        }
+    }
+}
+
+impl LinkWrites {
+    /// One of them, until what is given is dropped.
+    pub(super) fn begin(&self) -> mpsc::Sender<Infallible> {
+        self.writing.clone()
+    }
+
+    /// Waits until those that began before have ended.
+    async fn end(self) {
+        let Self {
+            writing,
+            mut until_written,
+        } = self;
+        drop(writing);
+        // Nothing is ever sent.
+        let _nothing = until_written.recv().await;
+    }
+}
+
+/// What belongs together of one backend.
+type Part = (StoredServer, Backend, Option<Discovery>);
+
+impl Session {
+    /// Changes the session; answered when that is stored, and done.
+    pub(super) fn patch(&mut self, patch: SessionPatch, reply: Patcher) {
+        // Whoever asked may have left; here and below.
+        if self.closing {
+            return drop(reply.send(Err(PatchError::Gone)));
+        }
+        if self.patching.under_way.is_some() {
+            if self.patching.waiting.len() >= PATCHES_WAITING_MAX {
+                let limit = PATCHES_WAITING_MAX;
+                return drop(reply.send(Err(PatchError::Crowded { limit })));
+            }
+            return self.patching.waiting.push_back((patch, reply));
+        }
+        let plan = Plan::make(patch, &self.servers, self.naming, &self.shared.registry);
+        let plan = match plan {
+            Ok(plan) => plan,
+            Err(error) => return drop(reply.send(Err(error))),
+        };
+        self.patching.under_way = Some(plan.unlinked().into_iter().collect());
+        let links = std::mem::take(&mut self.link_writes);
+        let (record, store) = (plan.record(self.id), self.shared.store.clone());
+        let myself = self.myself.clone();
+        tokio::spawn(async move {
+            links.end().await;
+            let outcome = store.change_session(record).await;
+            // A session that is gone is woken with what was stored.
+            let _gone = myself.cast(SessionMessage::Patched {
+                plan: Box::new(plan),
+                outcome,
+                reply,
+            });
+        });
+    }
+
+    /// A change is stored, or could not be.
+    pub(super) async fn patched(
+        &mut self,
+        plan: Plan,
+        outcome: Result<(), StoreError>,
+        reply: Patcher,
+    ) -> Result<(), ActorProcessingErr> {
+        self.patching.under_way = None;
+        match outcome {
+            _ if self.closing => drop(reply.send(Err(PatchError::Gone))),
+            Err(error) => drop(reply.send(Err(error.into()))),
+            Ok(()) => {
+                self.last_used_ms = now_ms();
+                self.apply(plan).await?;
+                self.describe_to(move |description| drop(reply.send(Ok(description))));
+            }
+        }
+        if let Some((patch, reply)) = self.patching.waiting.pop_front() {
+            self.patch(patch, reply);
+        }
+        Ok(())
+    }
+
+    /// Makes the session what is stored. Should a connection not start, the session ends, and its next
+    /// request wakes it as what it is.
+    async fn apply(&mut self, mut plan: Plan) -> Result<(), ActorProcessingErr> {
+        if let Some(name) = plan.name.take() {
+            self.name = name;
+        }
+        if !plan.changes_servers() {
+            return Ok(());
+        }
+        let parts = std::mem::take(&mut self.servers)
+            .into_iter()
+            .zip(std::mem::take(&mut self.backends))
+            .zip(std::mem::take(&mut self.met))
+            .map(|((server, backend), met)| Some((server, backend, met)));
+        let mut before: Vec<Option<Part>> = parts.collect();
+        self.names.clear();
+        let (mut kept, mut stayed) = (HashMap::new(), HashMap::new());
+        for (position, place) in plan.places.into_iter().enumerate() {
+            let part = place
+                .from
+                .and_then(|from| before.get_mut(from).and_then(Option::take));
+            if let Some(from) = place.from {
+                stayed.insert(from, position);
+                if place.is_kept() {
+                    kept.insert(from, position);
+                }
+            }
+            let (server, backend, met) = self.settle(place, part).await?;
+            self.names.push(server.backend.clone());
+            self.servers.push(server);
+            self.backends.push(backend);
+            self.met.push(met);
+        }
+        for (_, backend, _) in before.into_iter().flatten() {
+            if backend.leave() {
+                self.leaving.push(backend);
+            }
+        }
+        let listening = self.listening_where_links_ended(&stayed, &kept);
+        self.rearrange(&stayed, &kept);
+        self.connect_anew(&kept, listening);
+        self.tell_of_lists(&ListKind::ALL, &Hearers::AllBut(Vec::new()));
+        Ok(())
+    }
+
+    /// Keeps a backend's connection, or starts one in its place.
+    async fn settle(
+        &mut self,
+        place: Place,
+        part: Option<Part>,
+    ) -> Result<Part, ActorProcessingErr> {
+        let (before, credential) = match (part, place.credential) {
+            (Some(part), None) => return Ok(part),
+            (part, credential) => (part, credential.flatten()),
+        };
+        let server = StoredServer {
+            backend: place.backend,
+            credential: Ok(credential),
+        };
+        if let Some((_, backend, _)) = before
+            && backend.retire()
+        {
+            self.leaving.push(backend);
+        }
+        let backend = self.start_backend(&server, Vec::new()).await?;
+        Ok((server, backend, None))
+    }
+
+    /// Moves all that has a position to where its backend is now: from where a backend stayed in the
+    /// session, and from where its connection goes on.
+    fn rearrange(&mut self, stayed: &HashMap<usize, usize>, kept: &HashMap<usize, usize>) {
+        self.resources.rearrange(self.names.len(), kept);
+        let linked = std::mem::take(&mut self.linked).into_iter();
+        self.linked = linked
+            .filter_map(|(id, at)| Some((id, *kept.get(&at)?)))
+            .collect();
+        let moved = |wanted: Wanted| {
+            Some(Wanted {
+                position: *stayed.get(&wanted.position)?,
+                ..wanted
+            })
+        };
+        let mut lost = Vec::new();
+        for (id, mcp_session) in &mut self.mcp_sessions {
+            let before = std::mem::take(&mut mcp_session.subscriptions);
+            let count = before.len();
+            mcp_session.subscriptions = before.into_iter().filter_map(moved).collect();
+            if mcp_session.subscriptions.len() < count {
+                lost.push(*id);
+            }
+        }
+        for id in lost {
+            self.keep_wants(id, None);
+        }
+        for subscriber in self.subscribers.values_mut() {
+            subscriber.rearrange(moved);
+        }
+        let goes_on: HashSet<&BackendName> = kept.values().map(|at| &self.names[*at]).collect();
+        self.unreachable.retain(|name| goes_on.contains(name));
+        self.count_resources();
+        self.uses_credentials = self
+            .servers
+            .iter()
+            .any(|server| self.shared.uses_credential(server));
+    }
+
+    /// The clients that hear something over links which ended with their connections, each with the
+    /// position of the backend there is now.
+    fn listening_where_links_ended(
+        &self,
+        stayed: &HashMap<usize, usize>,
+        kept: &HashMap<usize, usize>,
+    ) -> Vec<(LinkKey, Context, usize)> {
+        let ended = self.linked.iter().filter(|(_, at)| !kept.contains_key(at));
+        ended
+            .filter_map(|(id, at)| {
+                let mcp_session = self.mcp_sessions.get(id)?;
+                let listens = mcp_session.has_listener() || !mcp_session.subscriptions.is_empty();
+                let position = *stayed.get(at).filter(|_| listens)?;
+                Some((LinkKey::Own(*id), mcp_session.context.clone(), position))
+            })
+            .collect()
+    }
+
+    /// Connects where there is a new connection, and has carried over it what was carried before. All
+    /// other clients' links open with their next calls.
+    fn connect_anew(
+        &self,
+        kept: &HashMap<usize, usize>,
+        listening: Vec<(LinkKey, Context, usize)>,
+    ) {
+        let goes_on: HashSet<usize> = kept.values().copied().collect();
+        let new = (0..self.backends.len()).filter(|at| !goes_on.contains(at));
+        let default = new.map(|at| (LinkKey::Default, Context::default(), at));
+        self.want_what_was_wanted();
+        let subscribed = self.subscribers.values().map(|it| it.link());
+        let links: HashSet<LinkKey> = subscribed.chain([LinkKey::Default]).collect();
+        for link in links {
+            self.tell_wants(link);
+        }
+        for (link, context, position) in default.chain(listening) {
+            let backend = self.backends[position].clone();
+            // Its outcome shows in the connection's state.
+            tokio::spawn(async move { drop(backend.connect(link, context).await) });
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! A session that nobody uses goes, if the operator wants that; one that is in use stays.
+
+use serde_json::json;
+
+use crate::{
+    LATEST_LEGACY, MODERN,
+    world::{Client, FakeBackend, Gateway, Wanted, eventually},
+};
+
+async fn is_listed(gateway: &Gateway, id: &str) -> bool {
+    let listed = gateway.get("/sessions").await;
+    listed.text.contains(id)
+}
+
+#[tokio::test]
+async fn a_session_that_nobody_uses_is_deleted_and_one_in_use_is_not() {
+    for revision in [LATEST_LEGACY, MODERN] {
+        let backend = FakeBackend::legacy().start();
+        let mut gateway = Gateway::setup()
+            .provider("it", &backend)
+            .argument("--session-idle-ttl=1s")
+            .start();
+        // Both are used for the last time before the other one is made.
+        let listened = gateway.session(&["it"]).await;
+        let listener = Client::speaking(revision, &listened.endpoint).await;
+        let _changes = listener.changes(Wanted::lists()).await;
+        let called = gateway.session(&["it"]).await;
+        let caller = Client::speaking(revision, &called.endpoint).await;
+        let call = tokio::spawn(async move {
+            let call = caller.open("tools/call", r#"{"name":"it.wait"}"#);
+            call.await.finish().await
+        });
+        backend
+            .until("the call", |it| it.executions("wait") == 1)
+            .await;
+        let idle = gateway.session(&["it"]).await;
+        eventually("the end of the idle session", async || {
+            !is_listed(&gateway, &idle.id).await
+        })
+        .await;
+        assert!(is_listed(&gateway, &listened.id).await, "{revision}");
+        assert!(is_listed(&gateway, &called.id).await, "{revision}");
+        let answer = Client::modern(&idle.endpoint)
+            .call("it.echo", json!({}))
+            .await;
+        assert_eq!(answer.status, 404);
+        listener.call("it.echo", json!({})).await.result();
+        call.abort();
+        // It does not come back, and those that were in use are there.
+        gateway.restart();
+        assert!(!is_listed(&gateway, &idle.id).await);
+        let answer = gateway.get(&format!("/session/{}", idle.id)).await;
+        assert_eq!(answer.status, 404);
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_sleeps_goes_when_its_time_is_over() {
+    let backend = FakeBackend::modern().start();
+    let mut gateway = Gateway::setup()
+        .provider("it", &backend)
+        .argument("--session-idle-ttl=1s")
+        .start();
+    let session = gateway.session(&["it"]).await;
+    gateway.restart();
+    eventually("the end of the session", async || {
+        !is_listed(&gateway, &session.id).await
+    })
+    .await;
+    let logs = gateway.logs();
+    assert!(
+        logs.contains("deleted a session that nobody used"),
+        "{logs}"
+    );
+    assert!(!logs.contains(&session.id));
+}
+
+#[tokio::test]
+async fn without_a_limit_no_session_is_too_old() {
+    let backend = FakeBackend::modern().start();
+    let gateway = Gateway::with(&[("it", &backend)]);
+    let session = gateway.session(&["it"]).await;
+    let described = gateway.get(&format!("/session/{}", session.id)).await;
+    assert_eq!(described.status, 200);
+    let help = gateway.command(&["--help"]).output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    assert!(help.contains("default: until it is deleted"), "{help}");
+}
