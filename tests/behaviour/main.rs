@@ -14,8 +14,8 @@
 mod world;
 
 mod apps;
-mod backup;
 mod at_most_once;
+mod backup;
 mod batches;
 mod behind_a_proxy;
 mod bounds;
