@@ -16,7 +16,7 @@ pub mod via;
 #[cfg(test)]
 mod fixture;
 
-use std::{convert::Infallible, future::Future, sync::Arc};
+use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
 
 use http::{
     HeaderValue, Request, StatusCode,
@@ -49,6 +49,8 @@ pub struct FrontState {
     pub registry: Arc<Registry>,
     /// Who may call, for whoever asks where to log in.
     pub callers: Callers,
+    /// How long the body of a request may take to arrive.
+    pub body_within: Duration,
 }
 
 impl FrontState {
@@ -57,6 +59,7 @@ impl FrontState {
         CallersState {
             sessions: self.sessions.seen_by(caller),
             registry: Arc::clone(&self.registry),
+            body_within: self.body_within,
         }
     }
 }
@@ -65,6 +68,7 @@ impl FrontState {
 struct CallersState {
     sessions: SessionsView,
     registry: Arc<Registry>,
+    body_within: Duration,
 }
 
 /// Every route of the gateway: the MCP endpoint's, the REST API's, and a 404 for the rest.

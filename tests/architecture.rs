@@ -51,6 +51,8 @@ const CRATES: Table<'static> = &[
     ("warp", &["front"]),
     ("utoipa", &["front"]),
     ("utoipa_swagger_ui", &["front"]),
+    ("tokio_rustls", &["front"]),
+    ("webpki", &["front"]),
     ("ractor", &["session", "backend"]),
     ("reqwest", &["backend", "callers"]),
     ("tokio_retry", &["backend"]),

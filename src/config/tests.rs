@@ -3,7 +3,7 @@
 use clap::builder::Resettable;
 
 use super::*;
-use crate::limits;
+use crate::{front::server::ServerBounds, limits};
 
 /// Reads flags as on a machine whose environment has only the given variables without a flag.
 fn read(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Config, clap::Error> {
@@ -104,6 +104,63 @@ fn flags_set_what_they_name() {
     assert_eq!(config.allowed_origins, ["https://a.example"]);
     assert_eq!(config.log_format, LogFormat::Json);
     assert_eq!(config.log_filter, "warn,mcp_gateway=debug".parse().unwrap());
+}
+
+#[test]
+fn the_edge_is_what_its_flags_say() {
+    let bounds = ServerBounds::default();
+    let edge = read(&[], &[]).unwrap().edge;
+    assert_eq!(edge.connections_max as usize, bounds.connections_max);
+    let per_address = edge.connections_per_address_max as usize;
+    assert_eq!(per_address, bounds.connections_per_address_max);
+    assert_eq!(edge.header_timeout, bounds.headers_within);
+    assert_eq!(edge.body_timeout, Duration::from_secs(30));
+    assert_eq!(edge.keep_open, bounds.idle_max);
+    assert_eq!(edge.write_timeout, bounds.write_stall_max);
+    assert_eq!(edge.streams_max, bounds.streams_max);
+    assert_eq!(edge.headers_bytes_max, bounds.headers_bytes_max);
+    assert_eq!(edge.headers_max as usize, bounds.headers_max);
+    let edge = read(
+        &[
+            "--tls-cert=c.pem",
+            "--tls-key=k.pem",
+            "--trusted-proxy=10.0.0.1,fd00::/8",
+            "--trusted-proxy=10.1.0.0/16",
+            "--max-connections=9",
+            "--max-connections-per-address=8",
+            "--header-timeout=1s",
+            "--body-timeout=2s",
+            "--keep-open=3s",
+            "--write-timeout=4s",
+            "--max-streams=7",
+            "--max-header-size=16KiB",
+            "--max-headers=60",
+        ],
+        &[],
+    )
+    .unwrap()
+    .edge;
+    let tls = edge.tls.unwrap();
+    assert_eq!(tls.certificate, PathBuf::from("c.pem"));
+    assert_eq!(tls.key, PathBuf::from("k.pem"));
+    assert_eq!(edge.trusted_proxies.len(), 3);
+    assert_eq!(
+        (edge.connections_max, edge.connections_per_address_max),
+        (9, 8)
+    );
+    assert_eq!(edge.header_timeout, Duration::from_secs(1));
+    assert_eq!(edge.body_timeout, Duration::from_secs(2));
+    assert_eq!(edge.keep_open, Duration::from_secs(3));
+    assert_eq!(edge.write_timeout, Duration::from_secs(4));
+    assert_eq!((edge.streams_max, edge.headers_max), (7, 60));
+    assert_eq!(edge.headers_bytes_max, 16 * 1024);
+    assert_refused(&["--tls-cert=c.pem"], &["--tls-cert", "--tls-key"]);
+    assert_refused(&["--tls-key=k.pem"], &["--tls-cert", "--tls-key"]);
+    assert_refused(
+        &["--trusted-proxy=proxy"],
+        &["--trusted-proxy", "10.0.0.0/8"],
+    );
+    assert_refused(&["--max-header-size=1KiB"], &["from 8KiB to 1MiB"]);
 }
 
 #[test]
@@ -212,6 +269,18 @@ fn the_help_names_every_flag_and_variable_with_a_sentence() {
         "INPUT_TIMEOUT",
         "DRAIN_TIMEOUT",
         "MAX_BODY",
+        "TLS_CERT",
+        "TLS_KEY",
+        "TRUSTED_PROXIES",
+        "MAX_CONNECTIONS",
+        "MAX_CONNECTIONS_PER_ADDRESS",
+        "HEADER_TIMEOUT",
+        "BODY_TIMEOUT",
+        "KEEP_OPEN",
+        "WRITE_TIMEOUT",
+        "MAX_STREAMS",
+        "MAX_HEADER_SIZE",
+        "MAX_HEADERS",
         "ALLOWED_HOSTS",
         "ALLOWED_ORIGINS",
         "LOG_FORMAT",

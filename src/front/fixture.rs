@@ -58,6 +58,7 @@ pub(super) async fn state() -> (FrontState, TempDir) {
         sessions,
         registry,
         callers,
+        body_within: Duration::from_secs(30),
     };
     (state, directory)
 }

@@ -147,6 +147,11 @@ pub enum Failure {
     /// The gateway is going down.
     #[error("the gateway is stopping; try again in a moment")]
     Stopping,
+    /// The gateway is going down, and the request took too long for that.
+    #[error(
+        "the gateway is stopping and had no more time for this request, which may have been carried out"
+    )]
+    OutOfTime,
     /// The part of the gateway that worked on the request died.
     #[error("the gateway lost track of this request; it may have been carried out")]
     Lost,

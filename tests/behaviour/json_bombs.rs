@@ -200,12 +200,23 @@ async fn numbers_and_half_pairs_reach_the_backend_as_they_are() {
     backend.tolerate();
     let odd =
         r#"{"n":123456789012345678901234567890.10,"e":1E+40,"z":-0,"s":"\ud800","t":"\u0000"}"#;
-    for revision in [LATEST_LEGACY, MODERN] {
-        let program = Program::named("x").lenient();
-        let client = program.speaking(revision, &session.endpoint).await;
-        let params = format!(r#"{{"name":"it.count","arguments":{odd}}}"#);
-        client.request_raw("tools/call", &params).await.result();
-    }
+    let program = Program::named("x").lenient();
+    let client = program.legacy(&session.endpoint, LATEST_LEGACY).await;
+    let params = format!(r#"{{"name":"it.count","arguments":{odd}}}"#);
+    client.request_raw("tools/call", &params).await.result();
+    let modern = [
+        ("mcp-protocol-version", MODERN),
+        ("mcp-method", "tools/call"),
+        ("mcp-name", "it.count"),
+    ];
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": MODERN,
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    let body = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"it.count","arguments":{odd},"_meta":{meta}}}}}"#
+    );
+    client.post_text(&body, &modern).await;
     let sent = backend.requests_of("tools/call");
     assert!(
         sent.len() == 2 && sent.iter().all(|it| text(it).contains(odd)),

@@ -112,7 +112,8 @@ async fn a_call_that_outlasts_its_time_is_answered_and_taken_back() {
         let (answer, ()) = tokio::join!(call, stopping);
         let error = answer.error();
         assert_eq!(error.code, STOPPING, "{pairing}");
-        assert!(error.message.contains("gateway is stopping"), "{error:?}");
+        let words = "may have been carried out";
+        assert!(error.message.contains(words), "{error:?}");
         assert!(gateway.wait_for_end().success());
         backend
             .until("the cancellation", |it| !it.cancellations().is_empty())

@@ -6,7 +6,7 @@ pub(super) mod credential;
 
 use std::{collections::HashSet, time::Duration};
 
-use bytes::Buf;
+use bytes::{Buf, Bytes};
 use futures_util::Stream;
 use http::{HeaderMap, HeaderValue, StatusCode, header::LOCATION};
 use serde::Serialize;
@@ -31,10 +31,7 @@ use crate::{
 };
 
 /// A hundred credentials of their largest size; far less than a call may carry.
-pub(super) const BODY_BOUNDS: BodyBounds = BodyBounds {
-    size_bytes_max: 1024 * 1024,
-    within: Duration::from_secs(30),
-};
+const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Servers of one session: each is a connection of its own.
 pub(super) const SERVERS_MAX: usize = 100;
 /// Characters of a session's name: it stands in lists.
@@ -99,8 +96,7 @@ where
     S: Stream<Item = Result<B, warp::Error>>,
     B: Buf,
 {
-    body::require_json(&headers)?;
-    let body = body::collect(&headers, body, BODY_BOUNDS).await?;
+    let body = collect(&headers, body, state.body_within).await?;
     let new = read(&body, &state.registry)?;
     let id = state
         .sessions
@@ -117,6 +113,24 @@ where
         response.headers_mut().insert(LOCATION, location);
     }
     Ok(response)
+}
+
+/// Collects the body of a request that may bring credentials.
+pub(super) async fn collect<S, B>(
+    headers: &HeaderMap,
+    body: S,
+    within: Duration,
+) -> Result<Bytes, Problem>
+where
+    S: Stream<Item = Result<B, warp::Error>>,
+    B: Buf,
+{
+    body::require_json(headers)?;
+    let bounds = BodyBounds {
+        size_bytes_max: BODY_BYTES_MAX,
+        within,
+    };
+    Ok(body::collect(headers, body, bounds).await?)
 }
 
 fn read(body: &[u8], registry: &Registry) -> Result<NewSession, Problem> {

@@ -8,7 +8,7 @@ use warp::reply::Response;
 use super::{
     RETRY_AFTER, answer,
     create::{
-        BODY_BOUNDS,
+        collect,
         credential::{not_listed, read_changes, to_be_brought},
         read_name, read_servers,
     },
@@ -17,7 +17,7 @@ use super::{
     sessions::Session,
 };
 use crate::{
-    front::{CallersState, body, problem::Problem, session_id},
+    front::{CallersState, problem::Problem, session_id},
     registry::Registry,
     session::{PatchError, SessionPatch},
 };
@@ -56,8 +56,7 @@ where
     S: Stream<Item = Result<B, warp::Error>>,
     B: Buf,
 {
-    body::require_json(&headers)?;
-    let body = body::collect(&headers, body, BODY_BOUNDS).await?;
+    let body = collect(&headers, body, state.body_within).await?;
     let patch = read(&body, &state.registry)?;
     let id = session_id(&id).ok_or_else(Problem::no_such_session)?;
     let changed = state.sessions.patch(id, patch).await;

@@ -67,7 +67,7 @@ const fn code(failure: &Failure) -> i64 {
         Failure::Unauthenticated { .. } | Failure::Unauthorized { .. } | Failure::Unverifiable => {
             UNAUTHENTICATED
         }
-        Failure::Stopping => GATEWAY_STOPPING,
+        Failure::Stopping | Failure::OutOfTime => GATEWAY_STOPPING,
         Failure::Lost | Failure::NotStored => INTERNAL_ERROR,
     }
 }

@@ -103,7 +103,7 @@ impl Session {
     /// Answers what is in flight, and what nobody has come back for ends unheard.
     pub(super) fn give_up(&mut self) {
         self.parked.clear();
-        self.running.end_all(&Failure::Stopping);
+        self.running.end_all(&Failure::OutOfTime);
     }
 
     pub(super) fn connection_ended(&mut self, cell: &ActorCell) {
