@@ -84,7 +84,7 @@ fn every_flag_stands_there_with_its_variable_and_its_default() {
         name.starts_with(|first: char| first.is_ascii_uppercase())
             .then_some(name)
     });
-    assert_eq!(variables.clone().count(), 3, "{unflagged}");
+    assert_eq!(variables.clone().count(), 4, "{unflagged}");
     variables.for_each(|variable| assert_row(&[variable]));
 }
 
@@ -198,11 +198,18 @@ fn limits_are_what_it_says() {
         DEPTH_MAX,
         SHOWN_CHARS_MAX,
         INSTRUCTIONS_CHARS_MAX,
-        ANSWER_DEPTH_MAX
+        ANSWER_DEPTH_MAX,
+        RETRY_BUDGET_SHARE,
+        RETRY_BUDGET_FLOOR,
+        RETRY_BUDGET_MAX,
+        REPLIES_IN_FLIGHT_MAX
     ];
     let spans = named![span:
         LIST_DEADLINE,
         RETRY_AFTER_MAX,
+        BREAKER_PAUSE,
+        BREAKER_PAUSE_MAX,
+        SILENT_CHANGE_PAUSE,
         KEEP_ALIVE_INTERVAL,
         KEY_SET_PAUSE,
         REQUEST_STATE_TTL,
@@ -247,10 +254,10 @@ fn every_feature_has_the_tests_it_names() {
     }
 }
 
-/// The file and the name of a test as SECURITY.md names it: from `src/` on, or from `tests/behaviour/`.
+/// The file and the name of a test as SECURITY.md names it: a whole path, or one in `tests/behaviour/`.
 fn test_of(name: &str) -> (String, &str) {
     let (file, test) = name.rsplit_once("::").unwrap();
-    if file.starts_with("src/") {
+    if Path::new(file).extension().is_some() {
         (file.to_owned(), test)
     } else {
         let file = file.replace("::", "/");

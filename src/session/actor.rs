@@ -117,8 +117,6 @@ pub(super) struct Session {
     deaths: u32,
     /// The session is deleted; its connections say their goodbyes.
     closing: bool,
-    /// The gateway is stopping: nobody begins to listen any more.
-    stopping: bool,
     /// What each backend says of itself, once it was met; by position, as all else that has one.
     met: Vec<Option<Discovery>>,
     /// Whether several backends could be asked for a resource.
@@ -233,7 +231,7 @@ impl Actor for SessionActor {
             SessionMessage::TakeUp { id, reply } => session.take_up(id, reply),
             SessionMessage::Warm => session.warm(),
             SessionMessage::Sweep(done) => session.sweep(done),
-            SessionMessage::StopListening => session.stop_listening_for_good(),
+            SessionMessage::StopListening => session.leave_off(),
             SessionMessage::GiveUp => session.give_up(),
             SessionMessage::Close => session.close(),
             SessionMessage::Ended { number } => session.running.ended(number),
@@ -307,7 +305,6 @@ impl Session {
             unreachable: HashSet::new(),
             deaths: 0,
             closing: false,
-            stopping: false,
             storing: HashMap::new(),
             mcp_sessions: HashMap::new(),
             linked: HashSet::new(),

@@ -16,6 +16,12 @@ pub(super) fn now_ms() -> i64 {
     CLOCK.at(Instant::now())
 }
 
+/// The moment so long ago.
+pub(super) fn before_now_ms(ago: Duration) -> i64 {
+    let ago_ms = i64::try_from(ago.as_millis()).unwrap_or(i64::MAX);
+    now_ms().saturating_sub(ago_ms)
+}
+
 /// A clock that goes on evenly from when it was set.
 struct Clock {
     set_to: Duration,
@@ -52,10 +58,4 @@ mod tests {
         let before = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
         assert_eq!(Clock::set_to(before).set_to, Duration::ZERO);
     }
-}
-
-/// The moment so long ago.
-pub(super) fn before_now_ms(ago: Duration) -> i64 {
-    let ago_ms = i64::try_from(ago.as_millis()).unwrap_or(i64::MAX);
-    now_ms().saturating_sub(ago_ms)
 }

@@ -1,5 +1,7 @@
 //! Where the live sessions are: a concurrent map, read by every request without a mailbox.
 
+mod ending;
+
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -29,7 +31,7 @@ use super::{
     message::{Client, Filter, SessionMessage, Subscription, Welcome},
     outbox::{Attendance, Outbox},
     parked::{Parked, TakenUp},
-    patch::{PatchError, SessionPatch},
+    patch::{Patched, SessionPatch},
     quota::{CallerPlaces, Quota},
     request_state::{Opened, RequestStates},
     used::Used,
@@ -132,9 +134,7 @@ impl SessionRef {
         exchange: Exchange,
         cancel_when_dropped: bool,
     ) -> Result<InFlight, Failure> {
-        if self.stopping.load(Ordering::Relaxed) {
-            return Err(Failure::Stopping);
-        }
+        self.go_on()?;
         let permit = Arc::clone(&self.places)
             .try_acquire_owned()
             .map_err(|_| Failure::Busy {
@@ -220,6 +220,7 @@ impl SessionRef {
             reply,
         })
         .await??;
+        self.go_on()?;
         Ok(heard)
     }
 
@@ -254,6 +255,7 @@ impl SessionRef {
                 reply,
             })
             .await??;
+        self.go_on()?;
         Ok((honoured, heard))
     }
 
@@ -341,10 +343,7 @@ impl SessionRef {
     }
 
     /// Changes the session. Durable when it returns; `None` when the session went down meanwhile.
-    pub(super) async fn patch(
-        &self,
-        patch: SessionPatch,
-    ) -> Option<Result<SessionDescription, PatchError>> {
+    pub(super) async fn patch(&self, patch: SessionPatch) -> Option<Patched> {
         let asked = self.ask(|reply| SessionMessage::Patch { patch, reply });
         asked.await.ok()
     }
@@ -364,21 +363,6 @@ impl SessionRef {
     /// Tells what was used since the last time; nothing of a session that is gone.
     pub(super) async fn sweep(&self) -> Used {
         self.ask(SessionMessage::Sweep).await.unwrap_or_default()
-    }
-
-    pub(super) fn stop_listening(&self) {
-        self.tell(SessionMessage::StopListening);
-    }
-
-    /// Waits until all work on exchanges has ended, at the backends, too.
-    pub(super) async fn settled(&self) {
-        let all = u32::try_from(EXCHANGES_PER_SESSION_MAX).unwrap_or(u32::MAX);
-        // It is closed by nobody.
-        let _all_places = self.places.acquire_many(all).await;
-    }
-
-    pub(super) fn give_up(&self) {
-        self.tell(SessionMessage::GiveUp);
     }
 
     pub(super) fn close(&self) {

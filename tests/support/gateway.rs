@@ -257,7 +257,7 @@ impl Gateway {
         self.send(request.body(body.to_owned())).await
     }
 
-    /// PATCHes a path with JSON.
+    /// Sends a `PATCH` with JSON to a path.
     pub async fn patch(&self, path: &str, body: &Value) -> HttpAnswer {
         let request = self.http.patch(self.url(path));
         let request = request.header("content-type", "application/json");

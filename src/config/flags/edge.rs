@@ -1,10 +1,5 @@
 //! The flags of the edge towards clients: TLS, proxies before the gateway, and what connections may cost.
 
-#![expect(
-    clippy::doc_markdown,
-    reason = "these comments are the help, where backticks would stand as they are"
-)]
-
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;

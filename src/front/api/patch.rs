@@ -19,7 +19,7 @@ use super::{
 use crate::{
     front::{CallersState, problem::Problem, session_id},
     registry::Registry,
-    session::{PatchError, SessionPatch},
+    session::{Change, PatchError, SessionPatch},
 };
 
 const EXAMPLE: &str = r#"for example {"credentials": {"github": {"token": ".."}}}"#;
@@ -78,9 +78,9 @@ fn read(body: &[u8], registry: &Registry) -> Result<SessionPatch, Problem> {
         .map(|servers| read_servers(Some(servers), registry))
         .transpose()?;
     let name = match name {
-        None => None,
-        Some(Json::Null) => Some(None),
-        Some(name) => Some(Some(read_name(name)?)),
+        None => Change::Keep,
+        Some(Json::Null) => Change::To(None),
+        Some(name) => Change::To(Some(read_name(name)?)),
     };
     Ok(SessionPatch {
         name,
@@ -115,7 +115,7 @@ fn refusal(error: &PatchError, registry: &Registry) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret as _;
+    use secrecy::ExposeSecret;
     use serde_json::{Value, json};
     use warp::Reply;
 
@@ -131,7 +131,7 @@ mod tests {
     /// Each credential, by its server: new, or taken away.
     fn credentials(patch: &SessionPatch) -> Vec<(&str, Option<&str>)> {
         let credentials = patch.credentials.iter().map(|(server, secret)| {
-            let secret = secret.as_ref().map(|secret| secret.expose_secret());
+            let secret = secret.as_ref().map(ExposeSecret::expose_secret);
             (server.as_str(), secret)
         });
         let mut credentials: Vec<_> = credentials.collect();
@@ -143,12 +143,13 @@ mod tests {
     fn what_is_left_out_stays() {
         for body in [json!({}), json!({"servers": null, "credentials": null})] {
             let patch = read_value(&body).unwrap();
-            assert!(patch.servers.is_none() && patch.name.is_none());
+            assert!(patch.servers.is_none() && patch.name == Change::Keep);
             assert!(patch.credentials.is_empty());
         }
         let named = |body: Value| read_value(&body).unwrap().name;
-        assert_eq!(named(json!({"name": null})), Some(None));
-        assert_eq!(named(json!({"name": "n"})), Some(Some("n".to_owned())));
+        assert_eq!(named(json!({"name": null})), Change::To(None));
+        let renamed = Change::To(Some("n".to_owned()));
+        assert_eq!(named(json!({"name": "n"})), renamed);
     }
 
     #[test]

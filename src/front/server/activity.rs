@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     const HEADERS: Duration = Duration::from_secs(10);
-    const IDLE: Duration = Duration::from_secs(60);
+    const IDLE: Duration = Duration::from_mins(1);
 
     fn bounds() -> ServerBounds {
         ServerBounds {

@@ -39,10 +39,10 @@ impl Folder {
 
 /// A certificate and its key, in PEM.
 fn fresh() -> (String, String) {
-    of(CertificateParams::new(["localhost".to_owned()]).unwrap())
+    of(&CertificateParams::new(["localhost".to_owned()]).unwrap())
 }
 
-fn of(params: CertificateParams) -> (String, String) {
+fn of(params: &CertificateParams) -> (String, String) {
     let key = KeyPair::generate().unwrap();
     let certificate = params.self_signed(&key).unwrap();
     (certificate.pem(), key.serialize_pem())
@@ -52,7 +52,7 @@ fn expired() -> (String, String) {
     let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
     params.not_before = date_time_ymd(2001, 1, 1);
     params.not_after = date_time_ymd(2002, 1, 1);
-    of(params)
+    of(&params)
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn one_whose_time_has_not_come_is_taken() {
     let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
     params.not_before = date_time_ymd(4000, 1, 1);
     params.not_after = date_time_ymd(4001, 1, 1);
-    folder.write(&of(params));
+    folder.write(&of(&params));
     Certificates::read(folder.files.clone()).unwrap();
 }
 

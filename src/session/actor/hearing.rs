@@ -60,7 +60,6 @@ impl Session {
         reply: oneshot::Sender<Result<(), Failure>>,
     ) {
         let listening = match self.mcp_sessions.get_mut(&id) {
-            _ if self.stopping => Err(Failure::Stopping),
             None => Err(Failure::UnknownMcpSession),
             Some(mcp_session) => mcp_session.listen(listener),
         };
@@ -102,10 +101,6 @@ impl Session {
         subscription: Subscription,
         reply: oneshot::Sender<Result<Filter, Failure>>,
     ) {
-        if self.stopping {
-            let _asker_left = reply.send(Err(Failure::Stopping));
-            return;
-        }
         let Subscription {
             context,
             filter,
@@ -287,8 +282,7 @@ impl Session {
 
     /// The gateway is stopping. It would wait for streams that have no end of their own; and no client
     /// can come back any more for what waits for it.
-    pub(super) fn stop_listening_for_good(&mut self) {
-        self.stopping = true;
+    pub(super) fn leave_off(&mut self) {
         self.parked.clear();
         self.stop_listening();
     }
