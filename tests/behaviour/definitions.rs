@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{
     LATEST_LEGACY, MODERN,
-    world::{Client, FakeBackend, Gateway, List, Wanted},
+    world::{Client, FakeBackend, Gateway, List, Wanted, eventually},
 };
 
 const CHANGED: &str = "notifications/tools/list_changed";
@@ -41,11 +41,10 @@ async fn a_definition_that_changes_in_silence_is_logged_and_told() {
         client.tool_names().await;
         assert_eq!(hearing.next().await.method().as_deref(), Some(CHANGED));
 
+        let words = "have other definitions now, and it did not say so";
+        eventually("a line in the log", async || gateway.logs().contains(words)).await;
         let logs = gateway.logs();
-        let told: Vec<&str> = logs
-            .lines()
-            .filter(|line| line.contains("have other definitions now, and it did not say so"))
-            .collect();
+        let told: Vec<&str> = logs.lines().filter(|line| line.contains(words)).collect();
         assert_eq!(told.len(), 1, "{told:?}");
         assert!(told[0].contains("count, odd\\u{1b}[31m"), "{told:?}");
         assert!(
@@ -87,10 +86,11 @@ async fn a_definition_that_changes_with_a_word_is_named_too() {
     );
     backend.announce_change(List::Tools);
     hearing.next_of(CHANGED).await;
+    eventually("a line in the log", async || {
+        let logs = gateway.logs();
+        logs.contains("tools of it have other definitions now")
+    })
+    .await;
     let logs = gateway.logs();
-    assert!(
-        logs.contains("tools of it have other definitions now"),
-        "{logs}"
-    );
     assert!(!logs.contains("it did not say so"), "{logs}");
 }

@@ -147,7 +147,7 @@ async fn answers_that_are_nested_too_deep_are_refused_whatever_their_size() {
                         let (open, close) = ("[".repeat(levels), "]".repeat(levels));
                         let filling = "x".repeat(filling);
                         format!(
-                            r#"{{"resultType":"complete","content":[],"filling":"{filling}","deep":{open}{close}}}"#
+                            r#"{{{more}"content":[],"filling":"{filling}","deep":{open}{close}}}"#
                         )
                     };
                     // The scripted client itself reads no more than 128.

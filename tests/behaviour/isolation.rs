@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     LATEST_LEGACY, MODERN, UNAVAILABLE,
     world::{
-        Answers, Client, FakeBackend, Gateway, List, Program, Wanted,
+        Answers, Client, FakeBackend, Gateway, Program, Wanted,
         client::{Answer, Changes, Exchange, Message},
         fake_backend::Script,
         gateway::Session,
@@ -313,7 +313,7 @@ async fn take_one_back(stage: &Stage, under_way: &mut Vec<UnderWay>) {
 async fn hears_nothing_but(stage: &Stage, listening: &mut [Changes]) {
     stage.backends[0].announce_update("fake://items/1");
     for changes in listening {
-        let heard = changes.next().await;
+        let heard = within("an honest word", changes.next()).await;
         assert_eq!(
             heard.method().as_deref(),
             Some("notifications/resources/updated"),

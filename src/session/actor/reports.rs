@@ -42,8 +42,11 @@ impl Session {
                 backend,
                 link,
                 notification,
-                ..
-            } => self.heard(&backend, link, notification),
+                room,
+            } => {
+                self.heard(&backend, link, notification);
+                drop(room);
+            }
             Report::Asked {
                 mcp_session,
                 question,
