@@ -56,8 +56,13 @@ impl Setup {
     }
 
     /// Adds a provider with more lines of its entry, such as `auth: { type: bearer }`.
-    pub fn provider_with(mut self, name: &str, backend: &FakeBackend, more: &str) -> Self {
-        writeln!(self.registry, "  {name}:\n    url: {}", backend.url()).unwrap();
+    pub fn provider_with(self, name: &str, backend: &FakeBackend, more: &str) -> Self {
+        self.entry(name, &backend.url(), more)
+    }
+
+    /// Adds a provider at any address.
+    pub fn entry(mut self, name: &str, url: &str, more: &str) -> Self {
+        writeln!(self.registry, "  {name}:\n    url: {url}").unwrap();
         for line in more.lines().map(str::trim).filter(|line| !line.is_empty()) {
             writeln!(self.registry, "    {line}").unwrap();
         }
@@ -252,7 +257,7 @@ impl Gateway {
         self.send(request.body(body.to_owned())).await
     }
 
-    /// PATCHes a path with JSON.
+    /// Sends a `PATCH` with JSON to a path.
     pub async fn patch(&self, path: &str, body: &Value) -> HttpAnswer {
         let request = self.http.patch(self.url(path));
         let request = request.header("content-type", "application/json");
