@@ -102,8 +102,8 @@ async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> 
     let state = FrontState {
         sessions: sessions.clone(),
         registry,
-        body_within: config.edge.body_timeout,
         callers: callers.clone(),
+        body_within: config.edge.body_timeout,
     };
     let admission = Admission::new(callers, config.public_url.as_deref());
     let service = front::service(gate, admission, front::routes(state, endpoint));

@@ -160,12 +160,12 @@ impl Backend {
         context: Context,
     ) -> Result<Discovery, Failure> {
         let (reply, answer) = oneshot::channel();
-        // An actor that is gone drops the reply, which the wait below notices.
-        let _gone = self.actor.cast(BackendMessage::Connect {
+        // An actor that is gone drops the reply, which the wait below notices: kept, it would wait for ever.
+        drop(self.actor.cast(BackendMessage::Connect {
             link,
             context,
             reply,
-        });
+        }));
         answer.await.unwrap_or(Err(Failure::Lost))
     }
 
@@ -214,16 +214,6 @@ impl Backend {
         self.actor.cast(BackendMessage::Close).is_ok()
     }
 
-    /// The same because the server left the session, with the calls on their way.
-    pub(crate) fn leave(&self) -> bool {
-        self.actor.cast(BackendMessage::Leave).is_ok()
-    }
-
-    /// The same because another connection takes its place, once the calls on their way have ended.
-    pub(crate) fn retire(&self) -> bool {
-        self.actor.cast(BackendMessage::Retire).is_ok()
-    }
-
     /// Passes on what a list showed.
     pub(crate) fn learned(&self, listing: &Listing) {
         let catalogue = Catalogue::of(&listing.items);
@@ -240,7 +230,7 @@ impl Backend {
     pub(crate) async fn describe(&self) -> Option<Description> {
         let (reply, answer) = oneshot::channel();
         // As in `connect`.
-        let _gone = self.actor.cast(BackendMessage::Describe(reply));
+        drop(self.actor.cast(BackendMessage::Describe(reply)));
         answer.await.ok()
     }
 }
@@ -345,7 +335,11 @@ impl Actor for BackendActor {
             BackendMessage::Looked(catalogue) => connection.looked(catalogue),
             BackendMessage::Changed { kind, stream } => connection.changed(kind, stream),
             BackendMessage::Due { link, kind } => connection.due(link, kind),
-            BackendMessage::Heard { link, notification } => connection.heard(link, notification),
+            BackendMessage::Heard {
+                link,
+                notification,
+                room,
+            } => connection.heard(link, notification, room),
             BackendMessage::Asked {
                 mcp_session,
                 question,

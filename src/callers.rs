@@ -10,16 +10,20 @@ mod key_file;
 mod key_ring;
 mod keys;
 mod name;
+mod pass;
 mod tokens;
 
 use std::{io, path::Path, sync::Arc};
 
+use tokio::sync::watch;
 use url::{Host, Url};
 
 use crate::watch::Watch;
 
+use key::KeyHash;
 use key_ring::KeyRing;
-use tokens::Tokens;
+use pass::Shown;
+use tokens::{Tokens, Vouched};
 
 pub use self::{
     caller::Caller,
@@ -27,6 +31,7 @@ pub use self::{
     key_file::Mistake,
     keys::{Keys, ListedKey},
     name::{Name, NotAName},
+    pass::Pass,
     tokens::{KeySetPlace, TokenSettings, TokensError, is_audience},
 };
 
@@ -47,6 +52,17 @@ pub fn is_loopback(url: &str) -> bool {
 pub struct Callers {
     keys: Arc<KeyRing>,
     tokens: Option<Arc<Tokens>>,
+    /// Tells that somebody may have come or gone.
+    changes: watch::Sender<()>,
+}
+
+/// Who was let in, and by what.
+#[derive(Clone)]
+pub struct Admitted {
+    /// Who it is.
+    pub caller: Caller,
+    /// Whether that still holds, for what outlasts the request.
+    pub pass: Pass,
 }
 
 /// Why nobody is recognised by what was shown. It says nothing that would help to show something better.
@@ -72,10 +88,12 @@ impl Callers {
     ///
     /// When the callers file, or a file with the key set, is of no use.
     pub fn start(file: &Path, tokens: Option<TokenSettings>) -> Result<Self, CallersError> {
+        let changes = watch::Sender::new(());
         Ok(Self {
             keys: Arc::new(KeyRing::read(file)?),
+            changes: changes.clone(),
             tokens: tokens
-                .map(Tokens::start)
+                .map(|settings| Tokens::start(settings, changes))
                 .transpose()
                 .map_err(CallersError::Tokens)?,
         })
@@ -97,6 +115,7 @@ impl Callers {
             if let Some(tokens) = &callers.tokens {
                 tokens.read_again();
             }
+            callers.changes.send_replace(());
         })
     }
 
@@ -126,17 +145,25 @@ impl Callers {
     /// # Errors
     ///
     /// When it is nobody.
-    pub async fn recognise(&self, shown: Option<&str>) -> Result<Caller, Unrecognised> {
+    pub async fn recognise(&self, shown: Option<&str>) -> Result<Admitted, Unrecognised> {
         if !self.are_authenticated() {
-            return Ok(Caller::anonymous());
+            return Ok(self.admit(Caller::anonymous(), Shown::Nothing));
         }
         let shown = shown.ok_or(Unrecognised::Nothing)?;
         if let Some(id) = key::id_of(shown) {
-            return self.keys.find(id, shown).ok_or(Unrecognised::Wrong);
+            let hash = KeyHash::of(shown);
+            let caller = self.keys.find(id, &hash).ok_or(Unrecognised::Wrong)?;
+            return Ok(self.admit(caller, Shown::Key { id, hash }));
         }
-        match &self.tokens {
-            Some(tokens) => tokens.recognise(shown).await,
-            None => Err(Unrecognised::Wrong),
-        }
+        let tokens = self.tokens.as_ref().ok_or(Unrecognised::Wrong)?;
+        // Before it is checked: what is read meanwhile makes it one of before.
+        let reading = tokens.reading();
+        let Vouched { caller, until } = tokens.recognise(shown).await?;
+        Ok(self.admit(caller, Shown::Token { until, reading }))
+    }
+
+    fn admit(&self, caller: Caller, shown: Shown) -> Admitted {
+        let pass = Pass::new(self.clone(), shown);
+        Admitted { caller, pass }
     }
 }

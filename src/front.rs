@@ -47,10 +47,10 @@ pub struct FrontState {
     pub sessions: Sessions,
     /// The providers that a session may name.
     pub registry: Arc<Registry>,
-    /// How long the body of a request may take to arrive.
-    pub body_within: Duration,
     /// Who may call, for whoever asks where to log in.
     pub callers: Callers,
+    /// How long the body of a request may take to arrive.
+    pub body_within: Duration,
 }
 
 impl FrontState {

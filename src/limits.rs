@@ -202,9 +202,9 @@ pub const STREAMED_ABOVE_BYTES: usize = 64 * 1024;
 pub const EVENT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of an HTTP error's body that are looked at: JSON-RPC errors are short.
 pub const ERROR_BODY_BYTES_MAX: usize = 256 * 1024;
-/// Bytes of a backend's JSON-RPC error that travel on: it is words for a person, and a little beside. Of
+/// Bytes of a backend's JSON-RPC error that travel on: it is words for a person, and something beside. Of
 /// a larger one its code and the beginning of its message are left.
-pub const ERROR_BYTES_MAX: usize = 64 * 1024;
+pub const ERROR_BYTES_MAX: usize = 1024 * 1024;
 /// Characters of that message.
 pub const ERROR_CHARS_MAX: usize = 4 * 1024;
 /// Requests of a backend's own during one call.
@@ -240,6 +240,9 @@ pub const BREAKER_PAUSE_MAX: Duration = Duration::from_secs(30);
 /// Answers to a backend's own requests, of one connection, that are on their way at once and that
 /// nobody misses: pings and refusals. A backend may send those without end.
 pub const REPLIES_IN_FLIGHT_MAX: usize = 64;
+/// What a backend says over one link about no call, on its way to the session: what waits there is held in
+/// memory, and a backend may say more than a session can hear.
+pub const HEARD_IN_FLIGHT_MAX: usize = 64;
 /// Streams on which backends announce changes, of the whole process: each holds a socket, of which a
 /// process is commonly allowed 1024. Connections beyond it wait for one to end.
 pub const BACKEND_LISTENERS_MAX: usize = 512;

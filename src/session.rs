@@ -43,6 +43,7 @@ use quota::Quota;
 use supervisor::{Finder, Supervisor, SupervisorMessage};
 use view::Asker;
 
+pub use crate::store::Change;
 pub use describe::{
     ConnectionDescription, ConnectionState, NewServer, NewSession, SessionDescription,
     SessionListing, SessionsError,
@@ -216,7 +217,7 @@ impl Sessions {
     ) -> Result<T, SessionsError> {
         let (reply, answer) = oneshot::channel();
         // A supervisor that is gone drops the reply.
-        let _gone = self.supervisor.cast(question(reply));
+        drop(self.supervisor.cast(question(reply)));
         answer.await.map_err(|_| SessionsError::Stopping)
     }
 }

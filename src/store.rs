@@ -4,11 +4,13 @@
 //! A write that returned `Ok` is on the disk. No decision of the protocol is made here, and no
 //! actor is known. Reads come from a few connections of their own and never wait for a write.
 
+mod changing;
 mod entity;
 mod error;
 mod file;
 mod key;
 mod key_file;
+mod lock;
 mod open;
 mod operation;
 mod reading;
@@ -34,14 +36,12 @@ use self::{
     sealing::Place,
     writer::{Request, Write},
 };
-use crate::mcp::name::BackendName;
-
 pub use self::{
     error::StoreError,
     key::{KeyError, SealingKey},
     record::{
-        LinkRecord, McpSessionRecord, ServerChange, ServerRecord, SessionChange, SessionRecord,
-        SessionSummary, StoredServer, StoredSession,
+        Change, LinkRecord, McpSessionRecord, ServerChange, ServerRecord, SessionChange,
+        SessionRecord, SessionSummary, StoredServer, StoredSession,
     },
     ring::KeyRing,
     rotation::{Rotation, RotationError, Unopened},
@@ -130,36 +130,6 @@ impl Store {
         self.write(create).await.map(drop)
     }
 
-    /// Changes a session: all of it, or nothing.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Gone`] if it was deleted.
-    pub async fn change_session(&self, change: SessionChange) -> Result<(), StoreError> {
-        let names = |backends: Vec<BackendName>| backends.iter().map(ToString::to_string).collect();
-        let mut servers = Vec::with_capacity(change.servers.len());
-        for (position, server) in (0..).zip(change.servers) {
-            let place = Place::credential(change.id, server.backend.as_str());
-            let seal = |secret| self.keys.seal(&secret, &place);
-            let changes_credential = server.credential.is_some();
-            let row = server::Model {
-                session_id: change.id,
-                backend: server.backend.to_string(),
-                position,
-                credential: server.credential.flatten().map(seal).transpose()?,
-            };
-            servers.push((row, changes_credential));
-        }
-        let change = Operation::ChangeSession {
-            id: change.id,
-            name: change.name,
-            servers,
-            removed: names(change.removed),
-            unlinked: names(change.unlinked),
-        };
-        self.write(change).await.map(drop)
-    }
-
     /// Deletes a session and all that belongs to it; says whether it was there.
     ///
     /// # Errors
@@ -168,35 +138,6 @@ impl Store {
     pub async fn delete_session(&self, id: Uuid) -> Result<bool, StoreError> {
         let deleted = self.write(Operation::DeleteSession(id)).await?;
         Ok(deleted > 0)
-    }
-
-    /// Deletes a session that was last used before a moment; says whether it was there, and idle still.
-    ///
-    /// # Errors
-    ///
-    /// What the database refuses.
-    pub async fn delete_idle_session(
-        &self,
-        id: Uuid,
-        unused_since_ms: i64,
-    ) -> Result<bool, StoreError> {
-        let delete = Operation::DeleteIdleSession {
-            id,
-            unused_since_ms,
-        };
-        Ok(self.write(delete).await? > 0)
-    }
-
-    /// Lists ids and owners of some sessions that were last used before a moment, at most 1,000.
-    ///
-    /// # Errors
-    ///
-    /// What the database refuses.
-    pub async fn idle_sessions(
-        &self,
-        unused_since_ms: i64,
-    ) -> Result<Vec<(Uuid, Option<Arc<str>>)>, StoreError> {
-        reading::idle_sessions(&self.reading, unused_since_ms).await
     }
 
     /// Reads a session and all that belongs to it, as of one moment.

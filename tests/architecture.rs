@@ -77,6 +77,27 @@ const ERA_EXCEPTIONS: [(&str, &str); 3] = [
     ("src/front/api/sessions.rs", "shows people the era's name"),
 ];
 
+/// Files that may ask the wall clock, and what for.
+const CLOCK_EXCEPTIONS: [(&str, &str); 8] = [
+    ("src/session/clock.rs", "when a session was made and used"),
+    ("src/front/api/sessions.rs", "shows people those times"),
+    (
+        "src/backend/link.rs",
+        "how old what was stored of a backend is",
+    ),
+    (
+        "src/backend/transport/streamable_http.rs",
+        "a Retry-After may be a date",
+    ),
+    (
+        "src/backend/transport/streamable_http/retry_after.rs",
+        "the same",
+    ),
+    ("src/watch.rs", "whether a file has changed"),
+    ("src/callers/keys.rs", "when a key was made"),
+    ("src/callers/tokens.rs", "when a token expires"),
+];
+
 fn package() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -104,6 +125,14 @@ fn a_crate_is_named_only_in_its_rooms() {
 #[test]
 fn pure_rooms_do_no_io_and_read_no_clock() {
     assert_none(&breaches(|source| rules::purity(source, &PURE)));
+}
+
+#[test]
+fn deadlines_do_not_jump_with_the_wall_clock() {
+    let rule = |source: &Source| rules::clocks(source, &CLOCK_EXCEPTIONS);
+    assert_none(&breaches(rule));
+    let sample = "use std::time::SystemTime;\nlet due = SystemTime::now() + wait;\n";
+    assert_eq!(lines("src/backend/call.rs", sample, rule), [1, 2]);
 }
 
 #[test]

@@ -84,7 +84,7 @@ fn every_flag_stands_there_with_its_variable_and_its_default() {
         name.starts_with(|first: char| first.is_ascii_uppercase())
             .then_some(name)
     });
-    assert_eq!(variables.clone().count(), 3, "{unflagged}");
+    assert_eq!(variables.clone().count(), 4, "{unflagged}");
     variables.for_each(|variable| assert_row(&[variable]));
 }
 
@@ -198,11 +198,18 @@ fn limits_are_what_it_says() {
         DEPTH_MAX,
         SHOWN_CHARS_MAX,
         INSTRUCTIONS_CHARS_MAX,
-        ANSWER_DEPTH_MAX
+        ANSWER_DEPTH_MAX,
+        RETRY_BUDGET_SHARE,
+        RETRY_BUDGET_FLOOR,
+        RETRY_BUDGET_MAX,
+        REPLIES_IN_FLIGHT_MAX
     ];
     let spans = named![span:
         LIST_DEADLINE,
         RETRY_AFTER_MAX,
+        BREAKER_PAUSE,
+        BREAKER_PAUSE_MAX,
+        SILENT_CHANGE_PAUSE,
         KEEP_ALIVE_INTERVAL,
         KEY_SET_PAUSE,
         REQUEST_STATE_TTL,
@@ -244,6 +251,42 @@ fn every_feature_has_the_tests_it_names() {
         let file = format!("tests/behaviour/{}.rs", file.replace("::", "/"));
         let is_there = text(&file).contains(&format!("async fn {test}("));
         assert!(is_there, "{file} has no test {test}");
+    }
+}
+
+/// The file and the name of a test as SECURITY.md names it: a whole path, or one in `tests/behaviour/`.
+fn test_of(name: &str) -> (String, &str) {
+    let (file, test) = name.rsplit_once("::").unwrap();
+    if Path::new(file).extension().is_some() {
+        (file.to_owned(), test)
+    } else {
+        let file = file.replace("::", "/");
+        (format!("tests/behaviour/{file}.rs"), test)
+    }
+}
+
+#[test]
+fn every_promise_of_the_security_page_has_the_tests_it_names() {
+    let page = text("SECURITY.md");
+    let (_, tables) = page
+        .split_once("## Promises and their tests")
+        .expect("a section of promises");
+    let rows = tables.lines().filter(|line| line.starts_with("| "));
+    let rows = rows.filter(|row| !row.starts_with("| ---") && !row.contains("| Tests |"));
+    let rows: Vec<&str> = rows.collect();
+    assert!(rows.len() > 40, "{} promises", rows.len());
+    for row in rows {
+        let proof = row.rsplit(" | ").next().unwrap();
+        let named: Vec<&str> = between(proof, "`", "`")
+            .into_iter()
+            .filter(|name| name.contains("::"))
+            .collect();
+        assert!(!named.is_empty(), "no test of: {row}");
+        for name in named {
+            let (file, test) = test_of(name);
+            let is_there = text(&file).contains(&format!("fn {test}("));
+            assert!(is_there, "{file} has no test {test}");
+        }
     }
 }
 

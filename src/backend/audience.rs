@@ -227,7 +227,7 @@ impl Conversation<'_> {
                     self.link.questions.withdraw(&id, self.link).await;
                 }
             }
-            RESOURCE_UPDATED | TASK_CHANGED | TASK_STATUS => self.report(method, params),
+            RESOURCE_UPDATED | TASK_CHANGED | TASK_STATUS => self.report(method, params).await,
             _ => return false,
         }
         true
@@ -249,7 +249,7 @@ impl Conversation<'_> {
                 };
                 (call, params.map(ToOwned::to_owned))
             }
-            _ => return self.report(method, params),
+            _ => return self.report(method, params).await,
         };
         let method = method.to_owned();
         let notified = Event::Notified(Notification { method, params });
@@ -265,14 +265,12 @@ impl Conversation<'_> {
         }
     }
 
-    fn report(&self, method: &str, params: Option<&RawValue>) {
-        self.link.tell(BackendMessage::Heard {
-            link: self.link.key,
-            notification: Notification {
-                method: method.to_owned(),
-                params: params.map(ToOwned::to_owned),
-            },
-        });
+    async fn report(&self, method: &str, params: Option<&RawValue>) {
+        let notification = Notification {
+            method: method.to_owned(),
+            params: params.map(ToOwned::to_owned),
+        };
+        self.link.report(notification).await;
     }
 
     /// The client that hears what is said on no call's stream, if there is one.

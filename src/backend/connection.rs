@@ -97,14 +97,13 @@ pub(crate) struct Connection {
 impl Connection {
     /// Takes something that needs the backend: sends it now, holds it while a handshake is under
     /// way, or fails it now.
-    pub(super) fn begin(&mut self, pending: Pending) {
+    pub(super) fn begin(&mut self, mut pending: Pending) {
         if self.closing {
             return pending.fail(&self.name, self.farewell());
         }
-        let pending = match self.occupied_by(pending) {
-            Ok(pending) => pending,
-            Err(pending) => return pending.fail(&self.name, self.farewell()),
-        };
+        if !self.counts(&mut pending) {
+            return pending.fail(&self.name, self.farewell());
+        }
         if let Err(error) = &self.endpoint {
             return pending.fail(&self.name, error.clone());
         }

@@ -176,7 +176,7 @@ impl HttpClients {
     }
 }
 
-fn builder(spec: &ProviderSpec) -> ClientBuilder {
+pub(super) fn builder(spec: &ProviderSpec) -> ClientBuilder {
     Client::builder()
         .user_agent(concat!("mcp-gateway/", env!("CARGO_PKG_VERSION")))
         // A redirect would carry the credential to an address the registry does not name.

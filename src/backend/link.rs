@@ -11,9 +11,16 @@ use std::{
 use ractor::ActorRef;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use crate::mcp::{discovery::Discovery, level::Level, object::RawObject, request::Context};
+use crate::{
+    limits::HEARD_IN_FLIGHT_MAX,
+    mcp::{
+        discovery::Discovery, event::Notification, level::Level, object::RawObject,
+        request::Context,
+    },
+};
 
 use super::{adapter::Dialect, asking::Questions, message::BackendMessage, ongoing::Ongoing};
 
@@ -69,6 +76,8 @@ pub(crate) struct Link {
     heard: AtomicBool,
     away: AtomicBool,
     looking: AtomicBool,
+    /// For what is heard over it about no call, until the session has heard it.
+    room: Arc<Semaphore>,
     uses: Mutex<Uses>,
     /// From which level on the backend was asked to send log messages.
     pub(super) level: tokio::sync::Mutex<Option<Level>>,
@@ -123,6 +132,7 @@ impl Link {
             heard: AtomicBool::new(false),
             away: AtomicBool::new(false),
             looking: AtomicBool::new(false),
+            room: Arc::new(Semaphore::new(HEARD_IN_FLIGHT_MAX)),
             uses: Mutex::new(Uses {
                 calls: 0,
                 last: Instant::now(),
@@ -190,6 +200,19 @@ impl Link {
     pub(crate) fn tell(&self, fact: BackendMessage) {
         // With the connection gone, nobody wants to know.
         let _gone = self.connection.cast(fact);
+    }
+
+    /// Tells the session what was heard about no call; while there is no room for more, the backend waits.
+    pub(crate) async fn report(&self, notification: Notification) {
+        // An error would mean that it was closed, which nobody does.
+        let Ok(room) = Arc::clone(&self.room).acquire_owned().await else {
+            return;
+        };
+        self.tell(BackendMessage::Heard {
+            link: self.key,
+            notification,
+            room,
+        });
     }
 
     /// A request id never used in this conversation; never 0.

@@ -1,7 +1,7 @@
 //! What can be said to a backend's actor.
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -96,6 +96,7 @@ pub(crate) enum BackendMessage {
     Heard {
         link: LinkKey,
         notification: Notification,
+        room: OwnedSemaphorePermit,
     },
     /// Fact: the backend asks the client of an MCP session something, about no call.
     Asked {
@@ -291,6 +292,8 @@ pub(crate) enum Report {
         /// Over which link; `None` if one serves everybody.
         link: Option<LinkKey>,
         notification: Notification,
+        /// What it takes up of the room for such; free again when this is dropped.
+        room: OwnedSemaphorePermit,
     },
     /// The backend asks the client of an MCP session something, on no call's stream.
     Asked {

@@ -77,9 +77,13 @@ impl KeyRing {
         self.held.load().as_ref().map_or(0, |held| held.len())
     }
 
+    /// Whether a key that let somebody in still does.
+    pub(super) fn holds(&self, id: KeyId, hash: &KeyHash) -> bool {
+        self.find(id, hash).is_some()
+    }
+
     /// Whom a key lets in. It takes as long for an unknown id as for a wrong secret.
-    pub(super) fn find(&self, id: KeyId, key: &str) -> Option<Caller> {
-        let hash = KeyHash::of(key);
+    pub(super) fn find(&self, id: KeyId, hash: &KeyHash) -> Option<Caller> {
         let held = self.held.load();
         let found = held.as_ref().and_then(|held| held.get(&id));
         let expected = found.map_or(&KeyHash::NONE, |held| &held.hash);
@@ -107,7 +111,7 @@ mod tests {
     use crate::callers::{Keys, key::id_of};
 
     fn find(ring: &KeyRing, key: &str) -> Option<Caller> {
-        ring.find(id_of(key)?, key)
+        ring.find(id_of(key)?, &KeyHash::of(key))
     }
 
     #[test]

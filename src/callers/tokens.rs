@@ -9,25 +9,31 @@ mod seen;
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use arc_swap::ArcSwapOption;
 use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header};
+use tokio::sync::watch;
 use url::Url;
 
 use self::{
     claims::{Claims, Verdict},
     fetching::{Fetching, read_file},
     key_set::KeySet,
-    seen::{Fingerprint, Seen, Vouched},
+    seen::{Fingerprint, Seen},
 };
-use super::{Caller, Unrecognised};
+use super::Unrecognised;
 use crate::limits::{HEADER_VALUE_BYTES_MAX, TOKEN_LEEWAY};
 
 pub use self::claims::is_audience;
 pub use self::fetching::TokensError;
+
+pub(super) use self::seen::Vouched;
 
 /// Which tokens let somebody in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +66,10 @@ pub(super) struct Tokens {
     /// Nothing until it was read once.
     key_set: ArcSwapOption<KeySet>,
     seen: Seen,
+    /// How often another one took its place.
+    readings: AtomicU64,
+    /// Tells those whose tokens may count no longer.
+    changes: watch::Sender<()>,
     /// For a key set behind a URL.
     fetching: Option<Fetching>,
 }
@@ -70,7 +80,10 @@ impl Tokens {
     /// # Errors
     ///
     /// When the file is of no use, or there is no HTTP client to be had.
-    pub(super) fn start(settings: TokenSettings) -> Result<Arc<Self>, TokensError> {
+    pub(super) fn start(
+        settings: TokenSettings,
+        changes: watch::Sender<()>,
+    ) -> Result<Arc<Self>, TokensError> {
         let (key_set, fetching) = match &settings.key_set {
             KeySetPlace::File(path) => (Some(Arc::new(read_file(path)?)), None),
             KeySetPlace::Url(url) => (None, Some(Fetching::new(url.clone())?)),
@@ -80,6 +93,8 @@ impl Tokens {
             settings,
             key_set: ArcSwapOption::new(key_set),
             seen: Seen::default(),
+            readings: AtomicU64::new(0),
+            changes,
             fetching,
         });
         if let Some(fetching) = &tokens.fetching {
@@ -90,6 +105,11 @@ impl Tokens {
 
     pub(super) const fn settings(&self) -> &TokenSettings {
         &self.settings
+    }
+
+    /// Tells one key set from the next.
+    pub(super) fn reading(&self) -> u64 {
+        self.readings.load(Ordering::SeqCst)
     }
 
     /// The file that the key set is in.
@@ -123,6 +143,8 @@ impl Tokens {
                 self.key_set.store(Some(Arc::new(key_set)));
                 // A key that is gone takes its tokens with it.
                 self.seen.forget();
+                self.readings.fetch_add(1, Ordering::SeqCst);
+                self.changes.send_replace(());
             }
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
@@ -140,27 +162,26 @@ impl Tokens {
     /// # Errors
     ///
     /// When it lets nobody in, or its key is not there to check it with.
-    pub(super) async fn recognise(&self, token: &str) -> Result<Caller, Unrecognised> {
+    pub(super) async fn recognise(&self, token: &str) -> Result<Vouched, Unrecognised> {
         if token.len() > HEADER_VALUE_BYTES_MAX {
             return Err(Unrecognised::Wrong);
         }
         let fingerprint = Fingerprint::of(token);
-        if let Some(caller) = self.seen.get(&fingerprint, now()) {
-            return Ok(caller);
+        if let Some(vouched) = self.seen.get(&fingerprint, now()) {
+            return Ok(vouched);
         }
         let header = acceptable(token).ok_or(Unrecognised::Wrong)?;
         let key_set = self.key_set_for(&header).await?;
         let vouched = self.check(token, &header, &key_set)?;
-        let caller = vouched.caller.clone();
         // What was learned of a key set that is no longer in force must not be remembered.
         let current = self.key_set.load();
         if current
             .as_ref()
             .is_some_and(|current| Arc::ptr_eq(current, &key_set))
         {
-            self.seen.put(fingerprint, vouched, now());
+            self.seen.put(fingerprint, vouched.clone(), now());
         }
-        Ok(caller)
+        Ok(vouched)
     }
 
     /// The key set that has the token's key, or the latest without it; waits for a new one where that may help.
@@ -229,7 +250,7 @@ fn validation(issuer: &str) -> Validation {
 }
 
 /// Seconds since 1970, by the clock that issuers go by.
-fn now() -> u64 {
+pub(super) fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs())
 }

@@ -1,23 +1,21 @@
 //! Who may come in: what a request shows is looked at once, before any route, and goes no further.
 //!
-//! Behind here a request carries its [`Caller`], which every route that touches sessions asks for; one that came
+//! Behind here a request carries who was [`Admitted`], which every route that touches sessions asks for; one that came
 //! past here without is answered by none of them.
 
 use std::fmt::Write as _;
 
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Request, StatusCode,
-    header::{AUTHORIZATION, HOST},
-};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header::AUTHORIZATION};
 use warp::reply::{Reply, Response};
 
 use super::{
     api::{MCP, PROTECTED_RESOURCE},
     mcp,
     problem::Problem,
+    via::Via,
 };
 use crate::{
-    callers::{Caller, Callers, Unrecognised},
+    callers::{Admitted, Callers, Unrecognised},
     mcp::failure::Failure,
 };
 
@@ -69,15 +67,15 @@ impl Admission {
         let path = request.uri().path().to_owned();
         let text = shown.as_ref().and_then(|shown| shown.to_str().ok());
         match self.recognise(text, shown.is_some()).await {
-            Ok(caller) => {
-                request.extensions_mut().insert::<Caller>(caller);
+            Ok(admitted) => {
+                request.extensions_mut().insert::<Admitted>(admitted);
                 Ok(())
             }
             Err(why) => Err(self.refuse(why, &base, &path)),
         }
     }
 
-    async fn recognise(&self, text: Option<&str>, shown: bool) -> Result<Caller, Unrecognised> {
+    async fn recognise(&self, text: Option<&str>, shown: bool) -> Result<Admitted, Unrecognised> {
         match self.callers.recognise(text).await {
             // Bytes that are no text.
             Err(Unrecognised::Nothing) if shown => Err(Unrecognised::Wrong),
@@ -166,15 +164,9 @@ impl Admission {
         if let Some(url) = &self.public_url {
             return Base(url.clone());
         }
-        // Both were checked at the gate.
-        let named = request
-            .headers()
-            .get(HOST)
-            .and_then(|host| host.to_str().ok());
-        let authority = request.uri().authority().map(http::uri::Authority::as_str);
-        let host = authority.or(named).unwrap_or_default();
-        let scheme = request.uri().scheme_str().unwrap_or("http");
-        Base(format!("{scheme}://{host}"))
+        // The host in it was checked at the gate.
+        let via = request.extensions().get::<Via>();
+        Base(via.and_then(Via::base_url).unwrap_or_default())
     }
 }
 

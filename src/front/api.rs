@@ -16,6 +16,7 @@ use std::{
     convert::Infallible,
     future::Future,
     net::IpAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -32,7 +33,7 @@ use warp::{
 
 use super::{FrontState, admission::Base, problem::Problem, via::Via};
 use crate::{
-    callers::{Caller, Callers},
+    callers::{Admitted, Caller, Callers},
     session::SessionsError,
 };
 
@@ -109,14 +110,15 @@ impl Route {
     async fn answer(
         &self,
         method: Method,
-        client: Option<IpAddr>,
+        client: Client,
         handler: impl Future<Output = Result<Response, Problem>>,
     ) -> Response {
         let started = Instant::now();
         let response = handler.await.unwrap_or_else(Problem::into_response);
         // The template, not the path: whoever knows a session's id can use the session.
         tracing::info!(
-            client.address = client.map(display),
+            client.address = client.address.map(display),
+            caller.name = client.caller.as_deref(),
             http.method = %method,
             http.route = self.template,
             http.status = response.status().as_u16(),
@@ -151,9 +153,20 @@ fn with<T: Clone + Send + Sync + 'static>(
     warp::any().map(move || part.clone())
 }
 
-/// The client's address, for the log.
-fn client() -> impl Filter<Extract = (Option<IpAddr>,), Error = Infallible> + Clone {
-    warp::ext::optional::<Via>().map(|via: Option<Via>| via.map(|via| via.address))
+/// Who sent a request, for the log.
+struct Client {
+    address: Option<IpAddr>,
+    caller: Option<Arc<str>>,
+}
+
+fn client() -> impl Filter<Extract = (Client,), Error = Infallible> + Clone {
+    let via = warp::ext::optional::<Via>();
+    let admitted = warp::ext::optional::<Admitted>();
+    via.and(admitted)
+        .map(|via: Option<Via>, admitted: Option<Admitted>| Client {
+            address: via.map(|via| via.address),
+            caller: admitted.and_then(|it| it.caller.name().cloned()),
+        })
 }
 
 fn create_route(
@@ -227,7 +240,7 @@ fn sessions_routes(
 
 /// Whoever sent the request. Without one, which is a mistake of ours, no route answers.
 fn theirs() -> impl Filter<Extract = (Caller,), Error = Rejection> + Clone {
-    warp::ext::get::<Caller>()
+    warp::ext::get::<Admitted>().map(|admitted: Admitted| admitted.caller)
 }
 
 /// Open to all, and so not logged either.

@@ -57,8 +57,8 @@ pub(super) async fn state() -> (FrontState, TempDir) {
     let state = FrontState {
         sessions,
         registry,
-        body_within: Duration::from_secs(30),
         callers,
+        body_within: Duration::from_secs(30),
     };
     (state, directory)
 }

@@ -30,7 +30,7 @@ use warp::{
 };
 
 use crate::{
-    callers,
+    callers::{Admitted, Pass},
     front::{
         api::MCP,
         body::{BodyBounds, collect, require_json},
@@ -73,7 +73,7 @@ pub fn route(
         .and(warp::path("mcp"))
         .and(warp::path::end())
         .and(warp::any().map(move || state.clone()))
-        .and(warp::ext::get::<callers::Caller>())
+        .and(warp::ext::get::<Admitted>())
         .and(warp::method())
         .and(warp::header::headers_cloned())
         .and(warp::ext::optional::<Via>())
@@ -84,7 +84,7 @@ pub fn route(
 async fn serve<S, B>(
     id: String,
     state: McpState,
-    who: callers::Caller,
+    admitted: Admitted,
     method: Method,
     headers: HeaderMap,
     via: Option<Via>,
@@ -100,7 +100,7 @@ where
     let found = match super::session_id(&id) {
         Some(id) => state
             .sessions
-            .seen_by(&who)
+            .seen_by(&admitted.caller)
             .find(id)
             .await
             .map(|found| found.zip(Some(short(id)))),
@@ -115,8 +115,10 @@ where
         session,
         sender: Sender {
             session: short,
+            caller: admitted.caller.name().cloned(),
             address: via.map(|via| via.address),
         },
+        pass: admitted.pass,
         accepts: Accepts::read(headers.get_all(ACCEPT)),
         headers,
     };
@@ -125,7 +127,10 @@ where
     }
     let sender = caller.sender.clone();
     let response = match method {
-        Method::GET => legacy::listen(caller).await,
+        Method::GET => {
+            let pass = caller.pass.clone();
+            event_stream::while_good(legacy::listen(caller).await, pass)
+        }
         _ => legacy::end(caller).await,
     };
     record::plain(&method, &sender, response.status());
@@ -138,6 +143,8 @@ struct Caller {
     sender: Sender,
     headers: HeaderMap,
     accepts: Accepts,
+    /// For what outlasts the request.
+    pass: Pass,
 }
 
 impl Caller {

@@ -31,7 +31,7 @@ use super::{
     message::{Client, Filter, SessionMessage, Subscription, Welcome},
     outbox::{Attendance, Outbox},
     parked::{Parked, TakenUp},
-    patch::{PatchError, SessionPatch},
+    patch::{Patched, SessionPatch},
     quota::{CallerPlaces, Quota},
     request_state::{Opened, RequestStates},
     used::Used,
@@ -343,10 +343,7 @@ impl SessionRef {
     }
 
     /// Changes the session. Durable when it returns; `None` when the session went down meanwhile.
-    pub(super) async fn patch(
-        &self,
-        patch: SessionPatch,
-    ) -> Option<Result<SessionDescription, PatchError>> {
+    pub(super) async fn patch(&self, patch: SessionPatch) -> Option<Patched> {
         let asked = self.ask(|reply| SessionMessage::Patch { patch, reply });
         asked.await.ok()
     }

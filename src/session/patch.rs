@@ -8,21 +8,24 @@ use uuid::Uuid;
 use crate::{
     mcp::name::{BackendName, Naming},
     registry::Registry,
-    store::{ServerChange, SessionChange, StoreError, StoredServer},
+    store::{Change, ServerChange, SessionChange, StoreError, StoredServer},
 };
 
-use super::describe::SessionsError;
+use super::describe::{SessionDescription, SessionsError};
 
 /// What is to change of a session. Each value was checked by itself by whoever asks for it.
 #[derive(Debug, Default)]
 pub struct SessionPatch {
-    /// Its name; the inner `None` takes it away, the outer one keeps it.
-    pub name: Option<Option<String>>,
+    /// Its name.
+    pub name: Change<String>,
     /// All of its backends from now on, in order; `None` keeps those there are.
     pub servers: Option<Vec<BackendName>>,
     /// New credentials; `None` takes the session's own away.
     pub credentials: HashMap<BackendName, Option<SecretString>>,
 }
+
+/// How a session stands once it is changed, or why it was not.
+pub(crate) type Patched = Result<SessionDescription, PatchError>;
 
 /// Why a session was not changed. Nothing of it was.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +71,7 @@ impl From<StoreError> for PatchError {
 /// What a session will be.
 #[derive(Debug)]
 pub(super) struct Plan {
-    pub(super) name: Option<Option<String>>,
+    pub(super) name: Change<String>,
     pub(super) places: Vec<Place>,
     /// Backends that leave the session.
     pub(super) removed: Vec<BackendName>,
@@ -80,14 +83,14 @@ pub(super) struct Place {
     pub(super) backend: BackendName,
     /// Where it was; `None` if it is new.
     pub(super) from: Option<usize>,
-    /// Its credential from now on; `None` keeps what it has.
-    pub(super) credential: Option<Option<SecretString>>,
+    /// Its credential from now on.
+    pub(super) credential: Change<SecretString>,
 }
 
 impl Place {
     /// Whether its connection goes on.
     pub(super) const fn is_kept(&self) -> bool {
-        self.from.is_some() && self.credential.is_none()
+        self.from.is_some() && matches!(self.credential, Change::Keep)
     }
 }
 
@@ -112,6 +115,7 @@ impl Plan {
         for backend in backends {
             let from = now.iter().position(|server| server.backend == backend);
             let given = patch.credentials.remove(&backend);
+            let given = given.map_or(Change::Keep, Change::To);
             let place = Place {
                 credential: credential(given, from.and_then(|from| now.get(from))),
                 from,
@@ -119,7 +123,7 @@ impl Plan {
             };
             let spec = registry.get(place.backend.as_str());
             let must_be_brought = spec.is_some_and(|spec| spec.auth.must_be_brought());
-            if must_be_brought && matches!(place.credential, Some(None)) {
+            if must_be_brought && matches!(place.credential, Change::To(None)) {
                 let server = place.backend;
                 return Err(PatchError::CredentialMissing { server });
             }
@@ -169,16 +173,14 @@ impl Plan {
     }
 }
 
-/// A backend's credential from now on; `None` where it stays as it is.
-fn credential(
-    given: Option<Option<SecretString>>,
-    now: Option<&StoredServer>,
-) -> Option<Option<SecretString>> {
-    let Some(now) = now else {
-        return Some(given.flatten());
-    };
-    let takes_nothing_away = matches!(given, Some(None)) && matches!(now.credential, Ok(None));
-    given.filter(|_| !takes_nothing_away)
+/// A backend's credential from now on.
+fn credential(given: Change<SecretString>, now: Option<&StoredServer>) -> Change<SecretString> {
+    match (given, now.map(|now| &now.credential)) {
+        (Change::Keep, None) => Change::To(None),
+        // Nothing is taken away.
+        (Change::To(None), Some(Ok(None))) => Change::Keep,
+        (given, _) => given,
+    }
 }
 
 #[cfg(test)]
@@ -219,7 +221,7 @@ mod tests {
             (name(backend), secret.map(SecretString::from))
         };
         SessionPatch {
-            name: None,
+            name: Change::Keep,
             servers: servers.map(|servers| servers.iter().map(|text| name(text)).collect()),
             credentials: credentials.iter().map(credential).collect(),
         }
@@ -230,11 +232,13 @@ mod tests {
     }
 
     /// Where each backend was, and what becomes of its credential.
-    fn shown(plan: &Plan) -> Vec<(Option<usize>, Option<Option<&str>>)> {
+    fn shown(plan: &Plan) -> Vec<(Option<usize>, Change<&str>)> {
         let places = plan.places.iter().map(|place| {
-            let secret = place.credential.as_ref();
-            let secret = secret.map(|it| it.as_ref().map(ExposeSecret::expose_secret));
-            (place.from, secret)
+            let credential = match &place.credential {
+                Change::Keep => Change::Keep,
+                Change::To(secret) => Change::To(secret.as_ref().map(ExposeSecret::expose_secret)),
+            };
+            (place.from, credential)
         });
         places.collect()
     }
@@ -242,17 +246,17 @@ mod tests {
     #[test]
     fn what_is_not_named_stays_as_it_is() {
         let plan = plan(patch(None, &[("c", Some("new"))]), Naming::Auto).unwrap();
-        let kept = |at| (Some(at), None);
+        let kept = |at| (Some(at), Change::Keep);
         assert_eq!(
             shown(&plan),
-            [kept(0), kept(1), (Some(2), Some(Some("new")))]
+            [kept(0), kept(1), (Some(2), Change::To(Some("new")))]
         );
         assert_eq!(plan.unlinked(), [name("c")]);
         assert!(plan.removed.is_empty() && plan.changes_servers());
 
         let nothing = super::Plan::make(
             SessionPatch {
-                name: Some(None),
+                name: Change::To(None),
                 ..SessionPatch::default()
             },
             &now(),
@@ -267,7 +271,10 @@ mod tests {
     fn a_new_list_is_the_whole_list() {
         let servers = ["c", "a"];
         let plan = plan(patch(Some(&servers), &[("c", None)]), Naming::Auto).unwrap();
-        assert_eq!(shown(&plan), [(Some(2), Some(None)), (Some(0), None)]);
+        assert_eq!(
+            shown(&plan),
+            [(Some(2), Change::To(None)), (Some(0), Change::Keep)]
+        );
         assert_eq!(plan.removed, [name("b")]);
         assert_eq!(plan.unlinked(), [name("c"), name("b")]);
     }

@@ -3,9 +3,7 @@
 //! The only file that knows the database is SQLite; nothing is written before all is checked.
 
 use std::{
-    ffi::OsString,
-    fs::{self, File, TryLockError},
-    io::{self, Seek as _, Write as _},
+    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -24,6 +22,7 @@ use sea_orm::{
 use super::{
     error::{Refusal, StoreError},
     file,
+    lock::Lock,
 };
 
 /// How long a statement waits for another program's lock, such as a backup's.
@@ -71,8 +70,8 @@ async fn open_at(
     tune: impl FnOnce(SqliteConnectOptions) -> SqliteConnectOptions,
 ) -> Result<Opened, StoreError> {
     let path = location.prepare()?;
-    let lock = lock(&path)?;
-    tell_of_a_lost_log(&lock, &path)?;
+    let lock = Lock::take(&path)?;
+    lock.tell_of_a_lost_log(&path)?;
     let checked = check(&path).await?;
     let writing = options(&path)
         .journal_mode(SqliteJournalMode::Wal)
@@ -173,66 +172,10 @@ impl Location {
     }
 }
 
-fn at(path: &Path, source: io::Error) -> StoreError {
+pub(super) fn at(path: &Path, source: io::Error) -> StoreError {
     StoreError::File {
         path: path.to_owned(),
         source,
-    }
-}
-
-/// What one gateway process holds of a database. The system releases it however the process ends;
-/// the file stays, since removing it would let two processes lock two files of one name.
-pub(super) struct Lock(File);
-
-impl Lock {
-    /// What the file holds while the database is in use.
-    const IN_USE: &[u8] = b"in use\n";
-
-    /// Notes that the database is in use, or that it was closed well.
-    pub(super) fn in_use(&self, in_use: bool) -> io::Result<()> {
-        self.0.set_len(0)?;
-        if in_use {
-            (&self.0).rewind()?;
-            (&self.0).write_all(Self::IN_USE)?;
-        }
-        self.0.sync_all()
-    }
-
-    /// Says whether the process that held it before ended without closing the database.
-    fn was_in_use(&self) -> io::Result<bool> {
-        Ok(self.0.metadata()?.len() > 0)
-    }
-}
-
-/// A database that was not closed lacks what its log holds. Nobody can tell whether somebody else
-/// wrote that back, as every program does that closes the database well, or took it away.
-fn tell_of_a_lost_log(lock: &Lock, database: &Path) -> Result<(), StoreError> {
-    let mut log = OsString::from(database);
-    log.push("-wal");
-    let log = PathBuf::from(log);
-    if lock.was_in_use().map_err(|e| at(database, e))? && !log.exists() {
-        let path = log.display();
-        tracing::error!(%path, "the gateway was killed, and {path} is gone since: unless another program wrote it back, what was stored last is lost; to have it again, stop the gateway, bring that file back together with the database of the same moment, and start anew");
-    }
-    Ok(())
-}
-
-fn lock(database: &Path) -> Result<Lock, StoreError> {
-    let mut path = OsString::from(database);
-    path.push(".lock");
-    let path = PathBuf::from(path);
-    let file = file::private()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(|e| at(&path, e))?;
-    match file.try_lock() {
-        Ok(()) => Ok(Lock(file)),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse {
-            path: database.to_owned(),
-        }),
-        Err(TryLockError::Error(error)) => Err(at(&path, error)),
     }
 }
 

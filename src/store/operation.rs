@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{
     entity::{link, mcp_session, server, session},
     error::StoreError,
+    record::Change,
 };
 
 /// A change, with its secrets sealed already.
@@ -22,7 +23,7 @@ pub(super) enum Operation {
     /// Each server with whether its credential is another; else what is stored stays.
     ChangeSession {
         id: Uuid,
-        name: Option<Option<String>>,
+        name: Change<String>,
         servers: Vec<(server::Model, bool)>,
         removed: Vec<String>,
         unlinked: Vec<String>,
@@ -63,7 +64,7 @@ impl Operation {
                 removed,
                 unlinked,
             } => {
-                rename(*id, name.clone(), database).await?;
+                rename(*id, name, database).await?;
                 change_servers(*id, servers, removed, database).await?;
                 unlink(*id, unlinked, database).await
             }
@@ -119,16 +120,16 @@ async fn create(
 /// session that was deleted does not come back.
 async fn rename(
     id: Uuid,
-    name: Option<Option<String>>,
+    name: &Change<String>,
     database: &impl ConnectionTrait,
 ) -> Result<(), StoreError> {
     let here = session::Entity::find_by_id(id);
     if here.count(database).await? == 0 {
         return Err(StoreError::Gone);
     }
-    if let Some(name) = name {
+    if let Change::To(name) = name {
         session::Entity::update_many()
-            .col_expr(session::Column::Name, Expr::value(name))
+            .col_expr(session::Column::Name, Expr::value(name.clone()))
             .filter(session::Column::Id.eq(id))
             .exec(database)
             .await?;

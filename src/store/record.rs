@@ -40,13 +40,23 @@ pub struct ServerRecord {
     pub credential: Option<SecretString>,
 }
 
+/// What becomes of something that may be absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Change<T> {
+    /// It stays.
+    #[default]
+    Keep,
+    /// It is this from now on, or absent.
+    To(Option<T>),
+}
+
 /// What is to be another in a stored session.
 #[derive(Debug)]
 pub struct SessionChange {
     /// Which session.
     pub id: Uuid,
-    /// Its name; the inner `None` takes it away, the outer one keeps it.
-    pub name: Option<Option<String>>,
+    /// Its name.
+    pub name: Change<String>,
     /// Its backends from now on, in order.
     pub servers: Vec<ServerChange>,
     /// Those that leave it.
@@ -60,8 +70,8 @@ pub struct SessionChange {
 pub struct ServerChange {
     /// The provider's name in the registry.
     pub backend: BackendName,
-    /// What the session brings for it from now on; `None` keeps what is stored.
-    pub credential: Option<Option<SecretString>>,
+    /// What the session brings for it from now on.
+    pub credential: Change<SecretString>,
 }
 
 /// A session as it was stored, with all that belongs to it.

@@ -139,6 +139,10 @@ async fn walk_all(database: &Opened, keys: &KeyRing, walk: Walk) -> Result<Rotat
 
 /// Writes all back into the database file, and the log of changes with what it held is gone.
 async fn close(database: Opened) -> Result<(), StoreError> {
+    // Before the log goes: a process that is killed in between must not miss it.
+    if let Err(error) = database.lock.in_use(false) {
+        tracing::warn!(%error, "could not note that the database was closed; nothing is lost");
+    }
     database.reading.close().await?;
     database.writing.close().await?;
     drop(database.lock);

@@ -10,7 +10,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     error::{Refusal, StoreError},
-    open::{Lock, Opened},
+    lock::Lock,
+    open::Opened,
     operation::Operation,
 };
 

@@ -159,6 +159,17 @@ pub(crate) fn purity(source: &Source, pure_rooms: &[&str]) -> Vec<String> {
         .collect()
 }
 
+/// Only these files ask the wall clock, which people and networks set: deadlines must not jump with it.
+pub(crate) fn clocks(source: &Source, excepted: &[(&str, &str)]) -> Vec<String> {
+    if excepted.iter().any(|(path, _)| *path == source.path) {
+        return Vec::new();
+    }
+    let product = source.product();
+    let asks = product.iter().filter(|token| token.is("SystemTime"));
+    asks.map(|token| breach(source, token.line, "asks the wall clock"))
+        .collect()
+}
+
 /// Only adapters, and the places where an era is picked, look at a revision or an era.
 pub(crate) fn eras(source: &Source, excepted: &[(&str, &str)]) -> Vec<String> {
     let is_adapter = |part: &str| matches!(part.trim_end_matches(".rs"), "legacy" | "modern");

@@ -11,7 +11,7 @@ use tokio::{
 
 use crate::{
     LATEST_LEGACY, MODERN,
-    world::{FakeBackend, Gateway, Program, eventually, gateway::HttpAnswer, within},
+    world::{FakeBackend, Gateway, List, Program, Wanted, eventually, gateway::HttpAnswer, within},
 };
 
 /// The code of a refusal for want of a caller.
@@ -34,6 +34,7 @@ fn guarded(session: &str) -> Vec<(Method, String)> {
         (Method::POST, "/create-session".to_owned()),
         (Method::GET, "/sessions".to_owned()),
         (Method::GET, format!("/session/{session}")),
+        (Method::PATCH, format!("/session/{session}")),
         (Method::DELETE, format!("/session/{session}")),
         (Method::GET, format!("/session/{session}/mcp")),
         (Method::POST, format!("/session/{session}/mcp")),
@@ -197,6 +198,7 @@ async fn a_key_is_nowhere_but_with_its_caller() {
         assert!(!text.contains(secret) && !text.contains("mcpgw_"), "{text}");
     }
     let logs = gateway.logs();
+    assert!(logs.contains("caller.name=\"ada\""), "it tells who called");
     assert!(logs.contains("it.echo") && !logs.contains(secret) && !logs.contains("wrongwrong"));
     let listed = String::from_utf8(listed.stdout).unwrap();
     assert!(
@@ -267,6 +269,36 @@ async fn a_revoked_key_lets_nobody_in_without_a_restart_nor_over_an_open_connect
     .await;
     let phone = gateway.key("ada-phone").to_owned();
     assert_eq!(ask_over(&mut stream, &phone).await, 200);
+}
+
+#[tokio::test]
+async fn a_stream_that_stays_open_ends_with_the_key_that_opened_it() {
+    for revision in [LATEST_LEGACY, MODERN] {
+        let (backend, mut gateway) = world();
+        gateway.make_key(&["ada-2", "--caller", "ada"]);
+        eventually("the second key", async || {
+            gateway.get_as("ada-2", "/sessions").await.status == 200
+        })
+        .await;
+        let session = gateway.session_of("ada", &["it"]).await;
+        let mut streams = Vec::new();
+        for key in ["ada", "ada-2"] {
+            let program = Program::named("x").showing(gateway.key(key));
+            let client = program.speaking(revision, &session.endpoint).await;
+            client.call("it.echo", json!({})).await.result();
+            streams.push((client.changes(Wanted::lists()).await, client));
+        }
+        assert!(gateway.ran(&["keys", "revoke", "ada"]).status.success());
+        let (revoked, _) = &mut streams[0];
+        within("the stream's end", async {
+            while revoked.next_or_end().await.is_some() {}
+        })
+        .await;
+        // That of the other key is still there.
+        backend.announce_change(List::Prompts);
+        let (kept, _) = &mut streams[1];
+        kept.next_of("notifications/prompts/list_changed").await;
+    }
 }
 
 #[tokio::test]

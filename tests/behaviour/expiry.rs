@@ -21,13 +21,13 @@ async fn a_session_that_nobody_uses_is_deleted_and_one_in_use_is_not() {
             .argument("--session-idle-ttl=1s")
             .start();
         // Both are used for the last time before the other one is made.
-        let listened = gateway.session(&["it"]).await;
-        let listener = Client::speaking(revision, &listened.endpoint).await;
+        let heard_of = gateway.session(&["it"]).await;
+        let listener = Client::speaking(revision, &heard_of.endpoint).await;
         let _changes = listener.changes(Wanted::lists()).await;
-        let called = gateway.session(&["it"]).await;
-        let caller = Client::speaking(revision, &called.endpoint).await;
+        let busy = gateway.session(&["it"]).await;
+        let client = Client::speaking(revision, &busy.endpoint).await;
         let call = tokio::spawn(async move {
-            let call = caller.open("tools/call", r#"{"name":"it.wait"}"#);
+            let call = client.open("tools/call", r#"{"name":"it.wait"}"#);
             call.await.finish().await
         });
         backend
@@ -38,8 +38,8 @@ async fn a_session_that_nobody_uses_is_deleted_and_one_in_use_is_not() {
             !is_listed(&gateway, &idle.id).await
         })
         .await;
-        assert!(is_listed(&gateway, &listened.id).await, "{revision}");
-        assert!(is_listed(&gateway, &called.id).await, "{revision}");
+        assert!(is_listed(&gateway, &heard_of.id).await, "{revision}");
+        assert!(is_listed(&gateway, &busy.id).await, "{revision}");
         let answer = Client::modern(&idle.endpoint)
             .call("it.echo", json!({}))
             .await;

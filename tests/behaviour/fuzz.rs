@@ -6,6 +6,7 @@
 
 mod arena;
 mod bytes;
+mod callers;
 mod json;
 mod messages;
 mod parsers;

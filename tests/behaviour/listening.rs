@@ -234,7 +234,10 @@ async fn what_a_backend_asks_on_its_stream_is_answered() {
         answers.map(|it| it.json()).collect::<Vec<_>>()
     };
     backend
-        .until("two answers", |it| !answers(it, "\"r\"").is_empty())
+        .until("two answers", |it| {
+            let has = |id| !answers(it, id).is_empty();
+            has("\"p\"") && has("\"r\"")
+        })
         .await;
     assert_eq!(answers(&backend, "\"p\"")[0]["result"], json!({}));
     assert_eq!(answers(&backend, "\"r\"")[0]["error"]["code"], -32601);

@@ -59,6 +59,8 @@ fn probes() -> Vec<Probe> {
     vec![
         (Method::GET, "", None, vec![]),
         (Method::DELETE, "", None, vec![]),
+        (Method::PATCH, "", Some(json!({"name": "mine"})), vec![]),
+        (Method::PATCH, "", Some(json!({"servers": ["it"]})), vec![]),
         (Method::PUT, "", None, vec![]),
         (Method::POST, "/mcp", Some(call.clone()), vec![JSON]),
         (Method::POST, "/mcp", Some(call.clone()), vec![]),
@@ -196,6 +198,12 @@ async fn an_operator_sees_and_deletes_all_but_uses_only_its_own() {
         let answer = gateway.send_as("ops", method, &endpoint, body).await;
         assert_eq!(answer.status, 404, "{answer:?}");
     }
+    // Nor may it put other credentials in the place of the owner's.
+    let renaming = json!({"name": "mine"});
+    let patched = gateway
+        .send_as("ops", Method::PATCH, &path, Some(&renaming))
+        .await;
+    assert_eq!(patched.status, 404, "{patched:?}");
     let client = client_of(&gateway, "ops", &ops.endpoint);
     client.call("it.echo", json!({})).await.result();
 

@@ -1,7 +1,8 @@
 //! What is sent again, what never is, and how often.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::{
@@ -91,8 +92,9 @@ async fn a_refused_request_is_sent_again_whatever_it_does() {
         backend, client, ..
     } in pairs().await
     {
-        for (done, code) in [429, 503].into_iter().enumerate() {
-            backend.inject(Fault::status(code).on("tools/call").times(2));
+        let refusals = [Fault::status(429), Fault::retry_after(503, "0")];
+        for (done, refusal) in refusals.into_iter().enumerate() {
+            backend.inject(refusal.on("tools/call").times(2));
             let answer = client.call("it.count", json!({})).await;
             assert_eq!(answer.text(), (done + 1).to_string());
         }
@@ -121,7 +123,7 @@ async fn repeats_end() {
         backend, client, ..
     } in pairs().await
     {
-        backend.inject(Fault::status(503).on("tools/call"));
+        backend.inject(Fault::retry_after(503, "0").on("tools/call"));
         let error = client.call("it.count", json!({})).await.error();
         assert_eq!(error.code, UNAVAILABLE);
         assert!(error.message.contains("503"), "{error:?}");
@@ -187,4 +189,44 @@ async fn a_call_to_a_backend_that_returns_in_time_succeeds() {
     let returning = async { backend.come_back() };
     let (answer, ()) = tokio::join!(call, returning);
     assert_eq!(answer.text(), "1");
+}
+
+#[tokio::test]
+async fn a_storm_of_failures_over_all_sessions_is_not_made_worse_by_repeats() {
+    const CALLS: usize = 100;
+    let backend = FakeBackend::legacy().start();
+    let gateway = Gateway::setup()
+        .provider_with("it", &backend, QUICK)
+        .start();
+    let mut clients = Vec::new();
+    for _ in 0..4 {
+        let session = gateway.session(&["it"]).await;
+        let client = Client::legacy(&session.endpoint, LATEST_LEGACY).await;
+        client.tool_names().await;
+        clients.push(client);
+    }
+    backend.inject(Fault::status(429).on("tools/call"));
+    let begun = Instant::now();
+    let calls = clients.iter().map(|client| async {
+        for _ in 0..CALLS {
+            let error = client.call("it.count", json!({})).await.error();
+            assert!(error.message.contains("429"), "{error:?}");
+        }
+    });
+    join_all(calls).await;
+    let sent = backend.requests_of("tools/call").len();
+    let calls = 4 * CALLS;
+    // A fifth of the traffic, what was saved up, and what time brings; without that, twice as many
+    // again as there are calls.
+    let seconds = usize::try_from(begun.elapsed().as_secs()).unwrap() + 1;
+    let most = calls + calls / 5 + 50 + 10 + 2 * seconds;
+    assert!(
+        (calls + 50..=most).contains(&sent),
+        "{sent} for {calls} calls"
+    );
+    let told = gateway
+        .logs()
+        .matches("its failures are not repeated")
+        .count();
+    assert!(told >= 1 && told <= 1 + seconds / 60, "told {told} times");
 }

@@ -241,12 +241,12 @@ impl World {
         );
         let secrets = SECRETS.into_iter().chain([ARGUMENT, MISPLACED]);
         let secrets: Vec<&str> = secrets.collect();
-        if found(&secrets, logs.as_bytes()).is_some() {
-            let line = logs
-                .lines()
-                .find(|line| found(&secrets, line.as_bytes()).is_some());
-            panic!("a secret is in the log: {line:?}");
-        }
+        // Line by line only where there is one to be found: the log is long.
+        let leak = found(&secrets, logs.as_bytes()).and_then(|_| {
+            let mut lines = logs.lines();
+            lines.find(|line| found(&secrets, line.as_bytes()).is_some())
+        });
+        assert_eq!(leak, None);
     }
 
     fn search_files(&self, keys: &[String]) {
@@ -282,7 +282,7 @@ async fn no_secret_of_a_long_run_lies_anywhere_in_any_encoding() {
     let mut world = World::start();
     let session = world.session().await;
     let listener = Client::legacy(&session.endpoint, LATEST_LEGACY).await;
-    let changes = listener.changes(Wanted::lists()).await;
+    let stream = listener.changes(Wanted::lists()).await;
     world.call_all(&session, "at first").await;
     world.fail(&session).await;
     world.misplace(&session).await;
@@ -300,7 +300,7 @@ async fn no_secret_of_a_long_run_lies_anywhere_in_any_encoding() {
     world.search_files(&keys);
     world.gateway.kill();
     world.search_files(&keys);
-    drop(changes);
+    drop(stream);
 
     let output = world.gateway.command(&["keys", "rotate"]).output().unwrap();
     assert!(output.status.success(), "{output:?}");

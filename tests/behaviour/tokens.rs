@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     LATEST_LEGACY, MODERN,
     world::{
-        FakeBackend, Gateway, Program, eventually,
+        FakeBackend, Gateway, Program, Wanted, eventually,
         gateway::{HttpAnswer, Setup},
         issuer::{KeySetAddress, Served, SigningKey, encoded, key_set, now, unsigned},
     },
@@ -372,6 +372,38 @@ async fn a_key_set_file_is_read_again_when_it_changes() {
     .await;
     // It was checked before, and counts no longer all the same.
     assert_eq!(status(&gateway, &old_token).await, 401);
+}
+
+#[tokio::test]
+async fn a_stream_that_stays_open_ends_with_its_token() {
+    let key = SigningKey::p256("a");
+    let (_backend, gateway) = world(&[&key]);
+    let path = gateway.folder().join("keys.json");
+    // Expired already, and let in for the sake of a wrong clock.
+    let expiring = key.token(&with("ada", "exp", json!(now() - 20)));
+    let lasting = key.token(&claims("ada"));
+    let body = json!({"servers": ["it"]}).to_string();
+    let request = gateway
+        .request(Method::POST, "/create-session")
+        .bearer_auth(&lasting);
+    let request = request
+        .header("content-type", "application/json")
+        .body(body);
+    let made = gateway.send(request).await.json();
+    let endpoint = gateway.url(made["mcp_endpoint"].as_str().unwrap());
+    let mut streams = Vec::new();
+    for token in [expiring, lasting] {
+        let program = Program::named("x").showing(&token);
+        let client = program.speaking(MODERN, &endpoint).await;
+        streams.push(client.changes(Wanted::lists()).await);
+    }
+    let [expired, changed] = &mut streams[..] else {
+        panic!("two streams");
+    };
+    while expired.next_or_end().await.is_some() {}
+    // The other one lives until its key is another one.
+    std::fs::write(&path, key_set(&[&SigningKey::p256("a")])).unwrap();
+    while changed.next_or_end().await.is_some() {}
 }
 
 #[tokio::test]

@@ -21,6 +21,7 @@ mod quoting;
 mod record;
 mod reply;
 mod resources;
+mod says;
 mod script;
 mod stage;
 mod tape;
@@ -28,7 +29,10 @@ mod tasks;
 mod tools;
 mod work;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering},
+};
 
 use tokio::runtime::Runtime;
 
@@ -38,6 +42,7 @@ pub use self::{
     fault::{ANSWER, Fault},
     lists::List,
     record::{Cancellation, Cancelled, Recorded},
+    says::Says,
     script::{Answers, Script},
 };
 
@@ -105,6 +110,11 @@ impl FakeBackend {
         self.stage.faults.add(plan.into());
     }
 
+    /// Resets the connections of the next so many requests before a byte of them is read.
+    pub fn reset_unread(&self, requests: usize) {
+        self.stage.unread.fetch_add(requests, Ordering::SeqCst);
+    }
+
     /// Takes every fault back. A request already caught by one stays caught.
     pub fn clear_faults(&self) {
         self.stage.faults.clear();
@@ -161,6 +171,15 @@ impl FakeBackend {
     pub fn executions(&self, tool: &str) -> usize {
         self.stage
             .read(|state| state.executions.get(tool).copied().unwrap_or(0))
+    }
+
+    /// The raw arguments with which a tool began to run, in order.
+    pub fn runs(&self, tool: &str) -> Vec<String> {
+        let of_it = |(name, _): &&(String, String)| name == tool;
+        self.stage.read(|state| {
+            let runs = state.runs.iter().filter(of_it);
+            runs.map(|(_, arguments)| arguments.clone()).collect()
+        })
     }
 
     /// How often a tool ran to its end.

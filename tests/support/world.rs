@@ -33,7 +33,7 @@ use std::time::Duration;
 
 pub use authority::Authority;
 pub use client::{Client, Program, Wanted};
-pub use fake_backend::{Answers, Cancelled, FakeBackend, Fault, List};
+pub use fake_backend::{Answers, Cancelled, FakeBackend, Fault, List, Says};
 pub use gateway::Gateway;
 pub use pairing::{Pairing, World};
 pub use raw::Raw;

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 
 use tokio::sync::mpsc;
 
-use crate::backend::{error::BackendError, message::BackendMessage, pending::Pending};
+use crate::backend::{Backend, error::BackendError, message::BackendMessage, pending::Pending};
 
 use super::Connection;
 
@@ -31,19 +31,30 @@ impl Default for Occupancy {
     }
 }
 
+impl Backend {
+    /// Ends the connection because the server left the session, with the calls on their way; tells whether
+    /// there is one.
+    pub(crate) fn leave(&self) -> bool {
+        self.actor.cast(BackendMessage::Leave).is_ok()
+    }
+
+    /// The same because another connection takes its place, once the calls on their way have ended.
+    pub(crate) fn retire(&self) -> bool {
+        self.actor.cast(BackendMessage::Retire).is_ok()
+    }
+}
+
 impl Connection {
-    /// Counts a call, once; `None` when all others have ended and the connection ends.
-    pub(super) fn occupied_by(&self, pending: Pending) -> Result<Pending, Pending> {
-        match pending {
-            Pending::Call(mut call) if call.occupied.is_none() => {
-                call.occupied = self.occupancy.occupied.upgrade();
-                if call.occupied.is_none() {
-                    return Err(Pending::Call(call));
-                }
-                Ok(Pending::Call(call))
-            }
-            pending => Ok(pending),
+    /// Counts a call, once; tells whether it may go on: not when all others have ended and the
+    /// connection is about to.
+    pub(super) fn counts(&self, pending: &mut Pending) -> bool {
+        let Pending::Call(call) = pending else {
+            return true;
+        };
+        if call.occupied.is_none() {
+            call.occupied = self.occupancy.occupied.upgrade();
         }
+        call.occupied.is_some()
     }
 
     /// Another connection takes this one's place: ends it once its calls have ended.

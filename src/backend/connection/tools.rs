@@ -68,7 +68,9 @@ impl Connection {
     pub(in crate::backend) fn looked(&mut self, catalogue: Option<Catalogue>) {
         let announced = self.looks.under_way.take() == Some(Reason::Announced);
         if let Some(now) = &catalogue {
-            self.log_changed(now, announced);
+            // It may have said so while it was being asked.
+            let said_so = announced || self.looks.next == Some(Reason::Announced);
+            self.log_changed(now, said_so);
         }
         let differs = match (&self.catalogue, &catalogue) {
             (Some(before), Some(now)) => !before.shows_the_same(now),
@@ -111,7 +113,7 @@ impl Connection {
 
     /// Names the tools whose definitions are others now, for whoever trusted the old ones; tells whether
     /// there are any.
-    fn log_changed(&self, now: &Catalogue, announced: bool) -> bool {
+    fn log_changed(&self, now: &Catalogue, said_so: bool) -> bool {
         let Some(before) = &self.catalogue else {
             return false;
         };
@@ -123,7 +125,7 @@ impl Connection {
         let names: Vec<_> = shown.map(|name| shortened(name)).collect();
         let left_out = changed.len().saturating_sub(NAMED_TOOLS_MAX);
         let (name, names) = (&self.name, names.join(", "));
-        if announced {
+        if said_so {
             tracing::info!(backend.name = %name, tools.changed = %names, tools.left_out = left_out, "tools of {name} have other definitions now");
         } else {
             tracing::warn!(backend.name = %name, tools.changed = %names, tools.left_out = left_out, "tools of {name} have other definitions now, and it did not say so");

@@ -1,6 +1,9 @@
 //! What sessions want of links besides calls, and what is told of that.
 
-use tokio::{sync::oneshot, time::timeout};
+use tokio::{
+    sync::{OwnedSemaphorePermit, oneshot},
+    time::timeout,
+};
 use uuid::Uuid;
 
 use crate::{
@@ -48,11 +51,17 @@ impl Connection {
     }
 
     /// Tells what the backend said about no call.
-    pub(in crate::backend) fn heard(&self, link: LinkKey, notification: Notification) {
+    pub(in crate::backend) fn heard(
+        &self,
+        link: LinkKey,
+        notification: Notification,
+        room: OwnedSemaphorePermit,
+    ) {
         (self.report)(Report::Heard {
             backend: self.name.clone(),
             link: (!self.serves_all()).then_some(link),
             notification,
+            room,
         });
     }
 

@@ -91,12 +91,10 @@ fn escaped_twice(text: &[u8], byte: u8) -> Option<usize> {
 }
 
 fn escaped_by(percent: &[u8], text: &[u8], byte: u8) -> Option<usize> {
-    let is_filling = |it: &u8| matches!(it, 0 | b'\\');
-    let before = text.iter().take_while(|it| is_filling(it)).count();
-    // A backslash may be the secret's own.
-    if byte == b'\\' && before > 0 && text.get(before) != Some(&b'u') {
-        return Some(before);
+    if byte == b'\\' {
+        return backslashes(percent, text);
     }
+    let before = filling(text);
     let text = text.get(before..)?;
     let length = hex_after(percent, text, byte)
         .or_else(|| unicode(text, byte))
@@ -104,6 +102,29 @@ fn escaped_by(percent: &[u8], text: &[u8], byte: u8) -> Option<usize> {
         .or_else(|| as_it_is(text, byte))
         .or_else(|| (byte == b' ').then(|| as_it_is(text, b'+')).flatten())?;
     Some(before + length)
+}
+
+/// What may stand before any character: escapes, and the other half of characters of two bytes.
+fn filling(text: &[u8]) -> usize {
+    let is_filling = |it: &&u8| matches!(it, 0 | b'\\');
+    text.iter().take_while(is_filling).count()
+}
+
+/// All that stand together: how many of them the secret has, an escape does not tell.
+fn backslashes(percent: &[u8], text: &[u8]) -> Option<usize> {
+    let mut length = 0;
+    while let Some(rest) = text.get(length..) {
+        let before = filling(rest);
+        let after = rest.get(before..).unwrap_or_default();
+        let more = unicode(after, b'\\').filter(|_| before > 0);
+        let more = more.or_else(|| hex_after(percent, after, b'\\'));
+        let step = before + more.or_else(|| entity(after, b'\\')).unwrap_or_default();
+        if step == 0 {
+            break;
+        }
+        length += step;
+    }
+    (length > 0).then_some(length)
 }
 
 /// `%41`, say.

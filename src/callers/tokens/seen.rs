@@ -19,9 +19,9 @@ impl Fingerprint {
 
 /// Whom a token lets in, and until when: seconds since 1970.
 #[derive(Clone)]
-pub(super) struct Vouched {
-    pub(super) caller: Caller,
-    pub(super) until: u64,
+pub(in crate::callers) struct Vouched {
+    pub(in crate::callers) caller: Caller,
+    pub(in crate::callers) until: u64,
 }
 
 /// The tokens that were found right.
@@ -29,9 +29,9 @@ pub(super) struct Vouched {
 pub(super) struct Seen(Arc<DashMap<Fingerprint, Vouched>>);
 
 impl Seen {
-    pub(super) fn get(&self, token: &Fingerprint, now: u64) -> Option<Caller> {
+    pub(super) fn get(&self, token: &Fingerprint, now: u64) -> Option<Vouched> {
         let vouched = self.0.get(token)?;
-        (now < vouched.until).then(|| vouched.caller.clone())
+        (now < vouched.until).then(|| vouched.clone())
     }
 
     pub(super) fn put(&self, token: Fingerprint, vouched: Vouched, now: u64) {

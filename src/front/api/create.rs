@@ -6,7 +6,7 @@ pub(super) mod credential;
 
 use std::{collections::HashSet, time::Duration};
 
-use bytes::Buf;
+use bytes::{Buf, Bytes};
 use futures_util::Stream;
 use http::{HeaderMap, HeaderValue, StatusCode, header::LOCATION};
 use serde::Serialize;
@@ -41,14 +41,6 @@ const KNOWN_SHOWN_MAX: usize = 50;
 
 const EXAMPLE: &str =
     r#"for example {"servers": ["github"], "credentials": {"github": {"token": ".."}}}"#;
-
-/// What the body of a request that brings credentials may cost.
-pub(super) const fn body_bounds(within: Duration) -> BodyBounds {
-    BodyBounds {
-        size_bytes_max: BODY_BYTES_MAX,
-        within,
-    }
-}
 
 /// The session that was made.
 #[derive(Debug, Serialize, ToSchema)]
@@ -104,8 +96,7 @@ where
     S: Stream<Item = Result<B, warp::Error>>,
     B: Buf,
 {
-    body::require_json(&headers)?;
-    let body = body::collect(&headers, body, body_bounds(state.body_within)).await?;
+    let body = collect(&headers, body, state.body_within).await?;
     let new = read(&body, &state.registry)?;
     let id = state
         .sessions
@@ -122,6 +113,24 @@ where
         response.headers_mut().insert(LOCATION, location);
     }
     Ok(response)
+}
+
+/// Collects the body of a request that may bring credentials.
+pub(super) async fn collect<S, B>(
+    headers: &HeaderMap,
+    body: S,
+    within: Duration,
+) -> Result<Bytes, Problem>
+where
+    S: Stream<Item = Result<B, warp::Error>>,
+    B: Buf,
+{
+    body::require_json(headers)?;
+    let bounds = BodyBounds {
+        size_bytes_max: BODY_BYTES_MAX,
+        within,
+    };
+    Ok(body::collect(headers, body, bounds).await?)
 }
 
 fn read(body: &[u8], registry: &Registry) -> Result<NewSession, Problem> {

@@ -8,7 +8,7 @@ use warp::reply::Response;
 use super::{
     RETRY_AFTER, answer,
     create::{
-        body_bounds,
+        collect,
         credential::{not_listed, read_changes, to_be_brought},
         read_name, read_servers,
     },
@@ -17,9 +17,9 @@ use super::{
     sessions::Session,
 };
 use crate::{
-    front::{CallersState, body, problem::Problem, session_id},
+    front::{CallersState, problem::Problem, session_id},
     registry::Registry,
-    session::{PatchError, SessionPatch},
+    session::{Change, PatchError, SessionPatch},
 };
 
 const EXAMPLE: &str = r#"for example {"credentials": {"github": {"token": ".."}}}"#;
@@ -56,8 +56,7 @@ where
     S: Stream<Item = Result<B, warp::Error>>,
     B: Buf,
 {
-    body::require_json(&headers)?;
-    let body = body::collect(&headers, body, body_bounds(state.body_within)).await?;
+    let body = collect(&headers, body, state.body_within).await?;
     let patch = read(&body, &state.registry)?;
     let id = session_id(&id).ok_or_else(Problem::no_such_session)?;
     let changed = state.sessions.patch(id, patch).await;
@@ -79,9 +78,9 @@ fn read(body: &[u8], registry: &Registry) -> Result<SessionPatch, Problem> {
         .map(|servers| read_servers(Some(servers), registry))
         .transpose()?;
     let name = match name {
-        None => None,
-        Some(Json::Null) => Some(None),
-        Some(name) => Some(Some(read_name(name)?)),
+        None => Change::Keep,
+        Some(Json::Null) => Change::To(None),
+        Some(name) => Change::To(Some(read_name(name)?)),
     };
     Ok(SessionPatch {
         name,
@@ -116,7 +115,7 @@ fn refusal(error: &PatchError, registry: &Registry) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret as _;
+    use secrecy::ExposeSecret;
     use serde_json::{Value, json};
     use warp::Reply;
 
@@ -132,7 +131,7 @@ mod tests {
     /// Each credential, by its server: new, or taken away.
     fn credentials(patch: &SessionPatch) -> Vec<(&str, Option<&str>)> {
         let credentials = patch.credentials.iter().map(|(server, secret)| {
-            let secret = secret.as_ref().map(|secret| secret.expose_secret());
+            let secret = secret.as_ref().map(ExposeSecret::expose_secret);
             (server.as_str(), secret)
         });
         let mut credentials: Vec<_> = credentials.collect();
@@ -144,12 +143,13 @@ mod tests {
     fn what_is_left_out_stays() {
         for body in [json!({}), json!({"servers": null, "credentials": null})] {
             let patch = read_value(&body).unwrap();
-            assert!(patch.servers.is_none() && patch.name.is_none());
+            assert!(patch.servers.is_none() && patch.name == Change::Keep);
             assert!(patch.credentials.is_empty());
         }
         let named = |body: Value| read_value(&body).unwrap().name;
-        assert_eq!(named(json!({"name": null})), Some(None));
-        assert_eq!(named(json!({"name": "n"})), Some(Some("n".to_owned())));
+        assert_eq!(named(json!({"name": null})), Change::To(None));
+        let renamed = Change::To(Some("n".to_owned()));
+        assert_eq!(named(json!({"name": "n"})), renamed);
     }
 
     #[test]

@@ -176,8 +176,7 @@ async fn an_unknown_path_is_a_problem_too() {
         "/create-session/x",
         "/docs/../Cargo.toml",
         "/docs/nothing.js",
-        "/.well-known/oauth-protected-resource",
-        "/.well-known/oauth-protected-resource/session/x/mcp",
+        "/.well-known/oauth-protected-resource/x",
         "/.well-known/oauth-authorization-server",
         "/.well-known/openid-configuration",
         "//sessions",
@@ -186,6 +185,20 @@ async fn an_unknown_path_is_a_problem_too() {
         let post = send(&state, request("POST", path), "").await;
         let documentation = path == "/docs/nothing.js";
         assert_problem(&post, if documentation { 405 } else { 404 });
+    }
+}
+
+/// Only where an authorization server is configured clients are told of it.
+#[tokio::test]
+async fn a_gateway_where_nobody_logs_in_tells_of_no_login() {
+    let (state, _directory) = fixture::state().await;
+    for path in [
+        "",
+        "/session/x/mcp",
+        "/session/3f1c2b9e-7f0a-4a57-9d55-0d3f6a1f0c11/mcp",
+    ] {
+        let path = format!("/.well-known/oauth-protected-resource{path}");
+        assert_problem(&get(&state, &path).await, 404);
     }
 }
 

@@ -8,15 +8,19 @@ use std::{
 };
 
 use bytes::{BufMut, Bytes, BytesMut};
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use http::{
     HeaderMap, HeaderValue, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE, GetAll},
 };
+use http_body_util::BodyExt;
 use tokio::time::timeout;
 use warp::reply::{Reply, Response};
 
-use crate::limits::{KEEP_ALIVE_INTERVAL, RESUMED_AFTER};
+use crate::{
+    callers::Pass,
+    limits::{KEEP_ALIVE_INTERVAL, RESUMED_AFTER},
+};
 
 /// What a client takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +62,9 @@ impl Accepts {
         self.json || self.events
     }
 }
+
+/// The media type of a stream of events.
+const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 
 /// A comment that keeps a silent stream alive.
 pub(super) const KEEP_ALIVE: Bytes = Bytes::from_static(b":\n\n");
@@ -101,6 +108,19 @@ pub(super) fn kept_alive(
         };
         Some((Ok(bytes), events))
     })
+}
+
+/// Ends a stream that stays open when whoever opened it is not let in any more; another answer is left as it is.
+pub(super) fn while_good(response: Response, pass: Pass) -> Response {
+    let content = response.headers().get(CONTENT_TYPE);
+    if !response.status().is_success() || content != Some(&EVENT_STREAM) {
+        return response;
+    }
+    let (head, body) = response.into_parts();
+    let parts = body.into_data_stream().map_err(io::Error::other);
+    let mut response = events(parts.take_until(Box::pin(pass.over())));
+    *response.headers_mut() = head.headers;
+    response
 }
 
 /// How a body is written that is not there as a whole.
@@ -235,7 +255,7 @@ impl Stream for Body {
 }
 
 fn stream_headers(headers: &mut HeaderMap) {
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CONTENT_TYPE, EVENT_STREAM);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // Proxies such as nginx would hold events back.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));

@@ -1,6 +1,6 @@
 //! The log's line for one request.
 
-use std::{net::IpAddr, time::Instant};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use http::{Method, StatusCode};
 use warp::reply::Response;
@@ -19,6 +19,8 @@ use crate::mcp::{
 pub(super) struct Sender {
     /// The part of the session's id that may stand in logs.
     pub(super) session: String,
+    /// The caller's name; `None` where callers are not authenticated.
+    pub(super) caller: Option<Arc<str>>,
     /// The client's address; `None` where no connection brought the request.
     pub(super) address: Option<IpAddr>,
 }
@@ -83,6 +85,7 @@ impl Record {
         tracing::info!(
             session.id = %self.sender.session,
             client.address = self.sender.address.map(display),
+            caller.name = self.sender.caller.as_deref(),
             rpc.method = %self.method,
             tool.name = about(self.method == TOOLS_CALL),
             prompt.name = about(self.method == PROMPTS_GET),
@@ -104,6 +107,7 @@ pub(super) fn plain(method: &Method, sender: &Sender, status: StatusCode) {
     tracing::info!(
         session.id = %sender.session,
         client.address = sender.address.map(display),
+        caller.name = sender.caller.as_deref(),
         http.method = %method,
         http.status = status,
         "{method} of the MCP endpoint: {status}"
@@ -126,6 +130,7 @@ pub(super) fn note(message: &Message<'_>, sender: &Sender, status: StatusCode) {
     tracing::info!(
         session.id = %sender.session,
         client.address = sender.address.map(display),
+        caller.name = sender.caller.as_deref(),
         rpc.method = %method,
         http.status = status,
         "{method}: {status}"

@@ -14,17 +14,19 @@ use crate::{
     mcp::{discovery::Discovery, kind::ListKind, name::BackendName, request::Context},
     session::{
         clock::now_ms,
-        describe::SessionDescription,
         message::SessionMessage,
-        patch::{PatchError, Place, Plan, SessionPatch},
+        patch::{PatchError, Patched, Place, Plan, SessionPatch},
     },
-    store::{StoreError, StoredServer},
+    store::{Change, StoreError, StoredServer},
 };
 
-use super::{Session, hearing::Wanted};
+use super::{
+    Session,
+    hearing::{Subscriber, Wanted},
+};
 
 /// Answers whoever wants a session changed.
-pub(crate) type Patcher = oneshot::Sender<Result<SessionDescription, PatchError>>;
+pub(crate) type Patcher = oneshot::Sender<Patched>;
 
 /// One change at a time: each is decided by what the one before left.
 #[derive(Default)]
@@ -131,7 +133,10 @@ impl Session {
                 self.describe_to(move |description| drop(reply.send(Ok(description))));
             }
         }
-        if let Some((patch, reply)) = self.patching.waiting.pop_front() {
+        // One that is refused leaves the next one waiting.
+        while self.patching.under_way.is_none()
+            && let Some((patch, reply)) = self.patching.waiting.pop_front()
+        {
             self.patch(patch, reply);
         }
         Ok(())
@@ -140,7 +145,7 @@ impl Session {
     /// Makes the session what is stored. Should a connection not start, the session ends, and its next
     /// request wakes it as what it is.
     async fn apply(&mut self, mut plan: Plan) -> Result<(), ActorProcessingErr> {
-        if let Some(name) = plan.name.take() {
+        if let Change::To(name) = std::mem::take(&mut plan.name) {
             self.name = name;
         }
         if !plan.changes_servers() {
@@ -189,8 +194,9 @@ impl Session {
         part: Option<Part>,
     ) -> Result<Part, ActorProcessingErr> {
         let (before, credential) = match (part, place.credential) {
-            (Some(part), None) => return Ok(part),
-            (part, credential) => (part, credential.flatten()),
+            (Some(part), Change::Keep) => return Ok(part),
+            (part, Change::Keep) => (part, None),
+            (part, Change::To(credential)) => (part, credential),
         };
         let server = StoredServer {
             backend: place.backend,
@@ -272,7 +278,7 @@ impl Session {
         let new = (0..self.backends.len()).filter(|at| !goes_on.contains(at));
         let default = new.map(|at| (LinkKey::Default, Context::default(), at));
         self.want_what_was_wanted();
-        let subscribed = self.subscribers.values().map(|it| it.link());
+        let subscribed = self.subscribers.values().map(Subscriber::link);
         let links: HashSet<LinkKey> = subscribed.chain([LinkKey::Default]).collect();
         for link in links {
             self.tell_wants(link);

@@ -42,6 +42,7 @@ impl Session {
                 backend,
                 link,
                 notification,
+                ..
             } => self.heard(&backend, link, notification),
             Report::Asked {
                 mcp_session,

@@ -4,16 +4,19 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use super::{Home, Store, link, mcp_session, server, session, shown};
-use crate::store::{ServerChange, SessionChange, StoreError};
+use crate::store::{Change, ServerChange, SessionChange, StoreError};
 
-fn change(id: Uuid, servers: &[(&str, Option<Option<&str>>)]) -> SessionChange {
+fn change(id: Uuid, servers: &[(&str, Change<&str>)]) -> SessionChange {
     let servers = servers.iter().map(|(backend, credential)| ServerChange {
         backend: backend.parse().unwrap(),
-        credential: credential.map(|it| it.map(SecretString::from)),
+        credential: match credential {
+            Change::Keep => Change::Keep,
+            Change::To(secret) => Change::To(secret.map(SecretString::from)),
+        },
     });
     SessionChange {
         id,
-        name: None,
+        name: Change::Keep,
         servers: servers.collect(),
         removed: Vec::new(),
         unlinked: Vec::new(),
@@ -52,9 +55,13 @@ async fn what_is_changed_is_changed_and_the_rest_is_kept() {
     }
     let mut wanted = change(
         id,
-        &[("d", Some(Some("4"))), ("c", None), ("a", Some(Some("5")))],
+        &[
+            ("d", Change::To(Some("4"))),
+            ("c", Change::Keep),
+            ("a", Change::To(Some("5"))),
+        ],
     );
-    wanted.name = Some(Some("n".to_owned()));
+    wanted.name = Change::To(Some("n".to_owned()));
     wanted.removed = vec!["b".parse().unwrap()];
     wanted.unlinked = vec!["a".parse().unwrap(), "b".parse().unwrap()];
     store.change_session(wanted).await.unwrap();
@@ -71,8 +78,15 @@ async fn what_is_changed_is_changed_and_the_rest_is_kept() {
     assert_eq!(links.len(), 2);
     assert!(links.iter().all(|link| link.backend.as_str() == "c"));
 
-    let mut nothing = change(id, &[("d", Some(None)), ("c", None), ("a", None)]);
-    nothing.name = Some(None);
+    let mut nothing = change(
+        id,
+        &[
+            ("d", Change::To(None)),
+            ("c", Change::Keep),
+            ("a", Change::Keep),
+        ],
+    );
+    nothing.name = Change::To(None);
     store.change_session(nothing).await.unwrap();
     let (name, servers) = stored(&store, id).await;
     assert_eq!((name, servers[0].1.as_deref()), (None, None));
@@ -85,7 +99,7 @@ async fn a_deleted_session_does_not_come_back_by_a_change() {
     let record = session(vec![server("a", None)]);
     let id = record.id;
     store.create_session(record).await.unwrap();
-    let wanted = || change(id, &[("a", Some(Some("1")))]);
+    let wanted = || change(id, &[("a", Change::To(Some("1")))]);
     // In any order of the two.
     let (changed, deleted) = tokio::join!(store.change_session(wanted()), store.delete_session(id));
     assert!(deleted.unwrap());

@@ -73,11 +73,7 @@ impl Arena {
         cases: &S,
         case: impl Fn(S::Value) -> Result<(), TestCaseError>,
     ) {
-        let mut config = ProptestConfig::default();
-        config.cases = (config.cases / RARER).max(1);
-        config.failure_persistence = None;
-        let outcome = TestRunner::new(config).run(cases, case);
-        assert!(outcome.is_ok(), "{}", outcome.unwrap_err());
+        run(cases, case);
         self.assert_well();
     }
 
@@ -89,11 +85,7 @@ impl Arena {
         let path = format!("/session/{}", self.session.id);
         let described = self.gateway.get(&path);
         assert_eq!(self.runtime.block_on(described).status, 200);
-        let logs = self.gateway.logs();
-        for sign in ["panicked", "a session died", "died of a mistake"] {
-            let line = logs.lines().find(|line| line.contains(sign));
-            assert_eq!(line, None);
-        }
+        assert_no_mistake(&self.gateway);
         let status = format!("/proc/{}/status", self.gateway.process_id());
         let status = std::fs::read_to_string(status).unwrap();
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -102,13 +94,9 @@ impl Arena {
         assert!(peak < RESIDENT_MAX_KIB, "{peak} KiB at most");
     }
 
-    /// Sends bytes and gives the answer's status, headers and body; the body of an event stream is
-    /// not waited for.
-    ///
-    /// Fails the case if no answer comes: a connection that is closed without a word is none.
+    /// As [`exchange`], with this gateway.
     pub(super) fn exchange(&self, request: &[u8]) -> Result<Heard, TestCaseError> {
-        let heard = listen(self.send(request)?)?;
-        heard.ok_or_else(|| TestCaseError::fail("closed without an answer"))
+        exchange(&self.gateway, request)
     }
 
     /// The same, for bytes that may not even be a whole request, after which nothing more is said: a
@@ -117,22 +105,52 @@ impl Arena {
         &self,
         bytes: &[u8],
     ) -> Result<Option<Heard>, TestCaseError> {
-        let stream = self.send(bytes)?;
+        let stream = send(&self.gateway, bytes)?;
         // It may be closed already.
         let _closed_already = stream.shutdown(Shutdown::Write);
         listen(stream)
     }
+}
 
-    fn send(&self, bytes: &[u8]) -> Result<TcpStream, TestCaseError> {
-        let authority = self.gateway.url("");
-        let authority = authority.strip_prefix("http://").unwrap();
-        let mut stream = TcpStream::connect(authority)
-            .map_err(|error| TestCaseError::fail(format!("refused: {error}")))?;
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        // It may be closed on before it has said all.
-        let _closed_early = stream.write_all(bytes);
-        Ok(stream)
+/// Makes cases over a socket, one after the other.
+pub(super) fn run<S: Strategy<Value: Debug>>(
+    cases: &S,
+    case: impl Fn(S::Value) -> Result<(), TestCaseError>,
+) {
+    let mut config = ProptestConfig::default();
+    config.cases = (config.cases / RARER).max(1);
+    config.failure_persistence = None;
+    let outcome = TestRunner::new(config).run(cases, case);
+    assert!(outcome.is_ok(), "{}", outcome.unwrap_err());
+}
+
+/// Fails if the log tells of a mistake in the gateway's own code.
+pub(super) fn assert_no_mistake(gateway: &Gateway) {
+    let logs = gateway.logs();
+    for sign in ["panicked", "a session died", "died of a mistake"] {
+        let line = logs.lines().find(|line| line.contains(sign));
+        assert_eq!(line, None);
     }
+}
+
+/// Sends bytes and gives the answer's status, headers and body; the body of an event stream is
+/// not waited for.
+///
+/// Fails the case if no answer comes: a connection that is closed without a word is none.
+pub(super) fn exchange(gateway: &Gateway, request: &[u8]) -> Result<Heard, TestCaseError> {
+    let heard = listen(send(gateway, request)?)?;
+    heard.ok_or_else(|| TestCaseError::fail("closed without an answer"))
+}
+
+fn send(gateway: &Gateway, bytes: &[u8]) -> Result<TcpStream, TestCaseError> {
+    let authority = gateway.url("");
+    let authority = authority.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(authority)
+        .map_err(|error| TestCaseError::fail(format!("refused: {error}")))?;
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    // It may be closed on before it has said all.
+    let _closed_early = stream.write_all(bytes);
+    Ok(stream)
 }
 
 fn listen(mut stream: TcpStream) -> Result<Option<Heard>, TestCaseError> {

@@ -101,6 +101,18 @@ fn no_damage_to_a_creation_breaks_the_api() {
     arena.run(&damaged(whole), |bytes| create(&arena, &bytes));
 }
 
+/// A change may be anything that a creation may; whatever comes of it, the session goes on.
+#[test]
+fn no_body_of_a_change_breaks_the_api() {
+    let arena = arena();
+    let path = format!("/session/{}", arena.session.id);
+    let whole = creation().prop_map(|body| body.to_string().into_bytes());
+    arena.run(&damaged(whole), |bytes| {
+        let heard = arena.exchange(&request("PATCH", &path, &json_headers(), &bytes))?;
+        heard.assert_not_ours()
+    });
+}
+
 /// A part of a path or a query, as bytes that may stand in a request line.
 fn part() -> impl Strategy<Value = String> {
     let escaped = prop::collection::vec(any::<u8>(), 0..6).prop_map(|bytes| {

@@ -14,7 +14,7 @@ async fn a_change_that_races_a_deletion_brings_nothing_back() {
     for round in 0..24 {
         let session = gateway.session(&["it"]).await;
         let path = path(&session);
-        let patches = (0..4).map(|number| {
+        let changes = (0..4).map(|number| {
             let body = json!({"servers": ["it", "other"], "name": format!("n{number}")});
             let (gateway, path) = (&gateway, &path);
             async move { gateway.patch(path, &body).await.status }
@@ -26,7 +26,7 @@ async fn a_change_that_races_a_deletion_brings_nothing_back() {
             }
             gateway.delete(&path).await.status
         };
-        let (patched, deleted) = tokio::join!(join_all(patches), deletion);
+        let (patched, deleted) = tokio::join!(join_all(changes), deletion);
         assert_eq!(deleted, 204);
         assert!(
             patched.iter().all(|status| [200, 404].contains(status)),

@@ -50,6 +50,11 @@ pub(super) async fn run(
             }
             call.content("logged", None)
         }
+        "whoami" => {
+            let credential = call.manners.credential.clone().unwrap_or_default();
+            report_steps(call, stage, outlet).await;
+            call.content(&credential, None)
+        }
         "murmur" => {
             outlet.message(tools::MURMUR.to_owned());
             call.content("murmured", None)

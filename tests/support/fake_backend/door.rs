@@ -13,7 +13,7 @@ use std::{
     time::Instant,
 };
 
-use http::Response;
+use http::{HeaderValue, Response};
 use http_body_util::BodyExt;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -142,11 +142,21 @@ async fn converse(stream: TcpStream, stage: Arc<Stage>) {
     let wire = Wire {
         stream,
         link: Arc::clone(&link),
+        stage: Arc::clone(&stage),
     };
     let service_link = Arc::clone(&link);
     let service = service_fn(move |request| {
         let (stage, link) = (Arc::clone(&stage), Arc::clone(&service_link));
-        async move { Ok::<_, Infallible>(answer(&stage, &link, request).await) }
+        async move {
+            let mut response = answer(&stage, &link, request).await;
+            if stage.script.has(Habit::ClosesConnections) {
+                let close = HeaderValue::from_static("close");
+                response
+                    .headers_mut()
+                    .insert(http::header::CONNECTION, close);
+            }
+            Ok::<_, Infallible>(response)
+        }
     });
     let connection = http1::Builder::new().serve_connection(TokioIo::new(wire), service);
     tokio::select! {
@@ -181,6 +191,11 @@ async fn answer(
         return refusal.into_response(link).await;
     }
     let fault = stage.faults.take(&heard);
+    if let Some(fault) = &fault
+        && let Some(response) = fault.instead(&heard)
+    {
+        return response;
+    }
     if let Some(fault) = &fault
         && let Some(reply) = fault.before(stage).await
     {
@@ -255,6 +270,24 @@ impl Link {
 struct Wire {
     stream: TcpStream,
     link: Arc<Link>,
+    stage: Arc<Stage>,
+}
+
+impl Wire {
+    /// Says whether a request is there that is not to be read.
+    fn refuses_to_read(&self, context: &mut Context<'_>) -> Poll<bool> {
+        if self.stage.unread.load(Ordering::SeqCst) == 0 {
+            return Poll::Ready(false);
+        }
+        let mut byte = [0];
+        let peeked = self.stream.poll_peek(context, &mut ReadBuf::new(&mut byte));
+        peeked.map(|peeked| {
+            let one_less = |unread: usize| unread.checked_sub(1);
+            let (order, unread) = (Ordering::SeqCst, &self.stage.unread);
+            peeked.is_ok_and(|bytes| bytes > 0)
+                && unread.fetch_update(order, order, one_less).is_ok()
+        })
+    }
 }
 
 impl Drop for Wire {
@@ -271,6 +304,14 @@ impl AsyncRead for Wire {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        match self.refuses_to_read(context) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(true) => {
+                self.link.reset();
+                return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+            }
+            Poll::Ready(false) => {}
+        }
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }

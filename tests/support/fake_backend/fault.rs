@@ -18,6 +18,7 @@ use super::{
     quoting,
     record::Recorded,
     reply::{Body, Reply, chunked},
+    says::Says,
     stage::Stage,
     tape::Cut,
 };
@@ -80,6 +81,20 @@ pub enum Fault {
         /// The places, in order, before the answer is put in.
         cuts: Vec<usize>,
     },
+    /// Answers this, byte for byte.
+    Says(Box<Says>),
+    /// Answers a body of this media type that begins so and goes on with this for ever, as fast as it is
+    /// read.
+    Endless {
+        /// The media type.
+        kind: &'static str,
+        /// `{id}` stands for the request's id.
+        begins: &'static str,
+        /// What comes again and again.
+        goes_on: String,
+        /// How long it takes between two of them.
+        pause: Duration,
+    },
     /// Answers after a while.
     Delay(Duration),
     /// Carries nothing out until [`super::FakeBackend::release`]; then goes on as if nothing was.
@@ -120,6 +135,14 @@ impl Fault {
     /// Only for the next so many requests.
     pub fn times(self, requests: usize) -> FaultPlan {
         FaultPlan::from(self).times(requests)
+    }
+
+    /// The answer of a request that is not carried out.
+    pub(super) fn instead(&self, heard: &Recorded) -> Option<Response<Body>> {
+        match self {
+            Self::Says(says) if !says.runs() => Some(says.response(heard)),
+            _ => None,
+        }
     }
 
     /// What happens before the request is carried out; a reply here ends it.
@@ -186,6 +209,17 @@ impl Fault {
             Self::Garbage => chunked(JSON, once(Bytes::from_static(GARBAGE))),
             Self::Oversized(bytes) => chunked(JSON, oversized(heard, *bytes)),
             Self::Stream { bytes, cuts } => chunked(SSE, stream::iter(pieces(bytes, cuts, &text))),
+            Self::Says(says) => says.response(heard),
+            Self::Endless {
+                kind,
+                begins,
+                goes_on,
+                pause,
+            } => {
+                let begins = begins.replace("{id}", heard.id().unwrap_or("null"));
+                let goes_on = Bytes::from(goes_on.clone());
+                chunked(kind, once(begins.into()).chain(endless(goes_on, *pause)))
+            }
             Self::Status { .. }
             | Self::Redirect(_)
             | Self::Delay(_)
@@ -248,6 +282,13 @@ fn pieces(bytes: &[u8], cuts: &[usize], answer: &str) -> Vec<Bytes> {
             .collect();
     }
     pieces.into_iter().map(Bytes::from).collect()
+}
+
+fn endless(piece: Bytes, pause: Duration) -> impl Stream<Item = Bytes> + Send + 'static {
+    stream::repeat(piece).then(move |piece| async move {
+        tokio::time::sleep(pause).await;
+        piece
+    })
 }
 
 fn of_a_stranger(text: &str) -> Bytes {

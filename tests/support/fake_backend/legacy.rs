@@ -94,6 +94,7 @@ fn initialize(stage: &Stage, heard: &Recorded, envelope: &Envelope) -> Reply {
         if script.keeps_sessions {
             let session = McpSession {
                 client_capabilities: params["capabilities"].clone(),
+                credential: heard.credential(),
                 ..McpSession::default()
             };
             state.sessions.insert(mcp_session.clone(), session);
@@ -169,6 +170,11 @@ fn note_request(
         let session = state.sessions.get_mut(mcp_session?)?;
         if !session.initialized && method != "ping" {
             return Some(refusal(400, -32000, "Bad Request: not initialized"));
+        }
+        if session.credential != heard.credential() {
+            state
+                .complaints
+                .push(format!("{method} {id} brings another's credential"));
         }
         if !session.used_ids.insert(id.to_owned()) {
             state

@@ -46,6 +46,8 @@ pub(super) struct Manners {
     pub(super) log_level: Option<Level>,
     /// Asks whatever it likes.
     pub(super) asks_anyway: bool,
+    /// The `Authorization` that the request came with.
+    pub(super) credential: Option<String>,
 }
 
 impl Manners {

@@ -61,7 +61,7 @@ pub(super) fn answer(stage: &Arc<Stage>, heard: &Recorded) -> Reply {
     }
     match refusal_of_meta(heard, &params, id).or_else(|| refusal_of_headers(stage, heard, id)) {
         Some(refusal) => refusal,
-        None => request(stage, method, id, envelope, &params),
+        None => request(stage, heard, id, envelope, &params),
     }
 }
 
@@ -125,18 +125,19 @@ fn decoded(heard: &Recorded, header: &str) -> Option<String> {
 
 fn request(
     stage: &Arc<Stage>,
-    method: &str,
+    heard: &Recorded,
     id: &str,
     envelope: &Envelope,
     params: &Value,
 ) -> Reply {
+    let method = heard.method().unwrap_or_default();
     let raw = envelope.params.as_deref();
     let declared = stage.script.declared(MODERN);
     let key = CallKey {
         mcp_session: None,
         request_id: id.to_owned(),
     };
-    let manners = manners(stage, &params["_meta"]);
+    let manners = manners(stage, heard, &params["_meta"]);
     let form = form(stage.script.answers);
     let unknown = || Reply::error(404, Some(id), &error(-32601, "Method not found"));
     if let Some(room) = room(method)
@@ -231,13 +232,14 @@ fn pointed<'a>(value: &'a Value, pointer: &str) -> &'a Value {
     value.pointer(pointer).unwrap_or(&Value::Null)
 }
 
-fn manners(stage: &Stage, meta: &Value) -> Manners {
+fn manners(stage: &Stage, heard: &Recorded, meta: &Value) -> Manners {
     let level = meta[format!("{META}/logLevel")].as_str();
     Manners {
         revision: MODERN.to_owned(),
         client: meta[format!("{META}/clientCapabilities")].clone(),
         log_level: level.and_then(Level::named),
         asks_anyway: stage.script.has(Habit::AsksAnyway),
+        credential: heard.credential(),
     }
 }
 

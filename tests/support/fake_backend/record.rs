@@ -82,6 +82,11 @@ impl Recorded {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// The value of `Authorization`, if it came.
+    pub(super) fn credential(&self) -> Option<String> {
+        self.header("authorization").map(str::to_owned)
+    }
+
     pub(super) fn envelope(&self) -> Option<&Envelope> {
         self.envelope.as_ref()
     }

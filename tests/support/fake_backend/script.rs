@@ -43,6 +43,7 @@ pub(super) enum Habit {
     Batches,
     NumbersTasks,
     ForgetsRequests,
+    ClosesConnections,
 }
 
 /// The header a request must carry, and its exact value.
@@ -224,6 +225,16 @@ impl Script {
     /// Keeps no record of what it was asked, so that it can be asked for hours.
     pub fn forgets_requests(self) -> Self {
         self.with(Habit::ForgetsRequests)
+    }
+
+    /// Closes each connection after its first answer, so that each request comes over a fresh one.
+    pub fn closes_connections(self) -> Self {
+        self.with(Habit::ClosesConnections)
+    }
+
+    /// Has a tool that answers with the `Authorization` its call came with, after some `steps`.
+    pub fn tells_credentials(self) -> Self {
+        self.tool_named("whoami")
     }
 
     /// Says in the modern era that what it tells may be kept so long, and by whom.

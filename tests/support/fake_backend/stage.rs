@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, PoisonError, atomic::AtomicUsize},
 };
 
 use serde_json::Value;
@@ -23,6 +23,8 @@ use super::{
 pub(super) struct Stage {
     pub(super) script: Script,
     pub(super) faults: Faults,
+    /// How many requests to come end with a reset before a byte of them is read.
+    pub(super) unread: AtomicUsize,
     /// Permits for the steps of gated calls.
     pub(super) steps: Semaphore,
     state: Mutex<State>,
@@ -38,6 +40,8 @@ pub(super) struct State {
     pub(super) initializations: usize,
     pub(super) executions: HashMap<String, usize>,
     pub(super) completions: HashMap<String, usize>,
+    /// The name and the raw arguments of each tool that began to run.
+    pub(super) runs: Vec<(String, String)>,
     pub(super) cancellations: Vec<Cancellation>,
     pub(super) complaints: Vec<String>,
     /// Messages that break the schema.
@@ -92,6 +96,8 @@ pub(super) struct CallKey {
 #[derive(Default)]
 pub(super) struct McpSession {
     pub(super) initialized: bool,
+    /// The `Authorization` of whoever opened it.
+    pub(super) credential: Option<String>,
     pub(super) client_capabilities: Value,
     pub(super) used_ids: HashSet<String>,
     /// The URIs of `resources/subscribe`.
@@ -110,6 +116,7 @@ impl Stage {
         Self {
             script,
             faults: Faults::default(),
+            unread: AtomicUsize::new(0),
             steps: Semaphore::new(0),
             state: Mutex::new(state),
             happened: watch::Sender::new(()),

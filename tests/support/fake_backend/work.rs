@@ -111,6 +111,8 @@ impl Call {
         stage.change(|state| {
             *state.executions.entry(self.name.clone()).or_default() += 1;
             marks::run(state, &self);
+            let run = (self.name.clone(), self.arguments.clone());
+            state.runs.push(run);
             state.running.insert(self.key.clone(), cancel);
         });
         let running = Running {

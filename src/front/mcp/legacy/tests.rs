@@ -54,6 +54,7 @@ impl World {
         let method = "tools/call";
         let sender = Sender {
             session: short(id),
+            caller: None,
             address: None,
         };
         let wanted = Wanted {

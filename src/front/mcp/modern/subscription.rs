@@ -49,7 +49,8 @@ pub(super) async fn listen(caller: Caller, id: RequestId, request: Request) -> R
             record.end_with("listening");
             let events = messages(id, &honoured, heard);
             let events = events.map(|message| event_stream::event(&message));
-            event_stream::events(event_stream::kept_alive(events))
+            let stream = event_stream::events(event_stream::kept_alive(events));
+            event_stream::while_good(stream, caller.pass)
         }
         Err(failure) => {
             record.end_failed(&failure);

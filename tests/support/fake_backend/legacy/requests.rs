@@ -34,7 +34,7 @@ pub(super) fn request(
     };
     let params = envelope.params.as_deref();
     if let Some(job) = job(stage, method) {
-        let manners = manners(stage, key.mcp_session.as_deref());
+        let manners = manners(stage, heard, key.mcp_session.as_deref());
         let call = Call::read(job, key, params, manners);
         let task = field(params, "task");
         if job != Job::Tool || stage.script.revision != "2025-11-25" {
@@ -154,7 +154,7 @@ fn set_level(stage: &Stage, key: &CallKey, level: &Value) -> Result<String, Stri
     Ok(String::new())
 }
 
-fn manners(stage: &Stage, mcp_session: Option<&str>) -> Manners {
+fn manners(stage: &Stage, heard: &Recorded, mcp_session: Option<&str>) -> Manners {
     let client = stage.read(|state| {
         let session = state.session(mcp_session);
         session.map(|it| it.client_capabilities.clone())
@@ -164,6 +164,7 @@ fn manners(stage: &Stage, mcp_session: Option<&str>) -> Manners {
         client: client.unwrap_or_default(),
         log_level: None,
         asks_anyway: stage.script.has(Habit::AsksAnyway),
+        credential: heard.credential(),
     }
 }
 

@@ -1,0 +1,111 @@
+//! What HTTP/2 says of a request that was not read; and that nobody but the gateway repeats one.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use bytes::Bytes;
+use h2::{
+    Reason,
+    server::{Connection, SendResponse},
+};
+use http::Response;
+use reqwest::Client;
+use tokio::net::{TcpListener, TcpStream};
+
+use super::asking::entry;
+use crate::backend::{
+    endpoint::builder,
+    error::{BackendError, Retry},
+};
+
+type Arrived<'a> = (
+    &'a mut Connection<TcpStream, Bytes>,
+    SendResponse<Bytes>,
+    &'a mut Vec<SendResponse<Bytes>>,
+);
+
+/// A server that does this with each request; counts them.
+async fn serve(end: fn(Arrived<'_>)) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let counted = Arc::clone(&counted);
+            tokio::spawn(async move {
+                let mut held = Vec::new();
+                let mut connection = h2::server::handshake(stream).await.unwrap();
+                while let Some(Ok((_request, respond))) = connection.accept().await {
+                    counted.fetch_add(1, Ordering::SeqCst);
+                    end((&mut connection, respond, &mut held));
+                }
+            });
+        }
+    });
+    (url, count)
+}
+
+fn client(url: &str) -> Client {
+    let builder = builder(&entry(url, &[])).http2_prior_knowledge();
+    builder.build().unwrap()
+}
+
+async fn post(url: &str) -> BackendError {
+    let sent = client(url).post(url).body("{}").send().await;
+    BackendError::instead_of_head(sent.unwrap_err())
+}
+
+#[tokio::test]
+async fn a_stream_that_was_refused_was_not_read() {
+    let (url, count) =
+        serve(|(_, mut respond, _)| respond.send_reset(Reason::REFUSED_STREAM)).await;
+    let error = post(&url).await;
+    assert!(matches!(error, BackendError::Unread), "{error}");
+    assert_eq!(error.retry(), Retry::Always(None));
+    assert_eq!(
+        count.load(Ordering::SeqCst),
+        1,
+        "the HTTP client repeats nothing"
+    );
+}
+
+#[tokio::test]
+async fn a_stream_that_was_given_up_may_have_been_read() {
+    let (url, count) =
+        serve(|(_, mut respond, _)| respond.send_reset(Reason::INTERNAL_ERROR)).await;
+    let error = post(&url).await;
+    assert_eq!(error.retry(), Retry::IfRepeatable, "{error}");
+    assert_eq!(count.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn what_a_backend_took_before_it_went_away_may_have_been_carried_out() {
+    let (url, count) = serve(|(connection, respond, held)| {
+        held.push(respond);
+        connection.abrupt_shutdown(Reason::NO_ERROR);
+    })
+    .await;
+    let error = post(&url).await;
+    assert_eq!(error.retry(), Retry::IfRepeatable, "{error}");
+    assert_eq!(count.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn an_answer_that_began_cannot_be_taken_back() {
+    let (url, count) = serve(|(_, mut respond, _)| {
+        let mut body = respond.send_response(Response::new(()), false).unwrap();
+        body.send_reset(Reason::REFUSED_STREAM);
+    })
+    .await;
+    let sent = client(&url).post(&url).body("{}").send().await;
+    let error = match sent {
+        Ok(response) => BackendError::from_http(response.bytes().await.unwrap_err()),
+        // The reset may overtake the head: then nothing has begun.
+        Err(error) => BackendError::from_http(error),
+    };
+    assert_eq!(error.retry(), Retry::IfRepeatable, "{error}");
+    assert_eq!(count.load(Ordering::SeqCst), 1);
+}

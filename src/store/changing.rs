@@ -1,0 +1,80 @@
+//! What changes of a session that is stored: all of it together, or its end when nobody uses it.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::{
+    Store,
+    entity::server,
+    error::StoreError,
+    operation::Operation,
+    reading,
+    record::{Change, SessionChange},
+    sealing::Place,
+};
+use crate::mcp::name::BackendName;
+
+impl Store {
+    /// Changes a session: all of it, or nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Gone`] if it was deleted.
+    pub async fn change_session(&self, change: SessionChange) -> Result<(), StoreError> {
+        let names = |backends: Vec<BackendName>| backends.iter().map(ToString::to_string).collect();
+        let mut servers = Vec::with_capacity(change.servers.len());
+        for (position, server) in (0..).zip(change.servers) {
+            let place = Place::credential(change.id, server.backend.as_str());
+            let seal = |secret| self.keys.seal(&secret, &place);
+            let (changes_credential, credential) = match server.credential {
+                Change::Keep => (false, None),
+                Change::To(credential) => (true, credential),
+            };
+            let row = server::Model {
+                session_id: change.id,
+                backend: server.backend.to_string(),
+                position,
+                credential: credential.map(seal).transpose()?,
+            };
+            servers.push((row, changes_credential));
+        }
+        let change = Operation::ChangeSession {
+            id: change.id,
+            name: change.name,
+            servers,
+            removed: names(change.removed),
+            unlinked: names(change.unlinked),
+        };
+        self.write(change).await.map(drop)
+    }
+
+    /// Deletes a session that was last used before a moment; says whether it was there, and idle still.
+    ///
+    /// # Errors
+    ///
+    /// What the database refuses.
+    pub async fn delete_idle_session(
+        &self,
+        id: Uuid,
+        unused_since_ms: i64,
+    ) -> Result<bool, StoreError> {
+        let delete = Operation::DeleteIdleSession {
+            id,
+            unused_since_ms,
+        };
+        Ok(self.write(delete).await? > 0)
+    }
+
+    /// Lists ids and owners of some sessions that were last used before a moment, at most 1,000.
+    ///
+    /// # Errors
+    ///
+    /// What the database refuses.
+    pub async fn idle_sessions(
+        &self,
+        unused_since_ms: i64,
+    ) -> Result<Vec<(Uuid, Option<Arc<str>>)>, StoreError> {
+        reading::idle_sessions(&self.reading, unused_since_ms).await
+    }
+}
