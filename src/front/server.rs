@@ -115,6 +115,7 @@ struct Door {
     proxies: TrustedProxies,
     speaker: Speaker,
     write_stall_max: Duration,
+    headers_bytes_max: usize,
     stop: CancellationToken,
 }
 
@@ -140,6 +141,7 @@ where
         proxies: entrance.proxies,
         speaker: Speaker::new(bounds, stop.clone()),
         write_stall_max: bounds.write_stall_max,
+        headers_bytes_max: bounds.headers_bytes_max,
         stop: stop.clone(),
     });
     let slots = Arc::new(Semaphore::new(bounds.connections_max));
@@ -195,7 +197,7 @@ where
         request.extensions_mut().insert(via);
         service.call(request)
     });
-    let activity = Activity::new();
+    let activity = Activity::new(door.headers_bytes_max);
     let socket = Socket::new(stream, door.write_stall_max, Arc::clone(&activity));
     let Some(certificates) = &door.certificates else {
         return door.speaker.converse(socket, activity, service).await;

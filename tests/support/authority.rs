@@ -52,13 +52,6 @@ impl Authority {
         self.folder.path().join("key.pem")
     }
 
-    /// Where the authority's own certificate is, for programs that are told of it by path.
-    pub fn path(&self) -> PathBuf {
-        let path = self.folder.path().join("authority.pem");
-        fs::write(&path, self.issuer.pem()).unwrap();
-        path
-    }
-
     /// Whom a client has to trust.
     pub fn trusted(&self) -> reqwest::Certificate {
         reqwest::Certificate::from_pem(self.issuer.pem().as_bytes()).unwrap()

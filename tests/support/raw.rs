@@ -89,11 +89,8 @@ impl Raw {
     }
 
     async fn read(&mut self) -> usize {
-        let mut buffer = [0; 16 * 1024];
-        let read = within("bytes or the end", self.stream.read(&mut buffer)).await;
+        let read = self.stream.read_buf(&mut self.received);
         // A reset is an end like any other here.
-        let read = read.unwrap_or(0);
-        self.received.extend_from_slice(&buffer[..read]);
-        read
+        within("bytes or the end", read).await.unwrap_or(0)
     }
 }

@@ -15,7 +15,6 @@ use std::{
 use tokio::time::Instant;
 
 use super::ServerBounds;
-use crate::limits::HEADERS_BYTES;
 
 /// What a connection's requests, answers and socket tell of themselves.
 pub(super) struct Activity {
@@ -32,10 +31,12 @@ pub(super) struct Activity {
     leases: Mutex<Vec<Weak<dyn Lease>>>,
     /// What came since the last request began, as long as it can be a request's headers.
     head: Mutex<Vec<u8>>,
+    /// Bytes of that which are kept: what hyper takes, and what it may have read beyond it.
+    head_bytes_max: usize,
 }
 
-/// Bytes of it that are kept: the longest headers that may be configured.
-const HEAD_BYTES_MAX: usize = HEADERS_BYTES.most;
+/// How HTTP/2 begins, where nobody asks for what came.
+const PREFACE: &[u8] = b"PRI ";
 /// What is kept of its memory for the next request.
 const HEAD_BYTES_USUAL: usize = 4 * 1024;
 
@@ -49,8 +50,8 @@ pub(super) trait Lease: Send + Sync {
 pub(super) struct Busy(Arc<Activity>);
 
 impl Activity {
-    /// Begins with a connection.
-    pub(super) fn new() -> Arc<Self> {
+    /// Begins with a connection whose requests have headers of so many bytes at most.
+    pub(super) fn new(headers_bytes_max: usize) -> Arc<Self> {
         Arc::new(Self {
             began: Instant::now(),
             in_flight: AtomicUsize::new(0),
@@ -61,6 +62,7 @@ impl Activity {
             is_blocked: AtomicBool::new(false),
             leases: Mutex::default(),
             head: Mutex::default(),
+            head_bytes_max: headers_bytes_max.saturating_mul(2),
         })
     }
 
@@ -95,8 +97,9 @@ impl Activity {
             self.headers_since_ms.store(self.now_ms(), Relaxed);
         }
         let mut head = self.head();
-        if head.len() < HEAD_BYTES_MAX {
-            head.extend_from_slice(bytes);
+        if !head.starts_with(PREFACE) && head.len() < self.head_bytes_max {
+            let room = self.head_bytes_max - head.len();
+            head.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
         }
     }
 
@@ -204,7 +207,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn headers_and_idleness_have_deadlines_of_their_own() {
-        let activity = Activity::new();
+        let activity = Activity::new(1024);
         assert_eq!(left(&activity), Some(10), "the first request");
         sleep(Duration::from_secs(4)).await;
         activity.heard(b"GET");
@@ -229,9 +232,23 @@ mod tests {
         assert_eq!(left(&activity), Some(60));
     }
 
+    #[tokio::test]
+    async fn what_came_is_kept_within_bounds_until_a_request_begins() {
+        let activity = Activity::new(8);
+        activity.heard(b"GET /");
+        activity.heard(&[b'x'; 100]);
+        assert_eq!(activity.take_head(), b"GET /xxxxxxxxxxx");
+        activity.heard(b"GET");
+        drop(activity.begin(false));
+        assert_eq!(activity.take_head(), b"");
+        activity.heard(b"PRI * HTTP/2.0");
+        activity.heard(b"and more");
+        assert_eq!(activity.take_head(), b"PRI * HTTP/2.0");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn what_http2_says_between_requests_is_no_request() {
-        let activity = Activity::new();
+        let activity = Activity::new(1024);
         drop(activity.begin(true));
         sleep(Duration::from_secs(55)).await;
         activity.heard(b"GET");
@@ -240,7 +257,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_end_of_an_answer_counts_as_long_as_it_waits_to_be_read() {
-        let activity = Activity::new();
+        let activity = Activity::new(1024);
         drop(activity.begin(false));
         activity.blocked(true);
         assert_eq!(left(&activity), None);

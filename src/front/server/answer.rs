@@ -175,7 +175,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_is_not_taken_is_let_go_of_and_no_other() {
-        let activity = Activity::new();
+        let activity = Activity::new(1024);
         let large = Full::new(Bytes::from(vec![7; PIECE_BYTES + 1]));
         let mut unread = Answer::new(large, activity.begin(true));
         let waiting = StreamBody::new(stream::pending::<Result<Frame<Bytes>, BoxError>>());
@@ -199,7 +199,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_in_pieces_is_whole() {
-        let activity = Activity::new();
+        let activity = Activity::new(1024);
         let bytes: Vec<u8> = (0..=255).cycle().take(3 * PIECE_BYTES + 5).collect();
         for is_http2 in [true, false] {
             let body = Full::new(Bytes::from(bytes.clone()));

@@ -117,7 +117,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_reads_nothing_is_given_up() {
         let (ours, _theirs) = duplex(8);
-        let mut socket = Socket::new(ours, PATIENCE, Activity::new());
+        let mut socket = Socket::new(ours, PATIENCE, Activity::new(1024));
         let started = Instant::now();
         let error = socket.write_all(b"more than fits").await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
@@ -127,7 +127,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_reads_slowly_is_served() {
         let (ours, mut theirs) = duplex(8);
-        let mut socket = Socket::new(ours, PATIENCE, Activity::new());
+        let mut socket = Socket::new(ours, PATIENCE, Activity::new(1024));
         let sent = tokio::spawn(async move { socket.write_all(&[7; 32]).await });
         for _ in 0..4 {
             sleep(PATIENCE / 2).await;
