@@ -46,7 +46,6 @@ mod get_streams;
 mod hostile_backends;
 mod http2;
 mod input_required;
-mod input_required;
 mod isolation;
 mod json_bombs;
 mod listening;
