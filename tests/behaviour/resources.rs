@@ -167,6 +167,8 @@ async fn a_backend_without_resources_is_not_asked_for_one() {
             ("two", pairing.script()),
         ];
         let world = pairing.stand_among(scripts, Program::named("x")).await;
+        // One that nobody has met yet may have anything.
+        world.client.call("one.echo", json!({})).await.result();
         let uris = world.client.resource_uris().await;
         assert_eq!((uris.len(), uris[0].as_str()), (5, "fake://text"));
         world.client.read("fake://items/1").await.result();
