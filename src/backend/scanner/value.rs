@@ -244,9 +244,15 @@ mod tests {
         let mut bytes = text.iter().chain(b" ");
         let ended = bytes
             .by_ref()
-            .map(|byte| value.step(*byte))
-            .find(|reach| *reach != Ok(Reach::Beyond));
-        matches!(ended, Some(Ok(_))) && bytes.all(|byte| is_white_space(*byte))
+            .map(|byte| (*byte, value.step(*byte)))
+            .find(|(_, reach)| *reach != Ok(Reach::Beyond));
+        let is_ended = match ended {
+            Some((_, Ok(Reach::Here))) => true,
+            // The byte that showed it stands behind the value.
+            Some((byte, Ok(_))) => is_white_space(byte),
+            Some((_, Err(_))) | None => false,
+        };
+        is_ended && bytes.all(|byte| is_white_space(*byte))
     }
 
     #[test]
