@@ -34,6 +34,27 @@ fn assert_fails(output: &Output, parts: &[&str]) {
     }
 }
 
+/// Starts the gateway, which is not to listen: one that does is ended all the same.
+fn refused(folder: &Path, arguments: &[&str]) -> Output {
+    let mut process = Command::new(env!("CARGO_BIN_EXE_mcp-gateway"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut printed = String::new();
+    let mut stdout = BufReader::new(process.stdout.take().unwrap());
+    stdout.read_line(&mut printed).unwrap();
+    if !printed.is_empty() {
+        process.kill().unwrap();
+    }
+    let output = process.wait_with_output().unwrap();
+    assert_eq!(printed, "", "it serves everybody");
+    output
+}
+
 /// Starts the gateway, and ends it as soon as it listens; gives what it printed first and all that it logged.
 fn listens(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> (String, String) {
     let mut process = Command::new(env!("CARGO_BIN_EXE_mcp-gateway"))
@@ -66,7 +87,7 @@ fn listens(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> (St
 #[test]
 fn listening_beyond_this_machine_demands_callers_who_are_authenticated() {
     let folder = folder();
-    let refused = command(folder.path(), &EVERYWHERE);
+    let refused = refused(folder.path(), &EVERYWHERE);
     assert_fails(
         &refused,
         &[

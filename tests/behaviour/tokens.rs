@@ -11,6 +11,7 @@ use crate::{
         FakeBackend, Gateway, Program, Wanted, eventually,
         gateway::{HttpAnswer, Setup},
         issuer::{KeySetAddress, Served, SigningKey, encoded, key_set, now, unsigned},
+        within,
     },
 };
 
@@ -400,10 +401,16 @@ async fn a_stream_that_stays_open_ends_with_its_token() {
     let [expired, changed] = &mut streams[..] else {
         panic!("two streams");
     };
-    while expired.next_or_end().await.is_some() {}
+    within("the token's end", async {
+        while expired.next_or_end().await.is_some() {}
+    })
+    .await;
     // The other one lives until its key is another one.
     std::fs::write(&path, key_set(&[&SigningKey::p256("a")])).unwrap();
-    while changed.next_or_end().await.is_some() {}
+    within("the key's end", async {
+        while changed.next_or_end().await.is_some() {}
+    })
+    .await;
 }
 
 #[tokio::test]
