@@ -8,6 +8,7 @@ mod error;
 mod exposure;
 mod file_size;
 mod keys;
+mod open_files;
 mod rotation;
 mod signal;
 
@@ -46,17 +47,21 @@ pub use error::AppError;
 pub fn run(config: Config) -> Result<ExitCode, AppError> {
     telemetry::init(config.log_format, &config.log_filter)?;
     dumps::turn_off();
+    open_files::allow_many();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(AppError::Runtime)?;
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
         match config.command.clone() {
             Command::Serve => serve_until_told_to_stop(config).await,
             Command::Check { connect } => check::run(&config, connect).await,
             Command::Keys(command) => keys::run(&config, command).await,
         }
-    })
+    });
+    // Nothing that waits in a thread of its own, such as for a name to be resolved, holds up the end.
+    runtime.shutdown_background();
+    done
 }
 
 async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> {
@@ -162,6 +167,9 @@ async fn start(config: &Config) -> Result<Started, AppError> {
     let address = listener.local_addr().map_err(AppError::Runtime)?;
     exposure::settle(address, &callers, config)?;
     let store = open_store(config).await?;
+    if !callers.are_authenticated() && !config.insecure {
+        exposure::keep_what_is_somebodys(&store, config).await?;
+    }
     let patience = Patience {
         initialize_deadline: config.initialize_deadline,
         mcp_session_ttl: config.mcp_session_ttl,
@@ -229,7 +237,12 @@ async fn open_store(config: &Config) -> Result<Store, AppError> {
              `mcp-gateway keys rotate` makes them superfluous"
         );
     }
-    Ok(Store::open(url, keys).await?)
+    let store = Store::open(url, keys).await?;
+    Ok(match &config.sealing_key {
+        // Once more: until the store was open they could be changed.
+        SealingKey::File(path) => store.under(KeyRing::from_file(path, old)?),
+        SealingKey::Given(_) => store,
+    })
 }
 
 async fn listen(config: &Config) -> Result<TcpListener, AppError> {

@@ -110,13 +110,18 @@ impl Callers {
         let key_set = self.tokens.as_ref().and_then(|tokens| tokens.file());
         files.extend(key_set.map(Path::to_owned));
         let callers = self.clone();
-        Watch::over(files, move || {
-            callers.keys.read_again();
-            if let Some(tokens) = &callers.tokens {
-                tokens.read_again();
-            }
-            callers.changes.send_replace(());
-        })
+        let watch = Watch::over(files, move || callers.read_again())?;
+        // What changed between the start's reading and now was seen by nobody.
+        self.read_again();
+        Ok(watch)
+    }
+
+    fn read_again(&self) {
+        self.keys.read_again();
+        if let Some(tokens) = &self.tokens {
+            tokens.read_again();
+        }
+        self.changes.send_replace(());
     }
 
     /// Whether callers have to show something. Once they have, they have until the process ends.
@@ -153,7 +158,12 @@ impl Callers {
         if let Some(id) = key::id_of(shown) {
             let hash = KeyHash::of(shown);
             let caller = self.keys.find(id, &hash).ok_or(Unrecognised::Wrong)?;
-            return Ok(self.admit(caller, Shown::Key { id, hash }));
+            let shown = Shown::Key {
+                id,
+                hash,
+                caller: caller.clone(),
+            };
+            return Ok(self.admit(caller, shown));
         }
         let tokens = self.tokens.as_ref().ok_or(Unrecognised::Wrong)?;
         // Before it is checked: what is read meanwhile makes it one of before.

@@ -9,6 +9,7 @@ pub mod app;
 mod backend;
 pub mod callers;
 pub mod config;
+mod files;
 pub mod front;
 pub mod limits;
 pub mod mcp;

@@ -7,7 +7,6 @@
 mod changing;
 mod entity;
 mod error;
-mod file;
 mod key;
 mod key_file;
 mod lock;
@@ -87,6 +86,15 @@ impl Store {
             keys: Arc::new(keys),
             queue: writer::start(opened),
         })
+    }
+
+    /// The same store with other keys: those that were read once it was open and nobody else could change them.
+    #[must_use]
+    pub fn under(self, keys: KeyRing) -> Self {
+        Self {
+            keys: Arc::new(keys),
+            ..self
+        }
     }
 
     /// Says whether a URL names a database that holds something already.

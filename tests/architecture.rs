@@ -41,6 +41,7 @@ const ROOMS: Table<'static> = &[
     ("config", &["registry", "callers", "telemetry", "limits"]),
     ("telemetry", &[]),
     ("watch", &["limits"]),
+    ("files", &[]),
 ];
 
 /// What puts the rooms together may use all of them.

@@ -41,17 +41,25 @@ pub(super) fn certificates(edge: &Edge) -> Result<Option<Certificates>, AppError
 
 /// Reads the certificate again whenever it changes.
 pub(super) fn watch(certificates: &Certificates) -> io::Result<Watch> {
-    let certificates = certificates.clone();
-    Watch::over(certificates.files(), move || {
-        match certificates.read_again() {
-            Ok(()) => tracing::info!("read the TLS certificate again; new connections get it"),
-            Err(error) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::error!(
-                    error,
-                    "the TLS certificate cannot be used: {error}; the one before stays"
-                );
-            }
+    let watched = certificates.clone();
+    let watch = Watch::over(certificates.files(), move || {
+        if read_again(&watched) {
+            tracing::info!("read the TLS certificate again; new connections get it");
         }
-    })
+    })?;
+    // What changed between the start's reading and now was seen by nobody.
+    read_again(certificates);
+    Ok(watch)
+}
+
+fn read_again(certificates: &Certificates) -> bool {
+    let read = certificates.read_again();
+    if let Err(error) = &read {
+        let cause = error as &dyn std::error::Error;
+        tracing::error!(
+            error = cause,
+            "the TLS certificate cannot be used: {error}; the one before stays"
+        );
+    }
+    read.is_ok()
 }

@@ -1,6 +1,6 @@
 //! Why the program cannot start, told once with everything that led to it.
 
-use std::{error::Error, fmt, io, net::SocketAddr};
+use std::{error::Error, fmt, io, net::SocketAddr, path::PathBuf};
 
 use crate::{
     callers::CallersError,
@@ -41,6 +41,13 @@ pub enum AppError {
         /// What would be listened on.
         address: SocketAddr,
     },
+    /// Callers are not authenticated, but sessions belong to some.
+    Owned {
+        /// How many do.
+        sessions: u64,
+        /// Where callers' keys were looked for.
+        callers: PathBuf,
+    },
     /// The address cannot be listened on.
     Listen {
         /// As configured.
@@ -77,6 +84,14 @@ impl fmt::Display for AppError {
                 "{address} can be reached from other machines, and callers are not authenticated: whoever reaches it \
                  could use every session; make a key with `mcp-gateway keys create NAME`, let an authorization server \
                  vouch for callers with --jwt-issuer and --jwks, listen on 127.0.0.1, or say --insecure"
+            ),
+            Self::Owned { sessions, callers } => write!(
+                formatter,
+                "{} of the database belong to callers, but callers are not authenticated: there is no {}, and no \
+                 --jwt-issuer; bring the file back or name it with --callers, or say --insecure to let everybody use \
+                 every session",
+                super::counted(*sessions, "session"),
+                callers.display()
             ),
             Self::Listen { host, port, source } => write!(
                 formatter,

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::AppError;
-use crate::{callers::Callers, config::Config};
+use crate::{callers::Callers, config::Config, store::Store};
 
 /// Lets a start go on, or not: beyond this machine only with callers who are authenticated, or by the operator's
 /// own word.
@@ -33,6 +33,11 @@ pub(super) fn settle(
                 "callers are not authenticated, and {name} leads here: whoever reaches that can use and delete every \
                  session; make keys with mcp-gateway keys create"
             );
+        } else if !config.edge.trusted_proxies.is_empty() {
+            tracing::warn!(
+                "callers are not authenticated, and there is a proxy before the gateway: whoever reaches that can use \
+                 and delete every session; make keys with mcp-gateway keys create"
+            );
         }
         return Ok(());
     }
@@ -44,6 +49,25 @@ pub(super) fn settle(
          --insecure allows"
     );
     Ok(())
+}
+
+/// Keeps the sessions of callers with names from a caller without one, to whom all of them would belong: most likely
+/// the callers file is not where it was.
+///
+/// # Errors
+///
+/// [`AppError::Owned`] where there are such sessions, and what the store refuses.
+pub(super) async fn keep_what_is_somebodys(store: &Store, config: &Config) -> Result<(), AppError> {
+    let counts = store.count_sessions().await?;
+    let owned = counts.iter().filter(|(owner, _)| owner.is_some());
+    let sessions = owned.map(|(_, sessions)| sessions).sum();
+    if sessions == 0 {
+        return Ok(());
+    }
+    Err(AppError::Owned {
+        sessions,
+        callers: config.callers.path().to_owned(),
+    })
 }
 
 /// Whether a host, `name` or `name:port`, or a URL is loopback's.

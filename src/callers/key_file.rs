@@ -15,7 +15,7 @@ use super::{
     key::{KeyHash, KeyId, PREFIX},
     name::Name,
 };
-use crate::limits::CALLERS_BYTES_MAX;
+use crate::{files, limits::CALLERS_BYTES_MAX};
 
 const HEADING: &str = "\
 # The API keys of this gateway's callers: their hashes, not the keys.
@@ -104,19 +104,24 @@ impl KeyFile {
             serde_yaml::to_string(self).map_err(|error| unwritten(io::Error::other(error)))?;
         // A symbolic link stays one.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let folder = folder_of(&path);
+        let folder = files::folder_of(&path);
         // For its owner only, as the crate makes every such file.
         let mut draft = tempfile::NamedTempFile::new_in(folder).map_err(unwritten)?;
         draft
             .write_all(HEADING.as_bytes())
             .and_then(|()| draft.write_all(text.as_bytes()))
+            // Root may run a command for a gateway that is not root's: it must be able to read what comes of it.
+            .and_then(|()| {
+                let owner = if path.exists() { &path } else { folder };
+                files::give_to_owner_of(draft.as_file(), owner)
+            })
             .and_then(|()| draft.as_file().sync_all())
             .map_err(unwritten)?;
         draft
             .persist(&path)
             .map_err(|error| unwritten(error.error))?;
         // Without it a power cut may bring the old file back, and a key that was revoked with it.
-        sync(folder).map_err(unwritten)
+        files::sync_folder_of(&path).map_err(unwritten)
     }
 }
 
@@ -126,7 +131,7 @@ impl KeyFile {
 ///
 /// When the folder cannot be opened or locked.
 pub(super) fn lock(path: &Path) -> Result<impl Sized, CallersError> {
-    let locked = File::open(folder_of(path)).and_then(|folder| {
+    let locked = File::open(files::folder_of(path)).and_then(|folder| {
         folder.lock()?;
         Ok(folder)
     });
@@ -134,17 +139,6 @@ pub(super) fn lock(path: &Path) -> Result<impl Sized, CallersError> {
         path: path.to_owned(),
         source,
     })
-}
-
-fn sync(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    }
 }
 
 /// The permissions of a file, if they let others than its owner write: they could let themselves in.
@@ -256,6 +250,30 @@ mod tests {
     id: 0123456789abcdef
     sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 ";
+
+    #[cfg(unix)]
+    #[test]
+    #[expect(
+        clippy::print_stderr,
+        reason = "whoever runs it must hear what was not tested"
+    )]
+    fn a_file_that_is_written_anew_stays_its_owners() {
+        use std::os::unix::fs::{MetadataExt as _, chown};
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("callers.yaml");
+        let file = KeyFile::parse(&format!("keys:{ENTRY}"), &path).unwrap();
+        let (user, group) = (Some(65_533), Some(65_533));
+        if let Err(error) = chown(folder.path(), user, group) {
+            eprintln!("NOT TESTED: only root can give files away ({error})");
+            return;
+        }
+        file.write(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().uid(), 65_533, "its folder's");
+        chown(&path, Some(65_532), group).unwrap();
+        file.write(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().uid(), 65_532, "its own before");
+    }
 
     #[test]
     fn what_may_be_left_out_has_its_default() {

@@ -77,11 +77,6 @@ impl KeyRing {
         self.held.load().as_ref().map_or(0, |held| held.len())
     }
 
-    /// Whether a key that let somebody in still does.
-    pub(super) fn holds(&self, id: KeyId, hash: &KeyHash) -> bool {
-        self.find(id, hash).is_some()
-    }
-
     /// Whom a key lets in. It takes as long for an unknown id as for a wrong secret.
     pub(super) fn find(&self, id: KeyId, hash: &KeyHash) -> Option<Caller> {
         let held = self.held.load();

@@ -5,12 +5,12 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::{
-    Callers,
+    Caller, Callers,
     key::{KeyHash, KeyId},
     tokens::now,
 };
 
-/// Tells when a caller is not let in any more by what it showed: its key was revoked, its token has expired, or the
+/// Tells when a caller is not let in any more by what it showed: its key was revoked or is another caller's, its token has expired, or the
 /// keys that tokens are checked with are others now. A request needs none; a stream that stays open does.
 #[derive(Clone)]
 pub struct Pass {
@@ -19,13 +19,15 @@ pub struct Pass {
 }
 
 /// What was shown, as far as it has to be known again.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) enum Shown {
     /// Nobody was asked.
     Nothing,
     Key {
         id: KeyId,
         hash: KeyHash,
+        /// Whom it let in.
+        caller: Caller,
     },
     Token {
         /// Seconds since 1970.
@@ -45,7 +47,7 @@ impl Pass {
         let mut changes = self.callers.changes.subscribe();
         while self.is_good() {
             let next = changes.changed();
-            match self.shown {
+            match &self.shown {
                 Shown::Token { until, .. } => {
                     let left = Duration::from_secs(until.saturating_sub(now()));
                     // Either way it is looked at again.
@@ -58,12 +60,14 @@ impl Pass {
     }
 
     fn is_good(&self) -> bool {
-        match self.shown {
+        match &self.shown {
             Shown::Nothing => !self.callers.are_authenticated(),
-            Shown::Key { id, hash } => self.callers.keys.holds(id, &hash),
+            Shown::Key { id, hash, caller } => {
+                self.callers.keys.find(*id, hash).as_ref() == Some(caller)
+            }
             Shown::Token { until, reading } => {
                 let tokens = self.callers.tokens.as_ref();
-                now() < until && tokens.is_some_and(|tokens| tokens.reading() == reading)
+                now() < *until && tokens.is_some_and(|tokens| tokens.reading() == *reading)
             }
         }
     }

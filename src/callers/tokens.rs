@@ -173,13 +173,13 @@ impl Tokens {
         let header = acceptable(token).ok_or(Unrecognised::Wrong)?;
         let key_set = self.key_set_for(&header).await?;
         let vouched = self.check(token, &header, &key_set)?;
-        // What was learned of a key set that is no longer in force must not be remembered.
+        self.seen.put(fingerprint, vouched.clone(), now());
+        // What was learned of a key set that is no longer in force must not be remembered. Looked at after the token
+        // was put in: a new set comes into force first, and then has all be forgotten.
         let current = self.key_set.load();
-        if current
-            .as_ref()
-            .is_some_and(|current| Arc::ptr_eq(current, &key_set))
-        {
-            self.seen.put(fingerprint, vouched.clone(), now());
+        let is_current = current.as_ref().is_some_and(|it| Arc::ptr_eq(it, &key_set));
+        if !is_current {
+            self.seen.take_out(&fingerprint);
         }
         Ok(vouched)
     }

@@ -12,6 +12,7 @@ use super::{
     api::{MCP, PROTECTED_RESOURCE},
     mcp,
     problem::Problem,
+    session_id,
     via::Via,
 };
 use crate::{
@@ -180,7 +181,14 @@ fn is_open(path: &str) -> bool {
 /// Whether a path is a session's MCP endpoint: its clients read JSON-RPC.
 fn is_mcp(path: &str) -> bool {
     let mut segments = MCP.template.split('/').zip(path.split('/'));
-    let fits = segments.all(|(template, given)| template.starts_with('{') || template == given);
+    // Nothing but an id in its place: the path is repeated in a challenge, between quotes.
+    let fits = segments.all(|(template, given)| {
+        if template.starts_with('{') {
+            session_id(given).is_some()
+        } else {
+            template == given
+        }
+    });
     fits && path.split('/').count() == MCP.template.split('/').count()
 }
 
@@ -280,8 +288,11 @@ mod tests {
 
     #[test]
     fn the_mcp_endpoint_is_told_from_the_rest() {
-        assert!(is_mcp("/session/x/mcp"));
+        let id = "3f1c2b9e-7f0a-4a57-9d55-0d3f6a1f0c11";
+        assert!(is_mcp(&format!("/session/{id}/mcp")));
         for path in [
+            "/session/x/mcp",
+            r#"/session/x",resource_metadata="https:\\evil.example\y/mcp"#,
             "/session/x",
             "/session/x/mcp/",
             "/session/x/mcp/y",

@@ -231,6 +231,7 @@ impl Actor for SessionActor {
             SessionMessage::TakeUp { id, reply } => session.take_up(id, reply),
             SessionMessage::Warm => session.warm(),
             SessionMessage::Sweep(done) => session.sweep(done),
+            SessionMessage::NotWrittenDown => session.not_written_down(),
             SessionMessage::StopListening => session.leave_off(),
             SessionMessage::GiveUp => session.give_up(),
             SessionMessage::Close => session.close(),

@@ -365,6 +365,11 @@ impl SessionRef {
         self.ask(SessionMessage::Sweep).await.unwrap_or_default()
     }
 
+    /// What it said at its last [`Self::sweep`] is not stored: it says it again at the next.
+    pub(super) fn not_written_down(&self) {
+        self.tell(SessionMessage::NotWrittenDown);
+    }
+
     pub(super) fn close(&self) {
         self.tell(SessionMessage::Close);
     }

@@ -132,6 +132,8 @@ pub(crate) enum SessionMessage {
     /// Command: forget MCP sessions nobody used for long, and tell what was used since the last
     /// time; whoever asks writes it down.
     Sweep(oneshot::Sender<Used>),
+    /// Fact: what was used could not be written down.
+    NotWrittenDown,
     /// Command: end the streams on which clients hear of changes: the gateway is stopping.
     StopListening,
     /// Command: answer what is in flight: the gateway has no more time.

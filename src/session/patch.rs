@@ -11,7 +11,10 @@ use crate::{
     store::{Change, ServerChange, SessionChange, StoreError, StoredServer},
 };
 
-use super::describe::{SessionDescription, SessionsError};
+use super::{
+    clock::now_ms,
+    describe::{SessionDescription, SessionsError},
+};
 
 /// What is to change of a session. Each value was checked by itself by whoever asks for it.
 #[derive(Debug, Default)]
@@ -169,6 +172,7 @@ impl Plan {
                 .collect(),
             removed: self.removed.clone(),
             unlinked: self.unlinked(),
+            used_ms: now_ms(),
         }
     }
 }

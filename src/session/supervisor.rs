@@ -214,12 +214,15 @@ impl State {
         let (unused_since_ms, myself) = (self.shared.oldest_session_ms(), self.myself.clone());
         tokio::spawn(async move {
             let is_written = used::write_down(&sessions, &store).await;
+            if !is_written {
+                // What is in use looks idle in the store.
+                return;
+            }
             // Those of sessions that sleep; the others have just said what they still use.
             if let Err(error) = store.expire_mcp_sessions(oldest_ms).await {
                 tracing::warn!(%error, "could not expire idle MCP sessions");
             }
-            // What is in use and could not be written down looks idle in the store.
-            if let Some(unused_since_ms) = unused_since_ms.filter(|_| is_written) {
+            if let Some(unused_since_ms) = unused_since_ms {
                 for (id, owner) in used::expire(unused_since_ms, &store).await {
                     quota.give_back(&owner);
                     // Without a supervisor there is no live session either.

@@ -79,6 +79,21 @@ async fn open(session: &SessionRef) -> Result<Uuid, Failure> {
 }
 
 #[tokio::test]
+async fn what_could_not_be_written_down_is_said_again() {
+    let world = world().await;
+    let mcp_session = open(&world.session).await.unwrap();
+    // Once to have it say what the opening itself used.
+    world.session.sweep().await;
+    world.session.not_written_down();
+    let again = world.session.sweep().await;
+    assert_eq!(again.session.map(|(id, _)| id), Some(world.id));
+    let mcp_sessions: Vec<Uuid> = again.mcp_sessions.iter().map(|(id, _)| *id).collect();
+    assert_eq!(mcp_sessions, [mcp_session]);
+    let quiet = world.session.sweep().await;
+    assert!(quiet.session.is_none() && quiet.mcp_sessions.is_empty());
+}
+
+#[tokio::test]
 async fn an_mcp_session_that_stays_stored_has_not_ended_well() {
     let world = world().await;
     let (ended, kept) = (

@@ -40,8 +40,9 @@ pub(super) async fn write_down(sessions: &[SessionRef], store: &Store) -> bool {
             Ok::<_, StoreError>(())
         };
         if let Err(error) = written.await {
-            tracing::warn!(%error, "could not write down when sessions were used");
+            tracing::warn!(%error, "could not write down when sessions were used; it is tried again");
             is_written = false;
+            some.iter().for_each(SessionRef::not_written_down);
         }
     }
     is_written
@@ -60,10 +61,17 @@ pub(super) async fn expire(unused_since_ms: i64, store: &Store) -> Vec<(Uuid, Op
                 .iter()
                 .map(|(id, _)| store.delete_idle_session(*id, unused_since_ms));
             let deleted = join_all(deleting).await;
+            // What is gone is gone, whatever became of the others.
+            let mut failed = None;
             for (idle, deleted) in idle.into_iter().zip(deleted) {
-                if deleted? {
-                    expired.push(idle);
+                match deleted {
+                    Ok(true) => expired.push(idle),
+                    Ok(false) => {}
+                    Err(error) => failed = Some(error),
                 }
+            }
+            if let Some(error) = failed {
+                return Err(error);
             }
         }
     }

@@ -45,6 +45,7 @@ impl Store {
             servers,
             removed: names(change.removed),
             unlinked: names(change.unlinked),
+            used_ms: change.used_ms,
         };
         self.write(change).await.map(drop)
     }

@@ -93,7 +93,7 @@ pub enum KeyError {
     Format,
     /// The key file holds something else.
     #[error(
-        "line {line} of {path} is no key (64 hex digits, or base64 of 32 bytes); bring the right file back, or remove it to have a new one made: what the old key sealed is lost then"
+        "line {line} of {path} is no key (64 hex digits, or base64 of 32 bytes); bring the right file back; if it is lost for good, put a new key in its place (openssl rand -hex 32): what the old one sealed is lost then"
     )]
     FileFormat {
         /// The key file.

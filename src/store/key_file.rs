@@ -13,10 +13,10 @@ use std::{
 use secrecy::{SecretString, zeroize::Zeroizing};
 
 use super::{
-    file,
     key::{KeyError, SealingKey},
     ring::KeyRing,
 };
+use crate::files;
 
 /// The most that is read of a key file: as many keys as a ring holds, and some white space.
 const BYTES_MAX: usize = KeyRing::KEYS_MAX * 2 * SealingKey::TEXT_LENGTH;
@@ -61,9 +61,9 @@ pub(super) fn replace(path: &Path, keys: &[SealingKey]) -> Result<(), KeyError> 
     // Nearly always there is none.
     let _ = fs::remove_file(&draft);
     let placed = write(&draft, keys)
-        .and_then(|file| file::give_to_owner_of(&file, &path))
+        .and_then(|file| files::give_to_owner_of(&file, &path))
         .and_then(|()| fs::rename(&draft, &path))
-        .and_then(|()| file::sync_folder_of(&path));
+        .and_then(|()| files::sync_folder_of(&path));
     if placed.is_err() {
         // It may not be there at all.
         let _ = fs::remove_file(&draft);
@@ -73,7 +73,7 @@ pub(super) fn replace(path: &Path, keys: &[SealingKey]) -> Result<(), KeyError> 
 
 fn keys(path: &Path, file: File) -> Result<Vec<SealingKey>, KeyError> {
     let failed = |source| failed(path, source);
-    if let Some(mode) = file::exposed_mode(&file.metadata().map_err(failed)?) {
+    if let Some(mode) = files::exposed_mode(&file.metadata().map_err(failed)?) {
         let path = path.to_owned();
         return Err(KeyError::Exposed { path, mode });
     }
@@ -110,7 +110,7 @@ fn make(path: &Path) -> Result<(), KeyError> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         placed => placed.map_err(failed)?,
     }
-    file::sync_folder_of(path).map_err(failed)
+    files::sync_folder_of(path).map_err(failed)
 }
 
 fn write(draft: &Path, keys: &[SealingKey]) -> io::Result<File> {
@@ -120,7 +120,7 @@ fn write(draft: &Path, keys: &[SealingKey]) -> io::Result<File> {
         key.write_to(&mut text);
         text.push('\n');
     }
-    let mut file = file::private().write(true).create_new(true).open(draft)?;
+    let mut file = files::private().write(true).create_new(true).open(draft)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     Ok(file)
@@ -156,7 +156,7 @@ mod tests {
         let path = folder.path().join("gateway.db.key");
         let (made, read) = (one(&path), one(&path));
         assert_eq!(made.bytes(), read.bytes());
-        assert_eq!(file::exposed_mode(&fs::metadata(&path).unwrap()), None);
+        assert_eq!(files::exposed_mode(&fs::metadata(&path).unwrap()), None);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no draft");
 
         let other = one(&folder.path().join("other.key"));
@@ -174,7 +174,7 @@ mod tests {
         replace(&path, &[second, first]).unwrap();
         let read = read(&path).unwrap();
         assert_eq!(read.iter().map(SealingKey::id).collect::<Vec<_>>(), ids);
-        assert_eq!(file::exposed_mode(&fs::metadata(&path).unwrap()), None);
+        assert_eq!(files::exposed_mode(&fs::metadata(&path).unwrap()), None);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no draft");
     }
 
@@ -215,7 +215,7 @@ mod tests {
             (format!("{key}\n\nhalf a k\n"), 3),
         ] {
             let _ = fs::remove_file(&path);
-            let mut made = file::private();
+            let mut made = files::private();
             let mut file = made.write(true).create_new(true).open(&path).unwrap();
             file.write_all(text.as_bytes()).unwrap();
             let error = read_or_make(&path).unwrap_err();

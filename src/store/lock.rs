@@ -7,7 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{error::StoreError, file, open::at};
+use super::{error::StoreError, open::at};
+use crate::files;
 
 /// What one gateway process holds of a database. The system releases it however the process ends;
 /// the file stays, since removing it would let two processes lock two files of one name.
@@ -20,7 +21,7 @@ impl Lock {
     /// Takes the lock of a database, at once or not at all.
     pub(super) fn take(database: &Path) -> Result<Self, StoreError> {
         let path = beside(database, ".lock");
-        let file = file::private()
+        let file = files::private()
             .write(true)
             .create(true)
             .truncate(false)

@@ -21,9 +21,9 @@ use sea_orm::{
 
 use super::{
     error::{Refusal, StoreError},
-    file,
     lock::Lock,
 };
+use crate::files;
 
 /// How long a statement waits for another program's lock, such as a backup's.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
@@ -147,12 +147,12 @@ impl Location {
         if self.create {
             // Made here, not by SQLite, so that others can never read it, nor its side files: these
             // get the permissions of the file.
-            match file::private()
+            match files::private()
                 .write(true)
                 .create_new(true)
                 .open(&self.path)
             {
-                Ok(_) => file::sync_folder_of(&self.path).map_err(|e| at(&self.path, e))?,
+                Ok(_) => files::sync_folder_of(&self.path).map_err(|e| at(&self.path, e))?,
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(at(&self.path, error)),
             }
@@ -164,7 +164,7 @@ impl Location {
             _ => at(&self.path, error),
         })?;
         let metadata = fs::metadata(&path).map_err(|e| at(&path, e))?;
-        if let Some(mode) = file::exposed_mode(&metadata) {
+        if let Some(mode) = files::exposed_mode(&metadata) {
             let path = path.display();
             tracing::warn!(%path, "others can read the database {path} (mode {mode:o}); run: chmod 600 {path}");
         }

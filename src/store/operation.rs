@@ -27,6 +27,7 @@ pub(super) enum Operation {
         servers: Vec<(server::Model, bool)>,
         removed: Vec<String>,
         unlinked: Vec<String>,
+        used_ms: i64,
     },
     DeleteSession(Uuid),
     /// Unless it was used since.
@@ -63,8 +64,10 @@ impl Operation {
                 servers,
                 removed,
                 unlinked,
+                used_ms,
             } => {
                 rename(*id, name, database).await?;
+                touch(&[(*id, *used_ms)], database).await?;
                 change_servers(*id, servers, removed, database).await?;
                 unlink(*id, unlinked, database).await
             }

@@ -63,6 +63,8 @@ pub struct SessionChange {
     pub removed: Vec<BackendName>,
     /// Those whose links are forgotten.
     pub unlinked: Vec<BackendName>,
+    /// When it was changed, which is a use: milliseconds since 1970.
+    pub used_ms: i64,
 }
 
 /// A backend of a session that is changed.

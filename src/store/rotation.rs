@@ -14,6 +14,7 @@ use super::{
     error::StoreError,
     key::{KeyError, SealingKey},
     key_file,
+    lock::Lock,
     open::{self, Opened},
     ring::KeyRing,
     sealing::UnsealError,
@@ -93,12 +94,14 @@ impl Rotation {
             (keys, kept + 1)
         };
         let mut done = walk_all(&database, &keys, Walk::Reseal).await?;
-        // Before the old keys go: with them goes the last way back.
-        close(database).await?;
+        // Before the old keys go: with them goes the last way back. The lock stays until then, so that nobody else
+        // changes the keys in between.
+        let lock = close(database).await?;
         if done.unopened.is_empty() {
             key_file::replace(path, &keys.keys()[..1])?;
             done.dropped = kept - 1;
         }
+        drop(lock);
         Ok(done)
     }
 
@@ -110,7 +113,7 @@ impl Rotation {
     pub async fn of_given(url: &str, keys: &KeyRing) -> Result<Self, RotationError> {
         let database = lock(url).await?;
         let done = walk_all(&database, keys, Walk::Reseal).await?;
-        close(database).await?;
+        drop(close(database).await?);
         Ok(done)
     }
 }
@@ -137,14 +140,14 @@ async fn walk_all(database: &Opened, keys: &KeyRing, walk: Walk) -> Result<Rotat
     Ok(done)
 }
 
-/// Writes all back into the database file, and the log of changes with what it held is gone.
-async fn close(database: Opened) -> Result<(), StoreError> {
+/// Writes all back into the database file, and the log of changes with what it held is gone. The lock
+/// is held still.
+async fn close(database: Opened) -> Result<Lock, StoreError> {
     // Before the log goes: a process that is killed in between must not miss it.
     if let Err(error) = database.lock.in_use(false) {
         tracing::warn!(%error, "could not note that the database was closed; nothing is lost");
     }
     database.reading.close().await?;
     database.writing.close().await?;
-    drop(database.lock);
-    Ok(())
+    Ok(database.lock)
 }

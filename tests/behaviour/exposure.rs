@@ -23,7 +23,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[track_caller]
-fn assert_fails(output: &Output, parts: &[&str]) {
+pub(crate) fn assert_fails(output: &Output, parts: &[&str]) {
     assert!(
         !output.status.success() && output.stdout.is_empty(),
         "{output:?}"
@@ -36,14 +36,15 @@ fn assert_fails(output: &Output, parts: &[&str]) {
 
 /// Starts the gateway, which is not to listen: one that does is ended all the same.
 fn refused(folder: &Path, arguments: &[&str]) -> Output {
-    let mut process = Command::new(env!("CARGO_BIN_EXE_mcp-gateway"))
-        .args(arguments)
-        .current_dir(folder)
-        .env_clear()
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-gateway"));
+    command.args(arguments).current_dir(folder).env_clear();
+    refused_by(&mut command)
+}
+
+/// The same for a command that has its folder and its arguments.
+pub(crate) fn refused_by(command: &mut Command) -> Output {
+    let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut process = command.spawn().unwrap();
     let mut printed = String::new();
     let mut stdout = BufReader::new(process.stdout.take().unwrap());
     stdout.read_line(&mut printed).unwrap();

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     CLIENTS,
+    exposure::{assert_fails, refused_by},
     world::{
         Client, FakeBackend, Fault, Gateway, Program, eventually,
         gateway::{HttpAnswer, Setup},
@@ -284,10 +285,16 @@ async fn sessions_from_before_authentication_are_the_operators() {
     let described = gateway.get_as("ops", &path).await.json();
     assert_eq!(described["owner"], Value::Null);
 
-    // Without authentication everything is everybody's again.
+    // Without authentication everything would be everybody's: only by the operator's own word.
     let made = gateway.session_of("ada", &["it"]).await;
     gateway.stop();
     std::fs::remove_file(gateway.folder().join("callers.yaml")).unwrap();
+    let refused = refused_by(&mut gateway.command(&[]));
+    assert_fails(
+        &refused,
+        &["1 session", "callers.yaml", "--callers", "--insecure"],
+    );
+    gateway.set_environment("INSECURE", "true");
     gateway.restart();
     for session in [session, made] {
         let client = Client::plain(&session.endpoint);

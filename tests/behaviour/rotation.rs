@@ -193,11 +193,14 @@ async fn a_change_of_the_key_that_is_killed_again_and_again_loses_nothing() {
     for round in 0..16_u32 {
         let mut command = quiet(gateway.command(&ROTATE));
         let mut process = command.spawn().unwrap();
-        if round % 2 == 0 {
-            // From the moment on in which there are two keys.
-            while keys(&gateway).len() < 2 && process.try_wait().unwrap().is_none() {
-                thread::sleep(Duration::from_micros(200));
-            }
+        // From the moment on in which there are two keys, or in which something is sealed anew.
+        let is_time = |gateway: &Gateway| match round % 2 {
+            0 => keys(gateway).len() == 2,
+            _ => std::fs::metadata(gateway.folder().join("gateway.db-wal"))
+                .is_ok_and(|log| log.len() > 0),
+        };
+        while !is_time(&gateway) && process.try_wait().unwrap().is_none() {
+            thread::sleep(Duration::from_micros(200));
         }
         random = random
             .wrapping_mul(6_364_136_223_846_793_005)

@@ -45,6 +45,11 @@ impl Seen {
         self.0.insert(token, vouched);
     }
 
+    /// Has this token checked again.
+    pub(super) fn take_out(&self, token: &Fingerprint) {
+        self.0.remove(token);
+    }
+
     /// Has every token checked again.
     pub(super) fn forget(&self) {
         self.0.clear();
@@ -70,6 +75,9 @@ mod tests {
         assert!(seen.get(&token, 9).is_some());
         assert!(seen.get(&token, 10).is_none());
         assert!(seen.get(&Fingerprint::of("b"), 0).is_none());
+        seen.take_out(&token);
+        assert!(seen.get(&token, 0).is_none());
+        seen.put(token, vouched(10), 0);
         seen.forget();
         assert!(seen.get(&token, 0).is_none());
     }

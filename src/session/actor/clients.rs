@@ -214,4 +214,12 @@ impl Session {
         };
         let _asker_left = reply.send(used);
     }
+
+    pub(super) fn not_written_down(&mut self) {
+        // Before any time at which it can have been used.
+        self.stored_used_ms = 0;
+        for mcp in self.mcp_sessions.values_mut() {
+            mcp.used_since_sweep = true;
+        }
+    }
 }

@@ -20,6 +20,7 @@ fn change(id: Uuid, servers: &[(&str, Change<&str>)]) -> SessionChange {
         servers: servers.collect(),
         removed: Vec::new(),
         unlinked: Vec::new(),
+        used_ms: 0,
     }
 }
 

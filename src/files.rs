@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Options that make a file for its owner only, where the system has such a thing.
-pub(super) fn private() -> OpenOptions {
+pub(crate) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
@@ -15,7 +15,7 @@ pub(super) fn private() -> OpenOptions {
 }
 
 /// The permissions of a file, if they let others than its owner in.
-pub(super) fn exposed_mode(metadata: &Metadata) -> Option<u32> {
+pub(crate) fn exposed_mode(metadata: &Metadata) -> Option<u32> {
     #[cfg(unix)]
     {
         let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777;
@@ -30,7 +30,7 @@ pub(super) fn exposed_mode(metadata: &Metadata) -> Option<u32> {
 
 /// Gives a file the owner of another: whoever runs a command as root must not take a file away from
 /// the gateway.
-pub(super) fn give_to_owner_of(file: &File, other: &Path) -> io::Result<()> {
+pub(crate) fn give_to_owner_of(file: &File, other: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::{MetadataExt as _, fchown};
@@ -46,10 +46,14 @@ pub(super) fn give_to_owner_of(file: &File, other: &Path) -> io::Result<()> {
 }
 
 /// Makes a new file's name durable: without it a power cut may lose the file, whole as it is.
-pub(super) fn sync_folder_of(path: &Path) -> io::Result<()> {
-    let folder = match path.parent() {
+pub(crate) fn sync_folder_of(path: &Path) -> io::Result<()> {
+    File::open(folder_of(path))?.sync_all()
+}
+
+/// Where a file lies.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
-    };
-    File::open(folder)?.sync_all()
+    }
 }
