@@ -30,10 +30,10 @@ const ROOMS: Table<'static> = &[
             "backend", "routing", "store", "callers", "registry", "mcp", "limits",
         ],
     ),
-    ("callers", &["watch", "limits"]),
+    ("callers", &["watch", "files", "limits"]),
     ("backend", &["registry", "mcp", "limits"]),
     ("routing", &["mcp", "limits"]),
-    ("store", &["mcp", "limits"]),
+    ("store", &["mcp", "limits", "files"]),
     ("registry", &["mcp", "limits"]),
     ("mcp", &["limits"]),
     // Not rooms, but files that rooms stand on.
