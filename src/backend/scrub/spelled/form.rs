@@ -133,10 +133,20 @@ impl Form {
 fn escape(text: &[u8]) -> Option<(u8, usize)> {
     match text.first()? {
         b'%' => Some((hex(text.get(1..3)?)?, 3)),
-        b'\\' => Some((hex(text.strip_prefix(b"\\u00")?.get(..2)?)?, 6)),
+        b'\\' => Some(backslashes(text)),
         b'&' => entity(text),
         _ => None,
     }
+}
+
+/// `\u0041`, escaped any number of times; else one for all that stand together.
+fn backslashes(text: &[u8]) -> (u8, usize) {
+    let count = text.iter().take_while(|it| **it == b'\\').count();
+    let rest = text.get(count..).unwrap_or_default();
+    let digits = rest.strip_prefix(b"u00").and_then(|rest| rest.get(..2));
+    digits
+        .and_then(hex)
+        .map_or((b'\\', count), |byte| (byte, count + 5))
 }
 
 /// `&#65;`, `&#x41;` or a name.
