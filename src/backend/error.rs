@@ -193,10 +193,7 @@ impl BackendError {
     /// The same, after the client was asked for something.
     pub(crate) fn after_asking(self) -> Self {
         match self {
-            // What wants headers has not run.
-            Self::AfterAsking { .. } | Self::AskedTooOften { .. } | Self::HeadersWanted { .. } => {
-                self
-            }
+            Self::AfterAsking { .. } | Self::AskedTooOften { .. } => self,
             cause => Self::AfterAsking {
                 cause: Box::new(cause),
             },

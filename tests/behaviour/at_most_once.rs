@@ -60,6 +60,7 @@ fn faults() -> Vec<Fault> {
         Says::json(400, NO_SESSION_NAMED).into(),
         // Carried out, whatever it sounds like.
         Says::json(200, MISMATCH).behind().into(),
+        Says::json(500, MISMATCH).behind().into(),
         Says::json(400, OWN_WORDS).behind().into(),
         Says::json(307, "").with("location", "/mcp").behind().into(),
     ];
