@@ -20,9 +20,9 @@ pub(super) enum Sign {
     Unwell(Witness),
 }
 
-/// Which connection met it: those of different sessions mostly differ.
+/// Whose connection met it: all of one session are one, those of different sessions mostly differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Witness(u8);
+pub(crate) struct Witness(u8);
 
 /// What becomes of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +70,7 @@ pub(super) struct Breaker {
 const REMEMBERED: u32 = 10;
 /// As many of them must be bad.
 const GONE: u32 = 8;
-/// One connection's word counts for so many of those at most.
+/// One witness's word counts for so many of those at most.
 const ONE_WITNESS: u32 = GONE / 2;
 
 const SIGN_BITS: u32 = 6;
@@ -94,8 +94,13 @@ const FAILED_BITS: u32 = 6;
 const FAILED_MAX: u64 = (1 << FAILED_BITS) - 1;
 
 impl Witness {
-    /// The witness of a connection, by any number of it.
-    pub(super) const fn of(number: u64) -> Self {
+    /// One that nobody is yet, for a session to be as long as it is awake.
+    pub(crate) fn another() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self::of(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+
+    const fn of(number: u64) -> Self {
         // Neither of the two values that say something else.
         Self((number % (SIGN_MASK - 1)) as u8 + 1)
     }
@@ -151,13 +156,29 @@ impl Breaker {
                 self.remember(Sign::There);
                 return self.close();
             }
-            Some(_) => self.end_probe(|gate| Gate::after(gate.failed + 1, now)),
+            Some(sign) => {
+                // Who always meets this, because of its credential perhaps, must not keep others from
+                // looking for themselves.
+                let grows = u64::from(!self.has_said_enough(sign));
+                self.remember(sign);
+                self.end_probe(|gate| Gate::after(gate.failed + grows, now));
+            }
             None => self.end_probe(|gate| Gate {
                 probing: false,
                 ..gate
             }),
         }
         None
+    }
+
+    /// Whether a sign's witness has had its share of what is remembered.
+    fn has_said_enough(&self, sign: Sign) -> bool {
+        let Sign::Unwell(Witness(number)) = sign else {
+            return false;
+        };
+        let history = self.recent.load(Ordering::Relaxed);
+        let said = signs(history).filter(|it| *it == u64::from(number));
+        said.count() >= ONE_WITNESS as usize
     }
 
     fn end_probe(&self, then: impl Fn(Gate) -> Gate) {
@@ -215,11 +236,14 @@ impl Breaker {
     }
 }
 
+fn signs(history: u64) -> impl Iterator<Item = u64> {
+    (0..REMEMBERED).map(move |place| (history >> (place * SIGN_BITS)) & SIGN_MASK)
+}
+
 /// Whether so many of the last signs are bad that the provider is gone for everybody, and not only
 /// for one connection.
 fn is_gone(history: u64) -> bool {
-    let sign = |place: u32| (history >> (place * SIGN_BITS)) & SIGN_MASK;
-    let bad = (0..REMEMBERED).map(sign).filter(|sign| *sign != THERE);
+    let bad = signs(history).filter(|sign| *sign != THERE);
     let mut counted = 0;
     let mut witnessed = [0_u32; 1 << SIGN_BITS];
     for sign in bad {
@@ -348,14 +372,36 @@ mod tests {
         let breaker = opened();
         let mut now = at(200);
         let mut expected = BREAKER_PAUSE;
-        for _ in 0..100 {
+        for session in 0..100 {
             assert_eq!(breaker.ask(now), Verdict::Probes);
             expected = (expected * 2).min(BREAKER_PAUSE_MAX);
-            assert_eq!(breaker.probed(Some(unwell(1)), now), None);
+            assert_eq!(breaker.probed(Some(unwell(session)), now), None);
             assert_eq!(breaker.shut_for(now), Some(expected));
             now += expected;
         }
         assert_eq!(expected, BREAKER_PAUSE_MAX);
+    }
+
+    #[test]
+    fn a_witness_that_had_its_share_does_not_make_pauses_longer() {
+        let breaker = Breaker::default();
+        for _ in 0..ONE_WITNESS {
+            breaker.note(unwell(7), at(100));
+            breaker.note(unwell(8), at(100));
+        }
+        assert_eq!(breaker.shut_for(at(100)), Some(BREAKER_PAUSE));
+        let probe = |sign, now| {
+            assert_eq!(breaker.ask(now), Verdict::Probes);
+            breaker.probed(Some(sign), now);
+            breaker.shut_for(now).unwrap()
+        };
+        for round in 2..50 {
+            assert_eq!(probe(unwell(7), at(100 * round)), BREAKER_PAUSE);
+        }
+        // Another one's word is news, until it has had its share too.
+        assert_eq!(probe(unwell(9), at(6000)), BREAKER_PAUSE * 2);
+        assert_eq!(probe(unwell(7), at(7000)), BREAKER_PAUSE * 2);
+        assert_eq!(probe(Sign::Unreachable, at(8000)), BREAKER_PAUSE * 4);
     }
 
     #[test]
