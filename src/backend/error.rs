@@ -200,6 +200,14 @@ impl BackendError {
         }
     }
 
+    /// Whether nothing of the request left the gateway.
+    pub(crate) const fn was_not_sent(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. } | Self::Gone { .. } | Self::CredentialUnusable { .. }
+        )
+    }
+
     /// Whether the backend may still be at work on the request.
     pub(crate) fn leaves_work(&self) -> bool {
         self.is_late() || matches!(self, Self::AskedTooOften { .. })

@@ -124,7 +124,7 @@ impl<'a> Work<'a> {
         let policy = Policy::new(endpoint, repeatable);
         RetryIf::start(
             policy.pauses(),
-            || self.attempt(request, round),
+            || self.attempt(request, round, &policy),
             |error: &BackendError| {
                 let again = policy.allows(error);
                 if again {
@@ -136,8 +136,13 @@ impl<'a> Work<'a> {
         .await
     }
 
-    async fn attempt(&self, request: &Request, round: usize) -> Result<Turn, BackendError> {
-        let turn = self.send(request, round).await;
+    async fn attempt(
+        &self,
+        request: &Request,
+        round: usize,
+        policy: &Policy<'_>,
+    ) -> Result<Turn, BackendError> {
+        let turn = self.send(request, round, policy).await;
         turn.map_err(|error| {
             if self.caller.was_asked() {
                 error.after_asking()
@@ -147,7 +152,12 @@ impl<'a> Work<'a> {
         })
     }
 
-    async fn send(&self, request: &Request, round: usize) -> Result<Turn, BackendError> {
+    async fn send(
+        &self,
+        request: &Request,
+        round: usize,
+        policy: &Policy<'_>,
+    ) -> Result<Turn, BackendError> {
         let Conversation { endpoint, link } = self.conversation;
         if let Some(gone) = endpoint.provider.gone() {
             return Err(gone);
@@ -164,6 +174,7 @@ impl<'a> Work<'a> {
         let waiting = self.caller.waiting();
         let head = endpoint.wire.call(encoded.outgoing, waiting).await;
         endpoint.met_head(&head);
+        policy.tried(&head);
         match head?.content {
             Content::Refused(refusal) => {
                 let answer = link.dialect.judge(&refusal, &id, &endpoint.wire)?;
