@@ -12,7 +12,10 @@ use serde_json::value::RawValue;
 
 use crate::{
     limits::{ERROR_BYTES_MAX, ERROR_CHARS_MAX, LOG_BYTES_MAX, LOG_CHARS_MAX, LOG_NAME_BYTES_MAX},
-    mcp::object::{RawObject, quote},
+    mcp::{
+        error::code_of,
+        object::{RawObject, quote, to_raw},
+    },
 };
 
 use spelled::Spelled;
@@ -44,7 +47,15 @@ impl Scrubber {
         } else {
             error
         };
-        self.json(error)
+        // A number that a credential is by chance must not make it no error any more.
+        let code = code_of(&error);
+        let scrubbed = self.json(error);
+        if code.is_none() || code == code_of(&scrubbed) {
+            return scrubbed;
+        }
+        let mut members = RawObject::parse_or_empty(Some(&scrubbed));
+        members.set("code", to_raw(&code.into()));
+        members.to_raw()
     }
 
     /// A log message's parameters as they may travel on: short, and without a credential.
@@ -208,6 +219,17 @@ mod tests {
         assert_eq!(
             error(&json),
             r#"{"code":-32000,"message":"bad Bearer [REDACTED] and [REDACTED].","data":{"h":[{"[REDACTED]":"[REDACTED]"}],"n":1.0}}"#
+        );
+    }
+
+    #[test]
+    fn a_code_stays_a_number_whatever_the_credentials_are() {
+        let scrubber = Scrubber::new(["-32602".into(), "32602".into()]);
+        let error = r#"{"code":-32602,"message":"bad -32602","data":{"code":-32602}}"#;
+        let error = RawValue::from_string(error.to_owned()).unwrap();
+        assert_eq!(
+            scrubber.error(error).get(),
+            r#"{"code":-32602,"message":"bad [REDACTED]","data":{"code":"[REDACTED]"}}"#
         );
     }
 
