@@ -117,6 +117,7 @@ async fn once(
 ) {
     let before = backend.executions(tool);
     let answer = client.call(&format!("{name}.{tool}"), json!({})).await;
+    assert_eq!(backend.faults_left(), 0, "{name} did not meet {fault:?}");
     let ran = backend.executions(tool) - before;
     let got_result = has_result(&answer);
     if tool == "count" {
