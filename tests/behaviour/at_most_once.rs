@@ -96,15 +96,29 @@ async fn whatever_becomes_of_an_answer_a_tool_runs_once_at_most() {
 async fn suffer(client: &Client, name: &str, backend: &FakeBackend) {
     for fault in faults() {
         for tool in ["count", "count_again", "echo"] {
+            until_there(client, name).await;
             backend.inject(fault.clone().on("tools/call").times(1));
             once(client, name, backend, tool, &fault).await;
             backend.clear_faults();
         }
     }
     for tool in ["count", "count_again", "echo"] {
+        until_there(client, name).await;
         backend.reset_unread(1);
         once(client, name, backend, tool, &"reset unread").await;
     }
+}
+
+/// Calls until there is an answer: a backend that is spared after a fault would not meet the next one.
+async fn until_there(client: &Client, name: &str) {
+    for _ in 0..400 {
+        let answer = client.call(&format!("{name}.echo"), json!({})).await;
+        if has_result(&answer) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{name} does not come back");
 }
 
 /// Calls a tool; it runs once at most if it does not say that it may run twice.
