@@ -118,7 +118,7 @@ async fn until_there(client: &Client, name: &str) {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("{name} does not come back");
+    unreachable!("{name} does not come back");
 }
 
 /// Calls a tool; it runs once at most if it does not say that it may run twice.
