@@ -64,6 +64,7 @@ use message::BackendMessage;
 use pending::{Pending, Slot};
 use state::Machine;
 
+pub(crate) use breaker::Witness;
 pub(crate) use endpoint::HttpClients;
 pub(crate) use link::LinkKey;
 pub(crate) use listing::{Listing, list};
@@ -85,6 +86,8 @@ pub(crate) struct Start {
     pub(crate) credential: Result<Option<SecretString>, String>,
     /// Shared by all connections.
     pub(crate) clients: HttpClients,
+    /// As which its session tells others what it met.
+    pub(crate) witness: Witness,
     /// What was remembered of its links across a restart.
     pub(crate) remembered: Vec<(LinkKey, Memory)>,
     /// Hears its reports.
@@ -256,7 +259,9 @@ impl Actor for BackendActor {
             Some(spec) => start
                 .credential
                 .map_err(|reason| BackendError::CredentialUnusable { reason })
-                .and_then(|credential| Endpoint::new(&spec, credential.as_ref(), &start.clients)),
+                .and_then(|credential| {
+                    Endpoint::new(&spec, credential.as_ref(), &start.clients, start.witness)
+                }),
             None => Err(BackendError::Unregistered),
         };
         Ok(Connection {

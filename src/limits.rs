@@ -207,6 +207,13 @@ pub const ERROR_BODY_BYTES_MAX: usize = 256 * 1024;
 pub const ERROR_BYTES_MAX: usize = 1024 * 1024;
 /// Characters of that message.
 pub const ERROR_CHARS_MAX: usize = 4 * 1024;
+/// Bytes of a backend's log message that travel on: each is looked through for credentials. Of a larger
+/// one its level, its logger and the beginning of its text are left.
+pub const LOG_BYTES_MAX: usize = 128 * 1024;
+/// Characters of that text.
+pub const LOG_CHARS_MAX: usize = 16 * 1024;
+/// Bytes of a level and of a logger that are left.
+pub const LOG_NAME_BYTES_MAX: usize = 1024;
 /// Requests of a backend's own during one call.
 pub const BACKEND_REQUESTS_MAX: usize = 100;
 /// Times one call may be answered with a wish for more input before it is given up: people are asked

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, io::Write as _, process::ExitCode, time::Instant};
 use futures_util::future::join_all;
 
 use crate::{
-    backend::{Backend, HttpClients, LinkKey, Start, list},
+    backend::{Backend, HttpClients, LinkKey, Start, Witness, list},
     config::Config,
     mcp::{failure::Failure, request::Context, shelf::Shelf},
     registry::{ProviderSpec, Registry},
@@ -85,6 +85,7 @@ async fn try_one(spec: &std::sync::Arc<ProviderSpec>, clients: HttpClients) -> S
         spec: Some(spec.clone()),
         credential: Ok(None),
         clients,
+        witness: Witness::another(),
         remembered: Vec::new(),
         report: std::sync::Arc::new(drop),
     };

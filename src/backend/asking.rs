@@ -284,11 +284,9 @@ async fn post(endpoint: &Endpoint, outgoing: impl Fn() -> Outgoing) -> Result<()
     let once = || async {
         let posted = timeout(endpoint.timeouts.handshake, endpoint.wire.post(outgoing()));
         let after = endpoint.timeouts.handshake;
-        match posted
-            .await
-            .map_err(|_| BackendError::Silent { after })??
-            .content
-        {
+        let posted = posted.await.unwrap_or(Err(BackendError::Silent { after }));
+        policy.tried(&posted);
+        match posted?.content {
             Content::Refused(refusal) => {
                 super::refusal::judge(&refusal, &id, &endpoint.wire).map(drop)
             }

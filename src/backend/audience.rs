@@ -132,7 +132,7 @@ impl<'a> Audience<'a> {
         };
         let scrubbed = params
             .filter(|_| method == LOG_MESSAGE)
-            .map(|params| conversation.endpoint.scrubber.json(params.to_owned()));
+            .map(|params| conversation.endpoint.scrubber.log(params));
         let params = scrubbed.as_deref().or(params);
         if let Some(kind) = ListKind::of(method) {
             let stream = self.call.is_none().then_some(conversation.link.key);

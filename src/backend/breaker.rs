@@ -20,9 +20,9 @@ pub(super) enum Sign {
     Unwell(Witness),
 }
 
-/// Which connection met it: those of different sessions mostly differ.
+/// Whose connection met it: all of one session are one, those of different sessions mostly differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Witness(u8);
+pub(crate) struct Witness(u8);
 
 /// What becomes of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +70,7 @@ pub(super) struct Breaker {
 const REMEMBERED: u32 = 10;
 /// As many of them must be bad.
 const GONE: u32 = 8;
-/// One connection's word counts for so many of those at most.
+/// One witness's word counts for so many of those at most.
 const ONE_WITNESS: u32 = GONE / 2;
 
 const SIGN_BITS: u32 = 6;
@@ -94,8 +94,13 @@ const FAILED_BITS: u32 = 6;
 const FAILED_MAX: u64 = (1 << FAILED_BITS) - 1;
 
 impl Witness {
-    /// The witness of a connection, by any number of it.
-    pub(super) const fn of(number: u64) -> Self {
+    /// One that nobody is yet, for a session to be as long as it is awake.
+    pub(crate) fn another() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self::of(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+
+    const fn of(number: u64) -> Self {
         // Neither of the two values that say something else.
         Self((number % (SIGN_MASK - 1)) as u8 + 1)
     }
@@ -151,13 +156,29 @@ impl Breaker {
                 self.remember(Sign::There);
                 return self.close();
             }
-            Some(_) => self.end_probe(|gate| Gate::after(gate.failed + 1, now)),
+            Some(sign) => {
+                // Who always meets this, because of its credential perhaps, must not keep others from
+                // looking for themselves.
+                let grows = u64::from(!self.has_said_enough(sign));
+                self.remember(sign);
+                self.end_probe(|gate| Gate::after(gate.failed + grows, now));
+            }
             None => self.end_probe(|gate| Gate {
                 probing: false,
                 ..gate
             }),
         }
         None
+    }
+
+    /// Whether a sign's witness has had its share of what is remembered.
+    fn has_said_enough(&self, sign: Sign) -> bool {
+        let Sign::Unwell(Witness(number)) = sign else {
+            return false;
+        };
+        let history = self.recent.load(Ordering::Relaxed);
+        let said = signs(history).filter(|it| *it == u64::from(number));
+        said.count() >= ONE_WITNESS as usize
     }
 
     fn end_probe(&self, then: impl Fn(Gate) -> Gate) {
@@ -215,11 +236,14 @@ impl Breaker {
     }
 }
 
+fn signs(history: u64) -> impl Iterator<Item = u64> {
+    (0..REMEMBERED).map(move |place| (history >> (place * SIGN_BITS)) & SIGN_MASK)
+}
+
 /// Whether so many of the last signs are bad that the provider is gone for everybody, and not only
 /// for one connection.
 fn is_gone(history: u64) -> bool {
-    let sign = |place: u32| (history >> (place * SIGN_BITS)) & SIGN_MASK;
-    let bad = (0..REMEMBERED).map(sign).filter(|sign| *sign != THERE);
+    let bad = signs(history).filter(|sign| *sign != THERE);
     let mut counted = 0;
     let mut witnessed = [0_u32; 1 << SIGN_BITS];
     for sign in bad {
@@ -269,118 +293,4 @@ impl Gate {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const fn at(seconds: u64) -> Duration {
-        Duration::from_secs(seconds)
-    }
-
-    fn unwell(number: u64) -> Sign {
-        Sign::Unwell(Witness::of(number))
-    }
-
-    /// A breaker that has just been opened, at 100 s.
-    fn opened() -> Breaker {
-        let breaker = Breaker::default();
-        for _ in 1..GONE {
-            assert_eq!(breaker.note(Sign::Unreachable, at(100)), None);
-            assert_eq!(breaker.ask(at(100)), Verdict::Passes);
-        }
-        let turn = breaker.note(Sign::Unreachable, at(100));
-        assert_eq!(turn, Some(Turn::Opened));
-        breaker
-    }
-
-    #[test]
-    fn it_opens_when_nearly_all_of_the_last_attempts_found_nobody() {
-        let breaker = opened();
-        let retry_in = BREAKER_PAUSE;
-        assert_eq!(breaker.ask(at(100)), Verdict::Fails { retry_in });
-        assert_eq!(breaker.shut_for(at(100)), Some(retry_in));
-        let again = breaker.note(Sign::Unreachable, at(100));
-        assert_eq!(again, None, "it is told once");
-    }
-
-    #[test]
-    fn a_provider_that_answers_some_stays_open_to_all() {
-        let breaker = Breaker::default();
-        for _ in 0..100 {
-            for sign in [Sign::There, Sign::Unreachable, Sign::Unreachable] {
-                assert_eq!(breaker.note(sign, at(1)), None);
-            }
-        }
-        assert_eq!(breaker.ask(at(1)), Verdict::Passes);
-    }
-
-    #[test]
-    fn one_connection_alone_does_not_take_a_provider_away_from_others() {
-        let breaker = Breaker::default();
-        for _ in 0..1000 {
-            assert_eq!(breaker.note(unwell(7), at(1)), None);
-        }
-        // Nor with one lost connection beside it.
-        assert_eq!(breaker.note(Sign::Unreachable, at(1)), None);
-        assert_eq!(breaker.ask(at(1)), Verdict::Passes);
-        // A second one that fares no better makes it so for all.
-        let turns: Vec<_> = (0..3).map(|_| breaker.note(unwell(8), at(1))).collect();
-        assert_eq!(turns, [None, None, Some(Turn::Opened)]);
-    }
-
-    #[test]
-    fn one_probe_at_a_time_goes_through_when_the_pause_is_over() {
-        let breaker = opened();
-        assert_eq!(breaker.ask(at(102)), Verdict::Probes);
-        let retry_in = Duration::ZERO;
-        assert_eq!(breaker.ask(at(102)), Verdict::Fails { retry_in });
-        assert_eq!(breaker.ask(at(5000)), Verdict::Fails { retry_in });
-        // One that showed nothing makes way for another.
-        assert_eq!(breaker.probed(None, at(103)), None);
-        assert_eq!(breaker.ask(at(103)), Verdict::Probes);
-        let turn = breaker.probed(Some(Sign::There), at(104));
-        assert_eq!(turn, Some(Turn::Closed));
-        assert_eq!(breaker.ask(at(104)), Verdict::Passes);
-        assert_eq!(breaker.note(Sign::Unreachable, at(104)), None, "anew");
-    }
-
-    #[test]
-    fn pauses_grow_with_each_probe_that_fails() {
-        let breaker = opened();
-        let mut now = at(200);
-        let mut expected = BREAKER_PAUSE;
-        for _ in 0..100 {
-            assert_eq!(breaker.ask(now), Verdict::Probes);
-            expected = (expected * 2).min(BREAKER_PAUSE_MAX);
-            assert_eq!(breaker.probed(Some(unwell(1)), now), None);
-            assert_eq!(breaker.shut_for(now), Some(expected));
-            now += expected;
-        }
-        assert_eq!(expected, BREAKER_PAUSE_MAX);
-    }
-
-    #[test]
-    fn any_answer_closes_it() {
-        let breaker = opened();
-        let turn = breaker.note(Sign::There, at(100));
-        assert_eq!(turn, Some(Turn::Closed));
-        assert_eq!(breaker.ask(at(100)), Verdict::Passes);
-        let breaker = opened();
-        assert_eq!(breaker.ask(at(102)), Verdict::Probes);
-        breaker.note(Sign::There, at(102));
-        // The probe that fails after all has nothing to say any more.
-        assert_eq!(breaker.probed(Some(Sign::Unreachable), at(103)), None);
-        assert_eq!(breaker.ask(at(103)), Verdict::Passes);
-    }
-
-    #[test]
-    fn of_many_that_come_at_once_one_probes() {
-        let breaker = opened();
-        let probes = std::thread::scope(|scope| {
-            let ask = || breaker.ask(at(300)) == Verdict::Probes;
-            let asking: Vec<_> = (0..16).map(|_| scope.spawn(ask)).collect();
-            let verdicts = asking.into_iter().map(|it| it.join().unwrap());
-            verdicts.filter(|probes| *probes).count()
-        });
-        assert_eq!(probes, 1);
-    }
-}
+mod tests;

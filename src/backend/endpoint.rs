@@ -1,9 +1,6 @@
 //! Where a backend is and how it is treated: a provider's entry, with one session's credential.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::Arc;
 
 use dashmap::DashMap;
 use http::HeaderMap;
@@ -38,7 +35,7 @@ pub(crate) struct Endpoint {
     pub(crate) wire: Wire,
     /// What all sessions know of it together.
     pub(super) provider: Arc<Provider>,
-    /// As which it tells the others what it met.
+    /// As which it tells the others what it met: its session, however often its credential changes.
     pub(super) witness: Witness,
     /// A permit for each answer on its way to the backend that nobody would miss.
     pub(super) replies: Arc<Semaphore>,
@@ -63,6 +60,7 @@ impl Endpoint {
         spec: &ProviderSpec,
         credential: Option<&SecretString>,
         clients: &HttpClients,
+        witness: Witness,
     ) -> Result<Self, BackendError> {
         let mut headers: HeaderMap = spec.headers.clone();
         // A configured header may hold a secret, or a word that errors may hold.
@@ -101,7 +99,7 @@ impl Endpoint {
                 spec.timeouts.idle,
             ),
             provider,
-            witness: Witness::of(next_number()),
+            witness,
             replies: Arc::new(Semaphore::new(REPLIES_IN_FLIGHT_MAX)),
             listeners: Arc::clone(&clients.listeners),
             timeouts: spec.timeouts,
@@ -127,11 +125,6 @@ impl Endpoint {
         self.provider
             .note(Leave::Free, sign, || provider::cause_of_head(head));
     }
-}
-
-fn next_number() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// The HTTP clients of each provider, shared by all sessions, with what all of them met there: its sockets

@@ -193,14 +193,19 @@ impl BackendError {
     /// The same, after the client was asked for something.
     pub(crate) fn after_asking(self) -> Self {
         match self {
-            // What wants headers has not run.
-            Self::AfterAsking { .. } | Self::AskedTooOften { .. } | Self::HeadersWanted { .. } => {
-                self
-            }
+            Self::AfterAsking { .. } | Self::AskedTooOften { .. } => self,
             cause => Self::AfterAsking {
                 cause: Box::new(cause),
             },
         }
+    }
+
+    /// Whether nothing of the request left the gateway.
+    pub(crate) const fn was_not_sent(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. } | Self::Gone { .. } | Self::CredentialUnusable { .. }
+        )
     }
 
     /// Whether the backend may still be at work on the request.

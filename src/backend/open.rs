@@ -41,7 +41,11 @@ pub(super) async fn open(
     let policy = Policy::new(endpoint, true);
     RetryIf::start(
         policy.pauses(),
-        || attempt(endpoint, known, context),
+        || async {
+            let outcome = attempt(endpoint, known, context).await;
+            policy.tried(&outcome);
+            outcome
+        },
         // Whoever waits has waited long enough for a backend that is silent.
         |error: &BackendError| {
             retries && !matches!(error, BackendError::Silent { .. }) && policy.allows(error)

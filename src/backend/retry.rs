@@ -1,7 +1,7 @@
 //! When a request is sent again: exponential backoff with full jitter, and `Retry-After`.
 
 use std::{
-    sync::atomic::{AtomicU32, AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -25,22 +25,32 @@ pub(crate) struct Policy<'a> {
     repeatable: bool,
     left: AtomicU32,
     asked_pause_ms: AtomicU64,
+    /// Whether nothing was tried yet.
+    untried: AtomicBool,
 }
 
 impl<'a> Policy<'a> {
-    /// A policy for a request that may (`repeatable`) or may not run twice, and is about to be sent.
+    /// A policy for a request that may (`repeatable`) or may not run twice.
     pub(crate) fn new(endpoint: &'a Endpoint, repeatable: bool) -> Self {
         Self::of(&endpoint.provider, &endpoint.retries, repeatable)
     }
 
     fn of(provider: &'a Provider, retries: &'a Retries, repeatable: bool) -> Self {
-        provider.earn_repeats();
         Self {
             provider,
             retries,
             repeatable,
             left: AtomicU32::new(retries.attempts),
             asked_pause_ms: AtomicU64::new(0),
+            untried: AtomicBool::new(true),
+        }
+    }
+
+    /// Takes the outcome of each attempt: the first one earns repeats, if it reached the provider.
+    pub(crate) fn tried<T>(&self, outcome: &Result<T, BackendError>) {
+        let is_first = self.untried.swap(false, Ordering::Relaxed);
+        if is_first && !matches!(outcome, Err(error) if error.was_not_sent()) {
+            self.provider.earn_repeats();
         }
     }
 
@@ -100,6 +110,10 @@ mod tests {
         }
     }
 
+    fn lost() -> Result<(), BackendError> {
+        Err(BackendError::Truncated)
+    }
+
     const RETRIES: Retries = Retries {
         attempts: 3,
         base: Duration::from_millis(100),
@@ -151,6 +165,7 @@ mod tests {
         let mut repeats = 0;
         for _ in 0..1000 {
             let policy = Policy::of(&provider, &RETRIES, true);
+            policy.tried(&lost());
             while policy.allows(&BackendError::Truncated) {
                 repeats += 1;
             }
@@ -161,6 +176,27 @@ mod tests {
             (most - 1..most + 50).contains(&repeats),
             "{repeats} repeats"
         );
+    }
+
+    #[test]
+    fn only_first_attempts_that_reach_the_provider_earn_repeats() {
+        let gone = || BackendError::Gone {
+            cause: "".into(),
+            retry_in: Duration::ZERO,
+        };
+        let earned = |outcome: &dyn Fn() -> BackendError| {
+            let provider = provider();
+            while provider.may_repeat() {}
+            for _ in 0..1000 {
+                let policy = Policy::of(&provider, &RETRIES, true);
+                policy.tried::<()>(&Err(outcome()));
+                policy.tried(&lost());
+            }
+            (0..1000).filter(|_| provider.may_repeat()).count()
+        };
+        // A slow machine adds some for its seconds.
+        assert!(earned(&gone) < 50);
+        assert!(earned(&|| BackendError::Truncated) >= RETRY_BUDGET_MAX as usize);
     }
 
     #[test]

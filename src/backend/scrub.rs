@@ -1,5 +1,5 @@
-//! Keeps the credentials that a backend was given out of the words of its errors, however it writes them
-//! there, and errors short.
+//! Keeps the credentials that a backend was given out of the words of its errors and log messages, however
+//! it writes them there, and those short.
 //!
 //! What a backend puts into a result is its own, and passes as it is.
 
@@ -11,8 +11,11 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::value::RawValue;
 
 use crate::{
-    limits::{ERROR_BYTES_MAX, ERROR_CHARS_MAX},
-    mcp::object::{RawObject, quote},
+    limits::{ERROR_BYTES_MAX, ERROR_CHARS_MAX, LOG_BYTES_MAX, LOG_CHARS_MAX, LOG_NAME_BYTES_MAX},
+    mcp::{
+        error::code_of,
+        object::{RawObject, quote, to_raw},
+    },
 };
 
 use spelled::Spelled;
@@ -44,11 +47,29 @@ impl Scrubber {
         } else {
             error
         };
-        self.json(error)
+        // A number that a credential is by chance must not make it no error any more.
+        let code = code_of(&error);
+        let scrubbed = self.json(error);
+        if code.is_none() || code == code_of(&scrubbed) {
+            return scrubbed;
+        }
+        let mut members = RawObject::parse_or_empty(Some(&scrubbed));
+        members.set("code", to_raw(&code.into()));
+        members.to_raw()
+    }
+
+    /// A log message's parameters as they may travel on: short, and without a credential.
+    pub(crate) fn log(&self, params: &RawValue) -> Box<RawValue> {
+        let params = if params.get().len() > LOG_BYTES_MAX {
+            cut_log(params)
+        } else {
+            params.to_owned()
+        };
+        self.json(params)
     }
 
     /// A JSON text without a credential in any of its strings.
-    pub(crate) fn json(&self, json: Box<RawValue>) -> Box<RawValue> {
+    fn json(&self, json: Box<RawValue>) -> Box<RawValue> {
         if self.0.is_empty() {
             return json;
         }
@@ -66,11 +87,30 @@ fn cut(error: &RawValue) -> Box<RawValue> {
     let mut members = RawObject::parse_or_empty(Some(error));
     members.retain(|name| name == "code" || name == "message");
     if let Some(message) = members.get_str("message") {
-        let end = message.char_indices().nth(ERROR_CHARS_MAX);
-        let kept = end.map_or(message.len(), |(end, _)| end);
-        members.set("message", quote(&message[..kept]));
+        members.set("message", quote(beginning(&message, ERROR_CHARS_MAX)));
     }
     members.to_raw()
+}
+
+/// What is left of a log message that is too large: who says it, how urgent it is, the beginning of its
+/// text, and that there was more.
+fn cut_log(params: &RawValue) -> Box<RawValue> {
+    let mut members = RawObject::parse_or_empty(Some(params));
+    let text = members.get_str("data").unwrap_or_default();
+    let text = beginning(&text, LOG_CHARS_MAX);
+    let length = params.get().len();
+    let words = format!("{text}... [the gateway left out the rest of {length} bytes]");
+    let is_short = |it: &RawValue| it.get().len() <= LOG_NAME_BYTES_MAX;
+    let names =
+        ["level", "logger"].map(|name| members.get(name).is_some_and(is_short).then_some(name));
+    members.retain(|name| names.contains(&Some(name)));
+    members.set("data", quote(&words));
+    members.to_raw()
+}
+
+fn beginning(text: &str, chars: usize) -> &str {
+    let end = text.char_indices().nth(chars);
+    end.and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }
 
 /// The same JSON without the secrets; `None` if it holds none.
@@ -183,6 +223,17 @@ mod tests {
     }
 
     #[test]
+    fn a_code_stays_a_number_whatever_the_credentials_are() {
+        let scrubber = Scrubber::new(["-32602".into(), "32602".into()]);
+        let error = r#"{"code":-32602,"message":"bad -32602","data":{"code":-32602}}"#;
+        let error = RawValue::from_string(error.to_owned()).unwrap();
+        assert_eq!(
+            scrubber.error(error).get(),
+            r#"{"code":-32602,"message":"bad [REDACTED]","data":{"code":"[REDACTED]"}}"#
+        );
+    }
+
+    #[test]
     fn what_lies_too_deep_goes_as_a_whole() {
         let deep = format!("{}\"k2-other-key\"{}", "[".repeat(40), "]".repeat(40));
         let scrubbed = error(&format!(r#"{{"data":{deep}}}"#));
@@ -203,5 +254,33 @@ mod tests {
         let message = value["message"].as_str().unwrap();
         assert!(message.starts_with("[REDACTED] üü"), "{}", &cut[..60]);
         assert!(message.chars().count() <= ERROR_CHARS_MAX);
+    }
+
+    #[test]
+    fn a_log_message_that_is_too_large_is_cut_and_stays_one() {
+        let scrubber = Scrubber::new(["k2-other-key".into()]);
+        let log = |params: &str| {
+            let params = RawValue::from_string(params.to_owned()).unwrap();
+            let log = scrubber.log(&params);
+            assert!(log.get().len() <= LOG_BYTES_MAX, "{}", log.get().len());
+            serde_json::from_str::<serde_json::Value>(log.get()).unwrap()
+        };
+        let words = "x".repeat(64 * LOG_BYTES_MAX);
+        let said = log(&format!(
+            r#"{{"level":"info","logger":"own","_meta":{{}},"data":"k2-other-key {words}"}}"#
+        ));
+        assert_eq!(said["level"], "info");
+        assert_eq!(said["logger"], "own");
+        assert_eq!(said.as_object().unwrap().len(), 3);
+        let text = said["data"].as_str().unwrap();
+        assert!(text.starts_with("[REDACTED] xx"), "{}", &text[..60]);
+        assert!(text.ends_with("bytes]"), "{}", &text[text.len() - 60..]);
+        let said = log(&format!(
+            r#"{{"level":"info","logger":"{words}","data":[1]}}"#
+        ));
+        assert_eq!(said["level"], "info");
+        assert!(said.get("logger").is_none());
+        let said = log(r#"{"level":"info","data":{"key":"k2-other-key"}}"#);
+        assert_eq!(said["data"]["key"], "[REDACTED]");
     }
 }

@@ -28,7 +28,7 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{
-    backend::{Backend, HttpClients},
+    backend::{Backend, HttpClients, Witness},
     limits::MCP_SESSIONS_PER_SESSION_MAX,
     mcp::{
         discovery::Discovery,
@@ -113,6 +113,8 @@ pub(super) struct Session {
     /// Connections whose places others took, or whose backends left: they say their goodbyes.
     leaving: Vec<Backend>,
     patching: Patching,
+    /// What its connections tell others of a provider counts as one session's word, whoever comes and goes.
+    witness: Witness,
     link_writes: LinkWrites,
     deaths: u32,
     /// The session is deleted; its connections say their goodbyes.
@@ -298,6 +300,7 @@ impl Session {
             backends: Vec::new(),
             leaving: Vec::new(),
             patching: Patching::default(),
+            witness: Witness::another(),
             link_writes: LinkWrites::default(),
             met: vec![None; backends],
             shares_resources: false,

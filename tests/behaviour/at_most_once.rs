@@ -60,6 +60,7 @@ fn faults() -> Vec<Fault> {
         Says::json(400, NO_SESSION_NAMED).into(),
         // Carried out, whatever it sounds like.
         Says::json(200, MISMATCH).behind().into(),
+        Says::json(500, MISMATCH).behind().into(),
         Says::json(400, OWN_WORDS).behind().into(),
         Says::json(307, "").with("location", "/mcp").behind().into(),
     ];
@@ -95,15 +96,29 @@ async fn whatever_becomes_of_an_answer_a_tool_runs_once_at_most() {
 async fn suffer(client: &Client, name: &str, backend: &FakeBackend) {
     for fault in faults() {
         for tool in ["count", "count_again", "echo"] {
+            until_there(client, name).await;
             backend.inject(fault.clone().on("tools/call").times(1));
             once(client, name, backend, tool, &fault).await;
             backend.clear_faults();
         }
     }
     for tool in ["count", "count_again", "echo"] {
+        until_there(client, name).await;
         backend.reset_unread(1);
         once(client, name, backend, tool, &"reset unread").await;
     }
+}
+
+/// Calls until there is an answer: a backend that is spared after a fault would not meet the next one.
+async fn until_there(client: &Client, name: &str) {
+    for _ in 0..400 {
+        let answer = client.call(&format!("{name}.echo"), json!({})).await;
+        if has_result(&answer) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    unreachable!("{name} does not come back");
 }
 
 /// Calls a tool; it runs once at most if it does not say that it may run twice.
@@ -116,6 +131,7 @@ async fn once(
 ) {
     let before = backend.executions(tool);
     let answer = client.call(&format!("{name}.{tool}"), json!({})).await;
+    assert_eq!(backend.faults_left(), 0, "{name} did not meet {fault:?}");
     let ran = backend.executions(tool) - before;
     let got_result = has_result(&answer);
     if tool == "count" {

@@ -115,6 +115,11 @@ impl FakeBackend {
         self.stage.unread.fetch_add(requests, Ordering::SeqCst);
     }
 
+    /// How many requests are still to meet a fault that is for so many only.
+    pub fn faults_left(&self) -> usize {
+        self.stage.faults.left() + self.stage.unread.load(Ordering::SeqCst)
+    }
+
     /// Takes every fault back. A request already caught by one stays caught.
     pub fn clear_faults(&self) {
         self.stage.faults.clear();

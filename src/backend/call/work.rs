@@ -4,6 +4,7 @@
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use http::StatusCode;
 use tokio_retry::RetryIf;
 
 use super::{Current, Plan};
@@ -91,7 +92,7 @@ impl<'a> Work<'a> {
     async fn rounds(&self, repeatable: bool) -> Result<Outcome, BackendError> {
         let mut request = Cow::Borrowed(&self.call.request);
         for round in 0..INPUT_ROUNDS_MAX {
-            let wish = match self.repeat(&request, repeatable).await {
+            let wish = match self.repeat(&request, round, repeatable).await {
                 Ok(Turn::Ended(outcome)) => return Ok(outcome),
                 Ok(Turn::Wanting(wish)) => wish,
                 // From the first round on it would have to be asked for everything again.
@@ -113,12 +114,17 @@ impl<'a> Work<'a> {
     }
 
     /// Sends a request until it is answered, or must not be sent again.
-    async fn repeat(&self, request: &Request, repeatable: bool) -> Result<Turn, BackendError> {
+    async fn repeat(
+        &self,
+        request: &Request,
+        round: usize,
+        repeatable: bool,
+    ) -> Result<Turn, BackendError> {
         let endpoint = self.conversation.endpoint;
         let policy = Policy::new(endpoint, repeatable);
         RetryIf::start(
             policy.pauses(),
-            || self.attempt(request),
+            || self.attempt(request, round, &policy),
             |error: &BackendError| {
                 let again = policy.allows(error);
                 if again {
@@ -130,8 +136,13 @@ impl<'a> Work<'a> {
         .await
     }
 
-    async fn attempt(&self, request: &Request) -> Result<Turn, BackendError> {
-        let turn = self.send(request).await;
+    async fn attempt(
+        &self,
+        request: &Request,
+        round: usize,
+        policy: &Policy<'_>,
+    ) -> Result<Turn, BackendError> {
+        let turn = self.send(request, round, policy).await;
         turn.map_err(|error| {
             if self.caller.was_asked() {
                 error.after_asking()
@@ -141,7 +152,12 @@ impl<'a> Work<'a> {
         })
     }
 
-    async fn send(&self, request: &Request) -> Result<Turn, BackendError> {
+    async fn send(
+        &self,
+        request: &Request,
+        round: usize,
+        policy: &Policy<'_>,
+    ) -> Result<Turn, BackendError> {
         let Conversation { endpoint, link } = self.conversation;
         if let Some(gone) = endpoint.provider.gone() {
             return Err(gone);
@@ -158,10 +174,16 @@ impl<'a> Work<'a> {
         let waiting = self.caller.waiting();
         let head = endpoint.wire.call(encoded.outgoing, waiting).await;
         endpoint.met_head(&head);
+        policy.tried(&head);
         match head?.content {
             Content::Refused(refusal) => {
                 let answer = link.dialect.judge(&refusal, &id, &endpoint.wire)?;
-                self.understand_refusal(self.scrubbed(answer))
+                let answer = self.scrubbed(answer);
+                if round == 0 && refusal.status == StatusCode::BAD_REQUEST {
+                    self.understand_bad_request(answer)
+                } else {
+                    self.understand(answer)
+                }
             }
             content => {
                 let is_plain = !self.caller.is_translated() && !self.may_want_input();
@@ -180,9 +202,9 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// A modern backend's word that it wants arguments in headers comes before anything ran. Elsewhere
-    /// that code may mean anything.
-    fn understand_refusal(&self, answer: Answer) -> Result<Turn, BackendError> {
+    /// A modern backend's word that it wants arguments in headers comes with a 400, before anything ran.
+    /// Elsewhere, or once it asked for input, that code may mean anything.
+    fn understand_bad_request(&self, answer: Answer) -> Result<Turn, BackendError> {
         match answer {
             Answer::Error(error)
                 if code_of(&error) == Some(HEADER_MISMATCH)

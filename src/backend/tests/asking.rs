@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     backend::{
-        Backend, Call, Description, HttpClients, LinkKey, Memory, Report, Reporter, Start, list,
+        Backend, Call, Description, HttpClients, LinkKey, Memory, Report, Reporter, Start, Witness,
+        list,
     },
     limits::EVENTS_IN_FLIGHT,
     mcp::{
@@ -76,6 +77,7 @@ async fn start_with(
         spec: Some(spec),
         credential: Ok(credential.map(Into::into)),
         clients: HttpClients::default(),
+        witness: Witness::another(),
         remembered,
         report,
     };

@@ -197,6 +197,19 @@ async fn wishes_without_an_end_fail_their_call() {
 }
 
 #[tokio::test]
+async fn a_backend_that_wants_headers_after_it_asked_is_not_called_again() {
+    let mismatch = r#"{"code":-32020,"message":"header mismatch"}"#;
+    let refused = Reply::Refused(400, mismatch);
+    let calls = [wish(&json!({ "requestState": "s" })), refused, done()];
+    let (served, backend) = server(Script::of(calls)).await;
+    let request = asked_tool("pay", &able(), Asking::WhileOpen);
+    let mut received = send(&backend, LinkKey::Default, request);
+    let outcome = end(&mut received).await;
+    assert!(matches!(outcome, Outcome::Rejected(_)), "{outcome:?}");
+    assert_eq!(served.heard("tools/call"), 2);
+}
+
+#[tokio::test]
 async fn a_large_wish_is_read_whole_and_a_large_end_goes_on_in_parts() {
     let text = "x".repeat(4 * STREAMED_ABOVE_BYTES);
     let requests =

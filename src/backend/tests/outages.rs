@@ -10,7 +10,9 @@ use super::{
     socket::{Port, Reply, shake_hands},
     world::World,
 };
-use crate::backend::{LinkKey, State};
+use crate::backend::{
+    HttpClients, LinkKey, State, Witness, endpoint::Endpoint, error::BackendError, provider::Leave,
+};
 
 #[tokio::test]
 async fn a_backend_that_refuses_connections_is_waited_for_until_it_is_there() {
@@ -94,4 +96,20 @@ async fn calls_that_come_during_a_handshake_wait_for_it() {
     }
     opened.assert();
     called.assert();
+}
+
+#[tokio::test]
+async fn a_session_that_changes_its_credential_again_and_again_is_one_witness() {
+    let spec = entry(&Port::new().url(), &[]);
+    let clients = HttpClients::default();
+    let (one, other) = (Witness::another(), Witness::another());
+    let meets_silence = |witness| {
+        let endpoint = Endpoint::new(&spec, None, &clients, witness).unwrap();
+        endpoint.met(Leave::Free, &Err::<(), _>(BackendError::Truncated));
+        endpoint.provider.gone().is_some()
+    };
+    for _ in 0..100 {
+        assert!(!meets_silence(one));
+    }
+    assert!((0..100).any(|_| meets_silence(other)));
 }

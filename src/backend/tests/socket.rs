@@ -109,6 +109,8 @@ pub(super) enum Reply {
     Result(String),
     /// Answers with this error.
     Error(&'static str),
+    /// Answers with this status and this error.
+    Refused(u16, &'static str),
     /// Answers with this status and nothing else.
     Status(u16),
     /// The same, but not before the word is given.
@@ -218,6 +220,7 @@ async fn read(mut stream: TcpStream) -> Option<(TcpStream, Value)> {
 async fn write(stream: &mut TcpStream, message: &Value, reply: Reply) {
     let id = &message["id"];
     let response = |result| format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#);
+    let refusal = |error| format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#);
     let (mut session, mut missing_bytes) = (String::new(), 0);
     let (status, body) = match reply {
         Reply::Cut => return,
@@ -229,10 +232,8 @@ async fn write(stream: &mut TcpStream, message: &Value, reply: Reply) {
             (status, String::new())
         }
         Reply::Result(result) => (200, response(result)),
-        Reply::Error(error) => {
-            let error = format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#);
-            (200, error)
-        }
+        Reply::Error(error) => (200, refusal(error)),
+        Reply::Refused(status, error) => (status, refusal(error)),
         Reply::Half(result) => {
             missing_bytes = 1;
             (200, response(result))

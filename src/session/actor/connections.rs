@@ -47,6 +47,7 @@ impl Session {
                 Err(error) => Err(error.to_string()),
             },
             clients: self.shared.clients.clone(),
+            witness: self.witness,
             remembered,
             // A report to a session that is gone changes nothing.
             report: Arc::new(move |report| {

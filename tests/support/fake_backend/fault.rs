@@ -376,6 +376,10 @@ impl Faults {
         Some(plan.fault.clone())
     }
 
+    pub(super) fn left(&self) -> usize {
+        self.plans().iter().filter_map(|plan| plan.left).sum()
+    }
+
     pub(super) fn release(&self) {
         self.plans()
             .retain(|plan| !matches!(plan.fault, Fault::Hold));
