@@ -3,8 +3,8 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
     },
 };
 
@@ -13,14 +13,37 @@ use crate::world::ledger::Ledger;
 /// Examples that are kept of each loss: enough to begin with.
 const EXAMPLES_MAX: usize = 5;
 
+/// What the gateway's own life goes through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Upheaval {
+    /// It is about to be killed.
+    Kill,
+    /// It is about to be asked to stop.
+    Stop,
+    /// It listens again.
+    Start,
+}
+
+/// What a request met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Weather {
+    /// The gateway ran all the time.
+    Calm,
+    /// It ran when the request began, and has only been asked to stop since: it owes an answer to what
+    /// had reached it.
+    Stopped,
+    /// It was killed, or did not run when the request began.
+    Rough,
+}
+
 /// The books of one run. A clone is the same.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Books {
     pub(crate) ledger: Ledger,
     counts: Arc<Mutex<BTreeMap<&'static str, u64>>>,
     losses: Arc<Mutex<BTreeMap<&'static str, Vec<String>>>>,
-    /// Counts the ends and the starts of the gateway: it is even while it runs.
-    upheavals: Arc<AtomicUsize>,
+    /// The ends and the starts of the gateway in their order, one after the other.
+    upheavals: Arc<Mutex<Vec<Upheaval>>>,
     closed: Arc<AtomicBool>,
 }
 
@@ -49,18 +72,33 @@ impl Books {
         losses.clone()
     }
 
-    /// The gateway is ended, or there again.
-    pub(crate) fn upheaval(&self) {
-        self.upheavals.fetch_add(1, Ordering::SeqCst);
+    pub(crate) fn upheaval(&self, what: Upheaval) {
+        self.all_upheavals().push(what);
     }
 
-    pub(crate) fn upheavals(&self) -> usize {
-        self.upheavals.load(Ordering::SeqCst)
+    /// A moment, for [`Self::weather_since`].
+    pub(crate) fn now(&self) -> usize {
+        self.all_upheavals().len()
     }
 
-    /// Says whether the gateway ran from a moment until now without an end.
-    pub(crate) fn was_calm_since(&self, upheavals: usize) -> bool {
-        upheavals.is_multiple_of(2) && upheavals == self.upheavals()
+    /// What the gateway went through since a moment.
+    pub(crate) fn weather_since(&self, moment: usize) -> Weather {
+        let upheavals = self.all_upheavals();
+        let was_down = |it: Option<&Upheaval>| it.is_some_and(|it| *it != Upheaval::Start);
+        let before = moment.checked_sub(1).and_then(|last| upheavals.get(last));
+        let since = upheavals.get(moment..).unwrap_or_default();
+        if since.is_empty() && !was_down(before) {
+            Weather::Calm
+        } else if since.contains(&Upheaval::Kill) || was_down(before) {
+            Weather::Rough
+        } else {
+            Weather::Stopped
+        }
+    }
+
+    fn all_upheavals(&self) -> MutexGuard<'_, Vec<Upheaval>> {
+        let upheavals = self.upheavals.lock();
+        upheavals.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Has everybody finish.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::{task::block_in_place, time::Instant};
 
 use crate::{
-    books::Books,
+    books::{Books, Upheaval},
     world::{FakeBackend, Fault, Gateway, dice::Dice},
 };
 
@@ -74,18 +74,18 @@ impl Chaos {
         let backend = &backends[which];
         match blow {
             0..3 => {
-                self.books.upheaval();
+                self.books.upheaval(Upheaval::Kill);
                 block_in_place(|| self.gateway.restart());
-                self.books.upheaval();
+                self.books.upheaval(Upheaval::Start);
                 self.books.count("kills (SIGKILL)");
             }
             3 | 4 => {
-                self.books.upheaval();
+                self.books.upheaval(Upheaval::Stop);
                 block_in_place(|| {
                     self.gateway.stop();
                     self.gateway.restart();
                 });
-                self.books.upheaval();
+                self.books.upheaval(Upheaval::Start);
                 self.books.count("stops (SIGTERM)");
             }
             5 => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::{
-    books::Books,
+    books::{Books, Weather},
     options::Options,
     world::{
         attempt::{Attempts, Outcome, Voice},
@@ -93,7 +93,7 @@ impl Client {
     }
 
     async fn create(&mut self) -> Option<()> {
-        let since = self.books.upheavals();
+        let since = self.books.now();
         let outcome = self.attempts.create(&self.books.ledger.creation()).await;
         let answer = self.arrived(since, outcome, "create")?;
         match answer.status {
@@ -109,15 +109,19 @@ impl Client {
     }
 
     async fn delete(&mut self, made: &Made) -> Option<()> {
-        let since = self.books.upheavals();
-        self.books.ledger.promise(&made.id, Fate::Unsure);
+        let since = self.books.now();
+        self.books.ledger.deleting(&made.id);
         let outcome = self.attempts.delete(&made.id).await;
         let answer = self.arrived(since, outcome, "delete")?;
         match answer.status {
-            // Two may have picked it.
-            204 | 404 => {
+            204 => {
                 self.books.ledger.promise(&made.id, Fate::Deleted);
                 self.books.count("sessions deleted");
+            }
+            404 => {
+                // Two may have picked it; if nobody else asked for its end, it was there no more.
+                self.look_for_lost_session(made, 2, &answer);
+                self.books.ledger.promise(&made.id, Fate::Deleted);
             }
             503 | 429 => self.books.count("told to come again"),
             _ => self.wrong("delete", &answer),
@@ -126,42 +130,51 @@ impl Client {
     }
 
     async fn open(&mut self, made: &Made) -> Option<()> {
-        let since = self.books.upheavals();
+        let since = self.books.now();
         let outcome = self.attempts.initialize(&made.id).await;
         let answer = self.arrived(since, outcome, "initialize")?;
         if let Some(id) = answer.header("mcp-session-id") {
             self.books.ledger.opened(&made.id, id);
             self.books.count("MCP sessions opened");
+        } else {
+            self.look_at_error(made, None, &answer);
         }
         Some(())
     }
 
     /// A call that must run once at most, and whose answer must be its own.
     async fn call(&mut self, made: &Made) -> Option<()> {
-        let (since, mark) = (self.books.upheavals(), self.books.ledger.call());
+        let (since, mark) = (self.books.now(), self.books.ledger.call());
         let voice = made.voice(&mut self.dice);
         let server = self.dice.pick(&SERVERS)?;
         let tool = format!("{server}.act");
         let outcome = self.attempts.call(&made.id, &voice, &tool, &mark).await;
         let answer = self.arrived(since, outcome, "call")?;
-        self.look_for_lost_mcp_session(made, &voice, &answer);
+        self.look_at_answer(made, &voice, &mark, &answer)
+            .then(|| self.books.count("calls answered"));
+        Some(())
+    }
+
+    /// Holds an answer against the call of this mark; says whether it is its result.
+    fn look_at_answer(&self, made: &Made, voice: &Voice, mark: &str, answer: &HttpAnswer) -> bool {
+        self.look_for_lost_mcp_session(made, voice, answer);
         match answer.echoed() {
             Some(echoed) if echoed == mark => {
-                self.books.ledger.answered(&mark);
-                self.books.count("calls answered");
+                self.books.ledger.answered(mark);
+                return true;
             }
             Some(other) => {
                 let told = format!("{mark} was answered with {other}: {answer:?}");
                 self.books.lose("answers that crossed", told);
             }
-            None => self.look_at_error(&mark, &answer),
+            None => self.look_at_error(made, Some(mark), answer),
         }
-        Some(())
+        false
     }
 
     /// A call that says how far it is.
     async fn follow(&mut self, made: &Made) -> Option<()> {
-        let (since, mark) = (self.books.upheavals(), self.books.ledger.call());
+        let (since, mark) = (self.books.now(), self.books.ledger.call());
         let voice = made.voice(&mut self.dice);
         let outcome = self.attempts.progress(&made.id, &voice, &mark, STEPS).await;
         let answer = self.arrived(since, outcome, "progress")?;
@@ -173,11 +186,8 @@ impl Client {
                 self.books.lose("answers that crossed", told);
             }
         }
-        if messages.iter().any(|it| it.get("result").is_some()) {
-            self.books.count("streams followed to their end");
-        } else {
-            self.look_at_error(&mark, &answer);
-        }
+        self.look_at_answer(made, &voice, &mark, &answer)
+            .then(|| self.books.count("streams followed to their end"));
         Some(())
     }
 
@@ -186,46 +196,71 @@ impl Client {
         let Some(mcp_session) = self.dice.pick(&made.mcp_sessions).cloned() else {
             return Some(());
         };
-        self.attempts.glance(&made.id, &mcp_session).await?;
-        self.books.count("streams left");
+        let since = self.books.now();
+        let outcome = self.attempts.glance(&made.id, &mcp_session).await;
+        let answer = self.arrived(since, outcome, "glance")?;
+        self.look_for_lost_mcp_session(made, &Voice::Legacy(mcp_session), &answer);
+        if answer.status == 200 {
+            self.books.count("streams left");
+        } else {
+            self.look_at_error(made, None, &answer);
+        }
         Some(())
     }
 
     /// The answer, if there is one; none must be missing while the gateway runs.
     fn arrived(&self, since: usize, outcome: Outcome, what: &str) -> Option<HttpAnswer> {
-        match outcome {
-            Outcome::Answered(answer) => return Some(answer),
-            Outcome::Hung => {
-                let told = format!("{what} hung");
+        match (outcome, self.books.weather_since(since)) {
+            (Outcome::Answered(answer), _) => return Some(answer),
+            (Outcome::Hung, weather) => {
+                let told = format!("{what} hung: {weather:?}");
                 self.books.lose("answers missing", told);
             }
-            outcome if self.books.was_calm_since(since) => {
+            (outcome, Weather::Calm) => {
                 let told = format!("{what}: {outcome:?}");
                 self.books.lose("answers missing", told);
             }
-            Outcome::Unreached => self.books.count("refused while it was down"),
-            Outcome::Broken => self.books.count("cut off by its end"),
+            (Outcome::Unreached, _) => self.books.count("refused while it was down"),
+            (Outcome::Broken(how), Weather::Stopped) => {
+                self.books
+                    .lose("calls cut by a stop", format!("{what}: {how}"));
+            }
+            (Outcome::Broken(_), Weather::Rough) => self.books.count("cut off by its end"),
         }
         None
     }
 
     /// An error is an answer, too, if it is under the call's own id, or says that the session is gone.
-    fn look_at_error(&self, mark: &str, answer: &HttpAnswer) {
+    fn look_at_error(&self, made: &Made, mark: Option<&str>, answer: &HttpAnswer) {
         let messages = answer.messages();
         let mut errors = messages.iter().filter(|it| it.get("error").is_some());
-        let is_own = errors.any(|it| it.get("id").is_none_or(|id| id == mark));
+        let is_own = errors.any(|it| match (it.get("id"), mark) {
+            (Some(id), Some(mark)) => id == mark,
+            _ => true,
+        });
         match answer.status {
             200 | 400 if is_own => self.books.count("calls failed with an error"),
-            404 => self.books.count("calls in sessions just deleted"),
+            404 if is_mcp_session_unknown(answer) => {}
+            404 => self.look_for_lost_session(made, 1, answer),
             503 | 429 => self.books.count("told to come again"),
             _ => self.wrong("call", answer),
+        }
+    }
+
+    /// A session is unknown only after somebody has asked for its end: so often, at least.
+    fn look_for_lost_session(&self, made: &Made, deletes: usize, answer: &HttpAnswer) {
+        if self.books.ledger.may_be_gone(&made.id, deletes) {
+            self.books.count("requests in sessions just deleted");
+        } else {
+            let told = format!("{made:?}: {answer:?}");
+            self.books.lose("acknowledged sessions lost", told);
         }
     }
 
     /// An MCP session that a client was given goes on as long as its session does.
     fn look_for_lost_mcp_session(&self, made: &Made, voice: &Voice, answer: &HttpAnswer) {
         let is_legacy = matches!(voice, Voice::Legacy(_));
-        if is_legacy && answer.status == 404 && answer.text.contains("unknown MCP session") {
+        if is_legacy && is_mcp_session_unknown(answer) {
             let told = format!("{voice:?} of {made:?}");
             self.books.lose("MCP sessions lost", told);
         }
@@ -235,4 +270,8 @@ impl Client {
         let told = format!("{what}: {answer:?}");
         self.books.lose("answers of no known kind", told);
     }
+}
+
+fn is_mcp_session_unknown(answer: &HttpAnswer) -> bool {
+    answer.status == 404 && answer.text.contains("unknown MCP session")
 }

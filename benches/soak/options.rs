@@ -55,4 +55,7 @@ pub(crate) struct StartOptions {
     /// Starts; the median is told.
     #[arg(long, default_value = "5")]
     pub(crate) rounds: NonZeroUsize,
+    /// How long a start may take until it listens.
+    #[arg(long, value_parser = humantime::parse_duration, default_value = "1s")]
+    pub(crate) within: Duration,
 }

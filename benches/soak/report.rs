@@ -3,9 +3,11 @@
 use crate::{books::Books, chaos::Chaos, options::Options, world::ledger::reckoning::Losses};
 
 /// Counts of which every one is a loss; the rest of the counts tells what was done.
-const FOUND_DURING_THE_LOAD: [&str; 4] = [
+const FOUND_DURING_THE_LOAD: [&str; 6] = [
+    "acknowledged sessions lost",
     "answers that crossed",
     "answers missing",
+    "calls cut by a stop",
     "answers of no known kind",
     "MCP sessions lost",
 ];
@@ -37,7 +39,7 @@ pub(crate) fn print(
     let mistakes = chaos.mistakes();
     let excess = chaos.memory_most_mib().saturating_sub(options.memory);
     let after = [
-        ("acknowledged sessions lost", many(&losses.lost)),
+        ("acknowledged sessions lost in the end", many(&losses.lost)),
         ("deleted sessions back", many(&losses.back)),
         ("sessions that are there by halves", many(&losses.halves)),
         (

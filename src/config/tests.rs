@@ -48,6 +48,14 @@ fn without_flags_everything_has_its_default() {
     assert_eq!(config.log_filter, LogFilter::default());
 }
 
+/// Supervisors commonly send SIGKILL 10 s after SIGTERM: whoever sets no flag is not cut off by it.
+#[test]
+fn with_the_defaults_an_end_takes_less_than_supervisors_wait() {
+    let drain = read(&[], &[]).unwrap().drain_timeout;
+    let end = drain + 2 * limits::HURRIED_WITHIN + limits::REST_WITHIN;
+    assert!(end < Duration::from_secs(10), "{end:?}");
+}
+
 #[test]
 fn flags_count_before_and_behind_the_command() {
     for arguments in [

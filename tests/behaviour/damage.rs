@@ -8,6 +8,8 @@ use std::{
     os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
     time::Instant,
 };
 
@@ -101,7 +103,7 @@ impl Home {
             if begun.elapsed() > PATIENCE {
                 process.kill().unwrap();
             }
-            std::thread::sleep(std::time::Duration::from_millis(10));
+            thread::sleep(std::time::Duration::from_millis(10));
         };
         let told = std::io::read_to_string(process.stderr.take().unwrap()).unwrap();
         assert_eq!(status.code(), Some(FAILURE), "{words:?}: {told}");
@@ -123,16 +125,34 @@ impl Home {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut told = String::new();
-        let lines = BufReader::new(process.stderr.take().unwrap()).lines();
-        for line in lines.map_while(Result::ok) {
-            told.push_str(&line);
-            told.push('\n');
-            if line.contains(LISTENING) {
-                process.kill().unwrap();
+        let stderr = BufReader::new(process.stderr.take().unwrap());
+        let (says, said) = mpsc::channel();
+        let reader = thread::spawn(move || {
+            let lines = stderr.lines().map_while(Result::ok);
+            // Nobody listens any more once the program was given up.
+            lines.map(|line| says.send(line)).all(|sent| sent.is_ok());
+        });
+        let (begun, mut told) = (Instant::now(), String::new());
+        let gives_up = loop {
+            match said.recv_timeout(PATIENCE.saturating_sub(begun.elapsed())) {
+                Ok(line) => {
+                    told.push_str(&line);
+                    told.push('\n');
+                    if line.contains(LISTENING) {
+                        process.kill().unwrap();
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => break false,
+                Err(RecvTimeoutError::Timeout) => break true,
             }
+        };
+        if gives_up {
+            process.kill().unwrap();
         }
-        (process.wait().unwrap().code(), told)
+        let status = process.wait().unwrap();
+        reader.join().unwrap();
+        assert!(!gives_up, "it neither listened nor ended: {told}");
+        (status.code(), told)
     }
 }
 

@@ -74,11 +74,11 @@ async fn turn(attempts: &Attempts, ledger: &Ledger, dice: &mut Dice) -> Option<(
     };
     match act {
         3 => {
-            // From now on nobody calls in it, and it may be gone.
-            ledger.promise(&made.id, Fate::Unsure);
+            ledger.deleting(&made.id);
             let answer = attempts.delete(&made.id).await.answer()?;
             // Two may have picked it.
-            assert!([204, 404].contains(&answer.status), "{answer:?}");
+            let is_second = answer.status == 404 && ledger.may_be_gone(&made.id, 2);
+            assert!(answer.status == 204 || is_second, "{made:?}: {answer:?}");
             ledger.promise(&made.id, Fate::Deleted);
         }
         4 | 5 => {
@@ -90,11 +90,13 @@ async fn turn(attempts: &Attempts, ledger: &Ledger, dice: &mut Dice) -> Option<(
         6 => {
             let (voice, token) = (made.voice(dice), ledger.call());
             let told = attempts.progress(&made.id, &voice, &token, 2).await;
-            told.answer()?;
+            if told.answer()?.echoed().as_deref() == Some(token.as_str()) {
+                ledger.answered(&token);
+            }
         }
         7 => {
             let mcp_session = made.mcp_sessions.first().map_or("none", String::as_str);
-            attempts.glance(&made.id, mcp_session).await?;
+            attempts.glance(&made.id, mcp_session).await.answer()?;
         }
         _ => {
             let (voice, token) = (made.voice(dice), ledger.call());

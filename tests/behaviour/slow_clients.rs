@@ -3,6 +3,7 @@
 
 use std::fs;
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::{
@@ -91,11 +92,8 @@ async fn still_serves(session: &Session) {
 
 #[tokio::test]
 async fn headers_bodies_and_silence_have_an_end() {
-    let arguments = [
-        "--header-timeout=300ms",
-        "--body-timeout=300ms",
-        "--keep-open=300ms",
-    ];
+    // Long enough for whoever means well on any machine; all of them wait at once.
+    let arguments = ["--header-timeout=3s", "--body-timeout=3s", "--keep-open=3s"];
     let (_backend, gateway, session) = world(FakeBackend::legacy(), &arguments).await;
     let get = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n";
     let whole = format!("{get}\r\n");
@@ -105,7 +103,7 @@ async fn headers_bodies_and_silence_have_an_end() {
         "",
         &call(&json!({"name": "it.echo"})),
     );
-    for (bytes, answered) in [
+    let cases = [
         ("", vec![]),
         ("G", vec![]),
         (get, vec![]),
@@ -114,10 +112,13 @@ async fn headers_bodies_and_silence_have_an_end() {
         // The last byte of the body does not come.
         (&body[..body.len() - 1], vec![408]),
         (&endpoint[..endpoint.len() - 1], vec![408]),
-    ] {
+    ];
+    let waiting = cases.into_iter().map(async |(bytes, answered)| {
         let raw = Raw::send_to(gateway.address(), bytes).await;
         assert_eq!(raw.statuses().await, answered, "{bytes}");
-    }
+    });
+    join_all(waiting).await;
+    // Each of its requests has a connection of its own: none may be closed under it meanwhile.
     still_serves(&session).await;
 }
 

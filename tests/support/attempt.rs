@@ -20,8 +20,8 @@ pub enum Outcome {
     Answered(HttpAnswer),
     /// There was no connection, so it was not sent.
     Unreached,
-    /// The connection broke before the answer was whole.
-    Broken,
+    /// The connection broke before the answer was whole; how, in words.
+    Broken(String),
     /// Neither, for as long as a test waits.
     Hung,
 }
@@ -97,24 +97,36 @@ impl Attempts {
         self.speak(session, voice, body).await
     }
 
-    /// Calls the tool `progress` for so many steps, under a token that is the request's id, too.
+    /// Calls the tool `progress` for so many steps, with the argument `token`, which is the request's id
+    /// and what its progress is told under, too.
     pub async fn progress(&self, session: &str, voice: &Voice, token: &str, steps: u64) -> Outcome {
-        let arguments = json!({"steps": steps, "delay_ms": 5});
+        let arguments = json!({"steps": steps, "delay_ms": 5, "token": token});
         let params = json!({"name": "a.progress", "arguments": arguments,
             "_meta": {"progressToken": token}});
         let body = json!({"jsonrpc": "2.0", "id": token, "method": "tools/call", "params": params});
         self.speak(session, voice, body).await
     }
 
-    /// Opens a stream on which changes are heard, and leaves; gives the status, if there was one.
-    pub async fn glance(&self, session: &str, mcp_session: &str) -> Option<u16> {
+    /// Opens a stream on which changes are heard, and leaves: an answer of 200 is without its text.
+    pub async fn glance(&self, session: &str, mcp_session: &str) -> Outcome {
         let url = format!("{}/session/{session}/mcp", self.address);
         let request = self.http.get(url).header("accept", "text/event-stream");
         let request = request
             .header("mcp-session-id", mcp_session)
             .header("mcp-protocol-version", "2025-11-25");
-        let response = tokio::time::timeout(PATIENCE, request.send()).await;
-        Some(response.ok()?.ok()?.status().as_u16())
+        Self::ended(async {
+            let response = request.send().await?;
+            let mut answer = HttpAnswer {
+                status: response.status().as_u16(),
+                headers: response.headers().clone(),
+                text: String::new(),
+            };
+            if answer.status != 200 {
+                answer.text = response.text().await?;
+            }
+            Ok(answer)
+        })
+        .await
     }
 
     /// Sends a request.
@@ -156,20 +168,22 @@ impl Attempts {
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Outcome {
-        let exchange = async {
+        Self::ended(async {
             let response = request.send().await?;
             Ok(HttpAnswer {
                 status: response.status().as_u16(),
                 headers: response.headers().clone(),
                 text: response.text().await?,
             })
-        };
-        let ended: Result<reqwest::Result<HttpAnswer>, _> =
-            tokio::time::timeout(PATIENCE, exchange).await;
-        match ended {
+        })
+        .await
+    }
+
+    async fn ended(exchange: impl Future<Output = reqwest::Result<HttpAnswer>>) -> Outcome {
+        match tokio::time::timeout(PATIENCE, exchange).await {
             Ok(Ok(answer)) => Outcome::Answered(answer),
             Ok(Err(error)) if error.is_connect() => Outcome::Unreached,
-            Ok(Err(_)) => Outcome::Broken,
+            Ok(Err(error)) => Outcome::Broken(format!("{error:?}")),
             Err(_) => Outcome::Hung,
         }
     }
@@ -189,8 +203,8 @@ impl HttpAnswer {
         serde_json::from_str(&self.text).into_iter().collect()
     }
 
-    /// The `token` that the tool of [`Attempts::call`] echoed in the result under its id; `None` if
-    /// there is no such result.
+    /// The `token` that the tool of [`Attempts::call`] or [`Attempts::progress`] echoed in the result under
+    /// its id; `None` if there is no such result.
     pub fn echoed(&self) -> Option<String> {
         let messages = self.messages();
         let mut results = messages.iter().filter(|it| it.get("result").is_some());

@@ -36,6 +36,8 @@ pub struct Made {
     pub id: String,
     /// What was promised of it.
     pub fate: Fate,
+    /// How often its end was asked for since it was last seen.
+    pub deletes: usize,
     /// The MCP sessions whose clients were given an id.
     pub mcp_sessions: Vec<String>,
 }
@@ -107,8 +109,33 @@ impl Ledger {
 
     /// Something else is promised of a session now.
     pub fn promise(&self, id: &str, fate: Fate) {
-        self.edit(id, |made| made.fate = fate);
+        self.edit(id, |made| {
+            made.fate = fate;
+            if fate == Fate::Kept {
+                // It was seen, so that nothing came of them.
+                made.deletes = 0;
+            }
+        });
         self.acknowledge();
+    }
+
+    /// The end of a session is about to be asked for: from now on nobody calls in it, and it may be gone.
+    pub fn deleting(&self, id: &str) {
+        self.edit(id, |made| {
+            made.deletes += 1;
+            // What was deleted before stays so.
+            if made.fate == Fate::Kept {
+                made.fate = Fate::Unsure;
+            }
+        });
+    }
+
+    /// Says whether a session may be unknown to whoever asks for it, because somebody else asked for its
+    /// end: so often, at least.
+    pub fn may_be_gone(&self, id: &str, deletes: usize) -> bool {
+        lock(&self.sessions)
+            .get(id)
+            .is_some_and(|made| made.deletes >= deletes)
     }
 
     /// A session that is to be there.
@@ -160,6 +187,7 @@ impl Ledger {
         let made = Made {
             id: id.to_owned(),
             fate,
+            deletes: 0,
             mcp_sessions: Vec::new(),
         };
         lock(&self.sessions).insert(id.to_owned(), made);

@@ -24,7 +24,12 @@ pub(super) async fn run(
             tokio::time::sleep(Duration::from_millis(call.number("ms", 0))).await;
             call.content("rested", None)
         }
-        "progress" => report_steps(call, stage, outlet).await,
+        "progress" => {
+            let steps = report_steps(call, stage, outlet).await;
+            // Who marked the call finds the mark in the answer, too.
+            let is_marked = call.argument("token").is_string();
+            call.content(&steps, is_marked.then_some(call.arguments.as_str()))
+        }
         "count" | "count_again" => {
             let count = stage.read(|state| state.executions[&call.name]);
             call.content(&count.to_string(), None)
@@ -128,6 +133,7 @@ pub(super) fn report_begin(call: &Call, outlet: &Outlet) {
     }
 }
 
+/// Says how far it is, step by step, and gives what it says of them in the end.
 async fn report_steps(call: &Call, stage: &Stage, outlet: &Outlet) -> String {
     let steps = call.number("steps", 3);
     let pause = Duration::from_millis(call.number("delay_ms", 0));
@@ -142,5 +148,5 @@ async fn report_steps(call: &Call, stage: &Stage, outlet: &Outlet) -> String {
         stage.gate(gated).await;
     }
     log(call, stage, outlet, Level::INFO, "all steps done");
-    call.content(&format!("{steps} steps"), None)
+    format!("{steps} steps")
 }

@@ -173,6 +173,7 @@ async fn listed(attempts: &Attempts) -> Vec<String> {
 fn answered(outcome: Outcome) -> HttpAnswer {
     match outcome {
         Outcome::Answered(answer) => answer,
+        Outcome::Broken(how) => panic!("a gateway that runs breaks off: {how}"),
         outcome => panic!("a gateway that runs does not answer: {outcome:?}"),
     }
 }
