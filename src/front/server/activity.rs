@@ -87,6 +87,11 @@ impl Activity {
         Busy(Arc::clone(self))
     }
 
+    /// Whether no request has come yet.
+    pub(super) fn is_fresh(&self) -> bool {
+        !self.is_used.load(Relaxed)
+    }
+
     /// Takes note of bytes from the client.
     pub(super) fn heard(&self, bytes: &[u8]) {
         // What comes while a request is in flight is its body, or waits for its turn.
@@ -132,7 +137,7 @@ impl Activity {
         if self.is_busy() {
             return None;
         }
-        if !self.is_used.load(Relaxed) {
+        if self.is_fresh() {
             return Some(self.began + bounds.headers_within);
         }
         let at = |since_ms: u64, within| self.began + Duration::from_millis(since_ms) + within;

@@ -40,6 +40,9 @@ const HTTP2_MISTAKES_MAX: usize = 256;
 const HTTP2_SEND_BYTES_MAX: usize = 256 * 1024;
 /// How often an HTTP/2 connection is asked for a sign of life, and how long that may take.
 const HTTP2_PING_EVERY: Duration = Duration::from_secs(30);
+/// How long a connection that has just come has for its first request when it is to end: its client may have sent
+/// one before it could know.
+const FIRST_REQUEST_WITHIN: Duration = Duration::from_millis(100);
 /// How long a connection may take to end that is told to, and has nothing in flight.
 const FAREWELL_WITHIN: Duration = Duration::from_secs(1);
 
@@ -95,9 +98,11 @@ impl Speaker {
         let mut look = pin!(sleep_until(self.next_look(&activity)));
         // Its own: one that all connections looked at would be locked by all of them.
         let stop = self.stop.child_token();
-        let mut leaves = false;
+        let (mut is_told, mut leaves) = (false, false);
         loop {
             tokio::select! {
+                // A request that is there is taken before the end is heard of.
+                biased;
                 ended = &mut connection => {
                     if let Err(error) = ended {
                         // Clients come and go; what a request suffers is logged where it is handled.
@@ -106,18 +111,20 @@ impl Speaker {
                     }
                     return;
                 }
-                () = stop.cancelled(), if !leaves => {
-                    leaves = true;
-                    connection.as_mut().graceful_shutdown();
-                    look.as_mut().reset(Instant::now() + FAREWELL_WITHIN);
+                () = stop.cancelled(), if !leaves && !is_told => {
+                    is_told = true;
+                    let first = activity.is_fresh().then_some(FIRST_REQUEST_WITHIN);
+                    look.as_mut().reset(Instant::now() + first.unwrap_or_default());
                 }
                 () = &mut look => {
                     activity.end_stalled(self.bounds.write_stall_max);
                     if leaves && self.may_be_cut(&activity) {
                         return;
                     }
-                    if !leaves && self.is_over(&activity) {
-                        tracing::debug!("a connection is closed that sends nothing, or too slowly");
+                    if !leaves && (is_told || self.is_over(&activity)) {
+                        if !is_told {
+                            tracing::debug!("a connection is closed that sends nothing, or too slowly");
+                        }
                         leaves = true;
                         connection.as_mut().graceful_shutdown();
                     }
