@@ -127,7 +127,7 @@ async fn a_backend_that_was_silent_is_not_waited_for_a_second_time() {
             .provider_with(
                 "it",
                 &backend,
-                "timeouts: { connect: 1s, handshake: 1500ms, idle: 500ms }
+                "timeouts: { connect: 1s, handshake: 5s, idle: 2s }
                 retries: { attempts: 0 }",
             )
             .start();
