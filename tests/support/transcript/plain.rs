@@ -7,11 +7,17 @@ use serde_json::{Map, Value};
 /// What was met so far; equal values get equal names.
 #[derive(Default)]
 pub(super) struct Plain {
+    pub(super) numbers: Numbers,
+    /// The methods of requests, by who asked whom under which id.
+    methods: HashMap<(String, String), String>,
+}
+
+/// The numbers that stand for values.
+#[derive(Default, Clone)]
+pub(super) struct Numbers {
     /// By what it is, who made it for whom, and its value.
     names: HashMap<(&'static str, String, String), usize>,
     counts: HashMap<(&'static str, String), usize>,
-    /// The methods of requests, by who asked whom under which id.
-    methods: HashMap<(String, String), String>,
 }
 
 /// A message's sender and receiver.
@@ -138,8 +144,8 @@ impl Plain {
 
     fn name(&mut self, kind: &'static str, scope: String, value: &str) -> String {
         let key = (kind, scope.clone(), value.to_owned());
-        let number = *self.names.entry(key).or_insert_with(|| {
-            let count = self.counts.entry((kind, scope)).or_default();
+        let number = *self.numbers.names.entry(key).or_insert_with(|| {
+            let count = self.numbers.counts.entry((kind, scope)).or_default();
             *count += 1;
             *count
         });
