@@ -7,6 +7,9 @@ use serde::Serialize;
 
 use crate::contest::{Round, Spent};
 
+/// Fewer operations than this in measured time make no rate.
+const FEW: u64 = 100;
+
 /// Throughput and latencies of one round, or of all.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Figures {
@@ -56,7 +59,12 @@ impl Figures {
     /// The figures of one round that took `stretch`.
     pub(super) fn of(round: &Round, stretch: Duration) -> Self {
         let tally = &round.tally;
-        let rate = per_second(tally.done, stretch);
+        // Where hardly an operation ends in time, those that end later tell more.
+        let rate = if tally.done < FEW {
+            per_second(tally.latency.len(), tally.lasted.max(stretch))
+        } else {
+            per_second(tally.done, stretch)
+        };
         let cpu = Cpu::of(&round.spent, tally.operations());
         Self::new(rate, &tally.latency, cpu)
     }

@@ -9,7 +9,7 @@ use crate::options::Options;
 use crate::side::Kind::{Direct, Nginx};
 
 /// Rounds, short and long.
-const QUICK: &str = "--rounds 3 --duration 3s --warmup 300ms";
+const QUICK: &str = "--rounds 7 --duration 3500ms --warmup 200ms";
 const THOROUGH: &str = "--rounds 5 --duration 15s --warmup 1s";
 
 #[derive(Debug, Serialize)]

@@ -13,7 +13,7 @@ const COLUMNS: [&str; 11] = [
     "p50 ms",
     "p99 ms",
     "CPU µs",
-    "× nginx",
+    "×",
     "MiB",
     "errors",
     "must be",
@@ -111,7 +111,12 @@ fn side_cells(row: &Row, side: &SideReport) -> Vec<String> {
                 .median,
         )
     };
-    let cpu = row.report.ratios(&side.name, &Kind::Nginx.to_string());
+    // A gateway that is held against itself has the first setting for nginx.
+    let base = match row.report.sides.first() {
+        Some(first) if row.scenario.is_growth() => first.name.clone(),
+        _ => Kind::Nginx.to_string(),
+    };
+    let cpu = row.report.ratios(&side.name, &base);
     let cpu = cpu.and_then(|ratios| Some(ratios.cpu?.median));
     vec![
         side.name.clone(),
@@ -121,7 +126,7 @@ fn side_cells(row: &Row, side: &SideReport) -> Vec<String> {
         format!("{:.2}", side.whole.p50_ms),
         format!("{:.2}", side.whole.p99_ms),
         known(side.whole.cpu.side, 1),
-        known(cpu, 1),
+        known(cpu, 2),
         known(side.resident_mib, 0),
         side.errors().to_string(),
     ]
@@ -175,6 +180,9 @@ fn aligned(rows: &[Vec<String>]) -> Vec<String> {
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let line = |row: &Vec<String>| {
+        if let [heading] = &row[..] {
+            return format!("| {heading} |");
+        }
         let cells = widths.iter().enumerate().map(|(column, width)| {
             let cell = row.get(column).map_or("", String::as_str);
             if column == 0 || column + 1 == columns {
