@@ -8,6 +8,7 @@ mod event_stream;
 mod pattern;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -23,7 +24,7 @@ use crate::wire::Kind;
 pub(crate) enum Expected<'a> {
     /// A tool's result with exactly one text, after so many notifications of its progress
     Text(&'a str, u32),
-    /// Exactly these tools, on one page
+    /// These tools, on one page
     Tools(&'a Names),
     /// The result of `initialize`
     Initialized,
@@ -190,24 +191,31 @@ impl Outcome<'_> {
 
     fn check_tools(&self, names: &Names) -> Result<(), String> {
         let tools = self.tools.as_deref().unwrap_or_default();
-        let mut got: Vec<&str> = tools.iter().map(|tool| &*tool.name).collect();
-        let mut wanted: Vec<&str> = names.listed.iter().map(String::as_str).collect();
-        if !names.is_ordered {
-            got.sort_unstable();
-            wanted.sort_unstable();
-        }
-        let mut both = got.iter().zip(&wanted);
-        if let Some(place) = both.position(|(got, wanted)| got != wanted) {
-            let (got, name) = (got[place], wanted[place]);
-            return Err(format!("tool {place} is {got}, not {name}"));
-        }
-        if tools.len() != wanted.len() {
-            let (got, wanted) = (tools.len(), wanted.len());
-            return Err(format!("{got} tools, not {wanted}"));
+        if names.is_exact {
+            check_exact(tools, &names.listed)?;
+        } else {
+            let got: HashSet<&str> = tools.iter().map(|tool| &*tool.name).collect();
+            let mut wanted = names.listed.iter();
+            if let Some(name) = wanted.find(|name| !got.contains(name.as_str())) {
+                return Err(format!("no tool {name}"));
+            }
         }
         match self.next_cursor {
             Some(cursor) => Err(format!("the list goes on at {cursor}")),
             None => Ok(()),
         }
     }
+}
+
+fn check_exact(tools: &[Tool<'_>], wanted: &[String]) -> Result<(), String> {
+    let differs = |(tool, name): (&Tool<'_>, &String)| tool.name != name.as_str();
+    if let Some(place) = tools.iter().zip(wanted).position(differs) {
+        let (got, name) = (&tools[place].name, &wanted[place]);
+        return Err(format!("tool {place} is {got}, not {name}"));
+    }
+    if tools.len() != wanted.len() {
+        let (got, wanted) = (tools.len(), wanted.len());
+        return Err(format!("{got} tools, not {wanted}"));
+    }
+    Ok(())
 }

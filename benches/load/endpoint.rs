@@ -35,8 +35,8 @@ pub(crate) struct Names {
     pub(crate) called: Vec<String>,
     /// All tools.
     pub(crate) listed: Vec<String>,
-    /// Whether the list comes in this order; otherwise in any.
-    pub(crate) is_ordered: bool,
+    /// Whether the list is just this, in this order. Other gateways list in any, and add tools of their own.
+    pub(crate) is_exact: bool,
 }
 
 impl Names {
@@ -45,7 +45,7 @@ impl Names {
         Self {
             called: vec![called_tool(options).to_owned()],
             listed: tool_names(tools).collect(),
-            is_ordered: true,
+            is_exact: true,
         }
     }
 
@@ -54,7 +54,7 @@ impl Names {
         let separator = options.separator.as_str();
         let name = |provider: &str, tool: &str| format!("{provider}{separator}{tool}");
         Self {
-            is_ordered: true,
+            is_exact: true,
             ..Self::merged(options, providers, name)
         }
     }
@@ -74,7 +74,7 @@ impl Names {
         Self {
             called,
             listed,
-            is_ordered: false,
+            is_exact: false,
         }
     }
 }

@@ -41,7 +41,8 @@ impl Installation {
         Ok(Self { program, folder })
     }
 
-    pub(crate) async fn start(&self) -> Result<Running, RunError> {
+    /// Starts the gateway, as it comes but for these variables.
+    pub(crate) async fn start(&self, variables: &[(&str, &str)]) -> Result<Running, RunError> {
         let folder = self.folder.path();
         let log = File::create(folder.join(LOG))?;
         let set_up = |command: &mut tokio::process::Command| {
@@ -54,6 +55,7 @@ impl Installation {
                 .env_remove("GATEWAY_SECRET_KEY")
                 .env_remove("LOG_LEVEL")
                 .env_remove("RUST_LOG");
+            command.envs(variables.iter().copied());
             command.stdin(Stdio::null()).stderr(log);
         };
         let started = Running::start(self.program.clone(), set_up, 1).await;
@@ -63,7 +65,7 @@ impl Installation {
 
 pub(super) async fn set(options: &Options, backends: &Backends) -> Result<Side, RunError> {
     let installation = Installation::new(options, backends)?;
-    let running = installation.start().await?;
+    let running = installation.start(&[]).await?;
     let authority = running.authorities.concat();
     let providers = providers(options);
     let (sessions, creation) = create(options, &authority, &providers).await?;

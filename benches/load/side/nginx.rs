@@ -120,7 +120,7 @@ fn settings(folder: &Path, authority: &str, addresses: &[String], options: &Opti
          \x20 proxy_max_temp_file_size 0;\n\
          {pools}\
          \x20 server {{\n\
-         \x20   listen {authority} reuseport;\n\
+         \x20   listen {authority};\n\
          {locations}\
          \x20 }}\n\
          }}\n"

@@ -12,8 +12,7 @@ use crate::options::Options;
 pub(super) async fn set(options: &Options) -> Result<Side, RunError> {
     let given = options.url.clone().unwrap_or_default();
     let (authority, path) = parts(&given).ok_or(RunError::Url(given))?;
-    // Others may list tools in another order.
-    let is_ordered = path.is_none();
+    let is_exact = path.is_none();
     let (mut made, mut creation) = (None, None);
     let paths = if let Some(path) = path {
         vec![path]
@@ -31,7 +30,7 @@ pub(super) async fn set(options: &Options) -> Result<Side, RunError> {
         options.session.iter().map(path).collect()
     };
     let names = Names {
-        is_ordered,
+        is_exact,
         ..Names::public(options, &options.servers)
     };
     let endpoints = endpoints(&authority, &paths, options.era, names);

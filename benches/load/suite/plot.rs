@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use plotters::prelude::{
-    ChartBuilder, Circle, Color, IntoDrawingArea, IntoLogRange, LineSeries, Palette, Palette99,
-    PathElement, SVGBackend, WHITE,
+    BLACK, ChartBuilder, Circle, Color, IntoDrawingArea, IntoLogRange, LineSeries, Palette,
+    Palette99, PathElement, SVGBackend, SeriesLabelPosition, TRANSPARENT, WHITE,
 };
 
 use super::Row;
@@ -109,13 +109,17 @@ impl Plot {
             .y_label_area_size(72)
             .build_cartesian_2d(
                 (1.0..most * 1.2).log_scale(),
-                (lowest * 0.7..highest * 1.4).log_scale(),
+                (decade(lowest, f64::floor)..decade(highest, f64::ceil)).log_scale(),
             )?;
         let axis = match self.axis {
             Axis::Connections => "connections",
             Axis::Sessions => "live sessions",
         };
-        chart.configure_mesh().x_desc(axis).draw()?;
+        let mut mesh = chart.configure_mesh();
+        mesh.x_desc(axis).light_line_style(TRANSPARENT);
+        mesh.x_label_formatter(&|count| format!("{count:.0}"));
+        mesh.y_label_formatter(&|figure| figure.to_string());
+        mesh.draw()?;
         for (place, (side, points)) in lines.iter().enumerate() {
             let colour = Palette99::pick(place).to_rgba();
             let line = LineSeries::new(points.iter().copied(), colour.stroke_width(2));
@@ -126,9 +130,16 @@ impl Plot {
         }
         chart
             .configure_series_labels()
+            .position(SeriesLabelPosition::UpperLeft)
+            .border_style(BLACK)
             .background_style(WHITE)
             .draw()?;
         root.present()?;
         Ok(())
     }
+}
+
+/// The power of ten next to a figure, so that an axis has labels.
+fn decade(figure: f64, round: fn(f64) -> f64) -> f64 {
+    10_f64.powf(round(figure.log10()))
 }
