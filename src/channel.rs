@@ -74,13 +74,17 @@ impl Room {
 #[must_use]
 pub fn channel<T: Weighed>(backlog: Backlog) -> (Sender<T>, Receiver<T>) {
     // The room bounds it.
-    let (queue, received) = mpsc::unbounded_channel();
+    let (queue, waiting) = mpsc::unbounded_channel();
     let room = Room::new(backlog);
-    let receiver = Receiver {
-        received,
+    let sender = Sender {
+        queue,
         room: room.clone(),
     };
-    (Sender { queue, room }, receiver)
+    let receiver = Receiver {
+        received: waiting,
+        room,
+    };
+    (sender, receiver)
 }
 
 /// The end of a channel that sends.
