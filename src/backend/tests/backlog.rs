@@ -7,14 +7,14 @@ use serde_json::json;
 use tokio::sync::Notify;
 
 use super::{
-    asking::{asks, completed, connect, entry, notice, raw, send, start, tool, until},
+    asking::{asks, completed, connect, entry, next, notice, raw, send, start, tool, until},
     listening::World,
     socket::{Port, Reply, Script, shake_hands, stream},
 };
 use crate::{
     backend::{LinkKey, Report},
-    limits::{ANNOUNCEMENT_BYTES_MAX, HEARD_IN_FLIGHT, NOTICES_IN_FLIGHT},
-    mcp::event::Notification,
+    limits::{ANNOUNCEMENT_BYTES_MAX, EVENTS_IN_FLIGHT, HEARD_IN_FLIGHT, NOTICES_IN_FLIGHT},
+    mcp::event::{Event, Notification},
 };
 
 #[tokio::test]
@@ -70,6 +70,29 @@ async fn a_few_large_words_fill_the_room_of_many_and_what_is_larger_is_told_to_n
     assert!(world.reports.try_recv().is_err(), "two are too much");
     drop(room);
     let (_, _room) = length(world.told().await);
+}
+
+#[tokio::test]
+async fn large_events_of_a_call_wait_at_the_backend_while_nobody_reads_them() {
+    let (on_call, call) = stream();
+    let others = (0..20).map(|_| Reply::Result("{}".to_owned()));
+    let calls = Script::of(std::iter::once(call).chain(others));
+    let world = World::new(&json!({}), calls, Script::default()).await;
+    let link = LinkKey::Default;
+    connect(&world.backend, link).await.unwrap();
+    let mut unread = send(&world.backend, link, tool("pay"));
+    until(async || world.served.heard("tools/call") == 1).await;
+    let filling = "x".repeat(EVENTS_IN_FLIGHT.bytes / 2 + 1);
+    for _ in 0..2 {
+        on_call.say(&notice("x/said", &json!({ "filling": filling })));
+    }
+    // In the meantime both would have come.
+    for _ in 0..20 {
+        completed(&mut send(&world.backend, link, tool("pay"))).await;
+    }
+    assert!(matches!(next(&mut unread).await, Event::Notified(_)));
+    assert!(unread.try_recv().is_err(), "two are too much");
+    assert!(matches!(next(&mut unread).await, Event::Notified(_)));
 }
 
 #[tokio::test]
