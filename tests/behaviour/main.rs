@@ -15,6 +15,7 @@ mod world;
 
 mod apps;
 mod at_most_once;
+mod backlogs;
 mod backup;
 mod batches;
 mod behind_a_proxy;
