@@ -56,6 +56,7 @@ mod logs;
 mod manners;
 mod mcp_sessions;
 mod mirrored_headers;
+mod open_files;
 mod openapi;
 mod origin;
 mod outages;
