@@ -1,7 +1,7 @@
 //! Channels whose bound counts bytes as well as messages: what waits for somebody slow is held in memory,
 //! and a few messages can be as much as thousands.
 
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{
@@ -117,18 +117,13 @@ impl<T: Weighed> Sender<T> {
     /// # Errors
     ///
     /// Gives the message back when nobody receives any more.
-    pub fn send(
-        &self,
-        message: T,
-    ) -> impl Future<Output = Result<(), SendError<T>>> + Send + use<'_, T>
+    pub async fn send(&self, message: T) -> Result<(), SendError<T>>
     where
         T: Send,
     {
-        async {
-            match self.room.take(message.bytes()).await {
-                Some(room) => self.put(message, room).map_err(SendError),
-                None => Err(SendError(message)),
-            }
+        match self.room.take(message.bytes()).await {
+            Some(room) => self.put(message, room).map_err(SendError),
+            None => Err(SendError(message)),
         }
     }
 
@@ -369,18 +364,15 @@ mod tests {
             let (sender, mut receiver) = channel(BACKLOG);
             let mut waiting = VecDeque::new();
             for act in acts {
-                match act {
-                    Some(bytes) => {
-                        if sender.try_send(message(bytes)).is_ok() {
-                            waiting.push_back(bytes);
-                        } else {
-                            prop_assert!(!waiting.is_empty(), "{bytes} pass alone");
-                        }
+                if let Some(bytes) = act {
+                    if sender.try_send(message(bytes)).is_ok() {
+                        waiting.push_back(bytes);
+                    } else {
+                        prop_assert!(!waiting.is_empty(), "{bytes} pass alone");
                     }
-                    None => {
-                        let taken = receiver.recv().now_or_never().flatten();
-                        prop_assert_eq!(taken.map(|it| it.len()), waiting.pop_front());
-                    }
+                } else {
+                    let taken = receiver.recv().now_or_never().flatten();
+                    prop_assert_eq!(taken.map(|it| it.len()), waiting.pop_front());
                 }
                 let bytes: usize = waiting.iter().sum();
                 prop_assert!(waiting.len() <= 4 && (bytes <= 100 || waiting.len() == 1));
