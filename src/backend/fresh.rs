@@ -124,6 +124,19 @@ impl Fresh {
 }
 
 #[cfg(test)]
+impl Fresh {
+    /// What stays good for as long as may be.
+    pub(crate) fn lasting() -> Self {
+        let until = Instant::now() + LIST_KEPT_MAX;
+        Self {
+            asked: Asked::now(&Arc::default(), ListKind::Tools),
+            hears: None,
+            until,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use tokio::time::sleep;
 

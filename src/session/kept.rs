@@ -144,3 +144,86 @@ impl KeptLists {
 fn text(json: Option<&Arc<RawValue>>) -> Option<&str> {
     json.map(|it| it.get())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::limits::LIST_KEPT_MAX;
+
+    fn asker(client: usize) -> Asker {
+        let info = RawValue::from_string(format!(r#"{{"name":"{client}"}}"#)).unwrap();
+        let context = Context {
+            client_info: Some(info.into()),
+            ..Context::default()
+        };
+        Asker::new(
+            Shelf::Tools,
+            (LinkKey::Default, &context),
+            Spelling::Dot,
+            &[],
+        )
+    }
+
+    fn list(client: usize, bytes: usize) -> KeptList {
+        let result = ResultBody {
+            json: vec![b' '; bytes].into(),
+            typed: false,
+            freshness: Some(Freshness {
+                ttl_ms: 90_000,
+                public: false,
+            }),
+        };
+        KeptList::new(asker(client), vec![Fresh::lasting()], result)
+    }
+
+    fn found(kept: &mut KeptLists) -> Vec<usize> {
+        (0..100)
+            .filter(|client| kept.find(&asker(*client)).is_some())
+            .collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn there_is_room_for_the_lists_that_were_used_last() {
+        let mut kept = KeptLists::default();
+        for client in 0..LISTS_KEPT_MAX {
+            kept.keep(list(client, 1));
+            sleep(Duration::from_secs(1)).await;
+        }
+        assert!(kept.find(&asker(0)).is_some());
+        kept.keep(list(50, 1));
+        let rest: Vec<usize> = [0]
+            .into_iter()
+            .chain(2..LISTS_KEPT_MAX)
+            .chain([50])
+            .collect();
+        assert_eq!(found(&mut kept), rest);
+        sleep(Duration::from_secs(1)).await;
+        kept.keep(list(60, LISTS_KEPT_BYTES_MAX));
+        assert_eq!(found(&mut kept), [60]);
+        kept.keep(list(60, LISTS_KEPT_BYTES_MAX + 1));
+        assert_eq!(
+            found(&mut kept),
+            [0; 0],
+            "nor is the one kept that it replaces"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_nobody_asks_for_or_is_too_old_is_left() {
+        let mut kept = KeptLists::default();
+        kept.keep(list(1, 1));
+        kept.keep(list(2, 1));
+        sleep(LIST_UNUSED_MAX / 2).await;
+        let left = kept.find(&asker(1)).unwrap().freshness.unwrap();
+        assert_eq!(left.ttl_ms, 60_000);
+        sleep(LIST_UNUSED_MAX / 2).await;
+        kept.sweep();
+        assert_eq!(found(&mut kept), [1]);
+        sleep(LIST_KEPT_MAX).await;
+        assert_eq!(found(&mut kept), [0; 0]);
+    }
+}
