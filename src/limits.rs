@@ -120,7 +120,7 @@ pub const QUESTIONS_GATHERED_WITHIN: Duration = Duration::from_millis(50);
 pub const PARKED_PER_SESSION_MAX: usize = 256;
 /// Events of an exchange that wait for a slow client before the backend is read no further: enough to keep
 /// both sides busy. There may be a thousand exchanges, so their bytes are few.
-pub const EVENTS_IN_FLIGHT: Backlog = Backlog::new(16, 4 * MIB);
+pub const EVENTS_IN_FLIGHT: Backlog = Backlog::new(16, 256 * 1024);
 /// Bytes of all that a client is asked in place of one answer, kept until it answered: a form or a prompt is a
 /// page or a picture. Of more than one question, the last is not put.
 pub const QUESTIONS_BYTES_MAX: usize = 4 * MIB;
