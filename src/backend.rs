@@ -15,6 +15,7 @@ mod connection;
 mod endpoint;
 mod error;
 mod exchange;
+mod fresh;
 mod input;
 mod legacy;
 mod link;
@@ -42,13 +43,14 @@ use std::{collections::HashMap, sync::Arc};
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, MessagingErr, SpawnErr};
 use secrecy::SecretString;
 use serde_json::json;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::{
     mcp::{
         discovery::Discovery,
         event::{Notification, Outcome},
         failure::Failure,
+        kind::ListKind,
         name::BackendName,
         request::Context,
     },
@@ -59,12 +61,14 @@ use catalogue::Catalogue;
 use connection::{Announcing, Connection, Looks, Occupancy};
 use endpoint::Endpoint;
 use error::BackendError;
+use fresh::{Asked, Changes};
 use message::BackendMessage;
 use pending::{Pending, Slot};
 use state::Machine;
 
 pub(crate) use breaker::Witness;
 pub(crate) use endpoint::HttpClients;
+pub(crate) use fresh::Fresh;
 pub(crate) use link::LinkKey;
 pub(crate) use listing::{Listing, list};
 pub(crate) use message::{Call, Description, Hearers, Memory, Report, Translation, Unmet, Wants};
@@ -99,6 +103,7 @@ pub(crate) struct Backend {
     number: u64,
     name: BackendName,
     actor: ActorRef<BackendMessage>,
+    changes: Arc<Changes>,
 }
 
 impl Backend {
@@ -110,6 +115,8 @@ impl Backend {
     /// When the actor system is going down.
     pub(crate) async fn start(start: Start, session: Option<ActorCell>) -> Result<Self, SpawnErr> {
         let (number, name) = (start.number, start.name.clone());
+        let changes = Arc::<Changes>::default();
+        let start = (start, Arc::clone(&changes));
         let (actor, _) = match session {
             Some(session) => Actor::spawn_linked(None, BackendActor, start, session).await?,
             None => Actor::spawn(None, BackendActor, start).await?,
@@ -118,6 +125,7 @@ impl Backend {
             number,
             name,
             actor,
+            changes,
         })
     }
 
@@ -223,6 +231,20 @@ impl Backend {
         let _gone = self.actor.cast(BackendMessage::Listed(catalogue));
     }
 
+    /// Notes when a list is asked for.
+    fn asked(&self, kind: ListKind) -> Asked {
+        Asked::now(&self.changes, kind)
+    }
+
+    /// Where the backend would announce to whoever has this link that lists of a kind are others, and
+    /// whether it would be heard now; `None` where it would not announce it.
+    async fn hears(&self, link: LinkKey, kind: ListKind) -> Option<watch::Receiver<bool>> {
+        let (reply, answer) = oneshot::channel();
+        // As in `connect`.
+        drop(self.actor.cast(BackendMessage::Hears { link, kind, reply }));
+        answer.await.ok().flatten()
+    }
+
     fn looked(&self, catalogue: Option<Catalogue>) {
         // As above.
         let _gone = self.actor.cast(BackendMessage::Looked(catalogue));
@@ -242,12 +264,12 @@ struct BackendActor;
 impl Actor for BackendActor {
     type Msg = BackendMessage;
     type State = Connection;
-    type Arguments = Start;
+    type Arguments = (Start, Arc<Changes>);
 
     async fn pre_start(
         &self,
         myself: ActorRef<BackendMessage>,
-        start: Start,
+        (start, changes): (Start, Arc<Changes>),
     ) -> Result<Connection, ActorProcessingErr> {
         let known = start
             .remembered
@@ -276,6 +298,7 @@ impl Actor for BackendActor {
             queue: Vec::new(),
             generation: 0,
             known,
+            changes,
             catalogue: None,
             unmirrored: Vec::new(),
             looks: Looks::default(),
@@ -365,6 +388,9 @@ impl Actor for BackendActor {
             } => connection.applied(link, generation, outcome),
             BackendMessage::Tidy { idle_max } => connection.tidy(idle_max),
             // Whoever asked may have stopped waiting.
+            BackendMessage::Hears { link, kind, reply } => {
+                connection.tell_hearing(link, kind, reply);
+            }
             BackendMessage::Describe(reply) => drop(reply.send(connection.describe())),
         }
         Ok(())

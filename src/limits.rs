@@ -120,7 +120,7 @@ pub const QUESTIONS_GATHERED_WITHIN: Duration = Duration::from_millis(50);
 pub const PARKED_PER_SESSION_MAX: usize = 256;
 /// Events of an exchange that wait for a slow client before the backend is read no further: enough to keep
 /// both sides busy. There may be a thousand exchanges, so their bytes are few.
-pub const EVENTS_IN_FLIGHT: Backlog = Backlog::new(16, 4 * MIB);
+pub const EVENTS_IN_FLIGHT: Backlog = Backlog::new(16, 256 * 1024);
 /// Bytes of all that a client is asked in place of one answer, kept until it answered: a form or a prompt is a
 /// page or a picture. Of more than one question, the last is not put.
 pub const QUESTIONS_BYTES_MAX: usize = 4 * MIB;
@@ -199,6 +199,14 @@ pub const REST_WITHIN: Duration = Duration::from_secs(1);
 pub const HURRIED_WITHIN: Duration = Duration::from_millis(500);
 /// How long a list waits for a backend; the others' tools are shown without it.
 pub const LIST_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a list is kept at most that nothing says is another one: a backend's word for it may have got lost.
+pub const LIST_KEPT_MAX: Duration = MINUTES_5;
+/// How long a list is kept that nobody asks for.
+pub const LIST_UNUSED_MAX: Duration = Duration::from_mins(1);
+/// Lists of one session that are kept: each client may be shown another one.
+pub const LISTS_KEPT_MAX: usize = 8;
+/// Bytes of the lists of one session that are kept: a few thousand tools.
+pub const LISTS_KEPT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Pages of one backend's list: enough for thousands of tools, and an end to one that has none.
 pub const LIST_PAGES_MAX: usize = 200;
 /// Definitions in one list of one backend: far more than any model can choose from.

@@ -10,6 +10,7 @@ mod exchange;
 mod fan_out;
 mod heard;
 mod in_order;
+mod kept;
 mod message;
 pub mod outbox;
 mod parked;

@@ -126,6 +126,11 @@ impl Listener {
         *self.opened.borrow()
     }
 
+    /// Tells whether its stream is open, for as long as it listens.
+    pub(super) fn hearing(&self) -> watch::Receiver<bool> {
+        self.opened.clone()
+    }
+
     /// The opening of its first stream.
     pub(super) fn opening(&self) -> Opening {
         Opening {

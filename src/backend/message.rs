@@ -1,7 +1,7 @@
 //! What can be said to a backend's actor.
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -140,6 +140,12 @@ pub(crate) enum BackendMessage {
     },
     /// Command: end the links for sets of capabilities that no call used for so long.
     Tidy { idle_max: Duration },
+    /// Question: where does the backend announce to whoever has this link that lists of a kind are others?
+    Hears {
+        link: LinkKey,
+        kind: ListKind,
+        reply: oneshot::Sender<Option<watch::Receiver<bool>>>,
+    },
     /// Question: how does the connection stand?
     Describe(oneshot::Sender<Description>),
 }

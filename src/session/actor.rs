@@ -48,6 +48,7 @@ use crate::{
 use super::{
     clock::{before_now_ms, now_ms},
     exchange::{Exchange, Place},
+    kept::KeptLists,
     message::SessionMessage,
     outbox::Outbox,
     parked::Parked,
@@ -126,6 +127,7 @@ pub(super) struct Session {
     /// Whether what a backend lists may depend on a credential.
     uses_credentials: bool,
     resources: ResourceIndex,
+    kept_lists: KeptLists,
     /// Backends of which clients were told that they cannot be reached.
     unreachable: HashSet<BackendName>,
     mcp_sessions: HashMap<Uuid, McpSession>,
@@ -184,7 +186,11 @@ impl Actor for SessionActor {
             SessionMessage::NotSubscribed { mcp_session, uri } => {
                 session.not_subscribed(mcp_session, &uri);
             }
-            SessionMessage::Listed { shelf: which, keys } => session.listed(which, keys),
+            SessionMessage::Listed {
+                shelf: which,
+                keys,
+                kept,
+            } => session.listed(which, keys, kept),
             SessionMessage::Saw { backend, uris } => session.saw(&backend, uris),
             SessionMessage::ParkedTooLong { id } => session.expire_parked(id),
             SessionMessage::OpenMcpSession { client, reply } => {
@@ -306,6 +312,7 @@ impl Session {
             shares_resources: false,
             uses_credentials,
             resources: ResourceIndex::new(backends),
+            kept_lists: KeptLists::default(),
             unreachable: HashSet::new(),
             deaths: 0,
             closing: false,

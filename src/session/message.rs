@@ -26,6 +26,7 @@ use super::{
     describe::SessionDescription,
     exchange::{Exchange, Place},
     heard::Listener,
+    kept::KeptList,
     parked::Parked,
     patch::{Plan, SessionPatch},
     used::Used,
@@ -116,10 +117,11 @@ pub(crate) enum SessionMessage {
     WantsKept { mcp_session: Uuid },
     /// Fact: a backend did not agree to tell a client of this resource.
     NotSubscribed { mcp_session: Uuid, uri: String },
-    /// Fact: a list showed these keys, by backend.
+    /// Fact: a list showed these keys, by backend, and may be kept.
     Listed {
         shelf: Shelf,
         keys: Vec<(BackendName, Vec<String>)>,
+        kept: Option<Box<KeptList>>,
     },
     /// Fact: a result of this backend spoke of these resources.
     Saw {

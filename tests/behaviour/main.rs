@@ -49,6 +49,7 @@ mod http2;
 mod input_required;
 mod isolation;
 mod json_bombs;
+mod kept_lists;
 mod listening;
 mod lists;
 mod logging;

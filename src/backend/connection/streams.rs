@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::{oneshot, watch};
+
 use crate::{
     backend::{
         link::{Link, LinkKey},
@@ -233,12 +235,34 @@ impl Connection {
         }
     }
 
+    /// Tells where the backend announces that lists of a kind are others, to whoever has this link: on
+    /// its own stream only, for there may be changes that concern nobody else.
+    pub(in crate::backend) fn tell_hearing(
+        &self,
+        link: LinkKey,
+        kind: ListKind,
+        reply: oneshot::Sender<Option<watch::Receiver<bool>>>,
+    ) {
+        let hears = || {
+            let link = self.ready_link(self.serving(link))?;
+            let carried = self.carried.get(&link.key)?;
+            let listener = carried.listener.as_ref()?;
+            let may_announce = link.discovery.announces(kind);
+            let honours = |it: &Filter| it.kinds.contains(&kind);
+            let announces = may_announce && carried.honoured.as_ref().is_none_or(honours);
+            (announces && listener.generation() == link.generation).then(|| listener.hearing())
+        };
+        // Whoever asked may have given up.
+        let _asker_left = reply.send(hears());
+    }
+
     /// The backend is heard again, and may have announced something before.
     fn heard_again(&mut self, key: LinkKey) {
         let Some(Slot::Open(link)) = self.links.get(&key) else {
             return;
         };
         let mut kinds = announced(link);
+        self.changes.note_each(&kinds);
         if key != LinkKey::Default {
             return self.own_heard_again(key, kinds);
         }

@@ -14,7 +14,7 @@ use crate::{
     mcp::{
         event::{Answered, Event, Finished, Outcome, Question, ResultBody},
         failure::Failure,
-        message::{RequestId, frame_result, write_notification, write_result},
+        message::{RequestId, write_notification, write_result},
         name::BackendName,
         object::RawObject,
         request::{Asking, Request},
@@ -27,6 +27,7 @@ use super::{
     event_stream::Accepts,
     input_required,
     record::Record,
+    writing::Writing,
 };
 
 /// A client's request, read and ready to be carried out.
@@ -67,8 +68,8 @@ pub(super) struct Answering<E> {
     whole: bool,
     /// The parts of a result that is told whole.
     collected: BytesMut,
-    /// What is written after a result whose parts are being written; `None` before that.
-    writing: Option<Bytes>,
+    /// The rest of a response message whose parts are being written; `None` before that.
+    writing: Option<Writing>,
 }
 
 /// What happens next.
@@ -300,16 +301,19 @@ impl<E: Encode> Answering<E> {
     }
 
     fn part(&mut self, part: ResultBody) -> Taken {
-        if self.writing.is_some() {
-            return Taken::Part(part.json);
+        if let Some(writing) = &mut self.writing {
+            let told = writing.through(part.json);
+            // No part of a body may be empty.
+            return if told.is_empty() {
+                Taken::Nothing
+            } else {
+                Taken::Part(told)
+            };
         }
-        if !self.whole
-            && self.collected.is_empty()
-            && let Some(first) = self.encode.first_part(&part)
-        {
-            let (before, after) = frame_result(&self.id);
-            self.writing = Some(after);
-            return Taken::Part([before, first].concat().into());
+        if !self.whole && self.collected.is_empty() {
+            let (writing, begin) = Writing::begin(&self.encode, &self.id, part);
+            self.writing = Some(writing);
+            return Taken::Part(begin);
         }
         // The backend's connection bounds the sum of the parts.
         self.collected.extend_from_slice(&part.json);
@@ -333,9 +337,9 @@ impl<E: Encode> Answering<E> {
         if let Some(record) = self.record.take() {
             record.end(finished.backend.as_ref(), &finished.outcome);
         }
-        if let Some(after) = self.writing.take() {
+        if let Some(writing) = self.writing.take() {
             return match finished.outcome {
-                Outcome::Completed(last) => Taken::LastPart([last.json, after].concat().into()),
+                Outcome::Completed(last) => Taken::LastPart(writing.end(last.json)),
                 // Too late for an error: the client sees that its answer broke off.
                 _ => Taken::Broken,
             };

@@ -178,6 +178,7 @@ impl Session {
     }
 
     pub(super) fn sweep(&mut self, reply: oneshot::Sender<Used>) {
+        self.kept_lists.sweep();
         // Whoever listens or waits for an answer is there, however little it says.
         let waiting: HashSet<Uuid> = self.running.mcp_sessions().collect();
         for (id, mcp_session) in &mut self.mcp_sessions {
