@@ -8,24 +8,24 @@ mod event_stream;
 mod pattern;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
-use bytes::Bytes;
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Response};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use self::pattern::Pattern;
+use crate::endpoint::Names;
 use crate::fault::{Fault, excerpt};
 use crate::options::Era;
+use crate::wire::Kind;
 
 /// What the result of a request must be.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Expected<'a> {
-    /// A tool's result with exactly one text
-    Text(&'a str),
-    /// Exactly these tools, in this order, on one page
-    Tools(&'a [String]),
+    /// A tool's result with exactly one text, after so many notifications of its progress
+    Text(&'a str, u32),
+    /// These tools, on one page
+    Tools(&'a Names),
     /// The result of `initialize`
     Initialized,
     /// The result of `server/discover`
@@ -49,46 +49,38 @@ impl Verifier {
     /// `Fault::Wrong`, or `Fault::Refused` if the answer is an error.
     pub(crate) fn verify(
         &mut self,
-        answer: &Response<Bytes>,
+        kind: Kind,
+        body: &[u8],
         id: u64,
         expected: Expected<'_>,
     ) -> Result<(), Fault> {
-        let body = answer.body();
-        let is_event_stream = is_event_stream(answer)?;
+        let is_event_stream = match kind {
+            Kind::Json => false,
+            Kind::EventStream => true,
+            Kind::Other => return Err(Fault::wrong("neither JSON nor events", body)),
+        };
         let id = id.to_string();
-        let text = match expected {
-            Expected::Text(text) => text,
-            Expected::Tools(_) | Expected::Initialized | Expected::Discovered => "",
+        let (text, progress) = match expected {
+            Expected::Text(text, progress) => (text, progress),
+            Expected::Tools(_) | Expected::Initialized | Expected::Discovered => ("", 0),
         };
         if let Some(pattern) = &self.pattern
             && pattern.matches(is_event_stream, body, &id, text)
         {
             return Ok(());
         }
-        let message = if is_event_stream {
-            event_stream::answer(body)?
+        let (message, reported) = if is_event_stream {
+            event_stream::answer(body, &id)?
         } else {
-            Cow::Borrowed(&body[..])
+            (Cow::Borrowed(body), 0)
         };
+        if reported != progress {
+            let reason = format!("{reported} notifications of progress, not {progress}");
+            return Err(Fault::wrong(reason, body));
+        }
         check(&message, &id, expected, self.era)?;
         self.pattern = Pattern::learn(is_event_stream, body, &id, text);
         Ok(())
-    }
-}
-
-fn is_event_stream(answer: &Response<Bytes>) -> Result<bool, Fault> {
-    let kind = answer
-        .headers()
-        .get(CONTENT_TYPE)
-        .map(HeaderValue::as_bytes);
-    let kind = kind.unwrap_or_default();
-    if kind.starts_with(b"application/json") {
-        Ok(false)
-    } else if kind.starts_with(b"text/event-stream") {
-        Ok(true)
-    } else {
-        let reason = format!("content type {}", excerpt(kind));
-        Err(Fault::wrong(reason, answer.body()))
     }
 }
 
@@ -161,7 +153,7 @@ fn check(message: &[u8], id: &str, expected: Expected<'_>, era: Era) -> Result<(
 impl Outcome<'_> {
     fn check(&self, expected: Expected<'_>) -> Result<(), String> {
         match expected {
-            Expected::Text(text) => self.check_text(text),
+            Expected::Text(text, _) => self.check_text(text),
             Expected::Tools(names) => self.check_tools(names),
             Expected::Initialized => match self.protocol_version.as_deref() {
                 Some(version) if version == Era::Legacy.revision() => Ok(()),
@@ -197,20 +189,33 @@ impl Outcome<'_> {
         }
     }
 
-    fn check_tools(&self, wanted: &[String]) -> Result<(), String> {
+    fn check_tools(&self, names: &Names) -> Result<(), String> {
         let tools = self.tools.as_deref().unwrap_or_default();
-        let differs = |(tool, name): (&Tool<'_>, &String)| tool.name != name.as_str();
-        if let Some(place) = tools.iter().zip(wanted).position(differs) {
-            let (got, name) = (&tools[place].name, &wanted[place]);
-            return Err(format!("tool {place} is {got}, not {name}"));
-        }
-        if tools.len() != wanted.len() {
-            let (got, wanted) = (tools.len(), wanted.len());
-            return Err(format!("{got} tools, not {wanted}"));
+        if names.is_exact {
+            check_exact(tools, &names.listed)?;
+        } else {
+            let got: HashSet<&str> = tools.iter().map(|tool| &*tool.name).collect();
+            let mut wanted = names.listed.iter();
+            if let Some(name) = wanted.find(|name| !got.contains(name.as_str())) {
+                return Err(format!("no tool {name}"));
+            }
         }
         match self.next_cursor {
             Some(cursor) => Err(format!("the list goes on at {cursor}")),
             None => Ok(()),
         }
     }
+}
+
+fn check_exact(tools: &[Tool<'_>], wanted: &[String]) -> Result<(), String> {
+    let differs = |(tool, name): (&Tool<'_>, &String)| tool.name != name.as_str();
+    if let Some(place) = tools.iter().zip(wanted).position(differs) {
+        let (got, name) = (&tools[place].name, &wanted[place]);
+        return Err(format!("tool {place} is {got}, not {name}"));
+    }
+    if tools.len() != wanted.len() {
+        let (got, wanted) = (tools.len(), wanted.len());
+        return Err(format!("{got} tools, not {wanted}"));
+    }
+    Ok(())
 }

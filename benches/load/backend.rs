@@ -1,32 +1,26 @@
-//! A fake MCP backend that costs next to nothing: hyper and nothing above it, both eras, JSON or one server-sent event.
+//! A fake MCP backend that costs next to nothing: both eras, JSON or server-sent events, on bare sockets.
 
-mod pieces;
 mod reply;
+mod request;
 mod tools;
 
-use std::convert::Infallible;
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
-use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Builder;
+use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use self::pieces::Pieces;
 use self::reply::Fake;
+use crate::http1::Connection;
 use crate::options::{Framing, Spoken};
-
-/// Largest request it reads.
-const REQUEST_BYTES: usize = 64 << 20;
 
 #[derive(Debug, Args)]
 pub(crate) struct BackendOptions {
@@ -42,75 +36,131 @@ pub(crate) struct BackendOptions {
     /// How it answers requests.
     #[arg(long, value_enum, default_value_t = Framing::Json)]
     answers: Framing,
+    /// Progress notifications before the result of a call that wants them; with `--answers sse` only.
+    #[arg(long, value_name = "EVENTS", default_value_t = 0)]
+    progress: u32,
+    /// How long it takes for a call.
+    #[arg(long, value_parser = humantime::parse_duration, default_value = "0s")]
+    delay: Duration,
     /// End when standard input ends.
     #[arg(long, hide = true)]
     attached: bool,
 }
 
+/// How the backends answer, whatever their tools.
+#[derive(Debug, Clone, Copy)]
+struct Manner {
+    spoken: Spoken,
+    framing: Framing,
+    progress: u32,
+    delay: Duration,
+}
+
+/// A connection, and the backend it is with.
+type Taken = (std::net::TcpStream, Arc<Fake>);
+
 /// Serves until it is killed or, attached, until its input ends.
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 pub(crate) async fn run(options: &BackendOptions) -> ExitCode {
+    match open(options).await {
+        Ok(()) if options.attached => {
+            // Whatever it says, the harness at the other end is gone.
+            let _ = spawn_blocking(|| io::stdin().read(&mut [0])).await;
+        }
+        Ok(()) => {
+            let _ = tokio::signal::ctrl_c().await;
+        }
+        Err(error) => {
+            complain(&error);
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+async fn open(options: &BackendOptions) -> io::Result<()> {
+    let manner = Manner {
+        spoken: options.era,
+        framing: options.answers,
+        progress: options.progress,
+        delay: options.delay,
+    };
+    let threads = threads()?;
     for (place, tools) in (0_u16..).zip(&options.tools) {
         let port = match options.port {
             0 => 0,
             first => first.saturating_add(place),
         };
-        let fake = Fake::new(*tools, options.era, options.answers);
-        if let Err(error) = listen(port, Arc::new(fake)).await {
-            complain(&format!("port {port}: {error}"));
-            return ExitCode::FAILURE;
-        }
+        let fake = Arc::new(Fake::new(*tools, manner));
+        listen(port, fake, threads.clone()).await?;
     }
-    if options.attached {
-        // Whatever it says, the harness at the other end is gone.
-        let _ = spawn_blocking(|| std::io::stdin().read(&mut [0])).await;
-    } else {
-        let _ = tokio::signal::ctrl_c().await;
-    }
-    ExitCode::SUCCESS
-}
-
-async fn listen(port: u16, fake: Arc<Fake>) -> std::io::Result<()> {
-    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
-    let address = listener.local_addr()?;
-    let mut output = std::io::stdout().lock();
-    writeln!(output, "fake backend listening on http://{address}/mcp")?;
-    output.flush()?;
-    tokio::spawn(accept(listener, fake));
     Ok(())
 }
 
-async fn accept(listener: TcpListener, fake: Arc<Fake>) {
-    loop {
-        let Ok((stream, _)) = listener.accept().await else {
-            // Out of file descriptors, most likely: some will come back.
-            sleep(Duration::from_millis(10)).await;
-            continue;
+/// Half as many threads as there are cores: the load needs the others.
+fn threads() -> io::Result<Vec<mpsc::UnboundedSender<Taken>>> {
+    let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let threads = (0..cores.div_ceil(2)).map(|_| {
+        let (sender, mut taken) = mpsc::unbounded_channel::<Taken>();
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let work = async move {
+            while let Some((stream, fake)) = taken.recv().await {
+                tokio::spawn(serve(stream, fake));
+            }
         };
-        let _ = stream.set_nodelay(true);
-        let fake = Arc::clone(&fake);
-        tokio::spawn(async move {
-            let service = service_fn(|request| serve(&fake, request));
-            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-            // A connection that breaks is the business of whoever opened it.
-            let _ = connection.await;
-        });
-    }
+        thread::Builder::new().spawn(move || runtime.block_on(work))?;
+        Ok(sender)
+    });
+    threads.collect()
 }
 
-async fn serve(fake: &Fake, request: Request<Incoming>) -> Result<Response<Pieces>, Infallible> {
-    let (head, body) = request.into_parts();
-    Ok(match head.method {
-        Method::POST => match Limited::new(body, REQUEST_BYTES).collect().await {
-            Ok(body) => fake.reply(&head.headers, &body.to_bytes()),
-            Err(_) => reply::empty(StatusCode::PAYLOAD_TOO_LARGE),
-        },
-        Method::DELETE => reply::empty(StatusCode::OK),
-        _ => reply::empty(StatusCode::METHOD_NOT_ALLOWED),
-    })
+async fn listen(
+    port: u16,
+    fake: Arc<Fake>,
+    threads: Vec<mpsc::UnboundedSender<Taken>>,
+) -> io::Result<()> {
+    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+    let address = listener.local_addr()?;
+    let mut output = io::stdout().lock();
+    writeln!(output, "fake backend listening on http://{address}/mcp")?;
+    output.flush()?;
+    tokio::spawn(async move {
+        // One after the other, so that all have the same share.
+        for thread in threads.iter().cycle() {
+            let stream = loop {
+                match listener
+                    .accept()
+                    .await
+                    .and_then(|(stream, _)| stream.into_std())
+                {
+                    Ok(stream) => break stream,
+                    // Out of file descriptors, most likely: some will come back.
+                    Err(_) => sleep(Duration::from_millis(10)).await,
+                }
+            };
+            if thread.send((stream, Arc::clone(&fake))).is_err() {
+                break;
+            }
+        }
+    });
+    Ok(())
+}
+
+async fn serve(stream: std::net::TcpStream, fake: Arc<Fake>) {
+    let exchanges = async {
+        let mut connection = Connection::new(TcpStream::from_std(stream)?)?;
+        while let Some(head) = connection.head(request::parse).await? {
+            let body = connection.body(head.extent).await?;
+            let reply = fake.reply(&head, body);
+            reply.send(&mut connection).await?;
+        }
+        Ok::<_, io::Error>(())
+    };
+    // A connection that breaks is the business of whoever opened it.
+    let _ = exchanges.await;
 }
 
 #[expect(clippy::print_stderr, reason = "a program tells its user why it ends")]
-fn complain(text: &str) {
-    eprintln!("{text}");
+fn complain(error: &io::Error) {
+    eprintln!("{error}");
 }

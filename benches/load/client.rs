@@ -1,19 +1,19 @@
 //! An MCP client of the load: one TCP connection, one operation at a time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::Full;
+use http::StatusCode;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::answer::{Expected, Verifier};
 use crate::endpoint::Endpoint;
 use crate::fault::{Fault, RunError, excerpt};
-use crate::message::{self, INITIALIZE, INITIALIZED, METHOD, NAME, SESSION_ID};
+use crate::message::{self, INITIALIZE, INITIALIZED, METHOD, NAME, PROTOCOL_VERSION, SESSION_ID};
 use crate::options::{Era, Mode, Options};
 use crate::text::{FILLER, MARK_BYTES, mark};
-use crate::wire::Wire;
+use crate::wire::{Head, Request, Wire};
 
 /// How long a session may take to come up: the gateway connects to its backends in the background.
 const OPEN_LIMIT: Duration = Duration::from_secs(10);
@@ -25,8 +25,9 @@ pub(crate) struct Client {
     mode: Mode,
     era: Era,
     limit: Duration,
+    progress: u32,
     wire: Wire,
-    headers: HeaderMap,
+    headers: Vec<u8>,
     lanes: Vec<Lane>,
     turn: usize,
     last_id: u64,
@@ -39,7 +40,28 @@ pub(crate) struct Client {
 #[derive(Debug)]
 struct Lane {
     endpoint: Endpoint,
-    mcp_session: Option<HeaderValue>,
+    /// Whether its handshake is done, where the era has one.
+    is_open: bool,
+    /// Absent, too, at servers that keep no MCP sessions.
+    mcp_session: Option<Bytes>,
+}
+
+/// What one request says: a method of MCP, or DELETE, which has no body.
+#[derive(Debug, Clone, Copy)]
+struct Said<'a> {
+    method: &'static str,
+    name: Option<&'a str>,
+    body: &'a str,
+}
+
+impl<'a> Said<'a> {
+    fn of(method: &'static str, body: &'a str) -> Self {
+        Self {
+            method,
+            name: None,
+            body,
+        }
+    }
 }
 
 impl Client {
@@ -53,6 +75,7 @@ impl Client {
         let size_bytes = options.payload.map_or(MARK_BYTES, |bytes| bytes as usize);
         let lane = |endpoint| Lane {
             endpoint,
+            is_open: false,
             mcp_session: None,
         };
         Self {
@@ -60,8 +83,9 @@ impl Client {
             mode: options.mode,
             era: first.era,
             limit: options.timeout,
+            progress: options.progress,
             wire: Wire::new(first.authority.clone()),
-            headers: message::headers(first.era, first.host.clone()),
+            headers: message::headers(&first.authority),
             lanes: endpoints.into_iter().map(lane).collect(),
             // Connections begin at different backends, or they would all crowd at one and then at the next.
             turn: number,
@@ -86,7 +110,7 @@ impl Client {
                     let endpoint = &self.lanes[lane].endpoint;
                     return Err(RunError::Open {
                         authority: endpoint.authority.clone(),
-                        path: endpoint.uri.to_string(),
+                        path: endpoint.path.clone(),
                         fault,
                     });
                 }
@@ -118,11 +142,12 @@ impl Client {
     }
 
     async fn open_lane(&mut self, lane: usize) -> Result<(), Fault> {
-        let needs_session = self.era == Era::Legacy && self.mode != Mode::Initialize;
-        if needs_session && self.lanes[lane].mcp_session.is_none() {
+        let needs_handshake = self.era == Era::Legacy && self.mode != Mode::Initialize;
+        if needs_handshake && !self.lanes[lane].is_open {
             let limit = self.limit;
             let made = timeout(limit, self.initialize(lane)).await;
-            self.lanes[lane].mcp_session = Some(made.map_err(|_| Fault::Late(limit))??);
+            self.lanes[lane].mcp_session = made.map_err(|_| Fault::Late(limit))??;
+            self.lanes[lane].is_open = true;
         }
         self.operate_within(lane).await
     }
@@ -134,10 +159,10 @@ impl Client {
                 (Mode::ToolsCall, _) => self.call(lane).await,
                 (Mode::ToolsList, _) => self.list(lane).await,
                 (Mode::Initialize, Era::Modern) => self.discover(lane).await,
-                (Mode::Initialize, Era::Legacy) => {
-                    let mcp_session = self.initialize(lane).await?;
-                    self.end(lane, mcp_session).await
-                }
+                (Mode::Initialize, Era::Legacy) => match self.initialize(lane).await? {
+                    Some(mcp_session) => self.end(lane, mcp_session).await,
+                    None => Ok(()),
+                },
             }
         };
         timeout(limit, operation)
@@ -149,124 +174,124 @@ impl Client {
         let id = self.new_id();
         let mark = mark(self.number, id);
         self.text.replace_range(..MARK_BYTES, &mark);
-        let endpoint = &self.lanes[lane].endpoint;
+        let names = Arc::clone(&self.lanes[lane].endpoint.names);
         // Whole rounds of the lanes take turns with the tools, so that every lane meets every tool.
-        let called = &endpoint.names.called;
-        let tool = &called[(self.turn / self.lanes.len()) % called.len()];
-        let name = &tool.name;
+        let name = &names.called[(self.turn / self.lanes.len()) % names.called.len()];
         let size_bytes = self.text.len();
         let params =
             format!(r#""name":"{name}","arguments":{{"text":"{mark}","bytes":{size_bytes}}}"#);
-        let body = message::request(self.era, id, "tools/call", &params);
-        let name = Some(tool.header.clone());
-        let answer = self.post(lane, "tools/call", name, body).await?;
-        let expected = Expected::Text(&self.text);
-        self.verifier.verify(&answer, id, expected)
+        let wants_progress = self.progress > 0;
+        let body = message::request(self.era, id, "tools/call", &params, wants_progress);
+        let said = Said::of("tools/call", &body);
+        let head = self
+            .post(
+                lane,
+                Said {
+                    name: Some(name.as_str()),
+                    ..said
+                },
+            )
+            .await?;
+        let expected = Expected::Text(&self.text, self.progress);
+        self.verifier
+            .verify(head.kind, self.wire.body(), id, expected)
     }
 
     async fn list(&mut self, lane: usize) -> Result<(), Fault> {
         let id = self.new_id();
-        let body = message::request(self.era, id, "tools/list", "");
-        let answer = self.post(lane, "tools/list", None, body).await?;
-        let expected = Expected::Tools(&self.lanes[lane].endpoint.names.listed);
-        self.verifier.verify(&answer, id, expected)
+        let body = message::request(self.era, id, "tools/list", "", false);
+        let head = self.post(lane, Said::of("tools/list", &body)).await?;
+        let expected = Expected::Tools(&self.lanes[lane].endpoint.names);
+        self.verifier
+            .verify(head.kind, self.wire.body(), id, expected)
     }
 
     async fn discover(&mut self, lane: usize) -> Result<(), Fault> {
         let id = self.new_id();
-        let body = message::request(self.era, id, "server/discover", "");
-        let answer = self.post(lane, "server/discover", None, body).await?;
-        self.verifier.verify(&answer, id, Expected::Discovered)
+        let body = message::request(self.era, id, "server/discover", "", false);
+        let head = self.post(lane, Said::of("server/discover", &body)).await?;
+        self.verifier
+            .verify(head.kind, self.wire.body(), id, Expected::Discovered)
     }
 
-    /// The handshake of the legacy era. Spec: 2025-11-25 basic/lifecycle, "Initialization".
-    async fn initialize(&mut self, lane: usize) -> Result<HeaderValue, Fault> {
+    /// The handshake of the legacy era, and the MCP session it makes, if it makes one. Spec: 2025-11-25
+    /// basic/lifecycle, "Initialization".
+    async fn initialize(&mut self, lane: usize) -> Result<Option<Bytes>, Fault> {
         let id = self.new_id();
-        let body = message::request(self.era, id, "initialize", INITIALIZE);
-        let answer = self.post(lane, "initialize", None, body).await?;
-        self.verifier.verify(&answer, id, Expected::Initialized)?;
-        let mcp_session = answer.headers().get(SESSION_ID).cloned();
-        let mcp_session =
-            mcp_session.ok_or_else(|| Fault::wrong("no Mcp-Session-Id", answer.body()))?;
-        let request = self.request(lane, Method::POST, Some(mcp_session.clone()));
-        let request = request.body(Full::from(INITIALIZED))?;
-        let answer = self.wire.send(request).await?;
-        require(
-            &answer,
-            "notifications/initialized",
-            &[StatusCode::ACCEPTED],
-        )?;
+        let body = message::request(self.era, id, "initialize", INITIALIZE, false);
+        let head = self.post(lane, Said::of("initialize", &body)).await?;
+        self.verifier
+            .verify(head.kind, self.wire.body(), id, Expected::Initialized)?;
+        let mcp_session = head.mcp_session;
+        let said = Said::of("notifications/initialized", INITIALIZED);
+        let head = self.send(lane, mcp_session.clone(), said).await?;
+        self.require(&head, said.method, &[StatusCode::ACCEPTED])?;
         Ok(mcp_session)
     }
 
-    async fn end(&mut self, lane: usize, mcp_session: HeaderValue) -> Result<(), Fault> {
-        let request = self.request(lane, Method::DELETE, Some(mcp_session));
-        let answer = self.wire.send(request.body(Full::default())?).await?;
+    async fn end(&mut self, lane: usize, mcp_session: Bytes) -> Result<(), Fault> {
+        let said = Said::of("DELETE", "");
+        let head = self.send(lane, Some(mcp_session), said).await?;
         let ended = [StatusCode::OK, StatusCode::ACCEPTED, StatusCode::NO_CONTENT];
-        require(&answer, "DELETE", &ended)
+        self.require(&head, "DELETE", &ended)
     }
 
-    async fn post(
+    /// Posts a request, whose answer must be there.
+    async fn post(&mut self, lane: usize, said: Said<'_>) -> Result<Head, Fault> {
+        let mcp_session = self.lanes[lane].mcp_session.clone();
+        let head = self.send(lane, mcp_session, said).await?;
+        self.require(&head, said.method, &[StatusCode::OK])?;
+        Ok(head)
+    }
+
+    async fn send(
         &mut self,
         lane: usize,
-        method: &'static str,
-        name: Option<HeaderValue>,
-        body: Bytes,
-    ) -> Result<Response<Bytes>, Fault> {
-        let mcp_session = self.lanes[lane].mcp_session.clone();
-        let mut request = self
-            .request(lane, Method::POST, mcp_session)
-            .body(Full::new(body))?;
-        let headers = request.headers_mut();
-        match self.era {
-            Era::Modern => {
-                headers.insert(METHOD, HeaderValue::from_static(method));
-                headers.extend(name.map(|name| (NAME, name)));
-            }
-            // Its version is not negotiated yet. Spec: 2025-11-25 basic/transports, "Protocol Version Header".
-            Era::Legacy if method == "initialize" => {
-                headers.remove(message::PROTOCOL_VERSION);
-            }
-            Era::Legacy => {}
+        mcp_session: Option<Bytes>,
+        said: Said<'_>,
+    ) -> Result<Head, Fault> {
+        let mut more: Vec<(&'static str, &[u8])> = Vec::with_capacity(4);
+        // Its version is not negotiated yet. Spec: 2025-11-25 basic/transports, "Protocol Version Header".
+        if self.era == Era::Modern || said.method != "initialize" {
+            more.push((PROTOCOL_VERSION, self.era.revision().as_bytes()));
         }
-        let answer = self.wire.send(request).await?;
-        require(&answer, method, &[StatusCode::OK])?;
-        Ok(answer)
-    }
-
-    fn request(
-        &self,
-        lane: usize,
-        method: Method,
-        mcp_session: Option<HeaderValue>,
-    ) -> http::request::Builder {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(self.lanes[lane].endpoint.uri.clone());
-        if let Some(headers) = request.headers_mut() {
-            headers.clone_from(&self.headers);
-            headers.extend(mcp_session.map(|id| (SESSION_ID, id)));
+        if self.era == Era::Modern {
+            more.push((METHOD, said.method.as_bytes()));
+            more.extend(said.name.map(|name| (NAME, name.as_bytes())));
         }
-        request
+        more.extend(mcp_session.iter().map(|id| (SESSION_ID, &id[..])));
+        let request = Request {
+            method: if said.body.is_empty() {
+                "DELETE"
+            } else {
+                "POST"
+            },
+            path: &self.lanes[lane].endpoint.path,
+            headers: &self.headers,
+            more: &more,
+            body: said.body.as_bytes(),
+        };
+        self.wire.send(request).await
     }
 
     fn new_id(&mut self) -> u64 {
         self.last_id += 1;
         self.last_id
     }
-}
 
-fn require(
-    answer: &Response<Bytes>,
-    method: &'static str,
-    wanted: &[StatusCode],
-) -> Result<(), Fault> {
-    if wanted.contains(&answer.status()) {
-        return Ok(());
+    fn require(
+        &self,
+        head: &Head,
+        method: &'static str,
+        wanted: &[StatusCode],
+    ) -> Result<(), Fault> {
+        if wanted.contains(&head.status) {
+            return Ok(());
+        }
+        Err(Fault::Status {
+            method,
+            status: head.status,
+            excerpt: excerpt(self.wire.body()),
+        })
     }
-    Err(Fault::Status {
-        method,
-        status: answer.status(),
-        excerpt: excerpt(answer.body()),
-    })
 }

@@ -31,7 +31,10 @@ type Clients = Vec<Client>;
 
 #[derive(Debug)]
 enum Order {
-    Open(Answer<()>),
+    Open {
+        side: usize,
+        answer: Answer<()>,
+    },
     Load {
         side: usize,
         stretch: Stretch,
@@ -42,13 +45,17 @@ enum Order {
 
 type Answer<T> = oneshot::Sender<Result<T, RunError>>;
 
+/// The work of one side, and where it goes.
+pub(crate) type Work<'a> = (&'a Options, &'a [Endpoint]);
+
 impl Crew {
-    /// Shares the connections of each side out among the threads. `sides` are the endpoints of each.
-    pub(crate) fn new(options: &Options, sides: &[Vec<Endpoint>]) -> Result<Self, RunError> {
-        let count = options.threads();
+    /// Shares the connections of each side out among the threads.
+    pub(crate) fn new(sides: &[Work<'_>]) -> Result<Self, RunError> {
+        let threads = sides.iter().map(|(options, _)| options.threads());
+        let count = threads.max().unwrap_or(1);
         let mut shares: Vec<Vec<Clients>> = Vec::new();
         shares.resize_with(count, || sides.iter().map(|_| Vec::new()).collect());
-        for (side, endpoints) in sides.iter().enumerate() {
+        for (side, (options, endpoints)) in sides.iter().enumerate() {
             for (number, client) in clients(options, endpoints).into_iter().enumerate() {
                 shares[number % count][side].push(client);
             }
@@ -65,9 +72,10 @@ impl Crew {
         })
     }
 
-    /// Opens all connections and MCP sessions.
-    pub(crate) async fn open(&self) -> Result<(), RunError> {
-        self.order(Order::Open).await.map(drop)
+    /// Opens all connections and MCP sessions of one side.
+    pub(crate) async fn open(&self, side: usize) -> Result<(), RunError> {
+        let order = |answer| Order::Open { side, answer };
+        self.order(order).await.map(drop)
     }
 
     /// Puts the load on one side for one stretch.
@@ -126,7 +134,7 @@ async fn follow(mut sides: Vec<Clients>, mut orders: mpsc::Receiver<Order>) {
     // An answer that nobody waits for any more is of no use: the run is over.
     while let Some(order) = orders.recv().await {
         match order {
-            Order::Open(answer) => drop(answer.send(open(&mut sides).await)),
+            Order::Open { side, answer } => drop(answer.send(open(&mut sides[side]).await)),
             Order::Load {
                 side,
                 stretch,
@@ -142,9 +150,8 @@ async fn follow(mut sides: Vec<Clients>, mut orders: mpsc::Receiver<Order>) {
     }
 }
 
-async fn open(sides: &mut [Clients]) -> Result<(), RunError> {
-    let clients = sides.iter_mut().flatten();
-    let mut opening: FuturesUnordered<_> = clients.map(Client::open).collect();
+async fn open(clients: &mut Clients) -> Result<(), RunError> {
+    let mut opening: FuturesUnordered<_> = clients.iter_mut().map(Client::open).collect();
     while let Some(opened) = opening.next().await {
         opened?;
     }

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use http::{HeaderValue, Uri};
-
 use crate::options::{Era, Options};
 use crate::text::{BLOB, ECHO, tool_names};
 
@@ -12,8 +10,7 @@ use crate::text::{BLOB, ECHO, tool_names};
 pub(crate) struct Endpoint {
     /// Host and port.
     pub(crate) authority: String,
-    pub(crate) host: HeaderValue,
-    pub(crate) uri: Uri,
+    pub(crate) path: String,
     /// The era that the load speaks there.
     pub(crate) era: Era,
     pub(crate) names: Arc<Names>,
@@ -21,22 +18,13 @@ pub(crate) struct Endpoint {
 
 impl Endpoint {
     /// The endpoint at `path` of `authority`.
-    ///
-    /// # Errors
-    /// If the two make no address.
-    pub(crate) fn new(
-        authority: &str,
-        path: &str,
-        era: Era,
-        names: Arc<Names>,
-    ) -> Result<Self, http::Error> {
-        Ok(Self {
+    pub(crate) fn new(authority: &str, path: &str, era: Era, names: Arc<Names>) -> Self {
+        Self {
             authority: authority.to_owned(),
-            host: HeaderValue::from_str(authority)?,
-            uri: Uri::try_from(path)?,
+            path: path.to_owned(),
             era,
             names,
-        })
+        }
     }
 }
 
@@ -44,44 +32,50 @@ impl Endpoint {
 #[derive(Debug)]
 pub(crate) struct Names {
     /// The tools that calls go round, one a backend.
-    pub(crate) called: Vec<Called>,
-    /// All tools in the order of the list.
+    pub(crate) called: Vec<String>,
+    /// All tools.
     pub(crate) listed: Vec<String>,
-}
-
-/// A tool to call, and its name as a header.
-#[derive(Debug)]
-pub(crate) struct Called {
-    pub(crate) name: String,
-    pub(crate) header: HeaderValue,
+    /// Whether the list is just this, in this order. Other gateways list in any, and add tools of their own.
+    pub(crate) is_exact: bool,
 }
 
 impl Names {
     /// Own names of a backend with `tools` tools.
-    pub(crate) fn own(options: &Options, tools: u32) -> Result<Self, http::Error> {
-        Ok(Self {
-            called: vec![Called::new(called_tool(options).to_owned())?],
+    pub(crate) fn own(options: &Options, tools: u32) -> Self {
+        Self {
+            called: vec![called_tool(options).to_owned()],
             listed: tool_names(tools).collect(),
-        })
+            is_exact: true,
+        }
     }
 
     /// Public names of a session of these providers.
-    pub(crate) fn public(options: &Options, providers: &[String]) -> Result<Self, http::Error> {
-        let tool = called_tool(options);
-        let called = |provider| Called::new(format!("{provider}.{tool}"));
-        let listed =
-            |provider| tool_names(options.tools).map(move |tool| format!("{provider}.{tool}"));
-        Ok(Self {
-            called: providers.iter().map(called).collect::<Result<_, _>>()?,
-            listed: providers.iter().flat_map(listed).collect(),
-        })
+    pub(crate) fn public(options: &Options, providers: &[String]) -> Self {
+        let separator = options.separator.as_str();
+        let name = |provider: &str, tool: &str| format!("{provider}{separator}{tool}");
+        Self {
+            is_exact: true,
+            ..Self::merged(options, providers, name)
+        }
     }
-}
 
-impl Called {
-    fn new(name: String) -> Result<Self, http::Error> {
-        let header = HeaderValue::from_str(&name)?;
-        Ok(Self { name, header })
+    /// What another gateway makes of the names of these providers and their tools.
+    pub(crate) fn merged(
+        options: &Options,
+        providers: &[String],
+        name: impl Fn(&str, &str) -> String,
+    ) -> Self {
+        let tool = called_tool(options);
+        let (mut called, mut listed) = (Vec::new(), Vec::new());
+        for provider in providers {
+            called.push(name(provider, tool));
+            listed.extend(tool_names(options.tools).map(|tool| name(provider, &tool)));
+        }
+        Self {
+            called,
+            listed,
+            is_exact: false,
+        }
     }
 }
 

@@ -16,10 +16,8 @@ pub(crate) enum Fault {
         authority: String,
         source: std::io::Error,
     },
-    #[error("HTTP exchange broke: {}", causes(.0))]
-    Http(#[from] hyper::Error),
-    #[error("request could not be written: {0}")]
-    Request(#[from] http::Error),
+    #[error("HTTP exchange broke: {0}")]
+    Exchange(std::io::Error),
     #[error("no answer within {}", humantime::format_duration(*.0))]
     Late(Duration),
     #[error("{method} answered {status}: {excerpt}")]
@@ -58,21 +56,29 @@ pub(crate) enum RunError {
     #[error("{program} {what}")]
     Start { program: PathBuf, what: String },
     #[error("{source}\nthe end of its log:\n{log}")]
-    Gateway { source: Box<RunError>, log: String },
+    Logged { source: Box<RunError>, log: String },
     #[error("{0} is no http:// address of a gateway")]
     Url(String),
+    #[error("{0}")]
+    Line(String),
+    #[error("{0}")]
+    Absent(String),
+    #[error("cannot be installed: {0}")]
+    Install(String),
+    #[error("plot: {0}")]
+    Plot(String),
     #[error("REST API of the gateway: {0}")]
     Rest(Fault),
-    #[error("address cannot be written: {0}")]
-    Address(#[from] http::Error),
     #[error("first operation on {path} at {authority}: {fault}")]
     Open {
         authority: String,
         path: String,
         fault: Fault,
     },
-    #[error("the gateway or the backend ended by itself")]
-    GatewayLost,
+    #[error("its program ended by itself")]
+    Ended,
+    #[error("first call of a session: {0}")]
+    First(Fault),
     #[error("a thread of the load ended early")]
     ThreadLost,
     #[error("histogram: {0}")]
@@ -93,15 +99,4 @@ pub(crate) fn excerpt(body: &[u8]) -> String {
     let more = if shown.len() < body.len() { "…" } else { "" };
     let shown = String::from_utf8_lossy(shown).replace(char::is_control, " ");
     format!("{shown}{more}")
-}
-
-/// hyper's own text leaves its cause out.
-fn causes(error: &hyper::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

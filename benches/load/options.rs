@@ -8,12 +8,16 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Serialize, Serializer};
 
 use crate::backend::BackendOptions;
+use crate::fault::RunError;
+use crate::side::Beside;
+use crate::suite::SuiteOptions;
 use crate::text::MARK_BYTES;
 
 /// Puts load on a Multi-MCP gateway and verifies every answer.
 ///
 /// Without `--url` it starts a fake MCP backend and the gateway by itself, and compares the gateway with the same work
-/// sent straight to the backend.
+/// sent straight to the backend, through nginx where that is installed, and through other gateways where they are
+/// asked for.
 #[derive(Debug, Parser)]
 #[command(
     name = "load",
@@ -35,6 +39,8 @@ pub(crate) struct CommandLine {
 pub(crate) enum Program {
     /// Runs the fake MCP backend alone, to put a gateway of your own in front of it.
     Backend(BackendOptions),
+    /// Runs every scenario, and says of each what it must reach and whether it does.
+    Suite(SuiteOptions),
 }
 
 #[derive(Debug, Clone, Args, Serialize)]
@@ -79,6 +85,14 @@ pub(crate) struct Options {
     /// How the fake backend answers requests.
     #[arg(long, value_enum, default_value_t = Framing::Json)]
     pub(crate) answers: Framing,
+    /// Progress notifications that the fake backend sends before the result of a call; with `--answers sse` only.
+    #[arg(long, value_name = "EVENTS", default_value_t = 0)]
+    #[arg(value_parser = clap::value_parser!(u32).range(..=1000))]
+    pub(crate) progress: u32,
+    /// How long the fake backend takes for a call.
+    #[arg(long, value_parser = humantime::parse_duration, default_value = "0s")]
+    #[serde(serialize_with = "as_seconds")]
+    pub(crate) delay: Duration,
     /// Longest wait for one operation; one that takes longer counts as failed.
     #[arg(long, value_parser = humantime::parse_duration, default_value = "30s")]
     #[serde(serialize_with = "as_seconds")]
@@ -86,19 +100,26 @@ pub(crate) struct Options {
     /// Threads that make the load; left out, one a core.
     #[arg(long)]
     pub(crate) threads: Option<NonZeroUsize>,
+    /// Other gateways to measure beside, as far as they can do it; the first use installs each below `target/`.
+    #[arg(long, value_enum, value_delimiter = ',', conflicts_with_all = ["url", "direct_only"])]
+    pub(crate) beside: Vec<Beside>,
     /// Measure the backend alone.
     #[arg(long, conflicts_with_all = ["url", "gateway"])]
     pub(crate) direct_only: bool,
     /// Another gateway binary, to compare two builds.
     #[arg(long, value_name = "PATH")]
     pub(crate) gateway: Option<PathBuf>,
-    /// A gateway that runs already, such as `http://127.0.0.1:8000`; then there is no direct side.
+    /// A gateway that runs already, such as `http://127.0.0.1:8000`; with a path, such as `http://127.0.0.1:8000/mcp`,
+    /// the MCP endpoint of any gateway. Then there is no direct side.
     #[arg(long, requires = "servers", conflicts_with_all = ["gateway", "backends"])]
     pub(crate) url: Option<String>,
     /// Providers of the gateway at `--url`, all of them the fake backend: sessions are made with them and calls go
     /// round them.
     #[arg(long, requires = "url", value_delimiter = ',')]
     pub(crate) servers: Vec<String>,
+    /// What stands between the name of a provider and that of a tool at `--url`.
+    #[arg(long, value_name = "TEXT", requires = "url", default_value = ".")]
+    pub(crate) separator: String,
     /// A session that exists at `--url` (several times for several), instead of making sessions.
     #[arg(long, value_name = "ID", requires = "url", conflicts_with = "sessions")]
     pub(crate) session: Vec<String>,
@@ -108,6 +129,14 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// The options that a command line of words without spaces stands for.
+    pub(crate) fn of(line: &str) -> Result<Self, RunError> {
+        let words = std::iter::once("load").chain(line.split_whitespace());
+        let parsed = CommandLine::try_parse_from(words);
+        let line = parsed.map_err(|error| RunError::Line(error.to_string()))?;
+        Ok(line.options)
+    }
+
     /// Measured time of one side in one round.
     pub(crate) fn stretch(&self) -> Duration {
         self.duration / u32::try_from(self.rounds.get()).unwrap_or(u32::MAX)

@@ -2,17 +2,15 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::try_join_all;
-use http::header::{CONTENT_TYPE, HOST};
-use http::{Method, Request, Response, StatusCode};
-use http_body_util::Full;
+use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::time::timeout;
 
 use crate::fault::{Fault, RunError, excerpt};
-use crate::wire::Wire;
+use crate::message;
+use crate::wire::{Head, Request, Wire};
 
 /// How many sessions are made or deleted at the same time.
 const CALLERS: usize = 64;
@@ -34,16 +32,21 @@ pub(crate) async fn create_sessions(
     providers: &[String],
     count: usize,
 ) -> Result<Vec<Session>, RunError> {
-    let body = Bytes::from(json!({ "servers": providers }).to_string());
+    let body = json!({ "servers": providers }).to_string();
     let callers = (0..CALLERS.min(count)).map(async |caller| {
         let mut wire = Wire::new(authority.to_owned());
+        let headers = message::headers(authority);
         let mut sessions = Vec::new();
         for _ in (caller..count).step_by(CALLERS) {
-            let request = Request::post("/create-session")
-                .header(HOST, authority)
-                .header(CONTENT_TYPE, "application/json")
-                .body(Full::new(body.clone()));
-            sessions.push(created(&send(&mut wire, request).await?)?);
+            let request = Request {
+                method: "POST",
+                path: "/create-session",
+                headers: &headers,
+                more: &[],
+                body: body.as_bytes(),
+            };
+            let head = send(&mut wire, request).await?;
+            sessions.push(created(&head, wire.body())?);
         }
         Ok::<_, RunError>(sessions)
     });
@@ -54,15 +57,18 @@ pub(crate) async fn create_sessions(
 pub(crate) async fn delete_sessions(authority: &str, ids: &[String]) -> Result<(), RunError> {
     let callers = (0..CALLERS.min(ids.len())).map(async |caller| {
         let mut wire = Wire::new(authority.to_owned());
+        let headers = message::headers(authority);
         for id in ids.iter().skip(caller).step_by(CALLERS) {
-            let request = Request::builder()
-                .method(Method::DELETE)
-                .uri(format!("/session/{id}"))
-                .header(HOST, authority)
-                .body(Full::default());
-            let answer = send(&mut wire, request).await?;
-            if !answer.status().is_success() {
-                return Err(refused("DELETE session", &answer));
+            let request = Request {
+                method: "DELETE",
+                path: &format!("/session/{id}"),
+                headers: &headers,
+                more: &[],
+                body: &[],
+            };
+            let head = send(&mut wire, request).await?;
+            if !head.status.is_success() {
+                return Err(refused("DELETE session", &head, wire.body()));
             }
         }
         Ok(())
@@ -70,28 +76,26 @@ pub(crate) async fn delete_sessions(authority: &str, ids: &[String]) -> Result<(
     try_join_all(callers).await.map(drop)
 }
 
-async fn send(
-    wire: &mut Wire,
-    request: Result<Request<Full<Bytes>>, http::Error>,
-) -> Result<Response<Bytes>, RunError> {
-    let exchange = async { wire.send(request?).await };
-    let answer = timeout(LIMIT, exchange).await;
+/// One exchange, which must come in time.
+pub(crate) async fn send(wire: &mut Wire, request: Request<'_>) -> Result<Head, RunError> {
+    let answer = timeout(LIMIT, wire.send(request)).await;
     let answer = answer.unwrap_or(Err(Fault::Late(LIMIT)));
     answer.map_err(RunError::Rest)
 }
 
-fn created(answer: &Response<Bytes>) -> Result<Session, RunError> {
-    let session = serde_json::from_slice(answer.body());
-    match (answer.status(), session) {
+fn created(head: &Head, body: &[u8]) -> Result<Session, RunError> {
+    let session = serde_json::from_slice(body);
+    match (head.status, session) {
         (StatusCode::CREATED, Ok(session)) => Ok(session),
-        _ => Err(refused("POST /create-session", answer)),
+        _ => Err(refused("POST /create-session", head, body)),
     }
 }
 
-fn refused(method: &'static str, answer: &Response<Bytes>) -> RunError {
+/// An answer that does not do.
+pub(crate) fn refused(method: &'static str, head: &Head, body: &[u8]) -> RunError {
     RunError::Rest(Fault::Status {
         method,
-        status: answer.status(),
-        excerpt: excerpt(answer.body()),
+        status: head.status,
+        excerpt: excerpt(body),
     })
 }

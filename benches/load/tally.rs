@@ -29,6 +29,8 @@ pub(crate) struct Stretch {
 pub(crate) struct Tally {
     /// Right answers that came in measured time.
     pub(crate) done: u64,
+    /// From the beginning of measured time to the last right answer.
+    pub(crate) lasted: Duration,
     /// Latencies in nanoseconds of right answers since measured time began, those under way at its end included.
     pub(crate) latency: Histogram<u64>,
     /// Right answers, those of the warm-up included.
@@ -47,6 +49,7 @@ impl Tally {
     pub(crate) fn new() -> Result<Self, CreationError> {
         Ok(Self {
             done: 0,
+            lasted: Duration::ZERO,
             latency: Histogram::new_with_max(nanoseconds(LONGEST), PRECISION)?,
             verified: 0,
             wrong: 0,
@@ -65,6 +68,7 @@ impl Tally {
                 self.done += u64::from(now >= stretch.from && now < stretch.until);
                 if now >= stretch.from {
                     self.latency.saturating_record(nanoseconds(now - begun));
+                    self.lasted = self.lasted.max(now - stretch.from);
                 }
             }
             Err(fault) => {
@@ -87,6 +91,7 @@ impl Tally {
 
     pub(crate) fn add(&mut self, other: &Tally) {
         self.done += other.done;
+        self.lasted = self.lasted.max(other.lasted);
         // Cannot fail: both have the same bounds.
         let _ = self.latency.add(&other.latency);
         self.verified += other.verified;

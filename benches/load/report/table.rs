@@ -1,6 +1,6 @@
-//! The report as a person reads it.
+//! The report of one contest as a person reads it.
 
-use super::{Figures, GATEWAY, Report, SideReport, Spread};
+use super::{Comparison, Figures, Origin, Report, SideReport, Spread};
 use crate::options::{Era, Mode, Options};
 
 /// Fewer sessions than this are made before a rate means anything.
@@ -8,31 +8,32 @@ const SESSIONS_TIMED_FROM: usize = 100;
 
 /// Prints the report on standard output.
 #[expect(clippy::print_stdout, reason = "the report is what the program is for")]
-pub(crate) fn print(report: &Report<'_>) {
-    if !report.release {
+pub(crate) fn print(report: &Report) {
+    if !Origin::here().release {
         println!("debug build: these figures say nothing about the product\n");
     }
-    println!("{}", heading(report.options));
+    for options in report.settings.iter().take(1) {
+        println!("{}", heading(options));
+    }
     println!(
         "\n{:<16}{:>11}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>8}",
         "", "ops/s", "p50 ms", "p90 ms", "p99 ms", "p99.9 ms", "max ms", "verified", "errors"
     );
-    for side in &report.sides {
+    for side in report.sides.iter().filter(|side| side.verified > 0) {
         println!("{}", line(side));
     }
-    if let Some(ratios) = &report.gateway_to_direct {
-        println!("\ngateway / direct, median of the rounds (least to greatest)");
-        let lines = [
-            ("throughput", &ratios.throughput),
-            ("p50", &ratios.p50),
-            ("p99", &ratios.p99),
-        ];
-        for (name, ratio) in lines {
-            println!("{name:<16}{}", spread(ratio));
+    println!("\nmedian of the rounds (least to greatest)");
+    for comparison in &report.comparisons {
+        for line in compared(comparison) {
+            println!("{line}");
         }
     }
-    for line in costs(report) {
-        println!("{line}");
+    println!(
+        "\n{:<16}{:>11}{:>10}{:>10}{:>12}{:>10}",
+        "CPU µs an op", "its own", "backend", "load", "MiB at end", "at most"
+    );
+    for side in report.sides.iter().filter(|side| side.verified > 0) {
+        println!("{}", costs(side));
     }
     for side in &report.sides {
         for complaint in complaints(side) {
@@ -44,6 +45,7 @@ pub(crate) fn print(report: &Report<'_>) {
     }
 }
 
+/// What the work is.
 fn heading(options: &Options) -> String {
     let work = match (options.mode, options.payload) {
         (Mode::ToolsCall, Some(size_bytes)) => format!("tools/call returning {size_bytes} bytes"),
@@ -90,8 +92,9 @@ fn line(side: &SideReport) -> String {
         p99_ms,
         p99_9_ms,
         max_ms,
+        cpu: _,
     } = side.whole;
-    let errors = side.wrong + side.failed;
+    let errors = side.errors();
     format!(
         "{:<16}{operations_per_second:>11.0}{p50_ms:>10.3}{p90_ms:>10.3}{p99_ms:>10.3}{p99_9_ms:>10.3}{max_ms:>10.3}\
          {:>10}{errors:>8}",
@@ -99,52 +102,77 @@ fn line(side: &SideReport) -> String {
     )
 }
 
-fn spread(spread: &Spread) -> String {
+fn compared(comparison: &Comparison) -> Vec<String> {
+    let Comparison { side, to, ratios } = comparison;
+    let lines = [
+        ("throughput", Some(ratios.throughput)),
+        ("p50", Some(ratios.p50)),
+        ("p99", Some(ratios.p99)),
+        ("CPU", ratios.cpu),
+    ];
+    let head = format!("{side} / {to}");
+    let known = lines
+        .into_iter()
+        .filter_map(|(name, ratio)| Some((name, ratio?)));
+    known
+        .enumerate()
+        .map(|(place, (name, ratio))| {
+            let head = if place == 0 { head.as_str() } else { "" };
+            format!("{head:<24}{name:<12}{}", spread(ratio))
+        })
+        .collect()
+}
+
+fn spread(spread: Spread) -> String {
     let Spread {
         median,
         least,
         greatest,
     } = spread;
-    format!("{median:>11.3}   ({least:.3} to {greatest:.3})")
+    format!("{median:>8.3}   ({least:.3} to {greatest:.3})")
 }
 
-/// What the gateway cost, and how fast it made sessions where there were enough of them to tell.
-fn costs(report: &Report<'_>) -> Vec<String> {
-    let mut costs = Vec::new();
-    let sides = report.sides.iter();
-    for side in sides.filter(|side| side.name == GATEWAY && side.gateway_cpu_us > 0.0) {
-        let cpu_us = side.gateway_cpu_us;
-        costs.push(format!("\ngateway CPU     {cpu_us:>11.0} µs an operation"));
-    }
-    if let Some(gateway) = &report.gateway {
-        let (now, most) = (gateway.resident_mib, gateway.resident_most_mib);
-        costs.push(format!(
-            "gateway memory  {now:>11.1} MiB at the end, {most:.1} at most"
-        ));
-    }
-    if let Some(rate) = report.sessions_made_per_second
-        && report.options.sessions.get() >= SESSIONS_TIMED_FROM
+/// What the side cost, and how fast it made sessions where there were enough of them to tell.
+fn costs(side: &SideReport) -> String {
+    let known =
+        |figure: Option<f64>| figure.map_or("-".to_owned(), |figure| format!("{figure:.1}"));
+    let cpu = side.whole.cpu;
+    let mut line = format!(
+        "{:<16}{:>11}{:>10}{:>10}{:>12}{:>10}",
+        side.name,
+        known(cpu.side),
+        known(cpu.backend),
+        known(cpu.load),
+        known(side.resident_mib),
+        known(side.resident_most_mib),
+    );
+    if let Some((sessions, rate)) = side.sessions.zip(side.sessions_made_per_second)
+        && sessions >= SESSIONS_TIMED_FROM
     {
-        costs.push(format!("sessions made   {rate:>11.0} a second"));
+        line = format!("{line}   {sessions} sessions made, {rate:.0} a second");
     }
-    costs
+    line
 }
 
-fn complaints(side: &SideReport) -> Vec<String> {
+/// What went wrong on a side.
+pub(crate) fn complaints(side: &SideReport) -> Vec<String> {
     let mut complaints = Vec::new();
-    let name = side.name;
+    let name = &side.name;
+    if let Some(failure) = &side.failure {
+        complaints.push(format!("\n{name}: left out: {failure}"));
+    }
     if side.connections_lost > 0 {
         let lost = count(side.connections_lost, "time");
         complaints.push(format!("\n{name}: connections were not kept alive, {lost}"));
     }
-    if side.wrong + side.failed > 0 {
+    if side.errors() > 0 {
         complaints.push(format!(
             "\n{name}: {}, {}; the first:",
             count(side.wrong, "wrong answer"),
             count(side.failed, "failed operation")
         ));
         complaints.extend(side.error_samples.iter().map(|text| format!("  {text}")));
-    } else if side.verified == 0 {
+    } else if side.verified == 0 && side.failure.is_none() {
         complaints.push(format!("\n{name}: not one operation ended"));
     }
     complaints
