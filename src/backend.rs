@@ -324,6 +324,7 @@ impl Actor for BackendActor {
             BackendMessage::Forget(link) => connection.forget(link),
             BackendMessage::Close => connection.close(),
             BackendMessage::Leave => connection.leave(),
+            BackendMessage::Rest => connection.rest(),
             BackendMessage::Retire => connection.retire(),
             BackendMessage::Opened {
                 link,
@@ -365,6 +366,7 @@ impl Actor for BackendActor {
             } => connection.applied(link, generation, outcome),
             BackendMessage::Tidy { idle_max } => connection.tidy(idle_max),
             // Whoever asked may have stopped waiting.
+            BackendMessage::IsNeeded(reply) => drop(reply.send(connection.is_needed())),
             BackendMessage::Describe(reply) => drop(reply.send(connection.describe())),
         }
         Ok(())

@@ -30,6 +30,10 @@ pub const INITIALIZE_DEADLINE: Bounds<Duration> = Bounds::new(Duration::ZERO, MI
 pub const MCP_SESSION_TTL: Bounds<Duration> = Bounds::new(Duration::from_secs(1), DAYS_365);
 /// How long a session lives that nobody uses: its credentials lie on the disk meanwhile.
 pub const SESSION_IDLE_TTL: Bounds<Duration> = Bounds::new(Duration::from_secs(1), DAYS_365);
+/// How long a session stays awake that nobody uses: it holds memory and streams at its backends, and is woken in
+/// a moment.
+pub const SESSION_DORMANT_AFTER: Bounds<Duration> =
+    Bounds::new(Duration::from_millis(100), DAYS_365);
 /// How long a call waits for what its client was asked: people answer, and their backend holds a
 /// stream open meanwhile.
 pub const INPUT_TIMEOUT: Bounds<Duration> = Bounds::new(MILLISECONDS_10, REQUEST_STATE_TTL);

@@ -75,6 +75,8 @@ pub struct Patience {
     pub mcp_session_ttl: Duration,
     /// How long a session lives that nobody uses; `None` for until it is deleted.
     pub session_idle_ttl: Option<Duration>,
+    /// How long a session stays awake that nobody uses.
+    pub dormant_after: Duration,
     /// How long an exchange waits for its client's answer.
     pub input_timeout: Duration,
 }
@@ -109,6 +111,7 @@ impl Sessions {
             initialize_deadline: patience.initialize_deadline,
             mcp_session_ttl: patience.mcp_session_ttl,
             session_idle_ttl: patience.session_idle_ttl,
+            dormant_after: patience.dormant_after,
             input_timeout: patience.input_timeout,
         };
         let started = Actor::spawn(None, Supervisor, (shared, directory.clone()));

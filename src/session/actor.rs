@@ -11,6 +11,7 @@ mod mcp_session;
 mod patching;
 mod questions;
 mod reports;
+mod resting;
 mod running;
 mod subscribing;
 
@@ -73,6 +74,8 @@ pub(super) struct Shared {
     pub(super) mcp_session_ttl: Duration,
     /// How long a session lives that nobody uses; `None` for until it is deleted.
     pub(super) session_idle_ttl: Option<Duration>,
+    /// How long a session stays awake that nobody uses.
+    pub(super) dormant_after: Duration,
     /// How long an exchange waits for its client's answer.
     pub(super) input_timeout: Duration,
 }
@@ -119,6 +122,10 @@ pub(super) struct Session {
     deaths: u32,
     /// The session is deleted; its connections say their goodbyes.
     closing: bool,
+    /// It is not deleted, but goes to sleep.
+    asleep: bool,
+    /// When it was made or woken.
+    woken_ms: i64,
     /// What each backend says of itself, once it was met; by position, as all else that has one.
     met: Vec<Option<Discovery>>,
     /// Whether several backends could be asked for a resource.
@@ -234,6 +241,9 @@ impl Actor for SessionActor {
             SessionMessage::Warm => session.warm(),
             SessionMessage::Sweep(done) => session.sweep(done),
             SessionMessage::NotWrittenDown => session.not_written_down(),
+            SessionMessage::Sleep(reply) => session.sleep(reply),
+            SessionMessage::ConnectionsUnneeded(reply) => session.fall_asleep(reply),
+            SessionMessage::ConnectionsAsleep => session.end_asleep(),
             SessionMessage::StopListening => session.leave_off(),
             SessionMessage::GiveUp => session.give_up(),
             SessionMessage::Close => session.close(),
@@ -309,6 +319,8 @@ impl Session {
             unreachable: HashSet::new(),
             deaths: 0,
             closing: false,
+            asleep: false,
+            woken_ms: now_ms(),
             storing: HashMap::new(),
             mcp_sessions: HashMap::new(),
             linked: HashSet::new(),
@@ -375,21 +387,4 @@ impl Session {
             },
         }
     }
-
-    /// Takes URIs that stood in a result of a backend.
-    fn saw(&mut self, backend: &BackendName, uris: Vec<String>) {
-        // It may have left the session meanwhile.
-        let Some(position) = self.position(backend) else {
-            return;
-        };
-        for uri in uris {
-            self.resources.saw(position, uri);
-        }
-    }
-}
-
-/// Tells a session which resources a backend's result spoke of.
-fn saw(session: &ActorRef<SessionMessage>, backend: BackendName, uris: Vec<String>) {
-    // A session that is gone routes nothing.
-    let _gone = session.cast(SessionMessage::Saw { backend, uris });
 }

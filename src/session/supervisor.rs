@@ -1,8 +1,12 @@
-//! The supervisor of all sessions: makes them, wakes them from the store, buries them.
+//! The supervisor of all sessions: makes them, wakes them from the store, has them sleep, buries them.
+
+mod resting;
+mod waking;
 
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
+    time::Duration,
 };
 
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
@@ -10,40 +14,17 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::{
-    limits::{SESSION_DEATHS_MAX, SWEEP_INTERVAL},
+    limits::SWEEP_INTERVAL,
     store::{SessionRecord, StoreError, StoredServer, StoredSession},
 };
 
 use super::{
-    actor::{SessionActor, Shared},
-    describe::SessionsError,
-    directory::{Directory, SessionRef},
-    outbox::Outbox,
-    quota::SessionPlace,
-    used,
-    view::Asker,
+    actor::Shared, describe::SessionsError, directory::Directory, quota::SessionPlace, used,
 };
 
-/// Who looks for a session, and is answered `None` when there is none.
-pub(super) struct Finder {
-    /// Nobody in particular: the gateway wakes what was used last.
-    pub(super) asker: Option<Asker>,
-    pub(super) reply: oneshot::Sender<Result<Option<SessionRef>, SessionsError>>,
-}
+pub(super) use waking::Finder;
 
-impl Finder {
-    /// Whether there is, for whoever asks, a session of that owner. Without this a stranger would wake it, or hear
-    /// that it is broken.
-    fn may_have(&self, owner: Option<&str>) -> bool {
-        let asker = self.asker.as_ref();
-        asker.is_none_or(|asker| asker.may_have(owner))
-    }
-
-    fn answer(self, answer: Result<Option<SessionRef>, SessionsError>) {
-        // Whoever asked may have left.
-        drop(self.reply.send(answer));
-    }
-}
+use resting::Resting;
 
 /// How often a session died, and whose it is.
 struct Deaths {
@@ -67,8 +48,12 @@ pub(super) enum SupervisorMessage {
         owner: Option<Arc<str>>,
         reply: oneshot::Sender<Result<bool, SessionsError>>,
     },
-    /// Command: have every live session write down what was used.
+    /// Command: have every live session write down what was used, and those sleep that nobody uses.
     Sweep,
+    /// Command: have a session sleep, if nobody has it.
+    Rest { id: Uuid },
+    /// Fact: a session that was to sleep stays awake.
+    Stayed { id: Uuid },
     /// Fact: a new session is stored.
     Stored {
         session: Box<StoredSession>,
@@ -95,6 +80,8 @@ pub(super) struct State {
     loading: HashMap<Uuid, Vec<Finder>>,
     /// Rows deleted while they were being read: what was read is void.
     void: HashSet<Uuid>,
+    /// Sessions on their way to sleep.
+    resting: HashMap<Uuid, Resting>,
     deaths: HashMap<Uuid, Deaths>,
     /// Whose actors are whose.
     actors: HashMap<ActorId, Uuid>,
@@ -112,16 +99,15 @@ impl Actor for Supervisor {
         (shared, directory): (Shared, Directory),
     ) -> Result<State, ActorProcessingErr> {
         // The timer ends with the actor.
-        let interval = match shared.session_idle_ttl {
-            Some(ttl) => SWEEP_INTERVAL.min(ttl / 4),
-            None => SWEEP_INTERVAL,
-        };
+        let shortest = shared.session_idle_ttl.unwrap_or(Duration::MAX);
+        let interval = SWEEP_INTERVAL.min(shortest.min(shared.dormant_after) / 4);
         let _timer = myself.send_interval(interval, || SupervisorMessage::Sweep);
         Ok(State {
             shared,
             directory,
             loading: HashMap::new(),
             void: HashSet::new(),
+            resting: HashMap::new(),
             deaths: HashMap::new(),
             actors: HashMap::new(),
             myself,
@@ -147,6 +133,8 @@ impl Actor for Supervisor {
             SupervisorMessage::Deleted { id } => state.deleted(id),
             SupervisorMessage::Expired { id } => state.expired(id),
             SupervisorMessage::Sweep => state.sweep(),
+            SupervisorMessage::Rest { id } => state.rest(id),
+            SupervisorMessage::Stayed { id } => state.stayed(id),
         }
         Ok(())
     }
@@ -213,10 +201,16 @@ impl State {
         let quota = self.directory.quota().clone();
         let (unused_since_ms, myself) = (self.shared.oldest_session_ms(), self.myself.clone());
         tokio::spawn(async move {
-            let is_written = used::write_down(&sessions, &store).await;
-            if !is_written {
+            let written = used::write_down(&sessions, &store).await;
+            if written.is_short {
                 // What is in use looks idle in the store.
                 return;
+            }
+            // Whoever has one keeps it awake.
+            drop(sessions);
+            for id in written.at_rest {
+                // Without a supervisor there is no live session either; here and below.
+                let _gone = myself.cast(SupervisorMessage::Rest { id });
             }
             // Those of sessions that sleep; the others have just said what they still use.
             if let Err(error) = store.expire_mcp_sessions(oldest_ms).await {
@@ -225,64 +219,10 @@ impl State {
             if let Some(unused_since_ms) = unused_since_ms {
                 for (id, owner) in used::expire(unused_since_ms, &store).await {
                     quota.give_back(&owner);
-                    // Without a supervisor there is no live session either.
                     let _gone = myself.cast(SupervisorMessage::Expired { id });
                 }
             }
         });
-    }
-
-    fn open(&mut self, id: Uuid, finder: Finder) {
-        if let Some(session) = self.directory.get(id) {
-            return finder.answer(Ok(Some(session)));
-        }
-        if let Some(deaths) = self.deaths.get(&id)
-            && deaths.count > SESSION_DEATHS_MAX
-        {
-            let broken = || SessionsError::Broken {
-                short: super::short(id),
-            };
-            let is_theirs = finder.may_have(deaths.owner.as_deref());
-            return finder.answer(if is_theirs { Err(broken()) } else { Ok(None) });
-        }
-        let waiting = self.loading.entry(id).or_default();
-        waiting.push(finder);
-        if waiting.len() > 1 {
-            return;
-        }
-        let (store, myself) = (self.shared.store.clone(), self.myself.clone());
-        tokio::spawn(async move {
-            let row = store.session(id).await.map(|row| row.map(Box::new));
-            // Without a supervisor nobody waits.
-            let _gone = myself.cast(SupervisorMessage::Loaded { id, row });
-        });
-    }
-
-    async fn loaded(&mut self, id: Uuid, row: Result<Option<Box<StoredSession>>, StoreError>) {
-        let waiting = self.loading.remove(&id).unwrap_or_default();
-        let void = self.void.remove(&id);
-        let found = match row {
-            // Only for somebody whose it is: a stranger gets nothing moved.
-            Ok(Some(row))
-                if !void && waiting.iter().any(|it| it.may_have(row.owner.as_deref())) =>
-            {
-                match self.directory.get(id) {
-                    Some(session) => Ok(Some(session)),
-                    None => Ok(self.start(*row).await),
-                }
-            }
-            Ok(_) => Ok(None),
-            Err(error) => Err(Arc::new(error)),
-        };
-        if let Err(error) = &found {
-            tracing::error!(session.id = %super::short(id), %error, "could not read a session");
-        }
-        for finder in waiting {
-            finder.answer(match &found {
-                Ok(session) => Ok(session.clone()),
-                Err(error) => Err(SessionsError::Store(Arc::clone(error))),
-            });
-        }
     }
 
     fn delete(
@@ -315,6 +255,7 @@ impl State {
         if let Some(session) = self.directory.remove(id) {
             session.close();
         }
+        self.rests_no_more(id);
     }
 
     fn expired(&mut self, id: Uuid) {
@@ -325,10 +266,8 @@ impl State {
     /// Forgets an actor that died of a mistake, and counts that; tells whose it was.
     fn buried_early(&mut self, actor: ActorId) -> Option<Uuid> {
         let id = *self.actors.get(&actor)?;
-        let owner = self
-            .directory
-            .get(id)
-            .and_then(|it| it.owner().map(Arc::from));
+        let dead = self.directory.get(id).or_else(|| self.on_its_way(id));
+        let owner = dead.and_then(|it| it.owner().map(Arc::from));
         let deaths = self.deaths.entry(id).or_insert(Deaths { owner, count: 0 });
         deaths.count += 1;
         self.buried(actor)
@@ -338,29 +277,8 @@ impl State {
     fn buried(&mut self, actor: ActorId) -> Option<Uuid> {
         let id = self.actors.remove(&actor)?;
         self.directory.remove_ended(id, actor);
+        self.asleep(id);
         Some(id)
-    }
-
-    async fn start(&mut self, row: StoredSession) -> Option<SessionRef> {
-        let (id, owner) = (row.id, row.owner.clone());
-        let outbox = Outbox::default();
-        let started = Actor::spawn_linked(
-            None,
-            SessionActor,
-            (row, self.shared.clone(), outbox.clone()),
-            self.myself.get_cell(),
-        )
-        .await;
-        match started {
-            Ok((actor, _)) => {
-                self.actors.insert(actor.get_id(), id);
-                Some(self.directory.insert(id, owner, actor, outbox))
-            }
-            Err(error) => {
-                tracing::error!(session.id = %super::short(id), %error, "could not start a session");
-                None
-            }
-        }
     }
 }
 

@@ -18,17 +18,29 @@ use super::directory::SessionRef;
 pub(super) struct Used {
     pub(super) session: Option<(Uuid, i64)>,
     pub(super) mcp_sessions: Vec<(Uuid, i64)>,
+    /// The session, if it may sleep.
+    pub(super) at_rest: Option<Uuid>,
 }
 
-/// Asks sessions what was used, and writes it down; tells whether all of it is.
-pub(super) async fn write_down(sessions: &[SessionRef], store: &Store) -> bool {
-    let mut is_written = true;
+/// What became of asking sessions.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    /// Whether something could not be written.
+    pub(super) is_short: bool,
+    /// The sessions that may sleep.
+    pub(super) at_rest: Vec<Uuid>,
+}
+
+/// Asks sessions what was used, and writes it down.
+pub(super) async fn write_down(sessions: &[SessionRef], store: &Store) -> Written {
+    let mut outcome = Written::default();
     for some in sessions.chunks(USED_AT_ONCE_MAX) {
         let used = join_all(some.iter().map(SessionRef::sweep)).await;
         let (mut sessions, mut mcp_sessions) = (Vec::new(), Vec::new());
         for used in used {
             sessions.extend(used.session);
             mcp_sessions.extend(used.mcp_sessions);
+            outcome.at_rest.extend(used.at_rest);
         }
         let written = async {
             if !sessions.is_empty() {
@@ -41,11 +53,11 @@ pub(super) async fn write_down(sessions: &[SessionRef], store: &Store) -> bool {
         };
         if let Err(error) = written.await {
             tracing::warn!(%error, "could not write down when sessions were used; it is tried again");
-            is_written = false;
+            outcome.is_short = true;
             some.iter().for_each(SessionRef::not_written_down);
         }
     }
-    is_written
+    outcome
 }
 
 /// Deletes the sessions that were last used before a moment; gives the ids and owners of those that are gone.

@@ -211,6 +211,7 @@ impl Session {
                     std::mem::take(&mut mcp.used_since_sweep).then_some((*id, mcp.last_used_ms))
                 })
                 .collect(),
+            at_rest: self.is_at_rest().then_some(self.id),
         };
         let _asker_left = reply.send(used);
     }

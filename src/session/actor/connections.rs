@@ -85,6 +85,7 @@ impl Session {
 
     pub(super) fn close(&mut self) {
         self.closing = true;
+        self.asleep = false;
         self.parked.clear();
         self.running.end_all(&Failure::SessionDeleted);
         self.stop_listening();
@@ -96,7 +97,13 @@ impl Session {
     /// Ends the actor once nothing is left to say goodbye to: its end would end its connections in the
     /// middle of that.
     pub(super) fn stop_if_done(&self) {
-        if self.closing && self.backends.is_empty() && self.leaving.is_empty() {
+        if !self.closing || !self.backends.is_empty() || !self.leaving.is_empty() {
+            return;
+        }
+        if self.asleep {
+            // Behind what its connections reported before they ended.
+            let _asleep = self.myself.cast(SessionMessage::ConnectionsAsleep);
+        } else {
             self.myself.stop(None);
         }
     }

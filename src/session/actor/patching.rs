@@ -37,6 +37,11 @@ pub(super) struct Patching {
 }
 
 impl Patching {
+    /// Whether a change is being stored.
+    pub(super) const fn is_under_way(&self) -> bool {
+        self.under_way.is_some()
+    }
+
     /// Whether what a backend's connection learns now is void.
     pub(super) fn forgets(&self, backend: &BackendName) -> bool {
         let unlinked = self.under_way.as_ref();
@@ -66,8 +71,13 @@ impl LinkWrites {
         self.writing.clone()
     }
 
+    /// Whether one of them has not ended.
+    pub(super) fn are_under_way(&self) -> bool {
+        self.writing.strong_count() > 1
+    }
+
     /// Waits until those that began before have ended.
-    async fn end(self) {
+    pub(super) async fn end(self) {
         let Self {
             writing,
             mut until_written,
