@@ -175,8 +175,18 @@ pub const REQUESTS_PER_CALLER: Bounds<u32> = Bounds::new(1, 1_000_000);
 pub const REHYDRATED_MAX: u64 = 1_000;
 /// The pause between two of them: waking must not crowd out the first requests.
 pub const REHYDRATION_PAUSE: Duration = Duration::from_millis(1);
+/// Sessions that are being made at once before that is a rush: in a rush they are stored and answered first, and
+/// connect to their backends later.
+pub const RUSH: usize = 8;
+/// How often is looked whether a rush is over.
+pub const RUSH_PAUSE: Duration = Duration::from_millis(50);
+/// Sessions made in a rush that connect after it; others do with their first requests.
+pub const CONNECTED_LATER_MAX: usize = 1_000;
 /// How often sessions write down what was used and forget idle MCP sessions.
 pub const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
+/// Sleeping sessions that are woken at once to be deleted, or to have MCP sessions end that nobody used: their
+/// backends are told.
+pub const BURIED_AT_ONCE_MAX: u64 = 100;
 /// How often watched files are looked at: who takes a key back wants it to count at once.
 pub const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 /// Sessions, or MCP sessions, whose use one write tells of: other writes wait meanwhile.

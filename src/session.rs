@@ -38,6 +38,7 @@ use crate::{
 };
 
 use actor::Shared;
+use clock::before_now_ms;
 use directory::Directory;
 use quota::Quota;
 use supervisor::{Finder, Supervisor, SupervisorMessage};
@@ -88,6 +89,7 @@ pub struct Sessions {
     supervisor: ActorRef<SupervisorMessage>,
     store: Store,
     quota: Quota,
+    dormant_after: Duration,
 }
 
 impl Sessions {
@@ -121,15 +123,20 @@ impl Sessions {
             supervisor,
             store,
             quota,
+            dormant_after: patience.dormant_after,
         })
     }
 
-    /// Wakes stored sessions one by one in the background, so that requests never queue behind it.
-    /// Those beyond [`REHYDRATED_MAX`] stay asleep until their first request.
+    /// Wakes stored sessions one by one in the background, so that requests never queue behind it: those that
+    /// would still be awake. Those beyond [`REHYDRATED_MAX`] stay asleep until their first request.
     pub fn rehydrate(&self) {
         let sessions = self.clone();
         tokio::spawn(async move {
-            let ids = match sessions.store.recent_session_ids(REHYDRATED_MAX).await {
+            let used_since_ms = before_now_ms(sessions.dormant_after);
+            let recent = sessions
+                .store
+                .recent_session_ids(used_since_ms, REHYDRATED_MAX);
+            let ids = match recent.await {
                 Ok(ids) => ids,
                 Err(error) => {
                     return tracing::error!(%error, "could not read the stored sessions");

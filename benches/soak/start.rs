@@ -34,26 +34,26 @@ pub(crate) async fn run(options: &StartOptions) -> bool {
     });
     let made: Vec<Option<String>> = stream::iter(made).buffered(AT_ONCE).collect().await;
     let made: Vec<String> = made.into_iter().flatten().collect();
-    let mut ready = Vec::new();
-    let mut first_answers = Vec::new();
+    let (mut ready, mut first_answers, mut others) = (Vec::new(), Vec::new(), Vec::new());
     let mut all_there = made.len() == count;
     for round in 0..options.rounds.get() {
         gateway.kill();
         let begun = Instant::now();
         gateway.restart();
         ready.push(begun.elapsed());
-        let id = made.get(round * 7919 % made.len().max(1));
-        let token = format!("first-{round}");
-        let called = attempts.call(
-            id.map_or("none", String::as_str),
-            &Voice::Modern,
-            "a.echo",
-            &token,
-        );
-        let echoed = called.await.answer().and_then(|answer| answer.echoed());
+        let id = |call: usize| {
+            let some = (round * 7919 + call * 104_729) % made.len().max(1);
+            made.get(some).map_or("none", String::as_str)
+        };
+        all_there &= is_there(attempts, id(0)).await;
         first_answers.push(begun.elapsed());
-        all_there &= echoed == Some(token);
+        for call in 1..=options.calls {
+            let begun = Instant::now();
+            all_there &= is_there(attempts, id(call)).await;
+            others.push(begun.elapsed());
+        }
     }
+    let slowest = others.iter().max().copied().unwrap_or_default();
     say(&format!(
         "{count} sessions, {} starts after kill -9; median (longest)",
         ready.len()
@@ -63,6 +63,7 @@ pub(crate) async fn run(options: &StartOptions) -> bool {
         "until the first call  {}",
         middle(&mut first_answers)
     ));
+    say(&format!("a first call after it {}", middle(&mut others)));
     say(if all_there {
         "every session was there"
     } else {
@@ -73,7 +74,19 @@ pub(crate) async fn run(options: &StartOptions) -> bool {
         let within = humantime::format_duration(options.within);
         say(&format!("TOO SLOW: a start took more than {within}"));
     }
-    all_there && is_quick
+    let calls_are_quick = slowest <= options.call_within;
+    if !calls_are_quick {
+        let within = humantime::format_duration(options.call_within);
+        say(&format!("TOO SLOW: a call took more than {within}"));
+    }
+    all_there && is_quick && calls_are_quick
+}
+
+/// Whether a session answers a call.
+async fn is_there(attempts: &Attempts, id: &str) -> bool {
+    let called = attempts.call(id, &Voice::Modern, "a.echo", "first").await;
+    let echoed = called.answer().and_then(|answer| answer.echoed());
+    echoed.as_deref() == Some("first")
 }
 
 fn middle(times: &mut [Duration]) -> String {

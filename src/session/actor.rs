@@ -254,7 +254,7 @@ impl Actor for SessionActor {
                 plan,
                 outcome,
                 reply,
-            } => session.patched(*plan, outcome, reply).await?,
+            } => Box::pin(session.patched(*plan, outcome, reply)).await?,
             SessionMessage::Describe(reply) => session.describe(reply),
         }
         Ok(())
@@ -268,7 +268,7 @@ impl Actor for SessionActor {
     ) -> Result<(), ActorProcessingErr> {
         match event {
             SupervisionEvent::ActorFailed(cell, reason) => {
-                session.connection_died(&cell, &reason.to_string()).await;
+                Box::pin(session.connection_died(&cell, &reason.to_string())).await;
             }
             SupervisionEvent::ActorTerminated(cell, ..) => session.connection_ended(&cell),
             _ => {}
@@ -334,10 +334,12 @@ impl Session {
             shared,
             myself,
         };
+        let mut expired = Vec::new();
         for stored in record.mcp_sessions {
-            if stored.last_used_ms >= oldest_ms {
-                session.remember_mcp_session(stored);
+            if stored.last_used_ms < oldest_ms {
+                expired.push(stored.id);
             }
+            session.remember_mcp_session(stored);
         }
         for position in 0..session.servers.len() {
             let name = &session.names[position];
@@ -351,6 +353,10 @@ impl Session {
             let server = &session.servers[position];
             let backend = session.start_backend(server, remembered).await?;
             session.backends.push(backend);
+        }
+        for id in expired {
+            // Its backends are told, and its row goes in the background.
+            let _going = session.forget_mcp_session(id);
         }
         session.want_what_was_wanted();
         Ok(session)

@@ -163,7 +163,8 @@ impl SessionRef {
             number,
             _permits: (permit, caller_permit),
         };
-        self.live.actor
+        self.live
+            .actor
             .cast(SessionMessage::Begin { exchange, place })
             .map_err(|_| Failure::Lost)?;
         Ok(InFlight {

@@ -1,6 +1,8 @@
 //! The supervisor of all sessions: makes them, wakes them from the store, has them sleep, buries them.
 
+mod making;
 mod resting;
+mod sweeping;
 mod waking;
 
 use std::{
@@ -15,15 +17,14 @@ use uuid::Uuid;
 
 use crate::{
     limits::SWEEP_INTERVAL,
-    store::{SessionRecord, StoreError, StoredServer, StoredSession},
+    store::{SessionRecord, StoreError, StoredSession},
 };
 
-use super::{
-    actor::Shared, describe::SessionsError, directory::Directory, quota::SessionPlace, used,
-};
+use super::{actor::Shared, describe::SessionsError, directory::Directory, quota::SessionPlace};
 
 pub(super) use waking::Finder;
 
+use making::{Made, Maker, Making};
 use resting::Resting;
 
 /// How often a session died, and whose it is.
@@ -38,7 +39,7 @@ pub(super) enum SupervisorMessage {
     Create {
         record: SessionRecord,
         place: SessionPlace,
-        reply: oneshot::Sender<Result<(), SessionsError>>,
+        reply: Maker,
     },
     /// Command: have a session live, from its row if need be.
     Open { id: Uuid, finder: Finder },
@@ -57,15 +58,20 @@ pub(super) enum SupervisorMessage {
     /// Fact: a new session is stored.
     Stored {
         session: Box<StoredSession>,
-        reply: oneshot::Sender<Result<(), SessionsError>>,
+        made: Made,
+        reply: Maker,
     },
     /// Fact: a row was read.
     Loaded {
         id: Uuid,
         row: Result<Option<Box<StoredSession>>, StoreError>,
     },
-    /// Fact: a row is deleted.
-    Deleted { id: Uuid },
+    /// Fact: a row is deleted, or was not there; whoever asked is answered when nobody finds the session any more.
+    Deleted {
+        id: Uuid,
+        was_there: bool,
+        reply: oneshot::Sender<Result<bool, SessionsError>>,
+    },
     /// Fact: the row of a session that nobody used is deleted.
     Expired { id: Uuid },
 }
@@ -80,6 +86,7 @@ pub(super) struct State {
     loading: HashMap<Uuid, Vec<Finder>>,
     /// Rows deleted while they were being read: what was read is void.
     void: HashSet<Uuid>,
+    making: Making,
     /// Sessions on their way to sleep.
     resting: HashMap<Uuid, Resting>,
     deaths: HashMap<Uuid, Deaths>,
@@ -107,6 +114,7 @@ impl Actor for Supervisor {
             directory,
             loading: HashMap::new(),
             void: HashSet::new(),
+            making: Making::start(myself.clone()),
             resting: HashMap::new(),
             deaths: HashMap::new(),
             actors: HashMap::new(),
@@ -126,11 +134,19 @@ impl Actor for Supervisor {
                 place,
                 reply,
             } => state.create(record, place, reply),
-            SupervisorMessage::Stored { session, reply } => state.stored(*session, reply).await,
+            SupervisorMessage::Stored {
+                session,
+                made,
+                reply,
+            } => state.stored(*session, made, reply).await,
             SupervisorMessage::Open { id, finder } => state.open(id, finder),
             SupervisorMessage::Loaded { id, row } => state.loaded(id, row).await,
             SupervisorMessage::Delete { id, owner, reply } => state.delete(id, owner, reply),
-            SupervisorMessage::Deleted { id } => state.deleted(id),
+            SupervisorMessage::Deleted {
+                id,
+                was_there,
+                reply,
+            } => state.deleted_for(id, was_there, reply),
             SupervisorMessage::Expired { id } => state.expired(id),
             SupervisorMessage::Sweep => state.sweep(),
             SupervisorMessage::Rest { id } => state.rest(id),
@@ -162,69 +178,6 @@ impl Actor for Supervisor {
 }
 
 impl State {
-    fn create(
-        &self,
-        record: SessionRecord,
-        place: SessionPlace,
-        reply: oneshot::Sender<Result<(), SessionsError>>,
-    ) {
-        let (store, myself) = (self.shared.store.clone(), self.myself.clone());
-        tokio::spawn(async move {
-            let session = Box::new(as_stored(&record));
-            match store.create_session(record).await {
-                Ok(()) => {
-                    place.keep();
-                    // Without a supervisor the gateway is going down; the row is there for the next.
-                    drop(myself.cast(SupervisorMessage::Stored { session, reply }));
-                }
-                // Whoever asked may have left.
-                Err(error) => drop(reply.send(Err(error.into()))),
-            }
-        });
-    }
-
-    async fn stored(
-        &mut self,
-        session: StoredSession,
-        reply: oneshot::Sender<Result<(), SessionsError>>,
-    ) {
-        if let Some(session) = self.start(session).await {
-            session.warm();
-        }
-        // A session that did not start is in the store, and starts with its first request.
-        drop(reply.send(Ok(())));
-    }
-
-    fn sweep(&self) {
-        let (sessions, store) = (self.directory.all(), self.shared.store.clone());
-        let oldest_ms = self.shared.oldest_mcp_session_ms();
-        let quota = self.directory.quota().clone();
-        let (unused_since_ms, myself) = (self.shared.oldest_session_ms(), self.myself.clone());
-        tokio::spawn(async move {
-            let written = used::write_down(&sessions, &store).await;
-            if written.is_short {
-                // What is in use looks idle in the store.
-                return;
-            }
-            // Whoever has one keeps it awake.
-            drop(sessions);
-            for id in written.at_rest {
-                // Without a supervisor there is no live session either; here and below.
-                let _gone = myself.cast(SupervisorMessage::Rest { id });
-            }
-            // Those of sessions that sleep; the others have just said what they still use.
-            if let Err(error) = store.expire_mcp_sessions(oldest_ms).await {
-                tracing::warn!(%error, "could not expire idle MCP sessions");
-            }
-            if let Some(unused_since_ms) = unused_since_ms {
-                for (id, owner) in used::expire(unused_since_ms, &store).await {
-                    quota.give_back(&owner);
-                    let _gone = myself.cast(SupervisorMessage::Expired { id });
-                }
-            }
-        });
-    }
-
     fn delete(
         &self,
         id: Uuid,
@@ -238,13 +191,28 @@ impl State {
             if let Ok(true) = deleted {
                 quota.give_back(&owner);
             }
-            if deleted.is_ok() {
-                // Without a supervisor there is no live session either.
-                let _gone = myself.cast(SupervisorMessage::Deleted { id });
+            match deleted {
+                // Without a supervisor the gateway is going down.
+                Ok(was_there) => drop(myself.cast(SupervisorMessage::Deleted {
+                    id,
+                    was_there,
+                    reply,
+                })),
+                // Whoever asked may have left.
+                Err(error) => drop(reply.send(Err(error.into()))),
             }
-            // Whoever asked may have left.
-            drop(reply.send(deleted.map_err(Into::into)));
         });
+    }
+
+    fn deleted_for(
+        &mut self,
+        id: Uuid,
+        was_there: bool,
+        reply: oneshot::Sender<Result<bool, SessionsError>>,
+    ) {
+        self.deleted(id);
+        // Whoever asked may have left.
+        drop(reply.send(Ok(was_there)));
     }
 
     fn deleted(&mut self, id: Uuid) {
@@ -279,26 +247,5 @@ impl State {
         self.directory.remove_ended(id, actor);
         self.asleep(id);
         Some(id)
-    }
-}
-
-fn as_stored(record: &SessionRecord) -> StoredSession {
-    StoredSession {
-        id: record.id,
-        owner: record.owner.clone(),
-        name: record.name.clone(),
-        naming: record.naming,
-        servers: record
-            .servers
-            .iter()
-            .map(|server| StoredServer {
-                backend: server.backend.clone(),
-                credential: Ok(server.credential.clone()),
-            })
-            .collect(),
-        created_ms: record.created_ms,
-        last_used_ms: record.last_used_ms,
-        mcp_sessions: Vec::new(),
-        links: Vec::new(),
     }
 }

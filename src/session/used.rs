@@ -1,7 +1,4 @@
-//! Writes down when sessions were last used, many at once, for each write is a commit; deletes those
-//! that nobody uses.
-
-use std::sync::Arc;
+//! Writes down when sessions were last used, many at once, for each write is a commit.
 
 use futures_util::future::join_all;
 use uuid::Uuid;
@@ -58,38 +55,4 @@ pub(super) async fn write_down(sessions: &[SessionRef], store: &Store) -> Writte
         }
     }
     outcome
-}
-
-/// Deletes the sessions that were last used before a moment; gives the ids and owners of those that are gone.
-pub(super) async fn expire(unused_since_ms: i64, store: &Store) -> Vec<(Uuid, Option<Arc<str>>)> {
-    let mut expired = Vec::new();
-    let done: Result<(), StoreError> = async {
-        loop {
-            let idle = store.idle_sessions(unused_since_ms).await?;
-            if idle.is_empty() {
-                return Ok(());
-            }
-            let deleting = idle
-                .iter()
-                .map(|(id, _)| store.delete_idle_session(*id, unused_since_ms));
-            let deleted = join_all(deleting).await;
-            // What is gone is gone, whatever became of the others.
-            let mut failed = None;
-            for (idle, deleted) in idle.into_iter().zip(deleted) {
-                match deleted {
-                    Ok(true) => expired.push(idle),
-                    Ok(false) => {}
-                    Err(error) => failed = Some(error),
-                }
-            }
-            if let Some(error) = failed {
-                return Err(error);
-            }
-        }
-    }
-    .await;
-    if let Err(error) = done {
-        tracing::warn!(%error, "could not delete all sessions that nobody uses; it is tried again");
-    }
-    expired
 }

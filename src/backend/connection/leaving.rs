@@ -10,7 +10,7 @@ use crate::backend::{
     Backend, error::BackendError, link::LinkKey, message::BackendMessage, pending::Pending,
 };
 
-use super::{Connection, carried::Carried};
+use super::Connection;
 
 /// Who is still at work with a connection: it is done when nobody is.
 pub(in crate::backend) struct Occupancy {
@@ -103,7 +103,10 @@ impl Connection {
         self.handshakes > 0
             || !self.queue.is_empty()
             || !self.unmirrored.is_empty()
-            || self.carried.values().any(Carried::is_being_seen_to)
+            || self
+                .carried
+                .values()
+                .any(|carried| carried.is_being_seen_to())
     }
 
     /// The session goes to sleep: ends the connection. What it agreed upon with its backend is stored, and gone

@@ -143,7 +143,7 @@ impl Session {
 
     /// Ends an MCP session here and at the backends; the task ends when it is gone from the store,
     /// too. What could not be deleted is tried again with each sweep.
-    fn forget_mcp_session(&mut self, id: Uuid) -> JoinHandle<Result<(), StoreError>> {
+    pub(super) fn forget_mcp_session(&mut self, id: Uuid) -> JoinHandle<Result<(), StoreError>> {
         if let Some(mcp_session) = self.mcp_sessions.remove(&id) {
             self.ended.insert(id, mcp_session.place);
             self.linked.retain(|(client, _)| *client != id);

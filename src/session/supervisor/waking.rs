@@ -9,7 +9,8 @@ use uuid::Uuid;
 use crate::{
     limits::SESSION_DEATHS_MAX,
     session::{
-        SessionsError, actor::SessionActor, directory::SessionRef, outbox::Outbox, short, view::Asker,
+        SessionsError, actor::SessionActor, directory::SessionRef, outbox::Outbox, short,
+        view::Asker,
     },
     store::{StoreError, StoredSession},
 };
@@ -48,9 +49,7 @@ impl State {
         if let Some(deaths) = self.deaths.get(&id)
             && deaths.count > SESSION_DEATHS_MAX
         {
-            let broken = || SessionsError::Broken {
-                short: short(id),
-            };
+            let broken = || SessionsError::Broken { short: short(id) };
             let is_theirs = finder.may_have(deaths.owner.as_deref());
             return finder.answer(if is_theirs { Err(broken()) } else { Ok(None) });
         }
@@ -67,7 +66,11 @@ impl State {
         });
     }
 
-    pub(super) async fn loaded(&mut self, id: Uuid, row: Result<Option<Box<StoredSession>>, StoreError>) {
+    pub(super) async fn loaded(
+        &mut self,
+        id: Uuid,
+        row: Result<Option<Box<StoredSession>>, StoreError>,
+    ) {
         let waiting = self.loading.remove(&id).unwrap_or_default();
         let void = self.void.remove(&id);
         let found = match row {
@@ -106,6 +109,7 @@ impl State {
         .await;
         match started {
             Ok((actor, _)) => {
+                tracing::debug!(session.id = %short(id), "a session is awake");
                 self.actors.insert(actor.get_id(), id);
                 Some(self.directory.insert(id, owner, actor, outbox))
             }
