@@ -29,7 +29,12 @@ pub(super) struct Making {
 }
 
 /// A session that is being made, until this is dropped.
-pub(in crate::session) struct Made(Arc<()>);
+pub(in crate::session) struct Made {
+    counted: Arc<()>,
+    /// Whether many others were being made when this began: those are answered together, so that the last of them
+    /// would find themselves alone.
+    began_in_rush: bool,
+}
 
 impl Making {
     /// Begins to connect later what is kept for that, with this supervisor.
@@ -41,11 +46,14 @@ impl Making {
     }
 
     fn begin(&self) -> Made {
-        Made(Arc::clone(&self.counted))
+        Made {
+            began_in_rush: is_rush(&self.counted),
+            counted: Arc::clone(&self.counted),
+        }
     }
 }
 
-/// Whether many sessions are being made. Besides them, two have a count: whoever makes and whoever connects.
+/// Whether many sessions are being made. Besides them, two hold the count: who makes them, and who connects them.
 fn is_rush(counted: &Arc<()>) -> bool {
     Arc::strong_count(counted) > RUSH + 2
 }
@@ -73,7 +81,7 @@ impl State {
     }
 
     pub(super) async fn stored(&mut self, session: StoredSession, made: Made, reply: Maker) {
-        if is_rush(&made.0) {
+        if made.began_in_rush || is_rush(&made.counted) {
             // One for which there is no room connects with its first request.
             let _full = self.making.later.try_send(session.id);
         } else if let Some(session) = self.start(session).await {
