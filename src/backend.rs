@@ -212,11 +212,6 @@ impl Backend {
         let _gone = self.actor.cast(BackendMessage::Forget(link));
     }
 
-    /// Ends every MCP session at the backend, then the connection; tells whether there is one.
-    pub(crate) fn close(&self) -> bool {
-        self.actor.cast(BackendMessage::Close).is_ok()
-    }
-
     /// Passes on what a list showed.
     pub(crate) fn learned(&self, listing: &Listing) {
         let catalogue = Catalogue::of(&listing.items);

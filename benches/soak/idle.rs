@@ -26,9 +26,12 @@ const DORMANT_AFTER: Duration = Duration::from_secs(90);
 /// Prints what a session costs; says whether all were there, and cost no more than they may.
 #[tokio::main]
 pub(crate) async fn run(options: &IdleOptions) -> bool {
-    let script = || match options.legacy {
-        true => FakeBackend::legacy(),
-        false => FakeBackend::modern(),
+    let script = || {
+        if options.legacy {
+            FakeBackend::legacy()
+        } else {
+            FakeBackend::modern()
+        }
     };
     let backends = BACKENDS.map(|name| (name, script().forgets_requests().start()));
     let dormant_after = humantime::format_duration(DORMANT_AFTER);

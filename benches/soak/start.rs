@@ -53,7 +53,6 @@ pub(crate) async fn run(options: &StartOptions) -> bool {
             others.push(begun.elapsed());
         }
     }
-    let slowest = others.iter().max().copied().unwrap_or_default();
     say(&format!(
         "{count} sessions, {} starts after kill -9; median (longest)",
         ready.len()
@@ -69,17 +68,20 @@ pub(crate) async fn run(options: &StartOptions) -> bool {
     } else {
         "LOST"
     });
-    let is_quick = ready.iter().all(|took| *took <= options.within);
+    let are_quick = [
+        is_quick("a start", &ready, options.within),
+        is_quick("a call", &others, options.call_within),
+    ];
+    all_there && are_quick == [true; 2]
+}
+
+fn is_quick(what: &str, times: &[Duration], within: Duration) -> bool {
+    let is_quick = times.iter().all(|took| *took <= within);
     if !is_quick {
-        let within = humantime::format_duration(options.within);
-        say(&format!("TOO SLOW: a start took more than {within}"));
+        let within = humantime::format_duration(within);
+        say(&format!("TOO SLOW: {what} took more than {within}"));
     }
-    let calls_are_quick = slowest <= options.call_within;
-    if !calls_are_quick {
-        let within = humantime::format_duration(options.call_within);
-        say(&format!("TOO SLOW: a call took more than {within}"));
-    }
-    all_there && is_quick && calls_are_quick
+    is_quick
 }
 
 /// Whether a session answers a call.

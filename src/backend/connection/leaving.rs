@@ -35,6 +35,11 @@ impl Default for Occupancy {
 }
 
 impl Backend {
+    /// Ends every MCP session at the backend, then the connection; tells whether there is one.
+    pub(crate) fn close(&self) -> bool {
+        self.actor.cast(BackendMessage::Close).is_ok()
+    }
+
     /// Ends the connection because the server left the session, with the calls on their way; tells whether
     /// there is one.
     pub(crate) fn leave(&self) -> bool {
