@@ -40,7 +40,7 @@ mod waiting;
 use std::{collections::HashMap, sync::Arc};
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, MessagingErr, SpawnErr};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde_json::json;
 use tokio::sync::oneshot;
 
@@ -59,7 +59,6 @@ use catalogue::Catalogue;
 use connection::{Announcing, Connection, Looks, Occupancy};
 use endpoint::Endpoint;
 use error::BackendError;
-use link::{Link, Origin};
 use message::BackendMessage;
 use pending::{Pending, Slot};
 use state::Machine;
@@ -267,7 +266,7 @@ impl Actor for BackendActor {
             links: start
                 .remembered
                 .into_iter()
-                .filter_map(|remembered| resume(remembered, &myself))
+                .filter_map(|remembered| Slot::remembered(remembered, &myself))
                 .collect(),
             queue: Vec::new(),
             generation: 0,
@@ -334,7 +333,7 @@ impl Actor for BackendActor {
             } => connection.ended(link, generation, ending),
             BackendMessage::Listed(catalogue) => connection.listed(catalogue),
             BackendMessage::Looked(catalogue) => connection.looked(catalogue),
-            BackendMessage::Changed { kind, stream } => connection.changed(kind, stream),
+            BackendMessage::Changed { kind, stream, .. } => connection.changed(kind, stream),
             BackendMessage::Due { link, kind } => connection.due(link, kind),
             BackendMessage::Heard {
                 link,
@@ -344,7 +343,8 @@ impl Actor for BackendActor {
             BackendMessage::Asked {
                 mcp_session,
                 question,
-            } => connection.asked(mcp_session, question),
+                room,
+            } => connection.asked(mcp_session, question, room),
             BackendMessage::Withdrawn {
                 mcp_session,
                 number,
@@ -366,26 +366,6 @@ impl Actor for BackendActor {
         }
         Ok(())
     }
-}
-
-/// Takes up a link as it was remembered; one that cannot be read is opened anew instead.
-fn resume(
-    (key, memory): (LinkKey, Memory),
-    connection: &ActorRef<BackendMessage>,
-) -> Option<(LinkKey, Slot)> {
-    let session = match &memory.backend_session {
-        Some(session) => Some(session.expose_secret().parse().ok()?),
-        None => None,
-    };
-    let discovery = Discovery::read(&memory.discovery).ok()?;
-    let dialect = adapter::resume(memory.revision, session);
-    let origin = Origin {
-        key,
-        generation: 0,
-        context: None,
-    };
-    let link = Link::new(origin, dialect, discovery, connection.clone());
-    Some((key, Slot::Open(Arc::new(link))))
 }
 
 /// The gateway's own `Implementation`, where it speaks for no client in particular.

@@ -224,10 +224,16 @@ impl Listening {
         } else {
             Said::Listening(None)
         };
+        let mut listens = false;
         loop {
             match said {
+                // A backend may say it without end, but nothing new after the first time.
+                Said::Listening(_) if listens => {}
+                Said::Listening(honoured) => {
+                    listens = true;
+                    self.listens(honoured);
+                }
                 Said::Nothing => {}
-                Said::Listening(honoured) => self.listens(honoured),
                 Said::NotListening => return End::NotOffered,
                 Said::Farewell => {
                     let pause = events.retry();
@@ -258,6 +264,8 @@ impl Listening {
 
     fn listens(&mut self, honoured: Option<Filter>) {
         self.offered = true;
+        // What nobody asked for is nobody's; it may be as long as the backend likes.
+        let honoured = honoured.map(|honoured| honoured.within(&self.plan.filter));
         self.tell(News::Hears { honoured });
         if std::mem::take(&mut self.missed) {
             self.tell(News::Missed);

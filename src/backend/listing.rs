@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use serde_json::json;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    channel::{Receiver, channel},
     limits::{EVENTS_IN_FLIGHT, LIST_BYTES_MAX, LIST_ITEMS_MAX, LIST_PAGES_MAX},
     mcp::{
         error::{METHOD_NOT_FOUND, code_of},
@@ -123,8 +123,8 @@ impl Pages<'_> {
         Err(Failure::Lost)
     }
 
-    fn send(&self, cursor: Option<&str>) -> mpsc::Receiver<Event> {
-        let (events, received) = mpsc::channel(EVENTS_IN_FLIGHT);
+    fn send(&self, cursor: Option<&str>) -> Receiver<Event> {
+        let (events, received) = channel(EVENTS_IN_FLIGHT);
         let request = Request::new(
             self.shelf.method(),
             cursor.map(|cursor| to_raw(&json!({ "cursor": cursor }))),

@@ -3,16 +3,19 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::value::RawValue;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::mcp::{
-    event::{Event, Finished, Outcome, ResultBody},
-    failure::Failure,
-    message::RequestId,
-    name::BackendName,
-    request::Request,
+use crate::{
+    channel::Sender,
+    mcp::{
+        event::{Event, Finished, Outcome, ResultBody},
+        failure::Failure,
+        message::RequestId,
+        name::BackendName,
+        request::Request,
+    },
 };
 
 use super::directory::SessionRef;
@@ -26,7 +29,7 @@ pub struct Exchange {
     /// The request; its name is the public one.
     pub request: Request,
     /// Where its events go, in order, past the actors.
-    pub events: mpsc::Sender<Event>,
+    pub events: Sender<Event>,
     /// Fires when the client takes the request back.
     pub cancel: CancellationToken,
     /// The backend that the request goes on at, whatever its name would say.

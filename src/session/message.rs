@@ -1,12 +1,13 @@
 //! What can be said to a session's actor.
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use uuid::Uuid;
 
 use serde_json::value::RawValue;
 
 use crate::{
     backend::Report,
+    channel::{Sender, Weighed},
     mcp::{
         event::{Answered, Notification, Question},
         failure::Failure,
@@ -205,6 +206,16 @@ pub enum Told {
     Withdrawn(u64),
 }
 
+impl Weighed for Told {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Notification(notification) => notification.bytes(),
+            Self::Asked(question) => question.bytes(),
+            Self::Withdrawn(_) => 0,
+        }
+    }
+}
+
 /// A listener without an MCP session.
 pub(super) struct Subscription {
     /// Who listens.
@@ -212,7 +223,7 @@ pub(super) struct Subscription {
     /// What for.
     pub filter: Filter,
     /// Where it is told.
-    pub listener: mpsc::Sender<Told>,
+    pub listener: Sender<Told>,
 }
 
 /// The changes that a subscription asks for, by public names.

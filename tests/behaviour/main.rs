@@ -15,6 +15,7 @@ mod world;
 
 mod apps;
 mod at_most_once;
+mod backlogs;
 mod backup;
 mod batches;
 mod behind_a_proxy;
@@ -56,6 +57,7 @@ mod logs;
 mod manners;
 mod mcp_sessions;
 mod mirrored_headers;
+mod open_files;
 mod openapi;
 mod origin;
 mod outages;

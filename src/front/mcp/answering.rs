@@ -4,14 +4,12 @@ use std::{io, mem};
 
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
-use tokio::{
-    sync::mpsc,
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
+    channel::{Receiver, channel},
     limits::{EVENTS_IN_FLIGHT, QUESTIONS_GATHERED_WITHIN},
     mcp::{
         event::{Answered, Event, Finished, Outcome, Question, ResultBody},
@@ -53,7 +51,7 @@ pub(super) struct Answering<E> {
     request: Option<Request>,
     /// `None` once the answer is complete.
     in_flight: Option<InFlight>,
-    received: mpsc::Receiver<Event>,
+    received: Receiver<Event>,
     /// What the client has to be asked in place of an answer, each under a key.
     questions: Vec<(String, Question)>,
     /// The numbers of what the client was asked while the request is open.
@@ -100,7 +98,7 @@ pub(super) enum Taken {
 impl<E: Encode> Answering<E> {
     /// Has a request carried out.
     pub(super) fn begin(wanted: Wanted<E>) -> Self {
-        let (events, received) = mpsc::channel(EVENTS_IN_FLIGHT);
+        let (events, received) = channel(EVENTS_IN_FLIGHT);
         let kept = (wanted.request.asking == Asking::ByRetry).then(|| wanted.request.clone());
         let exchange = Exchange {
             mcp_session: wanted.mcp_session,
@@ -153,7 +151,7 @@ impl<E: Encode> Answering<E> {
     }
 
     /// Writes the answer of events that come from elsewhere.
-    pub(super) fn over(wanted: Wanted<E>, received: mpsc::Receiver<Event>) -> Self {
+    pub(super) fn over(wanted: Wanted<E>, received: Receiver<Event>) -> Self {
         Self {
             session: wanted.session,
             request: Some(wanted.request),
@@ -245,6 +243,10 @@ impl<E: Encode> Answering<E> {
                 Taken::Message(message)
             }
             Put::Instead(question) => {
+                if !input_required::has_room(&self.questions, &question) {
+                    // Dropped, it tells whoever asked.
+                    return Taken::Nothing;
+                }
                 if self.questions.is_empty() {
                     self.gathers_until = gathering();
                 }
@@ -278,7 +280,7 @@ impl<E: Encode> Answering<E> {
             return self.finish(lost(Failure::Lost));
         };
         let requests = input_required::requests(&questions);
-        let (_, nothing) = mpsc::channel(1);
+        let (_, nothing) = channel(EVENTS_IN_FLIGHT);
         let parked = Parked {
             received: mem::replace(&mut self.received, nothing),
             in_flight,
@@ -367,9 +369,9 @@ const fn lost(failure: Failure) -> Finished {
 }
 
 /// The events of a request that failed before there were any.
-fn failed(failure: Failure) -> mpsc::Receiver<Event> {
-    let (events, received) = mpsc::channel(1);
-    // There is room for one.
+fn failed(failure: Failure) -> Receiver<Event> {
+    let (events, received) = channel(EVENTS_IN_FLIGHT);
+    // There is room for it.
     let _sent = events.try_send(Event::Finished(lost(failure)));
     received
 }

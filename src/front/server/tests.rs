@@ -1,6 +1,8 @@
 //! Connections as a client sees them, over real sockets.
 
 mod ending;
+mod handshake;
+mod lengths;
 
 use std::{
     future::{pending, ready},

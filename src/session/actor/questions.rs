@@ -29,7 +29,7 @@ impl Session {
         if asked.len() >= QUESTIONS_PER_MCP_SESSION_MAX {
             asked.pop_front();
         }
-        asked.push_back((id, question));
+        asked.push_back((id, question.put()));
     }
 
     /// Hands a client's answer to whoever asked that client under that id.

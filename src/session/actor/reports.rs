@@ -51,7 +51,11 @@ impl Session {
             Report::Asked {
                 mcp_session,
                 question,
-            } => self.put(mcp_session, question),
+                room,
+            } => {
+                self.put(mcp_session, question);
+                drop(room);
+            }
             Report::Withdrawn {
                 mcp_session,
                 number,
