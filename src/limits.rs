@@ -32,6 +32,10 @@ pub const INITIALIZE_DEADLINE: Bounds<Duration> = Bounds::new(Duration::ZERO, MI
 pub const MCP_SESSION_TTL: Bounds<Duration> = Bounds::new(Duration::from_secs(1), DAYS_365);
 /// How long a session lives that nobody uses: its credentials lie on the disk meanwhile.
 pub const SESSION_IDLE_TTL: Bounds<Duration> = Bounds::new(Duration::from_secs(1), DAYS_365);
+/// How long a session stays awake that nobody uses: it holds memory and streams at its backends, and is woken in
+/// a moment.
+pub const SESSION_DORMANT_AFTER: Bounds<Duration> =
+    Bounds::new(Duration::from_millis(100), DAYS_365);
 /// How long a call waits for what its client was asked: people answer, and their backend holds a
 /// stream open meanwhile.
 pub const INPUT_TIMEOUT: Bounds<Duration> = Bounds::new(MILLISECONDS_10, REQUEST_STATE_TTL);
@@ -181,8 +185,18 @@ pub const REQUESTS_PER_CALLER: Bounds<u32> = Bounds::new(1, 1_000_000);
 pub const REHYDRATED_MAX: u64 = 1_000;
 /// The pause between two of them: waking must not crowd out the first requests.
 pub const REHYDRATION_PAUSE: Duration = Duration::from_millis(1);
+/// Sessions that are being made at once before that is a rush: in a rush they are stored and answered first, and
+/// connect to their backends later.
+pub const RUSH: usize = 8;
+/// How often is looked whether a rush is over.
+pub const RUSH_PAUSE: Duration = Duration::from_millis(50);
+/// Sessions made in a rush that connect after it; others do with their first requests.
+pub const CONNECTED_LATER_MAX: usize = 1_000;
 /// How often sessions write down what was used and forget idle MCP sessions.
 pub const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
+/// Sleeping sessions that are woken at once to be deleted, or to have MCP sessions end that nobody used: their
+/// backends are told.
+pub const BURIED_AT_ONCE_MAX: u64 = 100;
 /// How often watched files are looked at: who takes a key back wants it to count at once.
 pub const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 /// Sessions, or MCP sessions, whose use one write tells of: other writes wait meanwhile.

@@ -188,6 +188,8 @@ fn limits_are_what_it_says() {
         TOKENS_SEEN_MAX,
         KEY_SET_WAITERS_MAX,
         REHYDRATED_MAX,
+        RUSH,
+        CONNECTED_LATER_MAX,
         LIST_PAGES_MAX,
         LIST_ITEMS_MAX,
         BACKEND_REQUESTS_MAX,

@@ -75,8 +75,8 @@ pub(crate) struct Connection {
     pub(super) looks: Looks,
     /// When changes of lists were told.
     pub(super) announcing: Announcing,
-    /// What the links carry besides calls.
-    pub(super) carried: HashMap<LinkKey, Carried>,
+    /// What the links carry besides calls; few carry anything.
+    pub(super) carried: HashMap<LinkKey, Box<Carried>>,
     /// Counts the listeners.
     pub(super) listeners: u64,
     pub(super) last_error: Option<BackendError>,

@@ -72,6 +72,10 @@ pub(crate) enum BackendMessage {
     Leave,
     /// Command: another connection takes this one's place; the same once its calls have ended.
     Retire,
+    /// Command: the session goes to sleep; stop, and leave those MCP sessions that it goes on with.
+    Rest,
+    /// Question: would its end cut something off?
+    IsNeeded(oneshot::Sender<bool>),
     /// Fact: a handshake ended, which was begun to replace the link of that generation.
     Opened {
         link: LinkKey,

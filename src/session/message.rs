@@ -137,6 +137,12 @@ pub(crate) enum SessionMessage {
     Sweep(oneshot::Sender<Used>),
     /// Fact: what was used could not be written down.
     NotWrittenDown,
+    /// Command: go to sleep, if nothing needs the session; answers whether it does.
+    Sleep(oneshot::Sender<bool>),
+    /// Fact: nothing needs its connections either.
+    ConnectionsUnneeded(oneshot::Sender<bool>),
+    /// Fact: the connections have ended of a session that goes to sleep.
+    ConnectionsAsleep,
     /// Command: end the streams on which clients hear of changes: the gateway is stopping.
     StopListening,
     /// Command: answer what is in flight: the gateway has no more time.

@@ -117,6 +117,12 @@ impl Outbox {
         }
     }
 
+    /// Whether no client has anything to come back for.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lock().values().all(Vec::is_empty)
+    }
+
     /// Takes note that a stream ended, and lets go of older ones that hold too much.
     fn ended(&self, mcp_session: Uuid) {
         let mut streams = self.lock();

@@ -47,6 +47,7 @@ async fn world() -> World {
         initialize_deadline: Duration::from_secs(1),
         mcp_session_ttl: Duration::from_mins(1),
         session_idle_ttl: None,
+        dormant_after: Duration::from_mins(1),
         input_timeout: Duration::from_mins(1),
     };
     let registry = Arc::new(registry.unwrap());

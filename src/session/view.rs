@@ -125,7 +125,9 @@ impl SessionsView {
     ///
     /// When the store failed.
     pub async fn delete(&self, id: Uuid) -> Result<bool, SessionsError> {
-        let owner = match self.sessions.directory.get(id) {
+        // Awake, it tells its backends. One that cannot be woken is deleted all the same.
+        let awake = self.open(id, Wish::See).await.ok().flatten();
+        let owner = match &awake {
             Some(session) => Some(session.owner().map(Arc::from)),
             None => self.sessions.store.owner(id).await?,
         };

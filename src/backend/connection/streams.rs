@@ -33,11 +33,16 @@ impl Connection {
 
     /// Listens over a link of its own, if somebody may hear something there and nobody listens yet.
     pub(super) fn listen(&mut self, key: LinkKey, link: &Arc<Link>) {
-        let needed = self.needs_stream(key, link);
+        if !self.needs_stream(key, link) {
+            if let Some(carried) = self.carried.get_mut(&key) {
+                carried.listener = None;
+            }
+            return;
+        }
         let carried = self.carried.entry(key).or_default();
         let deaf = carried.deaf.as_ref();
         let is_deaf = deaf.is_some_and(|(generation, _)| *generation == link.generation);
-        if !needed || is_deaf {
+        if is_deaf {
             carried.listener = None;
             return;
         }
@@ -72,6 +77,10 @@ impl Connection {
         for carried in self.carried.values() {
             filter.uris.extend(carried.wants.uris.iter().cloned());
             filter.tasks.extend(carried.wants.tasks.iter().cloned());
+        }
+        if filter.is_empty() && self.carried.is_empty() {
+            // Nobody wants anything, nor waits for it.
+            return;
         }
         let carried = self.carried.entry(LinkKey::Default).or_default();
         let newest = carried.next.as_ref().or(carried.listener.as_ref());

@@ -110,7 +110,7 @@ impl Session {
         for link in links {
             self.tell_wants(link);
         }
-        if self.closing || self.subscribers.len() >= SUBSCRIBERS_PER_SESSION_MAX {
+        if self.is_ending() || self.subscribers.len() >= SUBSCRIBERS_PER_SESSION_MAX {
             let _asker_left = reply.send(Err(Failure::TooManyListeners {
                 limit: SUBSCRIBERS_PER_SESSION_MAX,
             }));

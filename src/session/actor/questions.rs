@@ -77,7 +77,7 @@ impl Session {
         parked: Parked,
         reply: oneshot::Sender<Result<(), Failure>>,
     ) {
-        if self.closing || self.parked.len() >= PARKED_PER_SESSION_MAX {
+        if self.is_ending() || self.parked.len() >= PARKED_PER_SESSION_MAX {
             // Dropped, the exchange takes its request back.
             let _asker_left = reply.send(Err(Failure::TooManyParked {
                 limit: PARKED_PER_SESSION_MAX,

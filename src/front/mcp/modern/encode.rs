@@ -13,7 +13,7 @@ use crate::{
         level::Level,
         meta,
         method::{ELICITED, LOG_MESSAGE, PROGRESS, RESOURCES_READ, may_want_input},
-        object::{RawObject, quote},
+        object::RawObject,
         request::Request,
         shelf::Shelf,
     },
@@ -142,10 +142,10 @@ impl Encode for Modern {
         if begins_with_its_kind(&first.json) {
             return Parts::AsTheyAre(first.json.clone());
         }
-        let mut complete = vec![("resultType", quoted("complete"))];
+        let mut complete = vec![("resultType", r#""complete""#.to_owned())];
         if let Some(Freshness { ttl_ms, public }) = self.freshness {
             complete.push(("ttlMs", ttl_ms.to_string()));
-            complete.push(("cacheScope", quoted(scope(public))));
+            complete.push(("cacheScope", format!(r#""{}""#, scope(public))));
         }
         Parts::Edited(Edit {
             complete,
@@ -207,10 +207,6 @@ const fn scope(public: bool) -> &'static str {
     if public { "public" } else { "private" }
 }
 
-fn quoted(text: &str) -> String {
-    quote(text).get().to_owned()
-}
-
 /// Puts what this era demands in front of a result's own members, which stay as they are.
 fn typed(json: &Bytes, freshness: Option<Freshness>) -> Bytes {
     let Some(members) = json.trim_ascii_start().strip_prefix(b"{") else {
@@ -236,7 +232,7 @@ fn typed(json: &Bytes, freshness: Option<Freshness>) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mcp::{editing::Editing, request::Context};
+    use crate::mcp::{editing::Editing, object::quote, request::Context};
 
     fn raw(text: &str) -> Box<RawValue> {
         RawValue::from_string(text.to_owned()).unwrap()
