@@ -174,6 +174,7 @@ async fn start(config: &Config) -> Result<Started, AppError> {
         initialize_deadline: config.initialize_deadline,
         mcp_session_ttl: config.mcp_session_ttl,
         session_idle_ttl: config.session_idle_ttl,
+        dormant_after: config.session_dormant_after,
         input_timeout: config.input_timeout,
     };
     let sessions =

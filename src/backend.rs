@@ -15,6 +15,8 @@ mod connection;
 mod endpoint;
 mod error;
 mod exchange;
+mod fresh;
+mod handle;
 mod input;
 mod legacy;
 mod link;
@@ -39,33 +41,24 @@ mod waiting;
 
 use std::{collections::HashMap, sync::Arc};
 
-use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, MessagingErr, SpawnErr};
-use secrecy::{ExposeSecret, SecretString};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use secrecy::SecretString;
 use serde_json::json;
-use tokio::sync::oneshot;
 
-use crate::{
-    mcp::{
-        discovery::Discovery,
-        event::{Notification, Outcome},
-        failure::Failure,
-        name::BackendName,
-        request::Context,
-    },
-    registry::ProviderSpec,
-};
+use crate::{mcp::name::BackendName, registry::ProviderSpec};
 
-use catalogue::Catalogue;
 use connection::{Announcing, Connection, Looks, Occupancy};
 use endpoint::Endpoint;
 use error::BackendError;
-use link::{Link, Origin};
+use fresh::Changes;
 use message::BackendMessage;
 use pending::{Pending, Slot};
 use state::Machine;
 
 pub(crate) use breaker::Witness;
 pub(crate) use endpoint::HttpClients;
+pub(crate) use fresh::Fresh;
+pub(crate) use handle::Backend;
 pub(crate) use link::LinkKey;
 pub(crate) use listing::{Listing, list};
 pub(crate) use message::{Call, Description, Hearers, Memory, Report, Translation, Unmet, Wants};
@@ -94,161 +87,17 @@ pub(crate) struct Start {
     pub(crate) report: Reporter,
 }
 
-/// A handle to one connection.
-#[derive(Clone)]
-pub(crate) struct Backend {
-    number: u64,
-    name: BackendName,
-    actor: ActorRef<BackendMessage>,
-}
-
-impl Backend {
-    /// Starts a connection, under the session that owns it if one does. Nothing is sent until
-    /// somebody asks.
-    ///
-    /// # Errors
-    ///
-    /// When the actor system is going down.
-    pub(crate) async fn start(start: Start, session: Option<ActorCell>) -> Result<Self, SpawnErr> {
-        let (number, name) = (start.number, start.name.clone());
-        let (actor, _) = match session {
-            Some(session) => Actor::spawn_linked(None, BackendActor, start, session).await?,
-            None => Actor::spawn(None, BackendActor, start).await?,
-        };
-        Ok(Self {
-            number,
-            name,
-            actor,
-        })
-    }
-
-    /// The number it was started with.
-    pub(crate) const fn number(&self) -> u64 {
-        self.number
-    }
-
-    /// The backend's name.
-    pub(crate) const fn name(&self) -> &BackendName {
-        &self.name
-    }
-
-    /// Whether this is the actor of that id.
-    pub(crate) fn is(&self, cell: &ActorCell) -> bool {
-        self.actor.get_id() == cell.get_id()
-    }
-
-    /// Hands over a call; it is answered through its own channel, whatever happens.
-    pub(crate) fn send(&self, call: Call) {
-        if let Err(MessagingErr::SendErr(BackendMessage::Send(call))) =
-            self.actor.cast(BackendMessage::Send(call))
-        {
-            let backend = self.name.clone();
-            let failure = Failure::Unavailable {
-                backend: backend.clone(),
-                reason: "its part of the gateway died; try again, or look at the gateway's log"
-                    .to_owned(),
-            };
-            tokio::spawn(async move { call.finish(&backend, Outcome::Failed(failure)).await });
-        }
-    }
-
-    /// Has a conversation ready for a link and tells what the backend offers.
-    ///
-    /// # Errors
-    ///
-    /// Why there is none.
-    pub(crate) async fn connect(
-        &self,
-        link: LinkKey,
-        context: Context,
-    ) -> Result<Discovery, Failure> {
-        let (reply, answer) = oneshot::channel();
-        // An actor that is gone drops the reply, which the wait below notices: kept, it would wait for ever.
-        drop(self.actor.cast(BackendMessage::Connect {
-            link,
-            context,
-            reply,
-        }));
-        answer.await.unwrap_or(Err(Failure::Lost))
-    }
-
-    /// Has a link carry this besides its calls, and nothing else. Over a link that is not open it
-    /// begins when that is opened: now, for whom `opens` names, or by a call.
-    ///
-    /// Of two wants the later one counts, whichever is waited for.
-    ///
-    /// # Errors
-    ///
-    /// What the backend does not do, and why.
-    pub(crate) fn want(
-        &self,
-        link: LinkKey,
-        opens: Option<Context>,
-        wants: Wants,
-    ) -> impl Future<Output = Result<(), Unmet>> + Send + use<> {
-        let lost = Unmet::all(&wants, Failure::Lost);
-        let (reply, answer) = oneshot::channel();
-        // As in `connect`. Now, not when it is waited for.
-        let _gone = self.actor.cast(BackendMessage::Want {
-            link,
-            opens,
-            wants,
-            reply,
-        });
-        async { answer.await.unwrap_or(Err(lost)) }
-    }
-
-    /// Passes a client's notification on, if the backend has a use for it.
-    pub(crate) fn notify(&self, link: LinkKey, notification: Notification) {
-        // With the actor its links are gone already.
-        let _gone = self
-            .actor
-            .cast(BackendMessage::Notify { link, notification });
-    }
-
-    /// Ends the backend's MCP session for one of ours.
-    pub(crate) fn forget(&self, link: LinkKey) {
-        // With the actor its links are gone already.
-        let _gone = self.actor.cast(BackendMessage::Forget(link));
-    }
-
-    /// Ends every MCP session at the backend, then the connection; tells whether there is one.
-    pub(crate) fn close(&self) -> bool {
-        self.actor.cast(BackendMessage::Close).is_ok()
-    }
-
-    /// Passes on what a list showed.
-    pub(crate) fn learned(&self, listing: &Listing) {
-        let catalogue = Catalogue::of(&listing.items);
-        // What a new actor needs to know it lists for itself.
-        let _gone = self.actor.cast(BackendMessage::Listed(catalogue));
-    }
-
-    fn looked(&self, catalogue: Option<Catalogue>) {
-        // As above.
-        let _gone = self.actor.cast(BackendMessage::Looked(catalogue));
-    }
-
-    /// Tells how the connection stands; `None` when it is just being started anew.
-    pub(crate) async fn describe(&self) -> Option<Description> {
-        let (reply, answer) = oneshot::channel();
-        // As in `connect`.
-        drop(self.actor.cast(BackendMessage::Describe(reply)));
-        answer.await.ok()
-    }
-}
-
 struct BackendActor;
 
 impl Actor for BackendActor {
     type Msg = BackendMessage;
     type State = Connection;
-    type Arguments = Start;
+    type Arguments = (Start, Arc<Changes>);
 
     async fn pre_start(
         &self,
         myself: ActorRef<BackendMessage>,
-        start: Start,
+        (start, changes): (Start, Arc<Changes>),
     ) -> Result<Connection, ActorProcessingErr> {
         let known = start
             .remembered
@@ -272,11 +121,12 @@ impl Actor for BackendActor {
             links: start
                 .remembered
                 .into_iter()
-                .filter_map(|remembered| resume(remembered, &myself))
+                .filter_map(|remembered| Slot::remembered(remembered, &myself))
                 .collect(),
             queue: Vec::new(),
             generation: 0,
             known,
+            changes,
             catalogue: None,
             unmirrored: Vec::new(),
             looks: Looks::default(),
@@ -324,6 +174,7 @@ impl Actor for BackendActor {
             BackendMessage::Forget(link) => connection.forget(link),
             BackendMessage::Close => connection.close(),
             BackendMessage::Leave => connection.leave(),
+            BackendMessage::Rest => connection.rest(),
             BackendMessage::Retire => connection.retire(),
             BackendMessage::Opened {
                 link,
@@ -338,7 +189,7 @@ impl Actor for BackendActor {
             } => connection.ended(link, generation, ending),
             BackendMessage::Listed(catalogue) => connection.listed(catalogue),
             BackendMessage::Looked(catalogue) => connection.looked(catalogue),
-            BackendMessage::Changed { kind, stream } => connection.changed(kind, stream),
+            BackendMessage::Changed { kind, stream, .. } => connection.changed(kind, stream),
             BackendMessage::Due { link, kind } => connection.due(link, kind),
             BackendMessage::Heard {
                 link,
@@ -348,7 +199,8 @@ impl Actor for BackendActor {
             BackendMessage::Asked {
                 mcp_session,
                 question,
-            } => connection.asked(mcp_session, question),
+                room,
+            } => connection.asked(mcp_session, question, room),
             BackendMessage::Withdrawn {
                 mcp_session,
                 number,
@@ -365,30 +217,14 @@ impl Actor for BackendActor {
             } => connection.applied(link, generation, outcome),
             BackendMessage::Tidy { idle_max } => connection.tidy(idle_max),
             // Whoever asked may have stopped waiting.
+            BackendMessage::Hears { link, kind, reply } => {
+                connection.tell_hearing(link, kind, reply);
+            }
+            BackendMessage::IsNeeded(reply) => drop(reply.send(connection.is_needed())),
             BackendMessage::Describe(reply) => drop(reply.send(connection.describe())),
         }
         Ok(())
     }
-}
-
-/// Takes up a link as it was remembered; one that cannot be read is opened anew instead.
-fn resume(
-    (key, memory): (LinkKey, Memory),
-    connection: &ActorRef<BackendMessage>,
-) -> Option<(LinkKey, Slot)> {
-    let session = match &memory.backend_session {
-        Some(session) => Some(session.expose_secret().parse().ok()?),
-        None => None,
-    };
-    let discovery = Discovery::read(&memory.discovery).ok()?;
-    let dialect = adapter::resume(memory.revision, session);
-    let origin = Origin {
-        key,
-        generation: 0,
-        context: None,
-    };
-    let link = Link::new(origin, dialect, discovery, connection.clone());
-    Some((key, Slot::Open(Arc::new(link))))
 }
 
 /// The gateway's own `Implementation`, where it speaks for no client in particular.

@@ -60,6 +60,8 @@ pub struct Config {
     pub mcp_session_ttl: Duration,
     /// How long a session lives that nobody uses; `None` for until it is deleted.
     pub session_idle_ttl: Option<Duration>,
+    /// How long a session stays awake that nobody uses.
+    pub session_dormant_after: Duration,
     /// How long a call waits for what a client brings by a further request.
     pub input_timeout: Duration,
     /// How long calls may go on after a signal to stop.
@@ -218,6 +220,7 @@ impl Flags {
             initialize_deadline: self.listening.initialize_deadline,
             mcp_session_ttl: self.listening.mcp_session_ttl,
             session_idle_ttl: self.listening.session_idle_ttl,
+            session_dormant_after: self.listening.session_dormant_after,
             input_timeout: self.listening.input_timeout,
             drain_timeout: self.listening.drain_timeout,
             body_bytes_max: self.listening.max_body,

@@ -8,6 +8,7 @@
 pub mod app;
 mod backend;
 pub mod callers;
+pub mod channel;
 pub mod config;
 mod files;
 pub mod front;

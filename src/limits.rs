@@ -2,10 +2,12 @@
 //!
 //! What an operator may set has [`Bounds`] around it; what nobody needs to set is a plain constant.
 
+mod backlog;
 mod bounds;
 
 use std::time::Duration;
 
+pub use backlog::Backlog;
 pub use bounds::{Bounds, OutOfBounds};
 
 /// How long opening a connection to a backend may take: less fails on a healthy but distant host,
@@ -30,6 +32,10 @@ pub const INITIALIZE_DEADLINE: Bounds<Duration> = Bounds::new(Duration::ZERO, MI
 pub const MCP_SESSION_TTL: Bounds<Duration> = Bounds::new(Duration::from_secs(1), DAYS_365);
 /// How long a session lives that nobody uses: its credentials lie on the disk meanwhile.
 pub const SESSION_IDLE_TTL: Bounds<Duration> = Bounds::new(Duration::from_secs(1), DAYS_365);
+/// How long a session stays awake that nobody uses: it holds memory and streams at its backends, and is woken in
+/// a moment.
+pub const SESSION_DORMANT_AFTER: Bounds<Duration> =
+    Bounds::new(Duration::from_millis(100), DAYS_365);
 /// How long a call waits for what its client was asked: people answer, and their backend holds a
 /// stream open meanwhile.
 pub const INPUT_TIMEOUT: Bounds<Duration> = Bounds::new(MILLISECONDS_10, REQUEST_STATE_TTL);
@@ -116,8 +122,12 @@ pub const REQUEST_STATE_TTL: Duration = Duration::from_hours(1);
 pub const QUESTIONS_GATHERED_WITHIN: Duration = Duration::from_millis(50);
 /// Exchanges of one session that wait in memory for their clients' answers.
 pub const PARKED_PER_SESSION_MAX: usize = 256;
-/// Events of an exchange that wait for a slow client before the backend is read no further.
-pub const EVENTS_IN_FLIGHT: usize = 16;
+/// Events of an exchange that wait for a slow client before the backend is read no further: enough to keep
+/// both sides busy. There may be a thousand exchanges, so their bytes are few.
+pub const EVENTS_IN_FLIGHT: Backlog = Backlog::new(16, 256 * 1024);
+/// Bytes of all that a client is asked in place of one answer, kept until it answered: a form or a prompt is a
+/// page or a picture. Of more than one question, the last is not put.
+pub const QUESTIONS_BYTES_MAX: usize = 4 * MIB;
 /// MCP sessions that clients hold open in one session; each costs every legacy backend one too.
 pub const MCP_SESSIONS_PER_SESSION_MAX: usize = 1024;
 /// `GET` streams of one MCP session: a client needs one, and may briefly have two.
@@ -133,6 +143,9 @@ pub const STREAM_BYTES_MAX: usize = 1024 * 1024;
 pub const STREAMS_PER_MCP_SESSION_MAX: usize = 32;
 /// Bytes that those hold together which have ended, but for the last one, which is held whole.
 pub const ENDED_STREAMS_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Bytes that the streams of one session hold together, of all its MCP sessions. Beyond it those that ended are let
+/// go, the oldest first, and the others hold only what their clients have not taken.
+pub const OUTBOX_BYTES_MAX: usize = 64 * MIB;
 /// How long a stream is held after its end, or after its client left: a broken network is back, and
 /// a laptop awake, in less.
 pub const STREAM_HELD: Duration = MINUTES_5;
@@ -141,8 +154,9 @@ pub const RESUMED_AFTER: Duration = Duration::from_secs(1);
 /// How long an answer may take before it becomes a stream that can be taken up again: most answers
 /// take less, and cost less in one piece.
 pub const RESUMABLE_AFTER: Duration = Duration::from_secs(5);
-/// What waits for a slow listener: one that is behind by more reads nothing at all.
-pub const CHANGES_IN_FLIGHT: usize = 256;
+/// What waits for a slow listener: one that is behind by more reads nothing at all. A session may have
+/// hundreds, and none of them is owed more memory than a call.
+pub const CHANGES_IN_FLIGHT: Backlog = Backlog::new(256, 4 * MIB);
 /// Streams of one session that clients without an MCP session hear changes on.
 pub const SUBSCRIBERS_PER_SESSION_MAX: usize = 256;
 /// Resources and tasks that one client wants to hear of: each costs its backends memory.
@@ -171,8 +185,18 @@ pub const REQUESTS_PER_CALLER: Bounds<u32> = Bounds::new(1, 1_000_000);
 pub const REHYDRATED_MAX: u64 = 1_000;
 /// The pause between two of them: waking must not crowd out the first requests.
 pub const REHYDRATION_PAUSE: Duration = Duration::from_millis(1);
+/// Sessions that are being made at once before that is a rush: in a rush they are stored and answered first, and
+/// connect to their backends later.
+pub const RUSH: usize = 8;
+/// How often is looked whether a rush is over.
+pub const RUSH_PAUSE: Duration = Duration::from_millis(50);
+/// Sessions made in a rush that connect after it; others do with their first requests.
+pub const CONNECTED_LATER_MAX: usize = 1_000;
 /// How often sessions write down what was used and forget idle MCP sessions.
 pub const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
+/// Sleeping sessions that are woken at once to be deleted, or to have MCP sessions end that nobody used: their
+/// backends are told.
+pub const BURIED_AT_ONCE_MAX: u64 = 100;
 /// How often watched files are looked at: who takes a key back wants it to count at once.
 pub const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 /// Sessions, or MCP sessions, whose use one write tells of: other writes wait meanwhile.
@@ -189,6 +213,14 @@ pub const REST_WITHIN: Duration = Duration::from_secs(1);
 pub const HURRIED_WITHIN: Duration = Duration::from_millis(500);
 /// How long a list waits for a backend; the others' tools are shown without it.
 pub const LIST_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a list is kept at most that nothing says is another one: a backend's word for it may have got lost.
+pub const LIST_KEPT_MAX: Duration = MINUTES_5;
+/// How long a list is kept that nobody asks for.
+pub const LIST_UNUSED_MAX: Duration = Duration::from_mins(1);
+/// Lists of one session that are kept: each client may be shown another one.
+pub const LISTS_KEPT_MAX: usize = 8;
+/// Bytes of the lists of one session that are kept: a few thousand tools.
+pub const LISTS_KEPT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Pages of one backend's list: enough for thousands of tools, and an end to one that has none.
 pub const LIST_PAGES_MAX: usize = 200;
 /// Definitions in one list of one backend: far more than any model can choose from.
@@ -247,9 +279,17 @@ pub const BREAKER_PAUSE_MAX: Duration = Duration::from_secs(30);
 /// Answers to a backend's own requests, of one connection, that are on their way at once and that
 /// nobody misses: pings and refusals. A backend may send those without end.
 pub const REPLIES_IN_FLIGHT_MAX: usize = 64;
+/// Notifications of clients on their way to one backend of a session; further ones are dropped. They are answered
+/// before they get there, so that nothing else slows down who sends them without end.
+pub const NOTICES_IN_FLIGHT: Backlog = Backlog::new(64, 4 * MIB);
 /// What a backend says over one link about no call, on its way to the session: what waits there is held in
 /// memory, and a backend may say more than a session can hear.
-pub const HEARD_IN_FLIGHT_MAX: usize = 64;
+pub const HEARD_IN_FLIGHT: Backlog = Backlog::new(64, 4 * MIB);
+/// Bytes of a notification that is about no call; a larger one is told to nobody. One that is told may have hundreds of
+/// listeners, each of which is sent a copy.
+pub const ANNOUNCEMENT_BYTES_MAX: usize = 4 * MIB;
+/// Bytes of a progress token that a backend chooses, and that is kept as long as its question is open.
+pub const PROGRESS_TOKEN_BYTES_MAX: usize = 1024;
 /// Streams on which backends announce changes, of the whole process: each holds a socket, of which a
 /// process is commonly allowed 1024. Connections beyond it wait for one to end.
 pub const BACKEND_LISTENERS_MAX: usize = 512;
@@ -301,6 +341,7 @@ pub const LIST_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// take.
 pub const ANSWER_DEPTH_MAX: usize = 512;
 
+const MIB: usize = 1024 * 1024;
 const MILLISECONDS_10: Duration = Duration::from_millis(10);
 const MINUTES_1: Duration = Duration::from_mins(1);
 const MINUTES_5: Duration = Duration::from_mins(5);

@@ -5,6 +5,7 @@
 
 pub mod depth;
 pub mod discovery;
+pub mod editing;
 pub mod error;
 pub mod event;
 pub mod failure;

@@ -10,12 +10,14 @@ mod exchange;
 mod fan_out;
 mod heard;
 mod in_order;
+mod kept;
 mod message;
 pub mod outbox;
 mod parked;
 mod patch;
 mod quota;
 mod request_state;
+mod shared;
 mod supervisor;
 #[cfg(test)]
 mod tests;
@@ -37,9 +39,10 @@ use crate::{
     store::Store,
 };
 
-use actor::Shared;
+use clock::before_now_ms;
 use directory::Directory;
 use quota::Quota;
+use shared::Shared;
 use supervisor::{Finder, Supervisor, SupervisorMessage};
 use view::Asker;
 
@@ -75,6 +78,8 @@ pub struct Patience {
     pub mcp_session_ttl: Duration,
     /// How long a session lives that nobody uses; `None` for until it is deleted.
     pub session_idle_ttl: Option<Duration>,
+    /// How long a session stays awake that nobody uses.
+    pub dormant_after: Duration,
     /// How long an exchange waits for its client's answer.
     pub input_timeout: Duration,
 }
@@ -86,6 +91,7 @@ pub struct Sessions {
     supervisor: ActorRef<SupervisorMessage>,
     store: Store,
     quota: Quota,
+    dormant_after: Duration,
 }
 
 impl Sessions {
@@ -109,6 +115,7 @@ impl Sessions {
             initialize_deadline: patience.initialize_deadline,
             mcp_session_ttl: patience.mcp_session_ttl,
             session_idle_ttl: patience.session_idle_ttl,
+            dormant_after: patience.dormant_after,
             input_timeout: patience.input_timeout,
         };
         let started = Actor::spawn(None, Supervisor, (shared, directory.clone()));
@@ -118,15 +125,20 @@ impl Sessions {
             supervisor,
             store,
             quota,
+            dormant_after: patience.dormant_after,
         })
     }
 
-    /// Wakes stored sessions one by one in the background, so that requests never queue behind it.
-    /// Those beyond [`REHYDRATED_MAX`] stay asleep until their first request.
+    /// Wakes stored sessions one by one in the background, so that requests never queue behind it: those that
+    /// would still be awake. Those beyond [`REHYDRATED_MAX`] stay asleep until their first request.
     pub fn rehydrate(&self) {
         let sessions = self.clone();
         tokio::spawn(async move {
-            let ids = match sessions.store.recent_session_ids(REHYDRATED_MAX).await {
+            let used_since_ms = before_now_ms(sessions.dormant_after);
+            let recent = sessions
+                .store
+                .recent_session_ids(used_since_ms, REHYDRATED_MAX);
+            let ids = match recent.await {
                 Ok(ids) => ids,
                 Err(error) => {
                     return tracing::error!(%error, "could not read the stored sessions");

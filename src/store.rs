@@ -174,13 +174,17 @@ impl Store {
         reading::session_ids(&self.reading, after, limit).await
     }
 
-    /// Lists the ids of the sessions last used, the latest first, at most 1,000.
+    /// Lists the ids of the sessions used since a moment, the latest first, at most 1,000.
     ///
     /// # Errors
     ///
     /// What the database refuses.
-    pub async fn recent_session_ids(&self, limit: u64) -> Result<Vec<Uuid>, StoreError> {
-        reading::recent_session_ids(&self.reading, limit).await
+    pub async fn recent_session_ids(
+        &self,
+        used_since_ms: i64,
+        limit: u64,
+    ) -> Result<Vec<Uuid>, StoreError> {
+        reading::recent_session_ids(&self.reading, used_since_ms, limit).await
     }
 
     /// Lists sessions as [`session_ids`](Self::session_ids) does, without their credentials: everybody's, or those of

@@ -22,16 +22,16 @@ use source::Source;
 const ROOMS: Table<'static> = &[
     (
         "front",
-        &["session", "callers", "registry", "mcp", "limits"],
+        &["session", "callers", "registry", "mcp", "channel", "limits"],
     ),
     (
         "session",
         &[
-            "backend", "routing", "store", "callers", "registry", "mcp", "limits",
+            "backend", "routing", "store", "callers", "registry", "mcp", "channel", "limits",
         ],
     ),
     ("callers", &["watch", "files", "limits"]),
-    ("backend", &["registry", "mcp", "limits"]),
+    ("backend", &["registry", "mcp", "channel", "limits"]),
     ("routing", &["mcp", "limits"]),
     ("store", &["mcp", "limits", "files"]),
     ("registry", &["mcp", "limits"]),
@@ -41,6 +41,7 @@ const ROOMS: Table<'static> = &[
     ("config", &["registry", "callers", "telemetry", "limits"]),
     ("telemetry", &[]),
     ("watch", &["limits"]),
+    ("channel", &["limits"]),
     ("files", &[]),
 ];
 

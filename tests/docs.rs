@@ -172,6 +172,11 @@ fn limits_are_what_it_says() {
             in_bytes($limit)
         };
     }
+    macro_rules! backlog {
+        ($limit:expr) => {
+            format!("{}, {}", $limit.messages, in_bytes($limit.bytes))
+        };
+    }
     let counts = named![count:
         EXCHANGES_PER_SESSION_MAX,
         MCP_SESSIONS_PER_SESSION_MAX,
@@ -183,6 +188,8 @@ fn limits_are_what_it_says() {
         TOKENS_SEEN_MAX,
         KEY_SET_WAITERS_MAX,
         REHYDRATED_MAX,
+        RUSH,
+        CONNECTED_LATER_MAX,
         LIST_PAGES_MAX,
         LIST_ITEMS_MAX,
         BACKEND_REQUESTS_MAX,
@@ -226,9 +233,14 @@ fn limits_are_what_it_says() {
         STREAM_BYTES_MAX,
         CLIENT_DESCRIPTION_BYTES_MAX,
         DISCOVERY_BYTES_MAX,
-        LIST_BYTES_MAX
+        LIST_BYTES_MAX,
+        ANNOUNCEMENT_BYTES_MAX,
+        OUTBOX_BYTES_MAX,
+        QUESTIONS_BYTES_MAX
     ];
-    for (name, value) in [counts, spans, sizes].concat() {
+    let backlogs =
+        named![backlog: EVENTS_IN_FLIGHT, CHANGES_IN_FLIGHT, HEARD_IN_FLIGHT, NOTICES_IN_FLIGHT];
+    for (name, value) in [counts, spans, sizes, backlogs].concat() {
         let end = format!("| {value} | `{name}` |");
         assert!(rows().iter().any(|row| row.ends_with(&end)), "{end}");
     }

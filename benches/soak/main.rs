@@ -13,6 +13,7 @@ mod world;
 
 mod books;
 mod chaos;
+mod idle;
 mod load;
 mod options;
 mod report;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
     }
     let is_clean = match &line.program {
         Some(Program::Start(options)) => start::run(options),
+        Some(Program::Idle(options)) => idle::run(options),
         None => soak(&line.options),
     };
     ExitCode::from(if is_clean { 0 } else { LOST })

@@ -26,6 +26,8 @@ pub(crate) struct CommandLine {
 pub(crate) enum Program {
     /// Measures how soon a gateway with many stored sessions is ready after `kill -9`.
     Start(StartOptions),
+    /// Measures what sessions cost that nobody uses: awake, and asleep.
+    Idle(IdleOptions),
 }
 
 #[derive(Debug, Args)]
@@ -58,4 +60,23 @@ pub(crate) struct StartOptions {
     /// How long a start may take until it listens.
     #[arg(long, value_parser = humantime::parse_duration, default_value = "1s")]
     pub(crate) within: Duration,
+    /// First calls of other sessions, one after the other, behind each start.
+    #[arg(long, default_value = "20")]
+    pub(crate) calls: usize,
+    /// How long such a call may take.
+    #[arg(long, value_parser = humantime::parse_duration, default_value = "50ms")]
+    pub(crate) call_within: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IdleOptions {
+    /// Sessions, each with three backends.
+    #[arg(long, default_value = "10000")]
+    pub(crate) sessions: NonZeroUsize,
+    /// Has the backends be of the legacy era, which keep MCP sessions and announce on streams.
+    #[arg(long)]
+    pub(crate) legacy: bool,
+    /// Memory that the gateway may hold with all of them awake, in MiB.
+    #[arg(long, default_value_t = 400)]
+    pub(crate) memory: u64,
 }

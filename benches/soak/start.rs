@@ -34,25 +34,24 @@ pub(crate) async fn run(options: &StartOptions) -> bool {
     });
     let made: Vec<Option<String>> = stream::iter(made).buffered(AT_ONCE).collect().await;
     let made: Vec<String> = made.into_iter().flatten().collect();
-    let mut ready = Vec::new();
-    let mut first_answers = Vec::new();
+    let (mut ready, mut first_answers, mut others) = (Vec::new(), Vec::new(), Vec::new());
     let mut all_there = made.len() == count;
     for round in 0..options.rounds.get() {
         gateway.kill();
         let begun = Instant::now();
         gateway.restart();
         ready.push(begun.elapsed());
-        let id = made.get(round * 7919 % made.len().max(1));
-        let token = format!("first-{round}");
-        let called = attempts.call(
-            id.map_or("none", String::as_str),
-            &Voice::Modern,
-            "a.echo",
-            &token,
-        );
-        let echoed = called.await.answer().and_then(|answer| answer.echoed());
+        let id = |call: usize| {
+            let some = (round * 7919 + call * 104_729) % made.len().max(1);
+            made.get(some).map_or("none", String::as_str)
+        };
+        all_there &= is_there(attempts, id(0)).await;
         first_answers.push(begun.elapsed());
-        all_there &= echoed == Some(token);
+        for call in 1..=options.calls {
+            let begun = Instant::now();
+            all_there &= is_there(attempts, id(call)).await;
+            others.push(begun.elapsed());
+        }
     }
     say(&format!(
         "{count} sessions, {} starts after kill -9; median (longest)",
@@ -63,17 +62,33 @@ pub(crate) async fn run(options: &StartOptions) -> bool {
         "until the first call  {}",
         middle(&mut first_answers)
     ));
+    say(&format!("a first call after it {}", middle(&mut others)));
     say(if all_there {
         "every session was there"
     } else {
         "LOST"
     });
-    let is_quick = ready.iter().all(|took| *took <= options.within);
+    let are_quick = [
+        is_quick("a start", &ready, options.within),
+        is_quick("a call", &others, options.call_within),
+    ];
+    all_there && are_quick == [true; 2]
+}
+
+fn is_quick(what: &str, times: &[Duration], within: Duration) -> bool {
+    let is_quick = times.iter().all(|took| *took <= within);
     if !is_quick {
-        let within = humantime::format_duration(options.within);
-        say(&format!("TOO SLOW: a start took more than {within}"));
+        let within = humantime::format_duration(within);
+        say(&format!("TOO SLOW: {what} took more than {within}"));
     }
-    all_there && is_quick
+    is_quick
+}
+
+/// Whether a session answers a call.
+async fn is_there(attempts: &Attempts, id: &str) -> bool {
+    let called = attempts.call(id, &Voice::Modern, "a.echo", "first").await;
+    let echoed = called.answer().and_then(|answer| answer.echoed());
+    echoed.as_deref() == Some("first")
 }
 
 fn middle(times: &mut [Duration]) -> String {

@@ -6,6 +6,7 @@
 mod m0001_sessions;
 mod m0002_wants;
 mod m0003_owners;
+mod m0004_use;
 
 use std::collections::HashSet;
 
@@ -78,6 +79,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0001_sessions::Migration),
             Box::new(m0002_wants::Migration),
             Box::new(m0003_owners::Migration),
+            Box::new(m0004_use::Migration),
         ]
     }
 }

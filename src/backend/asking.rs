@@ -19,12 +19,15 @@ use tokio_retry::RetryIf;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::mcp::{
-    error::{INTERNAL_ERROR, error_object},
-    event::{Answered, Event, Question},
-    message::{RequestId, write_error, write_result},
-    meta::PROGRESS_TOKEN,
-    object::{RawObject, quote},
+use crate::{
+    limits::PROGRESS_TOKEN_BYTES_MAX,
+    mcp::{
+        error::{INTERNAL_ERROR, error_object},
+        event::{Answered, Event, Question},
+        message::{RequestId, write_error, write_result},
+        meta::PROGRESS_TOKEN,
+        object::{RawObject, quote},
+    },
 };
 
 use super::{
@@ -128,12 +131,17 @@ pub(super) fn open(
     })
 }
 
-/// A question's parameters with a progress token of the gateway's own; `None` without one.
+/// A question's parameters with a progress token of the gateway's own; `None` without one, and where the
+/// backend's is too long to be kept: then no progress will be told.
 fn with_own_token(params: Option<&RawValue>) -> Option<(Box<RawValue>, Tokens)> {
     let mut members = RawObject::parse(params?).ok()?;
     let meta = members.get("_meta")?.to_owned();
     let mut keys = RawObject::parse(&meta).ok()?;
-    let theirs = keys.get(PROGRESS_TOKEN)?.to_owned();
+    let theirs = keys.get(PROGRESS_TOKEN)?;
+    if theirs.get().len() > PROGRESS_TOKEN_BYTES_MAX {
+        return None;
+    }
+    let theirs = theirs.to_owned();
     let ours = Uuid::new_v4().to_string();
     keys.set(PROGRESS_TOKEN, quote(&ours));
     members.set("_meta", keys.to_raw());
@@ -297,4 +305,24 @@ async fn post(endpoint: &Endpoint, outgoing: impl Fn() -> Outgoing) -> Result<()
         policy.allows(error)
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::mcp::object::to_raw;
+
+    #[test]
+    fn a_token_that_is_too_long_to_keep_is_left_as_it_is() {
+        for (length, is_kept) in [
+            (PROGRESS_TOKEN_BYTES_MAX - 2, true),
+            (PROGRESS_TOKEN_BYTES_MAX - 1, false),
+        ] {
+            let token = "x".repeat(length);
+            let params = to_raw(&json!({ "_meta": { "progressToken": token } }));
+            assert_eq!(with_own_token(Some(&params)).is_some(), is_kept, "{length}");
+        }
+    }
 }

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::{
-    limits::BACKEND_REQUESTS_MAX,
+    limits::{ANNOUNCEMENT_BYTES_MAX, BACKEND_REQUESTS_MAX},
     mcp::{
         error::{INTERNAL_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, error_object},
         event::{Event, Notification, Question, ResultBody},
@@ -136,8 +136,12 @@ impl<'a> Audience<'a> {
         let params = scrubbed.as_deref().or(params);
         if let Some(kind) = ListKind::of(method) {
             let stream = self.call.is_none().then_some(conversation.link.key);
-            let changed = BackendMessage::Changed { kind, stream };
-            return conversation.link.tell(changed);
+            let changed = |room| BackendMessage::Changed {
+                kind,
+                stream,
+                _room: room,
+            };
+            return conversation.link.tell_in_room(0, changed).await;
         }
         if conversation.heard_by_all(method, params).await {
             return;
@@ -266,11 +270,24 @@ impl Conversation<'_> {
     }
 
     async fn report(&self, method: &str, params: Option<&RawValue>) {
-        let notification = Notification {
-            method: method.to_owned(),
-            params: params.map(ToOwned::to_owned),
+        let bytes = method.len() + params.map_or(0, |params| params.get().len());
+        if bytes > ANNOUNCEMENT_BYTES_MAX {
+            return tracing::warn!(
+                backend.name = %self.endpoint.name,
+                bytes,
+                "dropped a notification of {}: it is too large to be told to all who listen",
+                self.endpoint.name
+            );
+        }
+        let heard = |room| BackendMessage::Heard {
+            link: self.link.key,
+            notification: Notification {
+                method: method.to_owned(),
+                params: params.map(ToOwned::to_owned),
+            },
+            room,
         };
-        self.link.report(notification).await;
+        self.link.tell_in_room(bytes, heard).await;
     }
 
     /// The client that hears what is said on no call's stream, if there is one.
@@ -291,7 +308,7 @@ impl Conversation<'_> {
         let may_be_asked = self.link.may_be_asked(request.method, request.params);
         let listener = self.listener().filter(|_| may_be_asked);
         if let Some(mcp_session) = listener.filter(|_| !self.link.is_away()) {
-            return self.put(request, mcp_session);
+            return self.put(request, mcp_session).await;
         }
         let takes = |caller: &Caller| caller.takes(request.method, request.params);
         if let Some(call) = self.meant(takes) {
@@ -300,18 +317,21 @@ impl Conversation<'_> {
             return call.caller.send_soon(Event::Asked(question)).await;
         }
         if let Some(mcp_session) = listener {
-            return self.put(request, mcp_session);
+            return self.put(request, mcp_session).await;
         }
         let words = "no client is there that can be asked this";
         self.refuse(&request.id, METHOD_NOT_FOUND, words);
     }
 
-    fn put(&self, request: BackendRequest<'_>, mcp_session: Uuid) {
+    async fn put(&self, request: BackendRequest<'_>, mcp_session: Uuid) {
         let question = self.open(request, Asked::Client(mcp_session));
-        self.link.tell(BackendMessage::Asked {
+        let bytes = question.bytes();
+        let asked = |room| BackendMessage::Asked {
             mcp_session,
             question,
-        });
+            room,
+        };
+        self.link.tell_in_room(bytes, asked).await;
     }
 
     fn refuse(&self, id: &RequestId, code: i64, words: &str) {

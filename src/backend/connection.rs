@@ -39,6 +39,7 @@ use super::{
     catalogue::Catalogue,
     endpoint::Endpoint,
     error::BackendError,
+    fresh::Changes,
     link::{Link, LinkKey},
     message::{BackendMessage, Call, Description, Report},
     pending::{Pending, Slot},
@@ -64,6 +65,8 @@ pub(crate) struct Connection {
     pub(super) generation: u64,
     /// What the backend was last found to speak.
     pub(super) known: Option<Revision>,
+    /// How often its lists became others.
+    pub(super) changes: Arc<Changes>,
     /// What tools there are; `None` until a list came.
     pub(super) catalogue: Option<Catalogue>,
     /// Calls that wait for a list, to know which of their arguments go into headers.
@@ -72,8 +75,8 @@ pub(crate) struct Connection {
     pub(super) looks: Looks,
     /// When changes of lists were told.
     pub(super) announcing: Announcing,
-    /// What the links carry besides calls.
-    pub(super) carried: HashMap<LinkKey, Carried>,
+    /// What the links carry besides calls; few carry anything.
+    pub(super) carried: HashMap<LinkKey, Box<Carried>>,
     /// Counts the listeners.
     pub(super) listeners: u64,
     pub(super) last_error: Option<BackendError>,
@@ -185,6 +188,7 @@ impl Connection {
             number: self.number,
             name: self.name.clone(),
             actor: self.myself.clone(),
+            changes: Arc::clone(&self.changes),
         }
     }
 
@@ -214,6 +218,7 @@ impl Connection {
     pub(super) fn note_failure(&mut self, input: Input, error: &BackendError) {
         self.failed_at = Some(Instant::now());
         self.last_error = Some(error.clone());
+        self.changes.note_all();
         tracing::warn!(backend.name = %self.name, %error, "no connection to {}", self.name);
         (self.report)(Report::Unreachable {
             backend: self.name.clone(),

@@ -10,9 +10,10 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    channel::Room,
     limits::{
-        BACKEND_LISTENERS_MAX, LISTENING_KEEP_ALIVE, POOL_IDLE_PER_BACKEND, POOL_IDLE_TIMEOUT,
-        REPLIES_IN_FLIGHT_MAX,
+        BACKEND_LISTENERS_MAX, LISTENING_KEEP_ALIVE, NOTICES_IN_FLIGHT, POOL_IDLE_PER_BACKEND,
+        POOL_IDLE_TIMEOUT, REPLIES_IN_FLIGHT_MAX,
     },
     mcp::name::BackendName,
     registry::{AuthSpec, Protocol, ProviderSpec, Retries, Timeouts},
@@ -39,6 +40,8 @@ pub(crate) struct Endpoint {
     pub(super) witness: Witness,
     /// A permit for each answer on its way to the backend that nobody would miss.
     pub(super) replies: Arc<Semaphore>,
+    /// Room for what clients notify it of, until it is there.
+    pub(super) notices: Room,
     /// A permit for each stream of announcements that the process may hold open.
     pub(crate) listeners: Arc<Semaphore>,
     pub(crate) timeouts: Timeouts,
@@ -101,6 +104,7 @@ impl Endpoint {
             provider,
             witness,
             replies: Arc::new(Semaphore::new(REPLIES_IN_FLIGHT_MAX)),
+            notices: Room::new(NOTICES_IN_FLIGHT),
             listeners: Arc::clone(&clients.listeners),
             timeouts: spec.timeouts,
             retries: spec.retries,

@@ -11,15 +11,13 @@ use std::{
 use ractor::ActorRef;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
-use tokio::sync::Semaphore;
+use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use crate::{
-    limits::HEARD_IN_FLIGHT_MAX,
-    mcp::{
-        discovery::Discovery, event::Notification, level::Level, object::RawObject,
-        request::Context,
-    },
+    channel::Room,
+    limits::HEARD_IN_FLIGHT,
+    mcp::{discovery::Discovery, level::Level, object::RawObject, request::Context},
 };
 
 use super::{adapter::Dialect, asking::Questions, message::BackendMessage, ongoing::Ongoing};
@@ -77,7 +75,7 @@ pub(crate) struct Link {
     away: AtomicBool,
     looking: AtomicBool,
     /// For what is heard over it about no call, until the session has heard it.
-    room: Arc<Semaphore>,
+    room: Room,
     uses: Mutex<Uses>,
     /// From which level on the backend was asked to send log messages.
     pub(super) level: tokio::sync::Mutex<Option<Level>>,
@@ -132,7 +130,7 @@ impl Link {
             heard: AtomicBool::new(false),
             away: AtomicBool::new(false),
             looking: AtomicBool::new(false),
-            room: Arc::new(Semaphore::new(HEARD_IN_FLIGHT_MAX)),
+            room: Room::new(HEARD_IN_FLIGHT),
             uses: Mutex::new(Uses {
                 calls: 0,
                 last: Instant::now(),
@@ -202,17 +200,17 @@ impl Link {
         let _gone = self.connection.cast(fact);
     }
 
-    /// Tells the session what was heard about no call; while there is no room for more, the backend waits.
-    pub(crate) async fn report(&self, notification: Notification) {
-        // An error would mean that it was closed, which nobody does.
-        let Ok(room) = Arc::clone(&self.room).acquire_owned().await else {
-            return;
-        };
-        self.tell(BackendMessage::Heard {
-            link: self.key,
-            notification,
-            room,
-        });
+    /// The same for what a backend may say without end: mailboxes have no bound of their own. While there is no
+    /// room for so many bytes more, the backend waits.
+    pub(crate) async fn tell_in_room(
+        &self,
+        bytes: usize,
+        fact: impl FnOnce(OwnedSemaphorePermit) -> BackendMessage,
+    ) {
+        // Without it, it was closed, which nobody does.
+        if let Some(room) = self.room.take(bytes).await {
+            self.tell(fact(room));
+        }
     }
 
     /// A request id never used in this conversation; never 0.

@@ -126,6 +126,11 @@ impl Listener {
         *self.opened.borrow()
     }
 
+    /// Tells whether its stream is open, for as long as it listens.
+    pub(super) fn hearing(&self) -> watch::Receiver<bool> {
+        self.opened.clone()
+    }
+
     /// The opening of its first stream.
     pub(super) fn opening(&self) -> Opening {
         Opening {
@@ -224,10 +229,16 @@ impl Listening {
         } else {
             Said::Listening(None)
         };
+        let mut listens = false;
         loop {
             match said {
+                // A backend may say it without end, but nothing new after the first time.
+                Said::Listening(_) if listens => {}
+                Said::Listening(honoured) => {
+                    listens = true;
+                    self.listens(honoured);
+                }
                 Said::Nothing => {}
-                Said::Listening(honoured) => self.listens(honoured),
                 Said::NotListening => return End::NotOffered,
                 Said::Farewell => {
                     let pause = events.retry();
@@ -258,6 +269,8 @@ impl Listening {
 
     fn listens(&mut self, honoured: Option<Filter>) {
         self.offered = true;
+        // What nobody asked for is nobody's; it may be as long as the backend likes.
+        let honoured = honoured.map(|honoured| honoured.within(&self.plan.filter));
         self.tell(News::Hears { honoured });
         if std::mem::take(&mut self.missed) {
             self.tell(News::Missed);

@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use serde_json::json;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    channel::{Receiver, channel},
     limits::{EVENTS_IN_FLIGHT, LIST_BYTES_MAX, LIST_ITEMS_MAX, LIST_PAGES_MAX},
     mcp::{
         error::{METHOD_NOT_FOUND, code_of},
@@ -18,17 +18,19 @@ use crate::{
     },
 };
 
-use super::{Backend, link::LinkKey, message::Call};
+use super::{Backend, Fresh, link::LinkKey, message::Call};
 
 /// All pages of one backend's list.
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
     /// The definitions, in the backend's order.
     pub(crate) items: Vec<Item>,
-    /// How long all of it stays fresh: the least of its pages, in milliseconds.
-    pub(crate) ttl_ms: u64,
+    /// How long all of it stays fresh: the least of its pages, in milliseconds; `None` if one does not say.
+    pub(crate) ttl_ms: Option<u64>,
     /// Whether every page is the same for everyone, as its backend says.
     pub(crate) public: bool,
+    /// For how long it may be kept; `None` for not at all.
+    pub(crate) fresh: Option<Fresh>,
 }
 
 /// Lists what a backend has on one shelf, over one link.
@@ -45,6 +47,7 @@ pub(crate) async fn list(
     link: LinkKey,
     context: &Context,
 ) -> Result<Listing, Failure> {
+    let asked = shelf.kind().map(|kind| backend.asked(kind));
     // Whoever gives up waiting drops this future, and with it the call on its way.
     let cancel = CancellationToken::new();
     let _cancel_when_dropped = cancel.clone().drop_guard();
@@ -69,7 +72,10 @@ pub(crate) async fn list(
         listing.ttl_ms = if first {
             page.ttl_ms
         } else {
-            listing.ttl_ms.min(page.ttl_ms)
+            listing
+                .ttl_ms
+                .zip(page.ttl_ms)
+                .map(|(least, it)| least.min(it))
         };
         listing.items.extend(page.items);
         skipped += page.skipped;
@@ -82,6 +88,14 @@ pub(crate) async fn list(
     let cut = !ended || listing.items.len() > LIST_ITEMS_MAX;
     listing.items.truncate(LIST_ITEMS_MAX);
     pages.warn_of_oddities(listing.items.len(), cut, skipped);
+    listing.fresh = match (asked, listing.ttl_ms) {
+        (Some(asked), Some(ttl_ms)) => asked.stays(ttl_ms),
+        (Some(asked), None) => {
+            let hears = backend.hears(link, asked.kind()).await;
+            hears.map(|hears| asked.announced(hears))
+        }
+        (None, _) => None,
+    };
     Ok(listing)
 }
 
@@ -123,8 +137,8 @@ impl Pages<'_> {
         Err(Failure::Lost)
     }
 
-    fn send(&self, cursor: Option<&str>) -> mpsc::Receiver<Event> {
-        let (events, received) = mpsc::channel(EVENTS_IN_FLIGHT);
+    fn send(&self, cursor: Option<&str>) -> Receiver<Event> {
+        let (events, received) = channel(EVENTS_IN_FLIGHT);
         let request = Request::new(
             self.shelf.method(),
             cursor.map(|cursor| to_raw(&json!({ "cursor": cursor }))),

@@ -1,19 +1,22 @@
 //! What can be said to a backend's actor.
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::mcp::{
-    discovery::Discovery,
-    event::{Event, Finished, Notification, Outcome, Question},
-    failure::Failure,
-    kind::ListKind,
-    level::Level,
-    name::BackendName,
-    request::{Context, Request},
-    version::Revision,
+use crate::{
+    channel::{Sender, Weighed},
+    mcp::{
+        discovery::Discovery,
+        event::{Event, Finished, Notification, Outcome, Question},
+        failure::Failure,
+        kind::ListKind,
+        level::Level,
+        name::BackendName,
+        request::{Context, Request},
+        version::Revision,
+    },
 };
 
 use super::{
@@ -30,7 +33,13 @@ use super::{
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// Carries a call's events to whoever asked, in order, past the actors.
-pub(crate) type EventSender = mpsc::Sender<Event>;
+pub(crate) type EventSender = Sender<Event>;
+
+impl Weighed for Event {
+    fn bytes(&self) -> usize {
+        self.bytes()
+    }
+}
 
 /// Commands, facts and questions of one connection.
 pub(crate) enum BackendMessage {
@@ -63,6 +72,10 @@ pub(crate) enum BackendMessage {
     Leave,
     /// Command: another connection takes this one's place; the same once its calls have ended.
     Retire,
+    /// Command: the session goes to sleep; stop, and leave those MCP sessions that it goes on with.
+    Rest,
+    /// Question: would its end cut something off?
+    IsNeeded(oneshot::Sender<bool>),
     /// Fact: a handshake ended, which was begun to replace the link of that generation.
     Opened {
         link: LinkKey,
@@ -86,6 +99,8 @@ pub(crate) enum BackendMessage {
     Changed {
         kind: ListKind,
         stream: Option<LinkKey>,
+        /// As of [`Self::Heard`].
+        _room: OwnedSemaphorePermit,
     },
     /// Fact: the pause is over after which a change is told to who has a link, or to the others.
     Due {
@@ -96,12 +111,15 @@ pub(crate) enum BackendMessage {
     Heard {
         link: LinkKey,
         notification: Notification,
+        /// What it takes up of the room for such; free again when this is dropped.
         room: OwnedSemaphorePermit,
     },
     /// Fact: the backend asks the client of an MCP session something, about no call.
     Asked {
         mcp_session: Uuid,
         question: Question,
+        /// As of [`Self::Heard`].
+        room: OwnedSemaphorePermit,
     },
     /// Fact: it no longer wants what it asked under that number.
     Withdrawn { mcp_session: Uuid, number: u64 },
@@ -126,6 +144,12 @@ pub(crate) enum BackendMessage {
     },
     /// Command: end the links for sets of capabilities that no call used for so long.
     Tidy { idle_max: Duration },
+    /// Question: where does the backend announce to whoever has this link that lists of a kind are others?
+    Hears {
+        link: LinkKey,
+        kind: ListKind,
+        reply: oneshot::Sender<Option<watch::Receiver<bool>>>,
+    },
     /// Question: how does the connection stand?
     Describe(oneshot::Sender<Description>),
 }
@@ -299,6 +323,8 @@ pub(crate) enum Report {
     Asked {
         mcp_session: Uuid,
         question: Question,
+        /// As of [`Self::Heard`].
+        room: OwnedSemaphorePermit,
     },
     /// It no longer wants what it asked under that number.
     Withdrawn { mcp_session: Uuid, number: u64 },

@@ -1,5 +1,9 @@
 //! What waits for a link to its backend.
 
+use std::sync::Arc;
+
+use ractor::ActorRef;
+use secrecy::ExposeSecret;
 use tokio::sync::oneshot;
 
 use crate::mcp::{
@@ -7,9 +11,10 @@ use crate::mcp::{
 };
 
 use super::{
+    adapter,
     error::BackendError,
-    link::{Link, LinkKey},
-    message::Call,
+    link::{Link, LinkKey, Origin},
+    message::{BackendMessage, Call, Memory},
 };
 
 /// Something that needs a link.
@@ -27,7 +32,29 @@ pub(super) enum Pending {
 /// One link's place: open, or being opened with those who wait for it.
 pub(super) enum Slot {
     Opening(Vec<Pending>),
-    Open(std::sync::Arc<Link>),
+    Open(Arc<Link>),
+}
+
+impl Slot {
+    /// Takes up a link as it was remembered; one that cannot be read is opened anew instead.
+    pub(super) fn remembered(
+        (key, memory): (LinkKey, Memory),
+        connection: &ActorRef<BackendMessage>,
+    ) -> Option<(LinkKey, Self)> {
+        let session = match &memory.backend_session {
+            Some(session) => Some(session.expose_secret().parse().ok()?),
+            None => None,
+        };
+        let discovery = Discovery::read(&memory.discovery).ok()?;
+        let dialect = adapter::resume(memory.revision, session);
+        let origin = Origin {
+            key,
+            generation: 0,
+            context: None,
+        };
+        let link = Link::new(origin, dialect, discovery, connection.clone());
+        Some((key, Self::Open(Arc::new(link))))
+    }
 }
 
 impl Pending {

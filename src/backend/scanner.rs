@@ -56,14 +56,17 @@ const KEY_BYTES_MAX: usize = 256;
 const ID_BYTES_MAX: usize = 64;
 
 impl Scanner {
-    /// Takes the next bytes; appends what of them belongs to the result.
+    /// Takes the next bytes, of which most are passed over by the hundred; appends what of them belongs to the result.
     ///
     /// # Errors
     ///
     /// When they cannot belong to a response with one result.
     pub(super) fn feed(&mut self, chunk: &Bytes, result: &mut Vec<Bytes>) -> Result<(), NoResult> {
         let mut from = self.in_result().then_some(0);
-        for (at, &byte) in chunk.iter().enumerate() {
+        let mut at = 0;
+        loop {
+            at += self.plain(chunk.get(at..).unwrap_or_default());
+            let Some(&byte) = chunk.get(at) else { break };
             self.step(byte)?;
             match (from, self.in_result()) {
                 (None, true) => from = Some(at),
@@ -74,6 +77,7 @@ impl Scanner {
                 }
                 _ => {}
             }
+            at += 1;
         }
         if let Some(start) = from {
             result.push(chunk.slice(start..));
@@ -91,6 +95,15 @@ impl Scanner {
             return std::str::from_utf8(&self.id).map_err(|_| NoResult);
         }
         Err(NoResult)
+    }
+
+    /// How many of the next bytes change nothing.
+    fn plain(&self, bytes: &[u8]) -> usize {
+        if self.place == Place::Value && self.member != Member::Id {
+            self.value.plain(bytes)
+        } else {
+            0
+        }
     }
 
     fn in_result(&self) -> bool {

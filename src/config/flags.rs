@@ -147,6 +147,16 @@ pub(super) struct Listening {
     #[arg(value_parser = |text: &str| limits::SESSION_IDLE_TTL.read(text))]
     pub(super) session_idle_ttl: Option<Duration>,
 
+    /// How long a session stays awake that nobody uses; its next request wakes it
+    #[arg(
+        long,
+        global = true,
+        env = "SESSION_DORMANT_AFTER",
+        value_name = "DURATION"
+    )]
+    #[arg(default_value = "5m", value_parser = |text: &str| limits::SESSION_DORMANT_AFTER.read(text))]
+    pub(super) session_dormant_after: Duration,
+
     /// How long a server's call waits for a client of 2026-07-28 to bring what the server asked it
     /// for; then the call is cancelled
     #[arg(long, global = true, env = "INPUT_TIMEOUT", value_name = "DURATION")]

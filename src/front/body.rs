@@ -260,6 +260,12 @@ mod tests {
                 (CONTENT_TYPE, "application/json"),
                 (CONTENT_ENCODING, "gzip"),
             ][..],
+            // A coding behind one that is none.
+            &[
+                (CONTENT_TYPE, "application/json"),
+                (CONTENT_ENCODING, "identity"),
+                (CONTENT_ENCODING, "gzip"),
+            ][..],
         ] {
             assert_eq!(verdict(refused), Err(415), "{refused:?}");
         }

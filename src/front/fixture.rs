@@ -43,6 +43,7 @@ pub(super) async fn state() -> (FrontState, TempDir) {
         initialize_deadline: Duration::from_secs(1),
         mcp_session_ttl: Duration::from_mins(1),
         session_idle_ttl: None,
+        dormant_after: Duration::from_mins(1),
         input_timeout: Duration::from_mins(1),
     };
     let caps = Caps {

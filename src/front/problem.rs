@@ -186,4 +186,10 @@ mod tests {
         assert_eq!(response.headers()[RETRY_AFTER], "1");
         assert_eq!(response.headers()[CONTENT_TYPE], PROBLEM_JSON);
     }
+
+    #[test]
+    fn a_refusal_is_kept_by_no_cache() {
+        let response = Problem::no_such_session().into_response();
+        assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
+    }
 }

@@ -5,6 +5,7 @@
 mod activity;
 mod answer;
 mod conversation;
+mod heads;
 mod overheard;
 mod places;
 mod socket;
@@ -14,6 +15,7 @@ use std::{
     convert::Infallible, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration,
 };
 
+use futures_util::FutureExt as _;
 use http::Request;
 use hyper::{
     body::Incoming,
@@ -21,7 +23,7 @@ use hyper::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
     time::{sleep, timeout},
 };
@@ -121,7 +123,7 @@ struct Door {
 
 /// Serves connections until it is told to stop, then lets the requests in flight end in time.
 ///
-/// The listener is closed as soon as it is told.
+/// The listener is closed as soon as it is told, and what it has accepted on our behalf is served.
 pub async fn serve<S, F, H>(entrance: Entrance, service: S, ending: Ending<F, H>) -> Drained
 where
     S: Service<Request<Incoming>, Response = Response, Error = Infallible>
@@ -136,50 +138,84 @@ where
     let bounds = entrance.bounds;
     let listener = entrance.listener;
     let stop = CancellationToken::new();
-    let door = Arc::new(Door {
-        certificates: entrance.certificates,
-        proxies: entrance.proxies,
-        speaker: Speaker::new(bounds, stop.clone()),
-        write_stall_max: bounds.write_stall_max,
-        headers_bytes_max: bounds.headers_bytes_max,
-        stop: stop.clone(),
-    });
+    let mut arrivals = Arrivals {
+        door: Arc::new(Door {
+            certificates: entrance.certificates,
+            proxies: entrance.proxies,
+            speaker: Speaker::new(bounds, stop.clone()),
+            write_stall_max: bounds.write_stall_max,
+            headers_bytes_max: bounds.headers_bytes_max,
+            stop: stop.clone(),
+        }),
+        service,
+        places: Places::new(bounds.connections_per_address_max, bounds.connections_max),
+        turning_away: TurningAway::new(),
+        connections: JoinSet::new(),
+    };
     let slots = Arc::new(Semaphore::new(bounds.connections_max));
-    let places = Places::new(bounds.connections_per_address_max, bounds.connections_max);
-    let turning_away = TurningAway::new();
-    let mut connections = JoinSet::new();
     let mut told = pin!(ending.stop);
     loop {
         let accepted = async {
             // Before the accept: a connection without a slot stays in the listener's queue.
             let slot = Arc::clone(&slots).acquire_owned().await;
-            (listener.accept().await, slot)
+            (listener.accept().await, slot.ok())
         };
         tokio::select! {
             () = &mut told => break,
-            Some(ended) = connections.join_next() => report(ended),
+            Some(ended) = arrivals.connections.join_next() => report(ended),
             (accepted, slot) = accepted => match accepted {
-                Ok((stream, from)) => {
-                    let place = places.take(from.ip());
-                    // A proxy's connections are those of many.
-                    if place.is_none() && !door.proxies.has(from.ip()) {
-                        tracing::debug!(client.address = %from.ip(), "a connection was turned away");
-                        turning_away.turn_away(stream, door.certificates.is_some());
-                        continue;
-                    }
-                    let (door, service) = (Arc::clone(&door), service.clone());
-                    connections.spawn(async move {
-                        enter(&door, stream, from, service).await;
-                        drop((slot, place));
-                    });
-                }
+                Ok((stream, from)) => arrivals.take_in(stream, from, slot),
                 Err(error) => back_off(&error).await,
             },
         }
     }
-    drop(listener);
+    // Before the rest of the queue: none of its connections stays for long.
     stop.cancel();
-    drain(connections, bounds.drain_within, ending.hurry).await
+    while let Ok(slot) = Arc::clone(&slots).try_acquire_owned() {
+        // Its clients know no better than that they are connected, and their requests may be here.
+        let Some(Ok((stream, from))) = listener.accept().now_or_never() else {
+            break;
+        };
+        arrivals.take_in(stream, from, Some(slot));
+    }
+    drop(listener);
+    drain(arrivals.connections, bounds.drain_within, ending.hurry).await
+}
+
+/// Where connections go.
+struct Arrivals<S> {
+    door: Arc<Door>,
+    service: S,
+    places: Arc<Places>,
+    turning_away: TurningAway,
+    connections: JoinSet<()>,
+}
+
+impl<S> Arrivals<S>
+where
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send + 'static,
+{
+    /// Serves a connection that holds `slot` as long as it lasts, or turns it away.
+    fn take_in(&mut self, stream: TcpStream, from: SocketAddr, slot: Option<OwnedSemaphorePermit>) {
+        let place = self.places.take(from.ip());
+        // A proxy's connections are those of many.
+        if place.is_none() && !self.door.proxies.has(from.ip()) {
+            tracing::debug!(client.address = %from.ip(), "a connection was turned away");
+            let is_encrypted = self.door.certificates.is_some();
+            self.turning_away.turn_away(stream, is_encrypted);
+            return;
+        }
+        let (door, service) = (Arc::clone(&self.door), self.service.clone());
+        self.connections.spawn(async move {
+            enter(&door, stream, from, service).await;
+            drop((slot, place));
+        });
+    }
 }
 
 async fn enter<S>(door: &Arc<Door>, stream: TcpStream, from: SocketAddr, service: S)

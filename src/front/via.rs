@@ -220,6 +220,17 @@ mod tests {
                 "10.0.0.1",
                 "https://localhost:8000",
             ),
+            // What the client claims of itself stands to the left of what was seen of it.
+            (
+                "for=192.0.2.66;proto=http;host=evil.example.net, for=192.0.2.1;proto=https;host=mcp.example.com",
+                "192.0.2.1",
+                "https://mcp.example.com",
+            ),
+            (
+                "for=192.0.2.66;proto=https;host=evil.example.net, for=192.0.2.1",
+                "192.0.2.1",
+                "http://localhost:8000",
+            ),
             ("for=unknown", "10.0.0.1", "http://localhost:8000"),
             ("nonsense", "10.0.0.1", "http://localhost:8000"),
             ("for=\"192.0.2.1", "10.0.0.1", "http://localhost:8000"),
@@ -227,6 +238,16 @@ mod tests {
             let told = via("10.0.0.1", &[("forwarded", text)]);
             assert_eq!(told, (client.to_owned(), base.to_owned()), "{text}");
         }
+        let torn = [
+            (
+                "forwarded",
+                "for=192.0.2.66;proto=https;host=evil.example.net",
+            ),
+            ("forwarded", "for=\"192.0.2.1"),
+        ];
+        let told = via("10.0.0.1", &torn);
+        assert_eq!(told.0, "10.0.0.1", "nobody knows who wrote the first line");
+        assert_eq!(told.1, "http://localhost:8000");
         let both = [
             (
                 "forwarded",

@@ -1,6 +1,6 @@
 //! How deep JSON is nested, told before anything reads it.
 
-use std::slice::Iter;
+use memchr::memchr2;
 
 /// Whether text has more levels of objects and lists than these, in one pass; what is no JSON is left to
 /// its reader.
@@ -11,10 +11,11 @@ pub fn exceeds(json: &[u8], levels_max: usize) -> bool {
         return false;
     }
     let mut depth = 0_usize;
-    let mut bytes = json.iter();
-    while let Some(byte) = bytes.next() {
+    let mut rest = json;
+    while let Some((byte, behind)) = rest.split_first() {
+        rest = behind;
         match byte {
-            b'"' => skip_string(&mut bytes),
+            b'"' => rest = behind_string(behind),
             b'{' | b'[' if depth == levels_max => return true,
             b'{' | b'[' => depth += 1,
             b'}' | b']' => depth = depth.saturating_sub(1),
@@ -24,17 +25,18 @@ pub fn exceeds(json: &[u8], levels_max: usize) -> bool {
     false
 }
 
-/// Goes on behind the string that began.
-fn skip_string(bytes: &mut Iter<'_, u8>) {
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'"' => return,
-            b'\\' => {
-                bytes.next();
-            }
-            _ => {}
+/// What stands behind the string that began.
+fn behind_string(mut rest: &[u8]) -> &[u8] {
+    while let Some(at) = memchr2(b'"', b'\\', rest) {
+        // With a backslash goes the byte that it is about.
+        let is_end = rest.get(at) == Some(&b'"');
+        let length = if is_end { 1 } else { 2 };
+        rest = rest.get(at + length..).unwrap_or_default();
+        if is_end {
+            return rest;
         }
     }
+    &[]
 }
 
 #[cfg(test)]
@@ -50,6 +52,9 @@ mod tests {
             // Even where it breaks off.
             assert!(exceeds("[".repeat(most + 1).as_bytes(), most));
         }
+        let quoted = r#"["[[[\"[[[",["\\"],{"\u005b[":"["}]"#;
+        assert!(!exceeds(quoted.as_bytes(), 2));
+        assert!(exceeds(quoted.as_bytes(), 1));
         let wide = format!("[{}{{}}]", "[],".repeat(1000));
         assert!(!exceeds(wide.as_bytes(), 2));
     }

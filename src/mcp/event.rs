@@ -22,6 +22,28 @@ pub enum Event {
     Finished(Finished),
 }
 
+impl Event {
+    /// The bytes of it.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Notified(notification) => notification.bytes(),
+            Self::Part(part) => part.json.len(),
+            Self::Asked(question) => question.bytes(),
+            Self::Finished(finished) => match &finished.outcome {
+                Outcome::Completed(last) => last.json.len(),
+                Outcome::Rejected(rejection) => rejection.error.get().len(),
+                Outcome::Failed(_) | Outcome::Cancelled => 0,
+            },
+            Self::Withdrawn(_) => 0,
+        }
+    }
+}
+
+fn length(params: Option<&RawValue>) -> usize {
+    params.map_or(0, |params| params.get().len())
+}
+
 /// A notification without its envelope.
 #[derive(Debug, Clone)]
 pub struct Notification {
@@ -29,6 +51,14 @@ pub struct Notification {
     pub method: String,
     /// The parameters, untouched but for the progress token.
     pub params: Option<Box<RawValue>>,
+}
+
+impl Notification {
+    /// The bytes of it.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.method.len() + length(self.params.as_deref())
+    }
 }
 
 /// What a backend asks a client for: elicitation, sampling, roots, or what an extension defines.
@@ -58,6 +88,22 @@ impl Question {
             method,
             params,
             answer: Box::new(answer),
+        }
+    }
+
+    /// The bytes of it.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.method.len() + length(self.params.as_deref())
+    }
+
+    /// The same once it is put to the client: what waits for the answer, and not what was asked.
+    #[must_use]
+    pub fn put(self) -> Self {
+        Self {
+            method: String::new(),
+            params: None,
+            ..self
         }
     }
 

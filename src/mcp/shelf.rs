@@ -3,6 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::{
+    kind::ListKind,
     method::{PROMPTS_LIST, RESOURCES_LIST, TASKS_LIST, TEMPLATES_LIST, TOOLS_LIST},
     object::{RawObject, read_object},
 };
@@ -73,6 +74,17 @@ impl Shelf {
         }
     }
 
+    /// The kind of list that a server announces to be another one; `None` where it announces nothing.
+    #[must_use]
+    pub const fn kind(self) -> Option<ListKind> {
+        match self {
+            Self::Tools => Some(ListKind::Tools),
+            Self::Prompts => Some(ListKind::Prompts),
+            Self::Resources | Self::Templates => Some(ListKind::Resources),
+            Self::Tasks => None,
+        }
+    }
+
     /// The server capability that it belongs to.
     #[must_use]
     pub const fn capability(self) -> &'static str {
@@ -103,8 +115,8 @@ pub struct Page {
     pub skipped: usize,
     /// Where the next page starts, when there is one.
     pub next_cursor: Option<String>,
-    /// How long the page stays fresh, in milliseconds; 0 where the server does not say.
-    pub ttl_ms: u64,
+    /// How long the page stays fresh, in milliseconds; `None` where the server does not say.
+    pub ttl_ms: Option<u64>,
     /// Whether the server says that it is the same for everyone.
     pub public: bool,
 }
@@ -126,13 +138,13 @@ impl Page {
             .iter()
             .filter_map(|definition| read_item(shelf, definition))
             .collect();
-        // A hint of an odd type hides no definition.
+        // A hint of an odd type hides no definition, and keeps none.
         let ttl_ms = members.get("ttlMs").map(RawValue::get);
         Ok(Self {
             skipped: definitions.len() - items.len(),
             items,
             next_cursor: members.get_str("nextCursor"),
-            ttl_ms: ttl_ms.and_then(|text| text.parse().ok()).unwrap_or(0),
+            ttl_ms: ttl_ms.map(|text| text.parse().unwrap_or(0)),
             public: members.get_str("cacheScope").as_deref() == Some("public"),
         })
     }
@@ -161,7 +173,10 @@ mod tests {
         .unwrap();
         assert_eq!(page.items[0].definition.get(), r#"{"uri":"a:1","x": 1.0}"#);
         assert_eq!(page.items[1].key, "b:2");
-        assert_eq!((page.next_cursor.as_deref(), page.ttl_ms), (Some("2"), 5));
+        assert_eq!(
+            (page.next_cursor.as_deref(), page.ttl_ms),
+            (Some("2"), Some(5))
+        );
         assert!(page.public);
     }
 

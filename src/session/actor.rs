@@ -11,13 +11,13 @@ mod mcp_session;
 mod patching;
 mod questions;
 mod reports;
+mod resting;
 mod running;
 mod subscribing;
 
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
-    time::Duration,
 };
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
@@ -28,7 +28,7 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{
-    backend::{Backend, HttpClients, Witness},
+    backend::{Backend, Witness},
     limits::MCP_SESSIONS_PER_SESSION_MAX,
     mcp::{
         discovery::Discovery,
@@ -40,18 +40,19 @@ use crate::{
         name::{BackendName, Naming},
         shelf::Shelf,
     },
-    registry::Registry,
     routing::resource::ResourceIndex,
-    store::{LinkRecord, Store, StoredServer, StoredSession},
+    store::{LinkRecord, StoredServer, StoredSession},
 };
 
 use super::{
-    clock::{before_now_ms, now_ms},
+    clock::now_ms,
     exchange::{Exchange, Place},
+    kept::KeptLists,
     message::SessionMessage,
     outbox::Outbox,
     parked::Parked,
     request_state::RequestStates,
+    shared::Shared,
 };
 
 use connections::remember;
@@ -61,39 +62,14 @@ pub(crate) use patching::Patcher;
 use patching::{LinkWrites, Patching};
 use running::Running;
 
-/// What every session of the process shares.
-#[derive(Clone)]
-pub(super) struct Shared {
-    pub(super) registry: Arc<Registry>,
-    pub(super) store: Store,
-    pub(super) clients: HttpClients,
-    /// How long `initialize` waits for slow backends.
-    pub(super) initialize_deadline: Duration,
-    /// How long an MCP session lives without a request.
-    pub(super) mcp_session_ttl: Duration,
-    /// How long a session lives that nobody uses; `None` for until it is deleted.
-    pub(super) session_idle_ttl: Option<Duration>,
-    /// How long an exchange waits for its client's answer.
-    pub(super) input_timeout: Duration,
-}
-
-impl Shared {
-    /// Whether a backend of a session is met with a credential.
-    fn uses_credential(&self, server: &StoredServer) -> bool {
-        let spec = self.registry.get(server.backend.as_str());
-        !matches!(server.credential, Ok(None))
-            || spec.is_some_and(|spec| spec.auth.default_secret().is_some())
-    }
-
-    /// MCP sessions last used before this have expired.
-    pub(super) fn oldest_mcp_session_ms(&self) -> i64 {
-        before_now_ms(self.mcp_session_ttl)
-    }
-
-    /// Sessions last used before this have expired; `None` where none ever does.
-    pub(super) fn oldest_session_ms(&self) -> Option<i64> {
-        self.session_idle_ttl.map(before_now_ms)
-    }
+/// Whether a session ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    No,
+    /// It goes to sleep; its connections end.
+    Asleep,
+    /// It is deleted; its connections say their goodbyes.
+    Deleted,
 }
 
 /// One session's state.
@@ -117,8 +93,9 @@ pub(super) struct Session {
     witness: Witness,
     link_writes: LinkWrites,
     deaths: u32,
-    /// The session is deleted; its connections say their goodbyes.
-    closing: bool,
+    ending: Ending,
+    /// When it was made or woken.
+    woken_ms: i64,
     /// What each backend says of itself, once it was met; by position, as all else that has one.
     met: Vec<Option<Discovery>>,
     /// Whether several backends could be asked for a resource.
@@ -126,6 +103,7 @@ pub(super) struct Session {
     /// Whether what a backend lists may depend on a credential.
     uses_credentials: bool,
     resources: ResourceIndex,
+    kept_lists: KeptLists,
     /// Backends of which clients were told that they cannot be reached.
     unreachable: HashSet<BackendName>,
     mcp_sessions: HashMap<Uuid, McpSession>,
@@ -184,7 +162,11 @@ impl Actor for SessionActor {
             SessionMessage::NotSubscribed { mcp_session, uri } => {
                 session.not_subscribed(mcp_session, &uri);
             }
-            SessionMessage::Listed { shelf: which, keys } => session.listed(which, keys),
+            SessionMessage::Listed {
+                shelf: which,
+                keys,
+                kept,
+            } => session.listed(which, keys, kept),
             SessionMessage::Saw { backend, uris } => session.saw(&backend, uris),
             SessionMessage::ParkedTooLong { id } => session.expire_parked(id),
             SessionMessage::OpenMcpSession { client, reply } => {
@@ -234,6 +216,9 @@ impl Actor for SessionActor {
             SessionMessage::Warm => session.warm(),
             SessionMessage::Sweep(done) => session.sweep(done),
             SessionMessage::NotWrittenDown => session.not_written_down(),
+            SessionMessage::Sleep(reply) => session.sleep(reply),
+            SessionMessage::ConnectionsUnneeded(reply) => session.fall_asleep(reply),
+            SessionMessage::ConnectionsAsleep => session.end_asleep(),
             SessionMessage::StopListening => session.leave_off(),
             SessionMessage::GiveUp => session.give_up(),
             SessionMessage::Close => session.close(),
@@ -244,7 +229,7 @@ impl Actor for SessionActor {
                 plan,
                 outcome,
                 reply,
-            } => session.patched(*plan, outcome, reply).await?,
+            } => Box::pin(session.patched(*plan, outcome, reply)).await?,
             SessionMessage::Describe(reply) => session.describe(reply),
         }
         Ok(())
@@ -258,7 +243,7 @@ impl Actor for SessionActor {
     ) -> Result<(), ActorProcessingErr> {
         match event {
             SupervisionEvent::ActorFailed(cell, reason) => {
-                session.connection_died(&cell, &reason.to_string()).await;
+                Box::pin(session.connection_died(&cell, &reason.to_string())).await;
             }
             SupervisionEvent::ActorTerminated(cell, ..) => session.connection_ended(&cell),
             _ => {}
@@ -306,9 +291,11 @@ impl Session {
             shares_resources: false,
             uses_credentials,
             resources: ResourceIndex::new(backends),
+            kept_lists: KeptLists::default(),
             unreachable: HashSet::new(),
             deaths: 0,
-            closing: false,
+            ending: Ending::No,
+            woken_ms: now_ms(),
             storing: HashMap::new(),
             mcp_sessions: HashMap::new(),
             linked: HashSet::new(),
@@ -322,10 +309,12 @@ impl Session {
             shared,
             myself,
         };
+        let mut expired = Vec::new();
         for stored in record.mcp_sessions {
-            if stored.last_used_ms >= oldest_ms {
-                session.remember_mcp_session(stored);
+            if stored.last_used_ms < oldest_ms {
+                expired.push(stored.id);
             }
+            session.remember_mcp_session(stored);
         }
         for position in 0..session.servers.len() {
             let name = &session.names[position];
@@ -340,12 +329,20 @@ impl Session {
             let backend = session.start_backend(server, remembered).await?;
             session.backends.push(backend);
         }
+        for id in expired {
+            // Its backends are told, and its row goes in the background.
+            let _going = session.forget_mcp_session(id);
+        }
         session.want_what_was_wanted();
         Ok(session)
     }
 
+    fn is_ending(&self) -> bool {
+        self.ending != Ending::No
+    }
+
     fn begin(&mut self, mut exchange: Exchange, place: Place) {
-        if self.closing {
+        if self.is_ending() {
             return exchange.refuse(Failure::SessionDeleted);
         }
         self.last_used_ms = now_ms();
@@ -375,21 +372,4 @@ impl Session {
             },
         }
     }
-
-    /// Takes URIs that stood in a result of a backend.
-    fn saw(&mut self, backend: &BackendName, uris: Vec<String>) {
-        // It may have left the session meanwhile.
-        let Some(position) = self.position(backend) else {
-            return;
-        };
-        for uri in uris {
-            self.resources.saw(position, uri);
-        }
-    }
-}
-
-/// Tells a session which resources a backend's result spoke of.
-fn saw(session: &ActorRef<SessionMessage>, backend: BackendName, uris: Vec<String>) {
-    // A session that is gone routes nothing.
-    let _gone = session.cast(SessionMessage::Saw { backend, uris });
 }

@@ -1,6 +1,7 @@
 //! Where the live sessions are: a concurrent map, read by every request without a mailbox.
 
 mod ending;
+mod resting;
 
 use std::sync::{
     Arc,
@@ -71,14 +72,17 @@ impl Directory {
         actor: ActorRef<SessionMessage>,
         outbox: Outbox,
     ) -> SessionRef {
-        let session = SessionRef {
+        let live = Live {
             actor,
             caller_places: owner.as_ref().map(|owner| self.quota.requests_of(owner)),
             owner,
             places: Arc::new(Semaphore::new(EXCHANGES_PER_SESSION_MAX)),
             stopping: Arc::clone(&self.stopping),
-            states: Arc::new(RequestStates::new(id, self.sealer.clone())),
+            states: RequestStates::new(id, self.sealer.clone()),
             outbox,
+        };
+        let session = SessionRef {
+            live: Arc::new(live),
         };
         self.live.insert(id, session.clone());
         session
@@ -91,7 +95,7 @@ impl Directory {
     /// Takes a session out whose actor ended, unless another actor has taken its place.
     pub(super) fn remove_ended(&self, id: Uuid, actor: ActorId) {
         self.live
-            .remove_if(&id, |_, session| session.actor.get_id() == actor);
+            .remove_if(&id, |_, session| session.live.actor.get_id() == actor);
     }
 
     /// From now on no session takes another exchange.
@@ -104,23 +108,29 @@ impl Directory {
     }
 }
 
-/// A handle to one live session.
+/// A handle to one live session, which does not go to sleep while somebody has one: whoever is at work with it
+/// keeps it until then.
 #[derive(Clone)]
 pub struct SessionRef {
+    live: Arc<Live>,
+}
+
+/// What requests need of a session besides its actor.
+struct Live {
     actor: ActorRef<SessionMessage>,
     owner: Option<Arc<str>>,
     places: Arc<Semaphore>,
     /// Those that all sessions of the owner share.
     caller_places: Option<CallerPlaces>,
     stopping: Arc<AtomicBool>,
-    states: Arc<RequestStates>,
+    states: RequestStates,
     outbox: Outbox,
 }
 
 impl SessionRef {
     /// Whose it is.
     pub(super) fn owner(&self) -> Option<&str> {
-        self.owner.as_deref()
+        self.live.owner.as_deref()
     }
 
     /// Hands an exchange over. Its events come through its own channel; keep what is returned until
@@ -135,12 +145,13 @@ impl SessionRef {
         cancel_when_dropped: bool,
     ) -> Result<InFlight, Failure> {
         self.go_on()?;
-        let permit = Arc::clone(&self.places)
+        let permit = Arc::clone(&self.live.places)
             .try_acquire_owned()
             .map_err(|_| Failure::Busy {
                 limit: EXCHANGES_PER_SESSION_MAX,
             })?;
         let caller_permit = self
+            .live
             .caller_places
             .as_ref()
             .map(CallerPlaces::take)
@@ -152,7 +163,8 @@ impl SessionRef {
             number,
             _permits: (permit, caller_permit),
         };
-        self.actor
+        self.live
+            .actor
             .cast(SessionMessage::Begin { exchange, place })
             .map_err(|_| Failure::Lost)?;
         Ok(InFlight {
@@ -212,7 +224,7 @@ impl SessionRef {
         attendance: Option<Attendance>,
     ) -> Result<Heard, Failure> {
         let farewell = SessionMessage::Left { mcp_session };
-        let (heard, told) = Heard::new(self.actor.clone(), farewell);
+        let (heard, told) = Heard::new(self.live.actor.clone(), farewell);
         let listener = Listener::new(told, attendance);
         self.ask(|reply| SessionMessage::Listen {
             mcp_session,
@@ -242,7 +254,7 @@ impl SessionRef {
     ) -> Result<(Filter, Heard), Failure> {
         let number = next_number();
         let farewell = SessionMessage::Unsubscribed { number };
-        let (heard, listener) = Heard::new(self.actor.clone(), farewell);
+        let (heard, listener) = Heard::new(self.live.actor.clone(), farewell);
         let subscription = Subscription {
             context,
             filter,
@@ -302,7 +314,7 @@ impl SessionRef {
     /// When as many wait as may, or the session is going down.
     pub async fn park(&self, request: &Request, parked: Parked) -> Result<String, Failure> {
         let id = Uuid::new_v4();
-        let state = self.states.seal_parked(request, id)?;
+        let state = self.live.states.seal_parked(request, id)?;
         self.ask(|reply| SessionMessage::Park { id, parked, reply })
             .await??;
         Ok(state)
@@ -314,7 +326,7 @@ impl SessionRef {
     ///
     /// When that is not of this request, or what it speaks of is gone.
     pub async fn take_up(&self, request: &Request) -> Result<TakenUp, Failure> {
-        match self.states.open(request)? {
+        match self.live.states.open(request)? {
             Opened::Nothing => Ok(TakenUp::New),
             Opened::Passed { backend, state } => Ok(TakenUp::Pinned { backend, state }),
             Opened::Parked(id) => self
@@ -328,7 +340,7 @@ impl SessionRef {
     /// The streams that clients may take up again.
     #[must_use]
     pub fn outbox(&self) -> &Outbox {
-        &self.outbox
+        &self.live.outbox
     }
 
     /// Tells what was agreed upon for a client's MCP session, `None` where there is none, and notes
@@ -356,27 +368,13 @@ impl SessionRef {
         self.tell(SessionMessage::Ended { number });
     }
 
-    pub(super) fn warm(&self) {
-        self.tell(SessionMessage::Warm);
-    }
-
-    /// Tells what was used since the last time; nothing of a session that is gone.
-    pub(super) async fn sweep(&self) -> Used {
-        self.ask(SessionMessage::Sweep).await.unwrap_or_default()
-    }
-
-    /// What it said at its last [`Self::sweep`] is not stored: it says it again at the next.
-    pub(super) fn not_written_down(&self) {
-        self.tell(SessionMessage::NotWrittenDown);
-    }
-
     pub(super) fn close(&self) {
         self.tell(SessionMessage::Close);
     }
 
     fn tell(&self, message: SessionMessage) {
         // A session that is gone has no use for any of these.
-        let _gone = self.actor.cast(message);
+        let _gone = self.live.actor.cast(message);
     }
 
     async fn ask<T>(

@@ -3,16 +3,19 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::value::RawValue;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, mpsc::error::TrySendError};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::mcp::{
-    event::{Event, Finished, Outcome, ResultBody},
-    failure::Failure,
-    message::RequestId,
-    name::BackendName,
-    request::Request,
+use crate::{
+    channel::Sender,
+    mcp::{
+        event::{Event, Finished, Outcome, ResultBody},
+        failure::Failure,
+        message::RequestId,
+        name::BackendName,
+        request::Request,
+    },
 };
 
 use super::directory::SessionRef;
@@ -26,7 +29,7 @@ pub struct Exchange {
     /// The request; its name is the public one.
     pub request: Request,
     /// Where its events go, in order, past the actors.
-    pub events: mpsc::Sender<Event>,
+    pub events: Sender<Event>,
     /// Fires when the client takes the request back.
     pub cancel: CancellationToken,
     /// The backend that the request goes on at, whatever its name would say.
@@ -42,22 +45,31 @@ impl Exchange {
 
     /// Answers an exchange that no backend gets to see.
     pub(super) fn refuse(self, failure: Failure) {
-        tokio::spawn(async move { self.finish(Outcome::Failed(failure)).await });
+        self.answer(Outcome::Failed(failure));
     }
 
     /// Answers with a result the gateway knows.
     pub(super) fn complete(self, json: &'static str) {
-        tokio::spawn(self.completed(json));
+        self.answer(known(json));
     }
 
     /// The same, for who waits until it is answered.
     pub(super) async fn completed(self, json: &'static str) {
-        let result = ResultBody {
-            json: json.into(),
-            typed: false,
-            freshness: None,
-        };
-        self.finish(Outcome::Completed(result)).await;
+        self.finish(known(json)).await;
+    }
+
+    /// Answers on the gateway's own behalf, without a wait: nothing else was told before.
+    pub(super) fn answer(self, outcome: Outcome) {
+        let finished = Event::Finished(Finished {
+            backend: None,
+            outcome,
+        });
+        if let Err(TrySendError::Full(finished)) = self.events.try_send(finished) {
+            tokio::spawn(async move {
+                // As below.
+                let _nobody_left = self.events.send(finished).await;
+            });
+        }
     }
 
     /// Answers on the gateway's own behalf.
@@ -69,6 +81,14 @@ impl Exchange {
         // The client may be gone, with nobody left to tell.
         let _nobody_left = self.events.send(Event::Finished(finished)).await;
     }
+}
+
+fn known(json: &'static str) -> Outcome {
+    Outcome::Completed(ResultBody {
+        json: json.into(),
+        typed: false,
+        freshness: None,
+    })
 }
 
 /// What a session keeps of a request that its client may take back: found by MCP session and id,

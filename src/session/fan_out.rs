@@ -9,11 +9,11 @@ use serde_json::{Map, Value, value::RawValue};
 use tokio::time::timeout;
 
 use crate::{
-    backend::{Backend, LinkKey, Listing, list},
+    backend::{Backend, Fresh, LinkKey, Listing, list},
     limits::LIST_DEADLINE,
     mcp::{
         discovery::Discovery,
-        event::{Freshness, Outcome, ResultBody},
+        event::{Freshness, ResultBody},
         failure::Failure,
         name::{BackendName, Naming},
         object::to_raw,
@@ -45,9 +45,11 @@ pub(super) struct Lists {
     pub(super) private: bool,
 }
 
-/// What became of a list.
+/// A list that was made.
 pub(super) struct Listed {
-    pub(super) outcome: Outcome,
+    pub(super) result: ResultBody,
+    /// What tells that it is still good; `None` if it is not to be kept.
+    pub(super) parts: Option<Vec<Fresh>>,
     /// The keys of the resources or templates that each backend listed.
     pub(super) keys: Vec<(BackendName, Vec<String>)>,
 }
@@ -56,7 +58,9 @@ impl Lists {
     /// Lists what every backend has, merged. A backend that fails or is late is left out and named:
     /// its return is announced.
     pub(super) async fn make(&self) -> Listed {
-        let listings = join_all(self.backends.iter().map(|backend| self.ask(backend))).await;
+        let mut listings = join_all(self.backends.iter().map(|backend| self.ask(backend))).await;
+        let fresh = listings.iter_mut().map(|it| it.as_mut().ok()?.fresh.take());
+        let parts: Option<Vec<Fresh>> = fresh.collect();
         let found = || {
             let pairs = self.backends.iter().zip(&listings);
             pairs.filter_map(|(backend, listing)| Some((backend.name(), listing.as_ref().ok()?)))
@@ -78,18 +82,22 @@ impl Lists {
         };
         let found_all = || found().map(|(_, listing)| listing);
         Listed {
-            outcome: Outcome::Completed(ResultBody {
+            result: ResultBody {
                 json: json.into(),
                 typed: false,
                 freshness: Some(Freshness {
                     // What lacks a backend must not be kept.
                     ttl_ms: match missing {
-                        None => found_all().map(|it| it.ttl_ms).min().unwrap_or(0),
+                        None => found_all()
+                            .map(|it| it.ttl_ms.unwrap_or(0))
+                            .min()
+                            .unwrap_or(0),
                         Some(_) => 0,
                     },
                     public: !self.private && found_all().all(|it| it.public),
                 }),
-            }),
+            },
+            parts,
             keys: found()
                 // All others are found by their names.
                 .filter(|_| matches!(self.shelf, Shelf::Resources | Shelf::Templates))

@@ -1,9 +1,12 @@
 //! What a listener holds: dropped, its session stops to tell it anything.
 
 use ractor::ActorRef;
-use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::sync::mpsc::error::TrySendError;
 
-use crate::limits::CHANGES_IN_FLIGHT;
+use crate::{
+    channel::{Receiver, Sender, channel},
+    limits::CHANGES_IN_FLIGHT,
+};
 
 use super::{
     message::{SessionMessage, Told},
@@ -12,19 +15,19 @@ use super::{
 
 /// What one listener hears.
 pub struct Heard {
-    received: mpsc::Receiver<Told>,
+    received: Receiver<Told>,
     farewell: Option<(ActorRef<SessionMessage>, SessionMessage)>,
 }
 
 /// Where a client's MCP session tells it what it has not asked for.
 pub(crate) struct Listener {
-    told: mpsc::Sender<Told>,
+    told: Sender<Told>,
     attendance: Option<Attendance>,
 }
 
 impl Listener {
     /// What is told there may wait for a reader where `attendance` tells whether there is one.
-    pub(super) const fn new(told: mpsc::Sender<Told>, attendance: Option<Attendance>) -> Self {
+    pub(super) const fn new(told: Sender<Told>, attendance: Option<Attendance>) -> Self {
         Self { told, attendance }
     }
 
@@ -49,8 +52,8 @@ impl Heard {
     pub(super) fn new(
         session: ActorRef<SessionMessage>,
         farewell: SessionMessage,
-    ) -> (Self, mpsc::Sender<Told>) {
-        let (listener, received) = mpsc::channel(CHANGES_IN_FLIGHT);
+    ) -> (Self, Sender<Told>) {
+        let (listener, received) = channel(CHANGES_IN_FLIGHT);
         let heard = Self {
             received,
             farewell: Some((session, farewell)),
@@ -60,7 +63,7 @@ impl Heard {
 
     /// A listener of no session.
     #[cfg(test)]
-    pub(crate) const fn of(received: mpsc::Receiver<Told>) -> Self {
+    pub(crate) const fn of(received: Receiver<Told>) -> Self {
         Self {
             received,
             farewell: None,

@@ -2,10 +2,9 @@
 //!
 //! Only for what reads: a backend that has it not has done nothing.
 
-use tokio::sync::mpsc;
-
 use crate::{
     backend::{Backend, Call},
+    channel::channel,
     limits::EVENTS_IN_FLIGHT,
     mcp::{
         error::{INVALID_PARAMS, METHOD_NOT_FOUND, RESOURCE_NOT_FOUND, code_of},
@@ -20,7 +19,7 @@ pub(super) async fn ask(calls: Vec<(Backend, Call)>) -> Option<BackendName> {
     let mut turned_down: Option<Finished> = None;
     let mut client = None;
     for (backend, mut call) in calls {
-        let (events, mut received) = mpsc::channel(EVENTS_IN_FLIGHT);
+        let (events, mut received) = channel(EVENTS_IN_FLIGHT);
         let answer_to = std::mem::replace(&mut call.events, events);
         backend.send(call);
         // Once a part of a result is told, there is no other answer.

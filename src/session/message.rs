@@ -1,12 +1,13 @@
 //! What can be said to a session's actor.
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use uuid::Uuid;
 
 use serde_json::value::RawValue;
 
 use crate::{
     backend::Report,
+    channel::{Sender, Weighed},
     mcp::{
         event::{Answered, Notification, Question},
         failure::Failure,
@@ -25,6 +26,7 @@ use super::{
     describe::SessionDescription,
     exchange::{Exchange, Place},
     heard::Listener,
+    kept::KeptList,
     parked::Parked,
     patch::{Plan, SessionPatch},
     used::Used,
@@ -115,10 +117,11 @@ pub(crate) enum SessionMessage {
     WantsKept { mcp_session: Uuid },
     /// Fact: a backend did not agree to tell a client of this resource.
     NotSubscribed { mcp_session: Uuid, uri: String },
-    /// Fact: a list showed these keys, by backend.
+    /// Fact: a list showed these keys, by backend, and may be kept.
     Listed {
         shelf: Shelf,
         keys: Vec<(BackendName, Vec<String>)>,
+        kept: Option<Box<KeptList>>,
     },
     /// Fact: a result of this backend spoke of these resources.
     Saw {
@@ -134,6 +137,12 @@ pub(crate) enum SessionMessage {
     Sweep(oneshot::Sender<Used>),
     /// Fact: what was used could not be written down.
     NotWrittenDown,
+    /// Command: go to sleep, if nothing needs the session; answers whether it does.
+    Sleep(oneshot::Sender<bool>),
+    /// Fact: nothing needs its connections either.
+    ConnectionsUnneeded(oneshot::Sender<bool>),
+    /// Fact: the connections have ended of a session that goes to sleep.
+    ConnectionsAsleep,
     /// Command: end the streams on which clients hear of changes: the gateway is stopping.
     StopListening,
     /// Command: answer what is in flight: the gateway has no more time.
@@ -199,6 +208,16 @@ pub enum Told {
     Withdrawn(u64),
 }
 
+impl Weighed for Told {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Notification(notification) => notification.bytes(),
+            Self::Asked(question) => question.bytes(),
+            Self::Withdrawn(_) => 0,
+        }
+    }
+}
+
 /// A listener without an MCP session.
 pub(super) struct Subscription {
     /// Who listens.
@@ -206,7 +225,7 @@ pub(super) struct Subscription {
     /// What for.
     pub filter: Filter,
     /// Where it is told.
-    pub listener: mpsc::Sender<Told>,
+    pub listener: Sender<Told>,
 }
 
 /// The changes that a subscription asks for, by public names.

@@ -1,10 +1,11 @@
 //! Exchanges that wait for their client's answer: the client has been told, and will ask again.
 
-use tokio::sync::mpsc;
-
-use crate::mcp::{
-    event::{Event, Question},
-    name::BackendName,
+use crate::{
+    channel::Receiver,
+    mcp::{
+        event::{Event, Question},
+        name::BackendName,
+    },
 };
 
 use super::exchange::InFlight;
@@ -12,7 +13,7 @@ use super::exchange::InFlight;
 /// An exchange whose work is under way while its client gathers what was asked.
 pub struct Parked {
     /// The rest of its events.
-    pub received: mpsc::Receiver<Event>,
+    pub received: Receiver<Event>,
     /// The hold on it; dropped, it takes the request back.
     pub in_flight: InFlight,
     /// What was asked, by the keys that the client was given.

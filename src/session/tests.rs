@@ -10,7 +10,7 @@ use crate::{
     limits::MCP_SESSIONS_PER_SESSION_MAX,
     mcp::{failure::Failure, name::Naming, request::Context, version::Revision},
     registry::Defaults,
-    store::SealingKey,
+    store::{SealingKey, SessionRecord},
 };
 
 const CAPS: Caps = Caps {
@@ -47,6 +47,7 @@ async fn world() -> World {
         initialize_deadline: Duration::from_secs(1),
         mcp_session_ttl: Duration::from_mins(1),
         session_idle_ttl: None,
+        dormant_after: Duration::from_mins(1),
         input_timeout: Duration::from_mins(1),
     };
     let registry = Arc::new(registry.unwrap());
@@ -166,4 +167,28 @@ async fn a_session_that_nobody_used_has_nothing_to_write() {
     world.session.sweep().await;
     let used = world.session.sweep().await;
     assert!(used.session.is_none() && used.mcp_sessions.is_empty());
+}
+
+#[tokio::test]
+async fn a_stranger_wakes_no_session() {
+    let world = world().await;
+    let record = SessionRecord {
+        id: Uuid::new_v4(),
+        owner: Some("ada".into()),
+        name: None,
+        naming: Naming::Auto,
+        servers: Vec::new(),
+        created_ms: 1,
+        last_used_ms: 1,
+    };
+    let id = record.id;
+    // Into the store alone: nobody has used it since the start.
+    world.store.create_session(record).await.unwrap();
+    for (name, is_theirs) in [("bob", false), ("ada", true)] {
+        let caller = Caller::of_key(&name.parse().unwrap(), false);
+        let found = world.sessions.seen_by(&caller).find(id).await.unwrap();
+        assert_eq!(found.is_some(), is_theirs, "{name}");
+        let is_awake = world.sessions.directory.get(id).is_some();
+        assert_eq!(is_awake, is_theirs, "{name}");
+    }
 }

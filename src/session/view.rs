@@ -66,10 +66,25 @@ impl SessionsView {
         let caller = self.caller.clone();
         let asker = Asker { caller, wish };
         let found = match self.sessions.directory.get(id) {
-            None => self.sessions.open(id, Some(asker.clone())).await?,
+            None => match self.sessions.open(id, Some(asker.clone())).await {
+                Err(error @ SessionsError::Store(_)) if self.may_hear(id, &asker).await => {
+                    return Err(error);
+                }
+                Err(SessionsError::Store(_)) => None,
+                opened => opened?,
+            },
             found => found,
         };
         Ok(found.filter(|session| asker.may_have(session.owner())))
+    }
+
+    /// Whether whoever asks may hear that a session could not be read: not of somebody else's. Where the store tells
+    /// nothing at all, everybody hears the same of every id.
+    async fn may_hear(&self, id: Uuid, asker: &Asker) -> bool {
+        let owner = self.sessions.store.owner(id).await;
+        owner.map_or(true, |owner| {
+            owner.is_some_and(|owner| asker.may_have(owner.as_deref()))
+        })
     }
 
     /// Makes a session of this caller. It is durable when this returns, and its backends are being connected to.
@@ -110,7 +125,9 @@ impl SessionsView {
     ///
     /// When the store failed.
     pub async fn delete(&self, id: Uuid) -> Result<bool, SessionsError> {
-        let owner = match self.sessions.directory.get(id) {
+        // Awake, it tells its backends. One that cannot be woken is deleted all the same.
+        let awake = self.open(id, Wish::See).await.ok().flatten();
+        let owner = match &awake {
             Some(session) => Some(session.owner().map(Arc::from)),
             None => self.sessions.store.owner(id).await?,
         };

@@ -67,6 +67,19 @@ impl Store {
         Ok(self.write(delete).await? > 0)
     }
 
+    /// Lists sessions of which MCP sessions were last used before a moment, at most 1,000.
+    ///
+    /// # Errors
+    ///
+    /// What the database refuses.
+    pub async fn with_idle_mcp_sessions(
+        &self,
+        unused_since_ms: i64,
+        limit: u64,
+    ) -> Result<Vec<Uuid>, StoreError> {
+        reading::with_idle_mcp_sessions(&self.reading, unused_since_ms, limit).await
+    }
+
     /// Lists ids and owners of some sessions that were last used before a moment, at most 1,000.
     ///
     /// # Errors
@@ -75,7 +88,8 @@ impl Store {
     pub async fn idle_sessions(
         &self,
         unused_since_ms: i64,
+        limit: u64,
     ) -> Result<Vec<(Uuid, Option<Arc<str>>)>, StoreError> {
-        reading::idle_sessions(&self.reading, unused_since_ms).await
+        reading::idle_sessions(&self.reading, unused_since_ms, limit).await
     }
 }

@@ -57,7 +57,9 @@ impl Operation {
     /// transaction may hold a part of it: roll back.
     pub(super) async fn apply(&self, database: &DatabaseTransaction) -> Result<u64, StoreError> {
         match self {
-            Self::CreateSession { session, servers } => create(session, servers, database).await,
+            Self::CreateSession { session, servers } => {
+                create(&[(session, servers)], database).await
+            }
             Self::ChangeSession {
                 id,
                 name,
@@ -99,20 +101,25 @@ impl Operation {
     }
 }
 
-async fn create(
-    session: &session::Model,
-    servers: &[server::Model],
+/// A session's row, and those of its servers.
+pub(super) type Creation<'a> = (&'a session::Model, &'a [server::Model]);
+
+/// Makes sessions, all of them or none. Each statement costs about the same however many rows it has.
+pub(super) async fn create(
+    creations: &[Creation<'_>],
     database: &impl ConnectionTrait,
 ) -> Result<u64, StoreError> {
-    let created = session::Entity::insert(session.clone().into_active_model())
+    let (mut sessions, mut servers) = (Vec::new(), Vec::new());
+    for (session, of_session) in creations {
+        sessions.push((*session).clone().into_active_model());
+        let rows = of_session.iter().cloned();
+        servers.extend(rows.map(server::Model::into_active_model));
+    }
+    let created = session::Entity::insert_many(sessions)
         .exec_without_returning(database)
         .await?;
     if !servers.is_empty() {
-        let rows = servers
-            .iter()
-            .cloned()
-            .map(server::Model::into_active_model);
-        server::Entity::insert_many(rows)
+        server::Entity::insert_many(servers)
             .exec_without_returning(database)
             .await?;
     }

@@ -86,12 +86,14 @@ pub(super) async fn session_ids(
     records(database, page, |row: IdRow| Ok(row.id)).await
 }
 
-/// The ids of the sessions last used, the latest first.
+/// The ids of the sessions used since a moment, the latest first.
 pub(super) async fn recent_session_ids(
     database: &impl ConnectionTrait,
+    used_since_ms: i64,
     limit: u64,
 ) -> Result<Vec<Uuid>, StoreError> {
     let recent = session::Entity::find()
+        .filter(session::Column::LastUsedMs.gte(used_since_ms))
         .order_by_desc(session::Column::LastUsedMs)
         .limit(limit.min(PAGE_MAX))
         .select_only()
@@ -99,10 +101,26 @@ pub(super) async fn recent_session_ids(
     records(database, recent, |row: IdRow| Ok(row.id)).await
 }
 
+/// The ids of sessions that have MCP sessions which were last used before a moment.
+pub(super) async fn with_idle_mcp_sessions(
+    database: &impl ConnectionTrait,
+    unused_since_ms: i64,
+    limit: u64,
+) -> Result<Vec<Uuid>, StoreError> {
+    let idle = mcp_session::Entity::find()
+        .filter(mcp_session::Column::LastUsedMs.lt(unused_since_ms))
+        .limit(limit.min(PAGE_MAX))
+        .select_only()
+        .distinct()
+        .column_as(mcp_session::Column::SessionId, "id");
+    records(database, idle, |row: IdRow| Ok(row.id)).await
+}
+
 /// Ids and owners of sessions that were last used before a moment.
 pub(super) async fn idle_sessions(
     database: &impl ConnectionTrait,
     unused_since_ms: i64,
+    limit: u64,
 ) -> Result<Vec<(Uuid, Option<Arc<str>>)>, StoreError> {
     #[derive(FromQueryResult)]
     struct Row {
@@ -111,7 +129,7 @@ pub(super) async fn idle_sessions(
     }
     let idle = session::Entity::find()
         .filter(session::Column::LastUsedMs.lt(unused_since_ms))
-        .limit(PAGE_MAX)
+        .limit(limit.min(PAGE_MAX))
         .select_only()
         .column(session::Column::Id)
         .column(session::Column::Owner);

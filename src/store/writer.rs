@@ -4,7 +4,8 @@
 //! thousands of records a second durable. An answer `Ok` always means: on the disk.
 
 use sea_orm::{
-    DatabaseConnection, DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode, TransactionOptions,
+    TransactionTrait,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -12,7 +13,7 @@ use super::{
     error::{Refusal, StoreError},
     lock::Lock,
     open::Opened,
-    operation::Operation,
+    operation::{self, Creation, Operation},
 };
 
 /// The most operations of one transaction: it bounds what the first of them waits for the last.
@@ -98,14 +99,16 @@ impl Writer {
 /// Makes all of a batch durable, in order, but for the operations that cannot be: each of these
 /// gets its error and is left out, and the others are run again without it.
 async fn commit(database: &DatabaseConnection, mut batch: Vec<Write>) {
+    let mut rows = Rows::Together;
     while !batch.is_empty() {
-        match attempt(database, &batch).await {
+        match attempt(database, &batch, rows).await {
             Ok(counts) => {
                 for (write, count) in batch.drain(..).zip(counts) {
                     write.finish(Ok(count));
                 }
             }
             Err(Failure::Operation { index, error }) => batch.remove(index).finish(Err(error)),
+            Err(Failure::OneOfSeveral) => rows = Rows::Apart,
             Err(Failure::Database(error)) => {
                 for write in batch.drain(..) {
                     write.finish(Err(error.clone().into()));
@@ -115,15 +118,30 @@ async fn commit(database: &DatabaseConnection, mut batch: Vec<Write>) {
     }
 }
 
+/// How sessions are made that stand next to each other in a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rows {
+    /// With one statement for all.
+    Together,
+    /// With one for each: it shows which of them cannot be made.
+    Apart,
+}
+
 /// Why a batch was rolled back.
 enum Failure {
     /// One operation cannot be run.
     Operation { index: usize, error: StoreError },
+    /// One of several that were run together cannot.
+    OneOfSeveral,
     /// Nothing can be written now: running the rest would meet the same, perhaps after a long wait.
     Database(DbErr),
 }
 
-async fn attempt(database: &DatabaseConnection, batch: &[Write]) -> Result<Vec<u64>, Failure> {
+async fn attempt(
+    database: &DatabaseConnection,
+    batch: &[Write],
+    rows: Rows,
+) -> Result<Vec<u64>, Failure> {
     let at_once = TransactionOptions {
         // Waits for another program's lock here, where waiting is possible, not at the first write.
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
@@ -133,20 +151,44 @@ async fn attempt(database: &DatabaseConnection, batch: &[Write]) -> Result<Vec<u
         .begin_with_options(at_once)
         .await
         .map_err(Failure::Database)?;
-    let mut counts = Vec::with_capacity(batch.len());
-    for (index, write) in batch.iter().enumerate() {
-        match write.operation.apply(&transaction).await {
-            Ok(count) => counts.push(count),
-            Err(error) => {
-                if let Err(error) = transaction.rollback().await {
-                    // SQLite was faster; the connection is replaced.
-                    tracing::debug!(%error, "rolled back already");
-                }
-                return Err(Failure::new(index, error));
+    match run(&transaction, batch, rows).await {
+        Ok(counts) => {
+            transaction.commit().await.map_err(Failure::Database)?;
+            Ok(counts)
+        }
+        Err(failure) => {
+            if let Err(error) = transaction.rollback().await {
+                // SQLite was faster; the connection is replaced.
+                tracing::debug!(%error, "rolled back already");
             }
+            Err(failure)
         }
     }
-    transaction.commit().await.map_err(Failure::Database)?;
+}
+
+/// Runs a batch; gives how many records each operation made, changed or deleted.
+async fn run(
+    transaction: &DatabaseTransaction,
+    batch: &[Write],
+    rows: Rows,
+) -> Result<Vec<u64>, Failure> {
+    let mut counts = Vec::with_capacity(batch.len());
+    while let Some(write) = batch.get(counts.len()) {
+        let index = counts.len();
+        let creations: Vec<Creation<'_>> = match rows {
+            Rows::Together => batch[index..].iter().map_while(Write::creation).collect(),
+            Rows::Apart => Vec::new(),
+        };
+        if creations.len() > 1 {
+            match operation::create(&creations, transaction).await {
+                Ok(_) => counts.extend(creations.iter().map(|_| 1)),
+                Err(error) => return Err(Failure::new(index, error).of_several()),
+            }
+            continue;
+        }
+        let count = write.operation.apply(transaction).await;
+        counts.push(count.map_err(|error| Failure::new(index, error))?);
+    }
     Ok(counts)
 }
 
@@ -160,9 +202,23 @@ impl Failure {
             error => Self::Operation { index, error },
         }
     }
+
+    fn of_several(self) -> Self {
+        match self {
+            Self::Operation { .. } | Self::OneOfSeveral => Self::OneOfSeveral,
+            Self::Database(error) => Self::Database(error),
+        }
+    }
 }
 
 impl Write {
+    fn creation(&self) -> Option<Creation<'_>> {
+        match &self.operation {
+            Operation::CreateSession { session, servers } => Some((session, servers)),
+            _ => None,
+        }
+    }
+
     fn finish(self, result: Result<u64, StoreError>) {
         // Nobody waits any more: written, or not, all the same.
         let _ = self.answer.send(result);

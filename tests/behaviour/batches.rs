@@ -150,7 +150,10 @@ async fn a_request_of_a_batch_is_taken_back_within_it_or_later() {
                 it.cancellations().len() == it.executions("wait")
             })
             .await;
-        assert_eq!(w.backend.complaints(), [""; 0]);
+        let mut complaints = w.backend.complaints();
+        // What is taken back on its way may never arrive.
+        complaints.retain(|it| !it.starts_with("cancels a stranger"));
+        assert_eq!(complaints, [""; 0]);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
 
-use http::Method;
+use http::{HeaderValue, Method};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -153,6 +153,11 @@ async fn a_key_is_taken_from_either_header_and_from_nowhere_else() {
             assert_refused(&answer, "/sessions", &wrong);
         }
     }
+    // Bytes that are no text are something that was shown all the same.
+    let no_text = HeaderValue::from_bytes(b"\xff\xfe").unwrap();
+    let request = gateway.request(Method::GET, "/sessions");
+    let answer = gateway.send(request.header("x-api-key", no_text)).await;
+    assert_refused(&answer, "/sessions", &wrong);
     for (headers, query) in [
         (vec![], format!("?access_token={key}")),
         (vec![("authorization", key.clone())], String::new()),

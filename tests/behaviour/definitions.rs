@@ -11,8 +11,13 @@ const CHANGED: &str = "notifications/tools/list_changed";
 
 #[tokio::test]
 async fn a_definition_that_changes_in_silence_is_logged_and_told() {
-    for script in [FakeBackend::legacy, FakeBackend::modern] {
-        let backend = script()
+    // Of none of them a list is kept.
+    let silent = json!({"tools": {"listChanged": null}});
+    for script in [
+        FakeBackend::legacy().capabilities(silent),
+        FakeBackend::modern().fresh_for(0, "public"),
+    ] {
+        let backend = script
             .tool("{\"name\":\"odd\\u001b[31m\",\"inputSchema\":{\"type\":\"object\"}}")
             .start();
         let gateway = Gateway::with(&[("it", &backend)]);

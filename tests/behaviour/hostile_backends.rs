@@ -2,7 +2,7 @@
 
 use std::{fs, time::Duration};
 
-use mcp_gateway::limits::{CHANGES_IN_FLIGHT, HEARD_IN_FLIGHT_MAX};
+use mcp_gateway::limits::{CHANGES_IN_FLIGHT, HEARD_IN_FLIGHT};
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -383,8 +383,8 @@ async fn a_flood_of_what_is_about_no_call_does_not_fill_memory() {
         .is_some_and(|it| !it.raw().contains("list_changed"))
     {}
     let after = resident(&gateway);
-    let waiting = (HEARD_IN_FLIGHT_MAX + CHANGES_IN_FLIGHT) * LENGTH;
-    let most = before + waiting + 32 * MIB;
+    let waiting = HEARD_IN_FLIGHT.bytes + CHANGES_IN_FLIGHT.bytes;
+    let most = before + waiting + 64 * MIB;
     assert!(after < most, "{before} bytes, then {after}");
     client.call("it.echo", json!({})).await.result();
 }

@@ -61,6 +61,24 @@ async fn requests_that_are_reset_at_once_end_their_connection() {
 }
 
 #[tokio::test]
+async fn mistakes_without_end_end_their_connection() {
+    let gateway = gateway(&[]);
+    let mut bytes = hello(&[]);
+    // Each is answered with a reset, of which nobody reads any.
+    let headers = [("connection", "close")];
+    for stream in (1..2_000).step_by(2) {
+        bytes.extend(request(stream, "GET", "/healthz", &headers, true));
+    }
+    let raw = Raw::send_to(gateway.address(), bytes).await;
+    let told = frames::read(&raw.rest_bytes().await);
+    let goodbye = told.iter().find(|it| it.kind == GO_AWAY).unwrap();
+    assert_eq!(goodbye.code(4), ENHANCE_YOUR_CALM);
+    let resets = told.iter().filter(|it| it.kind == RESET).count();
+    assert!(resets < 512, "{resets} mistakes were borne with");
+    still_serves(&gateway).await;
+}
+
+#[tokio::test]
 async fn headers_without_end_end_their_connection() {
     let gateway = gateway(&[]);
     let before = resident(&gateway);

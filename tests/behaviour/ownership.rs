@@ -2,6 +2,7 @@
 
 use futures_util::future::join_all;
 use http::Method;
+use sea_orm::{ConnectionTrait as _, Database};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -104,6 +105,46 @@ fn shape_of_log(log: &str) -> Vec<Value> {
         .collect()
 }
 
+/// Fails if anything that bob tries tells him this session from one that nobody ever made.
+async fn assert_does_not_exist(gateway: &Gateway, session: &str, mcp_session: &str) {
+    let nobodys = Uuid::new_v4().to_string();
+    for (method, tail, body, headers) in probes() {
+        let mut seen = Vec::new();
+        for id in [session, &nobodys] {
+            let logged = gateway.logs().len();
+            let path = format!("/session/{id}{tail}");
+            let mut request = gateway.request(method.clone(), &path);
+            request = request.bearer_auth(gateway.key("bob"));
+            request = request.header("mcp-session-id", mcp_session);
+            for (name, value) in &headers {
+                request = request.header(*name, *value);
+            }
+            if let Some(body) = &body {
+                let text = body.to_string();
+                request = request
+                    .header("content-type", "application/json")
+                    .body(text);
+            }
+            let answer = gateway.send(request).await;
+            assert!([404, 405].contains(&answer.status), "{answer:?}");
+            seen.push((all_of(&answer), shape_of_log(&gateway.logs()[logged..])));
+        }
+        // Waking of other sessions apart, which goes on in the background after a start.
+        let of_requests = |lines: &[Value]| -> Vec<Value> {
+            let lines = lines
+                .iter()
+                .filter(|line| line["fields"]["http.route"].is_string());
+            lines.cloned().collect()
+        };
+        assert_eq!(seen[0].0, seen[1].0, "{method} {tail}");
+        assert_eq!(
+            of_requests(&seen[0].1),
+            of_requests(&seen[1].1),
+            "{method} {tail}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn for_others_a_session_does_not_exist() {
     let backend = FakeBackend::legacy().start();
@@ -122,47 +163,47 @@ async fn for_others_a_session_does_not_exist() {
             gateway.restart();
         }
         let before = called();
-        let nobodys = Uuid::new_v4().to_string();
-        for (method, tail, body, headers) in probes() {
-            let mut seen = Vec::new();
-            for id in [&session.id, &nobodys] {
-                let logged = gateway.logs().len();
-                let path = format!("/session/{id}{tail}");
-                let mut request = gateway.request(method.clone(), &path);
-                request = request.bearer_auth(gateway.key("bob"));
-                request = request.header("mcp-session-id", &mcp_session);
-                for (name, value) in &headers {
-                    request = request.header(*name, *value);
-                }
-                if let Some(body) = &body {
-                    let text = body.to_string();
-                    request = request
-                        .header("content-type", "application/json")
-                        .body(text);
-                }
-                let answer = gateway.send(request).await;
-                assert!([404, 405].contains(&answer.status), "{answer:?}");
-                seen.push((all_of(&answer), shape_of_log(&gateway.logs()[logged..])));
-            }
-            // Waking of other sessions apart, which goes on in the background after a start.
-            let of_requests = |lines: &[Value]| -> Vec<Value> {
-                let lines = lines
-                    .iter()
-                    .filter(|line| line["fields"]["http.route"].is_string());
-                lines.cloned().collect()
-            };
-            assert_eq!(seen[0].0, seen[1].0, "{method} {tail}");
-            assert_eq!(
-                of_requests(&seen[0].1),
-                of_requests(&seen[1].1),
-                "{method} {tail}"
-            );
-        }
+        assert_does_not_exist(&gateway, &session.id, &mcp_session).await;
         assert_eq!(called(), before, "nothing reaches a backend");
     }
     // It is still there, and has not been touched.
     let client = client_of(&gateway, "ada", &session.endpoint);
     client.call("it.echo", json!({})).await.result();
+}
+
+#[tokio::test]
+async fn a_session_that_cannot_be_read_is_there_for_its_owner_and_operators_alone() {
+    let backend = FakeBackend::legacy().start();
+    let setup = setup(&backend)
+        .argument("--log-format=json")
+        .log_level("info");
+    let mut gateway = setup.start();
+    let session = gateway.session_of("ada", &["it"]).await;
+    gateway.stop();
+    let database = gateway.folder().join("gateway.db");
+    let database = Database::connect(format!("sqlite://{}?mode=rw", database.display())).await;
+    let spoil = "UPDATE sessions SET naming = 'nonsense'";
+    let database = database.unwrap();
+    let spoiled = database.execute_unprepared(spoil).await.unwrap();
+    assert_eq!(spoiled.rows_affected(), 1);
+    database.close().await.unwrap();
+    gateway.restart();
+    let path = format!("/session/{}", session.id);
+    let endpoint = format!("{path}/mcp");
+    for (caller, path, status) in [
+        ("ada", &path, 503),
+        ("ada", &endpoint, 503),
+        ("ops", &path, 503),
+        // An operator uses its own only.
+        ("ops", &endpoint, 404),
+    ] {
+        let answer = gateway.get_as(caller, path).await;
+        assert_eq!(answer.status, status, "{caller} {path}: {answer:?}");
+    }
+    assert_does_not_exist(&gateway, &session.id, &Uuid::new_v4().to_string()).await;
+    // Nothing of it is lost: whose it is may still delete it.
+    assert_eq!(gateway.delete_as("ada", &path).await.status, 204);
+    assert_eq!(gateway.get_as("ada", &path).await.status, 404);
 }
 
 #[tokio::test]

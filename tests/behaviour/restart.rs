@@ -1,5 +1,7 @@
 //! What was acknowledged outlives the process, however it ends.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use mcp_gateway::{
     mcp::name::Naming,
     store::{SealingKey, ServerRecord, SessionRecord, Store},
@@ -194,14 +196,16 @@ pub(super) async fn lock(gateway: &Gateway) -> DatabaseConnection {
     database
 }
 
-/// Stores sessions of the provider `it` while no gateway runs; each was used later than the one
-/// before.
+/// Stores sessions of the provider `it` while no gateway runs; each was used just now, and later than
+/// the one before.
 pub(super) async fn fill(gateway: &Gateway) -> Vec<Uuid> {
     let database = gateway.folder().join("gateway.db");
     let key = SealingKey::parse(&"11".repeat(32).into()).unwrap();
     let store = Store::open(&format!("sqlite://{}", database.display()), key)
         .await
         .unwrap();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let now_ms = i64::try_from(now.as_millis()).unwrap();
     let records: Vec<SessionRecord> = (0..STORED)
         .map(|number| SessionRecord {
             id: Uuid::new_v4(),
@@ -213,7 +217,7 @@ pub(super) async fn fill(gateway: &Gateway) -> Vec<Uuid> {
                 credential: None,
             }],
             created_ms: 1,
-            last_used_ms: i64::try_from(number).unwrap() + 1,
+            last_used_ms: now_ms - i64::try_from(STORED - number).unwrap(),
         })
         .collect();
     let ids = records.iter().map(|record| record.id).collect();

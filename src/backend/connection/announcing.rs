@@ -34,6 +34,7 @@ impl Connection {
     /// other things, and may tell only who changed them. All others hear of it from the default link.
     /// What comes on a call's stream alone is told to everyone.
     pub(in crate::backend) fn changed(&mut self, kind: ListKind, stream: Option<LinkKey>) {
+        self.changes.note(kind);
         let default_hears = self.has_stream(LinkKey::Default);
         let hearing = match stream {
             Some(LinkKey::Default) => self.hearing(),
@@ -91,6 +92,7 @@ impl Connection {
 
     /// Tells all clients of a change that was found, or may have been missed.
     pub(super) fn report_found(&self, kinds: Vec<ListKind>) {
+        self.changes.note_each(&kinds);
         (self.report)(Report::Changed {
             kinds,
             hearers: Hearers::AllBut(Vec::new()),

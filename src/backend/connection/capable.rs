@@ -8,7 +8,7 @@ use crate::{
     limits::{CAPABLE_LINK_IDLE_MAX, CAPABLE_LINKS_MAX},
 };
 
-use super::{Connection, carried::Carried};
+use super::Connection;
 
 impl Connection {
     /// Sees that one more link may be opened: for one of these, the one unused longest ends.
@@ -64,7 +64,7 @@ impl Connection {
     fn idle(&self) -> impl Iterator<Item = (LinkKey, Duration)> {
         self.links
             .iter()
-            .filter(|(key, _)| !self.carried.get(key).is_some_and(Carried::is_wanted))
+            .filter(|(key, _)| !self.carried.get(key).is_some_and(|it| it.is_wanted()))
             .filter_map(|(key, slot)| match (key, slot) {
                 (LinkKey::Capable(_), Slot::Open(link)) => Some((*key, link.idle()?)),
                 _ => None,

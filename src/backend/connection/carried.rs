@@ -101,6 +101,11 @@ impl Carried {
         !self.waiters.is_empty() || self.wants != Wants::default()
     }
 
+    /// Whether its backend is being asked for something, or somebody waits for that.
+    pub(super) const fn is_being_seen_to(&self) -> bool {
+        self.applying || !self.waiters.is_empty()
+    }
+
     /// Listens no more, until it is begun anew.
     pub(super) fn fall_silent(&mut self) {
         self.listener = None;

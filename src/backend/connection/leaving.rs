@@ -1,11 +1,14 @@
 //! How a connection ends whose session goes on: at once, because the server left the session, or once
-//! its calls have ended, because another connection with another credential took its place.
+//! its calls have ended, because another connection with another credential took its place, or unseen, because
+//! the session goes to sleep.
 
 use std::convert::Infallible;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
-use crate::backend::{Backend, error::BackendError, message::BackendMessage, pending::Pending};
+use crate::backend::{
+    Backend, error::BackendError, link::LinkKey, message::BackendMessage, pending::Pending,
+};
 
 use super::Connection;
 
@@ -32,6 +35,11 @@ impl Default for Occupancy {
 }
 
 impl Backend {
+    /// Ends every MCP session at the backend, then the connection; tells whether there is one.
+    pub(crate) fn close(&self) -> bool {
+        self.actor.cast(BackendMessage::Close).is_ok()
+    }
+
     /// Ends the connection because the server left the session, with the calls on their way; tells whether
     /// there is one.
     pub(crate) fn leave(&self) -> bool {
@@ -41,6 +49,19 @@ impl Backend {
     /// The same because another connection takes its place, once the calls on their way have ended.
     pub(crate) fn retire(&self) -> bool {
         self.actor.cast(BackendMessage::Retire).is_ok()
+    }
+
+    /// Whether ending the connection now would cut something off. One that is gone has nothing to be cut off.
+    pub(crate) async fn is_needed(&self) -> bool {
+        let (reply, answer) = oneshot::channel();
+        // Dropped by an actor that is gone, as the wait below notices.
+        drop(self.actor.cast(BackendMessage::IsNeeded(reply)));
+        answer.await.unwrap_or(false)
+    }
+
+    /// Ends the connection because its session goes to sleep; tells whether there is one.
+    pub(crate) fn rest(&self) -> bool {
+        self.actor.cast(BackendMessage::Rest).is_ok()
     }
 }
 
@@ -79,6 +100,25 @@ impl Connection {
         if let Ok(endpoint) = &self.endpoint {
             endpoint.removed.cancel();
         }
+        self.close();
+    }
+
+    /// Whether its end would cut something off.
+    pub(in crate::backend) fn is_needed(&self) -> bool {
+        self.handshakes > 0
+            || !self.queue.is_empty()
+            || !self.unmirrored.is_empty()
+            || self
+                .carried
+                .values()
+                .any(|carried| carried.is_being_seen_to())
+    }
+
+    /// The session goes to sleep: ends the connection. What it agreed upon with its backend is stored, and gone
+    /// on with when the session is woken; but for what nobody would know how to go on with.
+    pub(in crate::backend) fn rest(&mut self) {
+        self.links
+            .retain(|key, _| matches!(key, LinkKey::Capable(_)));
         self.close();
     }
 

@@ -9,7 +9,7 @@ use crate::backend::{
 
 use crate::mcp::request::Context;
 
-use super::{Connection, carried::Carried, tools::Reason};
+use super::{Connection, tools::Reason};
 
 impl Connection {
     /// Forgets every link, and what was found out of the backend: it speaks in the other era now.
@@ -19,7 +19,8 @@ impl Connection {
         if matches!(self.links.get(&key), Some(Slot::Open(link)) if link.generation == generation) {
             tracing::info!(backend.name = %self.name, "{} speaks in another era now; asking it anew", self.name);
             self.known = None;
-            self.carried.values_mut().for_each(Carried::fall_silent);
+            let carried = self.carried.values_mut();
+            carried.for_each(|carried| carried.fall_silent());
             self.carried.retain(|_, carried| carried.is_wanted());
             self.links
                 .retain(|_, slot| matches!(slot, Slot::Opening(_)));

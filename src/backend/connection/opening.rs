@@ -55,6 +55,10 @@ impl Connection {
             // The first handshake of a connection has its own queue.
             (Some(Slot::Open(_)) | None, _) => Vec::new(),
         };
+        if instead_of.is_some() || link == LinkKey::Default {
+            // Another conversation may show other things.
+            self.changes.note_all();
+        }
         match outcome {
             Ok(opened) => self.settle(link, opened, waiting),
             Err(error) => self.give_up(link, error, waiting),

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::{oneshot, watch};
+
 use crate::{
     backend::{
         link::{Link, LinkKey},
@@ -31,11 +33,16 @@ impl Connection {
 
     /// Listens over a link of its own, if somebody may hear something there and nobody listens yet.
     pub(super) fn listen(&mut self, key: LinkKey, link: &Arc<Link>) {
-        let needed = self.needs_stream(key, link);
+        if !self.needs_stream(key, link) {
+            if let Some(carried) = self.carried.get_mut(&key) {
+                carried.listener = None;
+            }
+            return;
+        }
         let carried = self.carried.entry(key).or_default();
         let deaf = carried.deaf.as_ref();
         let is_deaf = deaf.is_some_and(|(generation, _)| *generation == link.generation);
-        if !needed || is_deaf {
+        if is_deaf {
             carried.listener = None;
             return;
         }
@@ -70,6 +77,10 @@ impl Connection {
         for carried in self.carried.values() {
             filter.uris.extend(carried.wants.uris.iter().cloned());
             filter.tasks.extend(carried.wants.tasks.iter().cloned());
+        }
+        if filter.is_empty() && self.carried.is_empty() {
+            // Nobody wants anything, nor waits for it.
+            return;
         }
         let carried = self.carried.entry(LinkKey::Default).or_default();
         let newest = carried.next.as_ref().or(carried.listener.as_ref());
@@ -233,12 +244,34 @@ impl Connection {
         }
     }
 
+    /// Tells where the backend announces that lists of a kind are others, to whoever has this link: on
+    /// its own stream only, for there may be changes that concern nobody else.
+    pub(in crate::backend) fn tell_hearing(
+        &self,
+        link: LinkKey,
+        kind: ListKind,
+        reply: oneshot::Sender<Option<watch::Receiver<bool>>>,
+    ) {
+        let hears = || {
+            let link = self.ready_link(self.serving(link))?;
+            let carried = self.carried.get(&link.key)?;
+            let listener = carried.listener.as_ref()?;
+            let may_announce = link.discovery.announces(kind);
+            let honours = |it: &Filter| it.kinds.contains(&kind);
+            let announces = may_announce && carried.honoured.as_ref().is_none_or(honours);
+            (announces && listener.generation() == link.generation).then(|| listener.hearing())
+        };
+        // Whoever asked may have given up.
+        let _asker_left = reply.send(hears());
+    }
+
     /// The backend is heard again, and may have announced something before.
     fn heard_again(&mut self, key: LinkKey) {
         let Some(Slot::Open(link)) = self.links.get(&key) else {
             return;
         };
         let mut kinds = announced(link);
+        self.changes.note_each(&kinds);
         if key != LinkKey::Default {
             return self.own_heard_again(key, kinds);
         }

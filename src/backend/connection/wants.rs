@@ -66,10 +66,16 @@ impl Connection {
     }
 
     /// Tells what the backend asks the client of an MCP session.
-    pub(in crate::backend) fn asked(&self, mcp_session: Uuid, question: Question) {
+    pub(in crate::backend) fn asked(
+        &self,
+        mcp_session: Uuid,
+        question: Question,
+        room: OwnedSemaphorePermit,
+    ) {
         (self.report)(Report::Asked {
             mcp_session,
             question,
+            room,
         });
     }
 
@@ -100,8 +106,12 @@ impl Connection {
         } else {
             write_notification(&notification.method, params)
         };
+        let Ok(room) = endpoint.notices.try_take(body.len()) else {
+            return tracing::debug!(backend.name = %self.name, "dropped a client's notification: too many are on their way");
+        };
         let outgoing = Outgoing { headers, body };
         tokio::spawn(async move {
+            let _until_told = room;
             let told = endpoint.wire.post(outgoing);
             if !matches!(timeout(endpoint.timeouts.handshake, told).await, Ok(Ok(_))) {
                 tracing::debug!(backend.name = %endpoint.name, "could not pass a client's notification on");

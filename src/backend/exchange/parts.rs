@@ -1,6 +1,7 @@
 //! Passes a large result on while it arrives.
 
 use bytes::Bytes;
+use memchr::memmem;
 
 use super::{Answer, read_body};
 use crate::{
@@ -31,12 +32,8 @@ const COMPLETE: [&str; 6] = [
 /// Whether the beginning of a response shows that its result ends the request. Where it does not,
 /// the response is read whole first.
 pub(super) fn shows_complete(head: &[u8]) -> bool {
-    let text = match std::str::from_utf8(head) {
-        Ok(text) => text,
-        // The beginning may end in the middle of a character.
-        Err(error) => std::str::from_utf8(&head[..error.valid_up_to()]).unwrap_or_default(),
-    };
-    let holds_any = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    let holds = |word: &&str| memmem::find(head, word.as_bytes()).is_some();
+    let holds_any = |words: &[&str]| words.iter().any(holds);
     !holds_any(&WANTING) && holds_any(&COMPLETE)
 }
 

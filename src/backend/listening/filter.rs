@@ -29,6 +29,16 @@ impl Filter {
         self.kinds.is_empty() && self.uris.is_empty() && self.tasks.is_empty()
     }
 
+    /// What of it is in the other one, too.
+    pub(crate) fn within(self, other: &Self) -> Self {
+        let kinds = self.kinds.into_iter();
+        Self {
+            kinds: kinds.filter(|kind| other.kinds.contains(kind)).collect(),
+            uris: &self.uris & &other.uris,
+            tasks: &self.tasks & &other.tasks,
+        }
+    }
+
     /// Writes it.
     pub(crate) fn to_json(&self) -> Value {
         let kinds = self
@@ -95,6 +105,23 @@ mod tests {
             );
         }
         assert!(Filter::honoured(None).is_empty());
+    }
+
+    #[test]
+    fn of_what_is_honoured_counts_what_was_asked_for() {
+        let params = r#"{"notifications":{"toolsListChanged":true,"promptsListChanged":true,"resourceSubscriptions":["a","b"],"taskIds":["t","u"]}}"#;
+        let params = RawValue::from_string(params.to_owned()).unwrap();
+        let asked = Filter {
+            kinds: vec![ListKind::Prompts, ListKind::Resources],
+            uris: ["b", "c"].map(ToOwned::to_owned).into(),
+            tasks: ["u".to_owned()].into(),
+        };
+        let counts = Filter {
+            kinds: vec![ListKind::Prompts],
+            uris: ["b".to_owned()].into(),
+            tasks: ["u".to_owned()].into(),
+        };
+        assert_eq!(Filter::honoured(Some(&params)).within(&asked), counts);
     }
 
     #[test]

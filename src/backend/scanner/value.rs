@@ -4,9 +4,14 @@
 //!
 //! Spec: RFC 8259, sections 2 to 7.
 
+use memchr::memchr2;
+
 use crate::limits::ANSWER_DEPTH_MAX;
 
 use super::NoResult;
+
+/// Bytes that are looked at together.
+const PIECE_BYTES: usize = 256;
 
 /// A value that is being read.
 #[derive(Debug, Default)]
@@ -96,6 +101,24 @@ impl Value {
             },
             Token::Number(digits) => self.number(digits, byte),
         }
+    }
+
+    /// How many of the next bytes stand in a text and leave it as it is. There may be more.
+    pub(super) fn plain(&self, bytes: &[u8]) -> usize {
+        if self.token != Token::Text(Escape::No) {
+            return 0;
+        }
+        let end = memchr2(b'"', b'\\', bytes).unwrap_or(bytes.len());
+        let mut plain = 0;
+        // Whole pieces are looked at without a branch for each byte.
+        for piece in bytes[..end].chunks(PIECE_BYTES) {
+            let controls = piece.iter().map(|byte| u8::from(*byte < 0x20));
+            if controls.fold(0, |any, is_one| any | is_one) != 0 {
+                break;
+            }
+            plain += piece.len();
+        }
+        plain
     }
 
     fn between(&mut self, byte: u8) -> Result<Reach, NoResult> {

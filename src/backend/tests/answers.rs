@@ -9,7 +9,10 @@ use super::{
 };
 use crate::{
     backend::{LinkKey, State, list},
-    limits::{DISCOVERY_BYTES_MAX, INSTRUCTIONS_CHARS_MAX, LIST_BYTES_MAX, STREAMED_ABOVE_BYTES},
+    limits::{
+        DISCOVERY_BYTES_MAX, INSTRUCTIONS_CHARS_MAX, LIST_BYTES_MAX, LIST_ITEMS_MAX,
+        STREAMED_ABOVE_BYTES,
+    },
     mcp::{event::Outcome, failure::Failure, request::Context, shelf::Shelf},
 };
 
@@ -322,4 +325,21 @@ async fn a_list_is_cut_before_the_page_that_makes_it_too_long() {
     ))
     .await;
     assert_eq!(listing.unwrap().items.len(), 1);
+}
+
+#[tokio::test]
+async fn a_list_has_so_many_definitions_at_most() {
+    let mut world = World::new().await;
+    world.is_legacy();
+    let tools = vec![r#"{"name":"a"}"#; LIST_ITEMS_MAX + 1].join(",");
+    let page = format!(r#"{{"tools":[{tools}]}}"#);
+    world.on("tools/list").result(&page).create();
+    let listing = soon(list(
+        &world.backend,
+        Shelf::Tools,
+        LinkKey::Default,
+        &Context::default(),
+    ))
+    .await;
+    assert_eq!(listing.unwrap().items.len(), LIST_ITEMS_MAX);
 }

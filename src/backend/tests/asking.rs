@@ -12,6 +12,7 @@ use crate::{
         Backend, Call, Description, HttpClients, LinkKey, Memory, Report, Reporter, Start, Witness,
         list,
     },
+    channel::{Receiver, channel},
     limits::EVENTS_IN_FLIGHT,
     mcp::{
         discovery::Discovery,
@@ -156,8 +157,8 @@ impl Heard {
 }
 
 /// Makes a call; what comes back is for the caller to hear.
-pub(super) fn send(backend: &Backend, link: LinkKey, request: Request) -> mpsc::Receiver<Event> {
-    let (events, received) = mpsc::channel(EVENTS_IN_FLIGHT);
+pub(super) fn send(backend: &Backend, link: LinkKey, request: Request) -> Receiver<Event> {
+    let (events, received) = channel(EVENTS_IN_FLIGHT);
     let cancel = CancellationToken::new();
     backend.send(Call::new(link, request, events, cancel));
     received
@@ -221,13 +222,23 @@ pub(super) fn asked_tool(name: &str, capabilities: &Value, asking: Asking) -> Re
     }
 }
 
+/// A notification of a backend's.
+pub(super) fn notice(method: &str, params: &Value) -> Value {
+    json!({ "jsonrpc": "2.0", "method": method, "params": params })
+}
+
+/// A request of its own.
+pub(super) fn asks(id: &str, method: &str) -> Value {
+    json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": {} })
+}
+
 /// The next event of a call.
-pub(super) async fn next(received: &mut mpsc::Receiver<Event>) -> Event {
+pub(super) async fn next(received: &mut Receiver<Event>) -> Event {
     soon(received.recv()).await.expect("an event")
 }
 
 /// The question that must be the next event of a call.
-pub(super) async fn question(received: &mut mpsc::Receiver<Event>) -> Question {
+pub(super) async fn question(received: &mut Receiver<Event>) -> Question {
     match next(received).await {
         Event::Asked(question) => question,
         other => panic!("no question but {other:?}"),
@@ -235,7 +246,7 @@ pub(super) async fn question(received: &mut mpsc::Receiver<Event>) -> Question {
 }
 
 /// The end that must be the next event of a call.
-pub(super) async fn end(received: &mut mpsc::Receiver<Event>) -> Outcome {
+pub(super) async fn end(received: &mut Receiver<Event>) -> Outcome {
     match next(received).await {
         Event::Finished(finished) => finished.outcome,
         other => panic!("no end but {other:?}"),
@@ -243,7 +254,7 @@ pub(super) async fn end(received: &mut mpsc::Receiver<Event>) -> Outcome {
 }
 
 /// The text of a result that must be the next event of a call.
-pub(super) async fn completed(received: &mut mpsc::Receiver<Event>) -> String {
+pub(super) async fn completed(received: &mut Receiver<Event>) -> String {
     match end(received).await {
         Outcome::Completed(body) => String::from_utf8(body.json.to_vec()).unwrap(),
         other => panic!("no result but {other:?}"),

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -13,6 +12,7 @@ use super::{
 };
 use crate::{
     backend::{Backend, Call, LinkKey},
+    channel::channel,
     limits::EVENTS_IN_FLIGHT,
     mcp::{
         event::{Answered, Event, Notification, Outcome},
@@ -106,7 +106,7 @@ async fn a_question_that_may_be_any_calls_has_all_of_them_wait_and_outlives_the_
     let own = LinkKey::Own(Uuid::new_v4());
     let mut older = send(&world.backend, own, pay(Asking::WhileOpen));
     world.called(1).await;
-    let (events, mut newest) = mpsc::channel(EVENTS_IN_FLIGHT);
+    let (events, mut newest) = channel(EVENTS_IN_FLIGHT);
     let cancel = CancellationToken::new();
     let call = Call::new(own, pay(Asking::WhileOpen), events, cancel.clone());
     world.backend.send(call);

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
 
 use super::{
     asking::{asked_tool, completed, end, entry, next, question, raw, send, start, until},
@@ -13,6 +12,7 @@ use super::{
 };
 use crate::{
     backend::{Backend, Call, LinkKey, Translation},
+    channel::{Receiver, channel},
     limits::{EVENTS_IN_FLIGHT, INPUT_ROUNDS_MAX, STREAMED_ABOVE_BYTES},
     mcp::{
         event::{Answered, Event, Notification, Outcome},
@@ -253,8 +253,8 @@ impl Translation for Renaming {
     }
 }
 
-fn translated(backend: &Backend) -> mpsc::Receiver<Event> {
-    let (events, received) = mpsc::channel(EVENTS_IN_FLIGHT);
+fn translated(backend: &Backend) -> Receiver<Event> {
+    let (events, received) = channel(EVENTS_IN_FLIGHT);
     let request = asked_tool("pay", &able(), Asking::ByRetry);
     let cancel = tokio_util::sync::CancellationToken::new();
     let mut call = Call::new(LinkKey::Default, request, events, cancel);

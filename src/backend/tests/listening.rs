@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::{
     asking::{
-        asked_tool, completed, connect, entry, next, question, raw, send, soon, start,
-        start_reporting, tool, until,
+        asked_tool, asks, completed, connect, entry, next, notice, question, raw, send, soon,
+        start, start_reporting, tool, until,
     },
     mocked::offering,
     socket::{Port, Reply, Script, Served, shake_hands, stream},
@@ -26,14 +26,14 @@ use crate::{
 };
 
 /// A legacy server with MCP sessions: scripts for calls of tools and for its streams.
-struct World {
-    served: Served,
-    backend: Backend,
-    reports: mpsc::UnboundedReceiver<Report>,
+pub(super) struct World {
+    pub(super) served: Served,
+    pub(super) backend: Backend,
+    pub(super) reports: mpsc::UnboundedReceiver<Report>,
 }
 
 impl World {
-    async fn new(capabilities: &Value, calls: Script, streams: Script) -> Self {
+    pub(super) async fn new(capabilities: &Value, calls: Script, streams: Script) -> Self {
         Self::speaking("2025-11-25", capabilities, calls, streams).await
     }
 
@@ -61,7 +61,7 @@ impl World {
     }
 
     /// The next report that is about what the backend said.
-    async fn told(&mut self) -> Report {
+    pub(super) async fn told(&mut self) -> Report {
         loop {
             match soon(self.reports.recv()).await.unwrap() {
                 Report::LinkOpened { .. } | Report::Reachable { .. } => {}
@@ -71,7 +71,7 @@ impl World {
     }
 
     /// Opens the link of an MCP session whose client hears what the backend says by itself.
-    async fn own(&self) -> (Uuid, LinkKey) {
+    pub(super) async fn own(&self) -> (Uuid, LinkKey) {
         let id = Uuid::new_v4();
         let link = LinkKey::Own(id);
         let context = asked_tool("", &json!({ "elicitation": {} }), Asking::Never).context;
@@ -84,14 +84,6 @@ impl World {
         until(async || self.served.heard("GET") == 1).await;
         (id, link)
     }
-}
-
-fn notice(method: &str, params: &Value) -> Value {
-    json!({ "jsonrpc": "2.0", "method": method, "params": params })
-}
-
-fn asks(id: &str, method: &str) -> Value {
-    json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": {} })
 }
 
 fn heard(report: Report) -> (Option<LinkKey>, String, String) {
@@ -256,7 +248,10 @@ async fn a_client_that_listens_hears_and_answers_what_is_about_no_call() {
 }
 
 /// A client without a stream of its own that can be asked, and its call under way.
-async fn capable(calls: Script, streams: Script) -> (World, LinkKey, mpsc::Receiver<Event>) {
+async fn capable(
+    calls: Script,
+    streams: Script,
+) -> (World, LinkKey, crate::channel::Receiver<Event>) {
     let world = World::new(&json!({}), calls, streams).await;
     let request = asked_tool("pay", &json!({ "elicitation": {} }), Asking::ByRetry);
     let link = LinkKey::of(None, &request.context);

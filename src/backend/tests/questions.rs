@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -15,6 +14,7 @@ use super::{
 };
 use crate::{
     backend::{Backend, Call, LinkKey},
+    channel::{Receiver, channel},
     limits::{BACKEND_REQUESTS_MAX, EVENTS_IN_FLIGHT},
     mcp::{
         event::{Answered, Event, Outcome},
@@ -36,7 +36,7 @@ async fn server(fields: &[&str], calls: Script) -> (Served, Backend) {
 }
 
 /// The same with one call, its stream open.
-async fn asked(fields: &[&str], asking: Asking) -> (Served, Stream, mpsc::Receiver<Event>) {
+async fn asked(fields: &[&str], asking: Asking) -> (Served, Stream, Receiver<Event>) {
     let (events, reply) = stream();
     let (served, backend) = server(fields, Script::of([reply])).await;
     let request = asked_tool("pay", &json!({ "elicitation": {} }), asking);
@@ -245,7 +245,7 @@ async fn a_question_of_a_call_that_was_taken_back_is_not_answered() {
     let (stream, reply) = stream();
     let (server, backend) = server(&[], Script::of([reply])).await;
     let request = asked_tool("pay", &json!({ "elicitation": {} }), Asking::WhileOpen);
-    let (events, mut received) = mpsc::channel(EVENTS_IN_FLIGHT);
+    let (events, mut received) = channel(EVENTS_IN_FLIGHT);
     let cancel = CancellationToken::new();
     let call = Call::new(LinkKey::Default, request, events, cancel.clone());
     backend.send(call);

@@ -206,3 +206,62 @@ fn told(error: &reqwest::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures_util::future::join_all;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::callers::tokens::{KeySetPlace, TokenSettings};
+
+    /// Tokens whose issuer has no keys: every fetch fails, at once.
+    fn tokens() -> Arc<Tokens> {
+        let settings = TokenSettings {
+            issuer: "https://login.example.com".to_owned(),
+            audiences: vec!["gateway".to_owned()],
+            // Neither HTTP nor HTTPS: nobody is asked, so that no time passes but the clock's of the test.
+            key_set: KeySetPlace::Url("nowhere:keys".parse().unwrap()),
+            scopes: Vec::new(),
+            operator_scope: None,
+        };
+        Tokens::start(settings, watch::Sender::new(())).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whatever_keys_are_named_there_is_a_pause_between_two_fetches() {
+        let tokens = tokens();
+        let fetching = tokens.fetching.as_ref().unwrap();
+        let mut ended = fetching.ended.subscribe();
+        let started = Instant::now();
+        ended.changed().await.unwrap();
+        assert_eq!(started.elapsed(), Duration::ZERO, "the first comes at once");
+        for fetches in (1..20).step_by(2) {
+            assert_eq!(*ended.borrow_and_update(), fetches);
+            let asked = Instant::now();
+            // As many at once as may wait: they share what they wait for.
+            let asking = (0..KEY_SET_WAITERS_MAX).map(|_| fetching.until(|| false));
+            join_all(asking).await;
+            // Two fetches that were wanted all the time, each after its pause, and long before it is due anyway.
+            let lasted = asked.elapsed();
+            assert!(lasted >= KEY_SET_PAUSE * 2, "{lasted:?}");
+            assert!(lasted < KEY_SET_RETRY, "{lasted:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn so_many_requests_wait_for_a_fetch_and_no_more() {
+        let tokens = tokens();
+        let fetching = tokens.fetching.as_ref().unwrap();
+        let asking = (0..KEY_SET_WAITERS_MAX + 3).map(async |_| {
+            let asked = Instant::now();
+            fetching.until(|| false).await;
+            asked.elapsed()
+        });
+        let lasted = join_all(asking).await;
+        let refused = lasted.iter().filter(|it| it.is_zero()).count();
+        assert_eq!(refused, 3, "{lasted:?}");
+    }
+}

@@ -4,19 +4,17 @@ use std::{io, mem};
 
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
-use tokio::{
-    sync::mpsc,
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
+    channel::{Receiver, channel},
     limits::{EVENTS_IN_FLIGHT, QUESTIONS_GATHERED_WITHIN},
     mcp::{
         event::{Answered, Event, Finished, Outcome, Question, ResultBody},
         failure::Failure,
-        message::{RequestId, frame_result, write_notification, write_result},
+        message::{RequestId, write_notification, write_result},
         name::BackendName,
         object::RawObject,
         request::{Asking, Request},
@@ -29,6 +27,7 @@ use super::{
     event_stream::Accepts,
     input_required,
     record::Record,
+    writing::Writing,
 };
 
 /// A client's request, read and ready to be carried out.
@@ -53,7 +52,7 @@ pub(super) struct Answering<E> {
     request: Option<Request>,
     /// `None` once the answer is complete.
     in_flight: Option<InFlight>,
-    received: mpsc::Receiver<Event>,
+    received: Receiver<Event>,
     /// What the client has to be asked in place of an answer, each under a key.
     questions: Vec<(String, Question)>,
     /// The numbers of what the client was asked while the request is open.
@@ -69,8 +68,8 @@ pub(super) struct Answering<E> {
     whole: bool,
     /// The parts of a result that is told whole.
     collected: BytesMut,
-    /// What is written after a result whose parts are being written; `None` before that.
-    writing: Option<Bytes>,
+    /// The rest of a response message whose parts are being written; `None` before that.
+    writing: Option<Writing>,
 }
 
 /// What happens next.
@@ -100,7 +99,7 @@ pub(super) enum Taken {
 impl<E: Encode> Answering<E> {
     /// Has a request carried out.
     pub(super) fn begin(wanted: Wanted<E>) -> Self {
-        let (events, received) = mpsc::channel(EVENTS_IN_FLIGHT);
+        let (events, received) = channel(EVENTS_IN_FLIGHT);
         let kept = (wanted.request.asking == Asking::ByRetry).then(|| wanted.request.clone());
         let exchange = Exchange {
             mcp_session: wanted.mcp_session,
@@ -153,7 +152,7 @@ impl<E: Encode> Answering<E> {
     }
 
     /// Writes the answer of events that come from elsewhere.
-    pub(super) fn over(wanted: Wanted<E>, received: mpsc::Receiver<Event>) -> Self {
+    pub(super) fn over(wanted: Wanted<E>, received: Receiver<Event>) -> Self {
         Self {
             session: wanted.session,
             request: Some(wanted.request),
@@ -245,6 +244,10 @@ impl<E: Encode> Answering<E> {
                 Taken::Message(message)
             }
             Put::Instead(question) => {
+                if !input_required::has_room(&self.questions, &question) {
+                    // Dropped, it tells whoever asked.
+                    return Taken::Nothing;
+                }
                 if self.questions.is_empty() {
                     self.gathers_until = gathering();
                 }
@@ -278,7 +281,7 @@ impl<E: Encode> Answering<E> {
             return self.finish(lost(Failure::Lost));
         };
         let requests = input_required::requests(&questions);
-        let (_, nothing) = mpsc::channel(1);
+        let (_, nothing) = channel(EVENTS_IN_FLIGHT);
         let parked = Parked {
             received: mem::replace(&mut self.received, nothing),
             in_flight,
@@ -298,16 +301,19 @@ impl<E: Encode> Answering<E> {
     }
 
     fn part(&mut self, part: ResultBody) -> Taken {
-        if self.writing.is_some() {
-            return Taken::Part(part.json);
+        if let Some(writing) = &mut self.writing {
+            let told = writing.through(part.json);
+            // No part of a body may be empty.
+            return if told.is_empty() {
+                Taken::Nothing
+            } else {
+                Taken::Part(told)
+            };
         }
-        if !self.whole
-            && self.collected.is_empty()
-            && let Some(first) = self.encode.first_part(&part)
-        {
-            let (before, after) = frame_result(&self.id);
-            self.writing = Some(after);
-            return Taken::Part([before, first].concat().into());
+        if !self.whole && self.collected.is_empty() {
+            let (writing, begin) = Writing::begin(&self.encode, &self.id, part);
+            self.writing = Some(writing);
+            return Taken::Part(begin);
         }
         // The backend's connection bounds the sum of the parts.
         self.collected.extend_from_slice(&part.json);
@@ -331,9 +337,9 @@ impl<E: Encode> Answering<E> {
         if let Some(record) = self.record.take() {
             record.end(finished.backend.as_ref(), &finished.outcome);
         }
-        if let Some(after) = self.writing.take() {
+        if let Some(writing) = self.writing.take() {
             return match finished.outcome {
-                Outcome::Completed(last) => Taken::LastPart([last.json, after].concat().into()),
+                Outcome::Completed(last) => Taken::LastPart(writing.end(last.json)),
                 // Too late for an error: the client sees that its answer broke off.
                 _ => Taken::Broken,
             };
@@ -367,9 +373,9 @@ const fn lost(failure: Failure) -> Finished {
 }
 
 /// The events of a request that failed before there were any.
-fn failed(failure: Failure) -> mpsc::Receiver<Event> {
-    let (events, received) = mpsc::channel(1);
-    // There is room for one.
+fn failed(failure: Failure) -> Receiver<Event> {
+    let (events, received) = channel(EVENTS_IN_FLIGHT);
+    // There is room for it.
     let _sent = events.try_send(Event::Finished(lost(failure)));
     received
 }

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     mcp::{
+        editing::Edit,
         event::{Notification, Outcome, Question, Rejection, ResultBody},
         failure::Failure,
         message::{RequestId, write_error, write_result},
@@ -25,9 +26,8 @@ pub(super) trait Encode: Send + Sync + 'static {
     /// The error object that is the answer instead.
     fn result(&self, body: ResultBody) -> Result<Bytes, Box<RawValue>>;
 
-    /// The first part of a result's JSON text as this era has it; `None` where only the whole
-    /// result can be told.
-    fn first_part(&self, part: &ResultBody) -> Option<Bytes>;
+    /// How a result is told whose parts are passed on as they come, of which this is the first.
+    fn parts(&self, first: &ResultBody) -> Parts;
 
     /// A backend's error as this era has it: a result, where this era tells it by one.
     ///
@@ -52,6 +52,14 @@ pub(super) trait Encode: Send + Sync + 'static {
     /// Where the answer's stream is kept for a client that takes it up again; `None` where it
     /// cannot be taken up.
     fn log(&self) -> impl Future<Output = Option<Writer>> + Send;
+}
+
+/// How the parts of a result become those of this era's.
+pub(super) enum Parts {
+    /// As they are, but for the first one, which becomes this.
+    AsTheyAre(Bytes),
+    /// All of them are edited.
+    Edited(Edit),
 }
 
 /// What becomes of a question.

@@ -291,6 +291,24 @@ mod tests {
     }
 
     #[test]
+    fn no_cache_keeps_events_and_no_proxy_holds_them_back() {
+        let events_only = Accepts {
+            json: false,
+            events: true,
+        };
+        let message = || Bytes::from_static(b"{}");
+        for response in [
+            one(events_only, StatusCode::OK, message()),
+            events(stream::iter([Ok(message())])),
+        ] {
+            let headers = response.headers();
+            assert_eq!(headers[CONTENT_TYPE], EVENT_STREAM);
+            assert_eq!(headers[CACHE_CONTROL], "no-cache");
+            assert_eq!(headers["x-accel-buffering"], "no");
+        }
+    }
+
+    #[test]
     fn a_message_with_line_breaks_stays_one_event() {
         assert_eq!(event(b"{}"), "event: message\ndata: {}\n\n");
         for broken in [b"{\n}", b"{\r}"] {

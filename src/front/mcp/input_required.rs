@@ -5,9 +5,12 @@
 use serde_json::{json, value::RawValue};
 use uuid::Uuid;
 
-use crate::mcp::{
-    event::Question,
-    object::{RawObject, quote, to_raw},
+use crate::{
+    limits::QUESTIONS_BYTES_MAX,
+    mcp::{
+        event::Question,
+        object::{RawObject, quote, to_raw},
+    },
 };
 
 /// What kind of result it is.
@@ -19,6 +22,12 @@ pub(super) fn key() -> String {
     key.truncate(16);
     key.insert_str(0, "input-");
     key
+}
+
+/// Whether a further question may be put besides these; one may be of any size alone.
+pub(super) fn has_room(questions: &[(String, Question)], further: &Question) -> bool {
+    let bytes: usize = questions.iter().map(|(_, it)| it.bytes()).sum();
+    questions.is_empty() || bytes + further.bytes() <= QUESTIONS_BYTES_MAX
 }
 
 /// Writes what is asked, by key.
@@ -55,6 +64,24 @@ pub(super) fn result(requests: &RawValue, state: Option<&str>) -> Box<RawValue> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn questions_have_room_together_and_a_large_one_alone() {
+        let question = |bytes: usize| {
+            let params = quote(&"x".repeat(bytes - 2));
+            Question::new(1, String::new(), Some(params), |_| {})
+        };
+        let half = QUESTIONS_BYTES_MAX / 2;
+        for (before, further, has_it) in [
+            (vec![], QUESTIONS_BYTES_MAX + 1, true),
+            (vec![half], half, true),
+            (vec![half], half + 1, false),
+            (vec![QUESTIONS_BYTES_MAX + 1], 2, false),
+        ] {
+            let before: Vec<_> = before.into_iter().map(|it| (key(), question(it))).collect();
+            assert_eq!(has_room(&before, &question(further)), has_it, "{further}");
+        }
+    }
 
     #[test]
     fn what_is_asked_keeps_its_order_and_its_bytes() {

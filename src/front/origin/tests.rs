@@ -45,6 +45,7 @@ fn a_host_is_loopback_our_own_or_allowed() {
         ("localhost:99999", 400),
         ("localhost@evil.example.net", 400),
         ("evil.example.net@localhost", 400),
+        ("evil.example.net@localhost:8000", 400),
         ("a b", 400),
     ] {
         assert_eq!(verdict(&gate, host, None), status, "{host}");

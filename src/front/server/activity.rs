@@ -4,7 +4,6 @@
 //! connection's task when a deadline may be over. So a request costs no timer of its own.
 
 use std::{
-    mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
@@ -14,7 +13,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::ServerBounds;
+use super::{
+    ServerBounds,
+    heads::{Head, Heads},
+};
 
 /// What a connection's requests, answers and socket tell of themselves.
 pub(super) struct Activity {
@@ -29,16 +31,9 @@ pub(super) struct Activity {
     /// The client reads nothing of what is sent to it, at the moment.
     is_blocked: AtomicBool,
     leases: Mutex<Vec<Weak<dyn Lease>>>,
-    /// What came since the last request began, as long as it can be a request's headers.
-    head: Mutex<Vec<u8>>,
-    /// Bytes of that which are kept: what hyper takes, and what it may have read beyond it.
-    head_bytes_max: usize,
+    /// Of HTTP/1, what has come of requests that have not begun.
+    heads: Mutex<Heads>,
 }
-
-/// How HTTP/2 begins, where nobody asks for what came.
-const PREFACE: &[u8] = b"PRI ";
-/// What is kept of its memory for the next request.
-const HEAD_BYTES_USUAL: usize = 4 * 1024;
 
 /// An answer that holds something for as long as its client may take it.
 pub(super) trait Lease: Send + Sync {
@@ -61,8 +56,8 @@ impl Activity {
             is_http2: AtomicBool::new(false),
             is_blocked: AtomicBool::new(false),
             leases: Mutex::default(),
-            head: Mutex::default(),
-            head_bytes_max: headers_bytes_max.saturating_mul(2),
+            // What hyper takes, and what it may have read beyond it.
+            heads: Mutex::new(Heads::new(headers_bytes_max.saturating_mul(2))),
         })
     }
 
@@ -72,18 +67,28 @@ impl Activity {
         elapsed.saturating_add(1)
     }
 
-    /// Takes note of a request whose headers are there.
-    pub(super) fn begin(self: &Arc<Self>, is_http2: bool) -> Busy {
-        self.in_flight.fetch_add(1, Relaxed);
+    /// Takes note of an HTTP/1 request whose headers are there, with a body of so many bytes; `None` if it
+    /// comes in chunks.
+    pub(super) fn begin(self: &Arc<Self>, body_bytes: Option<u64>) -> (Busy, Head) {
+        let busy = self.busy();
+        let mut heads = self.heads();
+        let head = heads.begin(body_bytes);
+        let since_ms = if heads.is_empty() { 0 } else { self.now_ms() };
+        drop(heads);
+        self.headers_since_ms.store(since_ms, Relaxed);
+        (busy, head)
+    }
+
+    /// Takes note of an HTTP/2 request.
+    pub(super) fn begin_stream(self: &Arc<Self>) -> Busy {
+        self.is_http2.store(true, Relaxed);
         self.headers_since_ms.store(0, Relaxed);
+        self.busy()
+    }
+
+    fn busy(self: &Arc<Self>) -> Busy {
+        self.in_flight.fetch_add(1, Relaxed);
         self.is_used.store(true, Relaxed);
-        if is_http2 {
-            self.is_http2.store(true, Relaxed);
-        }
-        let mut head = self.head();
-        head.clear();
-        head.shrink_to(HEAD_BYTES_USUAL);
-        drop(head);
         Busy(Arc::clone(self))
     }
 
@@ -94,28 +99,16 @@ impl Activity {
 
     /// Takes note of bytes from the client.
     pub(super) fn heard(&self, bytes: &[u8]) {
-        // What comes while a request is in flight is its body, or waits for its turn.
-        if self.in_flight.load(Relaxed) > 0 || self.is_http2() {
+        if self.is_http2() || !self.heads().hear(bytes) {
             return;
         }
         if self.headers_since_ms.load(Relaxed) == 0 {
             self.headers_since_ms.store(self.now_ms(), Relaxed);
         }
-        let mut head = self.head();
-        if !head.starts_with(PREFACE) && head.len() < self.head_bytes_max {
-            let room = self.head_bytes_max - head.len();
-            head.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
-        }
     }
 
-    /// What came before the request that begins now: its headers at least, if they are known. They are
-    /// not of a client that sends requests before it has the answers to the earlier ones.
-    pub(super) fn take_head(&self) -> Vec<u8> {
-        mem::take(&mut *self.head())
-    }
-
-    fn head(&self) -> MutexGuard<'_, Vec<u8>> {
-        self.head.lock().unwrap_or_else(PoisonError::into_inner)
+    fn heads(&self) -> MutexGuard<'_, Heads> {
+        self.heads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes note of whether something waits to be sent that the client does not read.
@@ -181,8 +174,13 @@ impl Busy {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        // Before it counts as quiet: the time of an earlier quiet is over long since.
-        self.0.quiet_since_ms.store(self.0.now_ms(), Relaxed);
+        // Before it counts as quiet: the time of an earlier quiet is over long since, and that of headers
+        // which have waited for their turn begins.
+        let now_ms = self.0.now_ms();
+        self.0.quiet_since_ms.store(now_ms, Relaxed);
+        if self.0.headers_since_ms.load(Relaxed) != 0 {
+            self.0.headers_since_ms.store(now_ms, Relaxed);
+        }
         self.0.in_flight.fetch_sub(1, Relaxed);
     }
 }
@@ -195,6 +193,7 @@ mod tests {
 
     const HEADERS: Duration = Duration::from_secs(10);
     const IDLE: Duration = Duration::from_mins(1);
+    const GET: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
 
     fn bounds() -> ServerBounds {
         ServerBounds {
@@ -215,13 +214,13 @@ mod tests {
         let activity = Activity::new(1024);
         assert_eq!(left(&activity), Some(10), "the first request");
         sleep(Duration::from_secs(4)).await;
-        activity.heard(b"GET");
+        activity.heard(GET);
         assert_eq!(
             left(&activity),
             Some(6),
             "bytes gain a first request nothing"
         );
-        let busy = activity.begin(false);
+        let (busy, _) = activity.begin(Some(0));
         sleep(IDLE * 2).await;
         assert_eq!(left(&activity), None, "a request takes its time");
         drop(busy);
@@ -231,30 +230,27 @@ mod tests {
         activity.heard(b"GET");
         assert_eq!(left(&activity), Some(10), "a late request has time, too");
         sleep(Duration::from_secs(5)).await;
-        activity.heard(b"GET");
+        activity.heard(b" / HTTP/1.1\r\n\r\nG");
         assert_eq!(left(&activity), Some(5), "however it trickles");
-        drop(activity.begin(false));
-        assert_eq!(left(&activity), Some(60));
-    }
-
-    #[tokio::test]
-    async fn what_came_is_kept_within_bounds_until_a_request_begins() {
-        let activity = Activity::new(8);
-        activity.heard(b"GET /");
-        activity.heard(&[b'x'; 100]);
-        assert_eq!(activity.take_head(), b"GET /xxxxxxxxxxx");
-        activity.heard(b"GET");
-        drop(activity.begin(false));
-        assert_eq!(activity.take_head(), b"");
-        activity.heard(b"PRI * HTTP/2.0");
-        activity.heard(b"and more");
-        assert_eq!(activity.take_head(), b"PRI * HTTP/2.0");
+        let (busy, _) = activity.begin(Some(0));
+        sleep(IDLE).await;
+        drop(busy);
+        assert_eq!(
+            left(&activity),
+            Some(10),
+            "it came while another was answered"
+        );
+        activity.heard(b"ET / HTTP/1.1\r\n\r\n");
+        let (busy, _) = activity.begin(Some(2));
+        activity.heard(b"{}");
+        drop(busy);
+        assert_eq!(left(&activity), Some(60), "a body is no request");
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_http2_says_between_requests_is_no_request() {
         let activity = Activity::new(1024);
-        drop(activity.begin(true));
+        drop(activity.begin_stream());
         sleep(Duration::from_secs(55)).await;
         activity.heard(b"GET");
         assert_eq!(left(&activity), Some(5));
@@ -263,7 +259,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_end_of_an_answer_counts_as_long_as_it_waits_to_be_read() {
         let activity = Activity::new(1024);
-        drop(activity.begin(false));
+        activity.heard(GET);
+        drop(activity.begin(Some(0)));
         activity.blocked(true);
         assert_eq!(left(&activity), None);
         activity.blocked(false);

@@ -177,9 +177,9 @@ mod tests {
     async fn an_answer_that_is_not_taken_is_let_go_of_and_no_other() {
         let activity = Activity::new(1024);
         let large = Full::new(Bytes::from(vec![7; PIECE_BYTES + 1]));
-        let mut unread = Answer::new(large, activity.begin(true));
+        let mut unread = Answer::new(large, activity.begin_stream());
         let waiting = StreamBody::new(stream::pending::<Result<Frame<Bytes>, BoxError>>());
-        let mut silent = Answer::new(waiting, activity.begin(true));
+        let mut silent = Answer::new(waiting, activity.begin_stream());
         let first = unread.frame().await.unwrap().unwrap();
         assert_eq!(first.into_data().unwrap().len(), PIECE_BYTES);
         let nothing = tokio::time::timeout(PATIENCE / 2, silent.frame());
@@ -199,11 +199,16 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_in_pieces_is_whole() {
-        let activity = Activity::new(1024);
         let bytes: Vec<u8> = (0..=255).cycle().take(3 * PIECE_BYTES + 5).collect();
         for is_http2 in [true, false] {
             let body = Full::new(Bytes::from(bytes.clone()));
-            let answer = Answer::new(body, activity.begin(is_http2));
+            let activity = Activity::new(1024);
+            let busy = if is_http2 {
+                activity.begin_stream()
+            } else {
+                activity.begin(Some(0)).0
+            };
+            let answer = Answer::new(body, busy);
             assert_eq!(answer.size_hint().exact(), Some(bytes.len() as u64));
             let collected = answer.collect().await.unwrap().to_bytes();
             assert!(collected == bytes);

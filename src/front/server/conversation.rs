@@ -3,12 +3,9 @@
 use std::{convert::Infallible, error::Error, pin::pin, sync::Arc, time::Duration};
 
 use futures_util::future::{Either, ready};
-use http::{
-    HeaderValue, Request, StatusCode, Version,
-    header::{CONNECTION, TRANSFER_ENCODING},
-};
+use http::{HeaderValue, Request, StatusCode, Version, header::CONNECTION};
 use hyper::{
-    body::Incoming,
+    body::{Body as _, Incoming},
     service::{Service, service_fn},
 };
 use hyper_util::{
@@ -24,9 +21,10 @@ use warp::reply::{Reply as _, Response};
 
 use super::{
     ServerBounds,
-    activity::Activity,
+    activity::{Activity, Busy},
     answer::Answer,
-    overheard::{Overheard, gives_length},
+    heads::Head,
+    overheard::Overheard,
 };
 use crate::front::problem::Problem;
 
@@ -40,9 +38,9 @@ const HTTP2_MISTAKES_MAX: usize = 256;
 const HTTP2_SEND_BYTES_MAX: usize = 256 * 1024;
 /// How often an HTTP/2 connection is asked for a sign of life, and how long that may take.
 const HTTP2_PING_EVERY: Duration = Duration::from_secs(30);
-/// How long a connection that has just come has for its first request when it is to end: its client may have sent
-/// one before it could know.
-const FIRST_REQUEST_WITHIN: Duration = Duration::from_millis(100);
+/// How long a connection without a request in flight has for one when all are to end: its client may have sent it
+/// before it could know.
+const CROSSING_WITHIN: Duration = Duration::from_millis(100);
 /// How long a connection may take to end that is told to, and has nothing in flight.
 const FAREWELL_WITHIN: Duration = Duration::from_secs(1);
 
@@ -74,20 +72,20 @@ impl Speaker {
         S::Future: Send + 'static,
     {
         let io = TokioIo::new(Overheard::new(io, Arc::clone(&activity)));
-        let noting = Arc::clone(&activity);
+        // Its own: one that all connections looked at would be locked by all of them.
+        let stop = Arc::new(self.stop.child_token());
+        let (noting, stopping) = (Arc::clone(&activity), Arc::clone(&stop));
         let service = service_fn(move |request: Request<Incoming>| {
-            let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
-            let is_ambiguous = is_chunked && has_two_lengths(&noting.take_head());
-            let busy = noting.begin(request.version() == Version::HTTP_2);
-            let answered = if is_ambiguous {
+            let (busy, head) = note(&noting, &request);
+            let answered = if head.as_ref().is_some_and(|head| head.is_ambiguous) {
                 Either::Left(ready(Ok(two_lengths())))
             } else {
                 Either::Right(service.call(request))
             };
+            let stopping = Arc::clone(&stopping);
             async move {
                 let mut response = answered.await?;
-                if is_chunked {
-                    // Whatever else somebody reads into the bytes behind such a request, nobody here does.
+                if head.is_some_and(|head| head.is_last || stopping.is_cancelled()) {
                     let close = HeaderValue::from_static("close");
                     response.headers_mut().insert(CONNECTION, close);
                 }
@@ -96,8 +94,6 @@ impl Speaker {
         });
         let mut connection = pin!(self.http.serve_connection(io, service));
         let mut look = pin!(sleep_until(self.next_look(&activity)));
-        // Its own: one that all connections looked at would be locked by all of them.
-        let stop = self.stop.child_token();
         let (mut is_told, mut leaves) = (false, false);
         loop {
             tokio::select! {
@@ -113,8 +109,10 @@ impl Speaker {
                 }
                 () = stop.cancelled(), if !leaves && !is_told => {
                     is_told = true;
-                    let first = activity.is_fresh().then_some(FIRST_REQUEST_WITHIN);
-                    look.as_mut().reset(Instant::now() + first.unwrap_or_default());
+                    // HTTP/2 tells its client which requests it has still taken.
+                    let may_cross = !activity.is_busy() && !activity.is_http2();
+                    let wait = if may_cross { CROSSING_WITHIN } else { Duration::ZERO };
+                    look.as_mut().reset(Instant::now() + wait);
                 }
                 () = &mut look => {
                     activity.end_stalled(self.bounds.write_stall_max);
@@ -166,15 +164,17 @@ impl Speaker {
     }
 }
 
-/// Whether a chunked request gives its length in bytes, too, or may have: then nobody knows where it
-/// ends.
-fn has_two_lengths(head: &[u8]) -> bool {
-    head.is_empty() || gives_length(head)
+/// Takes note of a request; what its bytes tell of it is known of HTTP/1 only.
+fn note(activity: &Arc<Activity>, request: &Request<Incoming>) -> (Busy, Option<Head>) {
+    if request.version() == Version::HTTP_2 {
+        return (activity.begin_stream(), None);
+    }
+    let (busy, head) = activity.begin(request.body().size_hint().exact());
+    (busy, Some(head))
 }
 
 fn two_lengths() -> Response {
-    let detail = "a chunked request must give no Content-Length, and must not come before the answer to the one \
-                  before it; send it anew with one of the two";
+    let detail = "a chunked request must give no Content-Length; send it anew with one of the two";
     Problem::new(StatusCode::BAD_REQUEST, detail).into_response()
 }
 

@@ -1,9 +1,4 @@
-//! What a client sends, in the clear, before HTTP is made of it: for deadlines, and for the one thing that
-//! hyper hides.
-//!
-//! A request that gives its length twice, as `Content-Length` and by `Transfer-Encoding: chunked`, is
-//! how two servers are brought to see two different requests in the same bytes. hyper drops the first
-//! of them in silence.
+//! What a client sends, in the clear, before HTTP is made of it.
 
 use std::{
     io::{self, IoSlice},
@@ -26,15 +21,6 @@ impl<S> Overheard<S> {
     pub(super) const fn new(stream: S, activity: Arc<Activity>) -> Self {
         Self { stream, activity }
     }
-}
-
-/// Whether these headers, as they came, give a length in bytes.
-pub(super) fn gives_length(head: &[u8]) -> bool {
-    let mut lines = head.split(|byte| *byte == b'\n');
-    lines.any(|line| {
-        let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
-        name.trim_ascii().eq_ignore_ascii_case(b"content-length")
-    })
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Overheard<S> {
@@ -80,24 +66,5 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Overheard<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_length_is_found_however_it_is_written() {
-        for head in [
-            "POST / HTTP/1.1\r\nhost: a\r\nContent-Length: 5\r\n\r\n",
-            "POST / HTTP/1.1\ncontent-length:5\n\n",
-            "POST / HTTP/1.1\r\nCONTENT-LENGTH : 5\r\n\r\n",
-        ] {
-            assert!(gives_length(head.as_bytes()), "{head}");
-        }
-        let none =
-            "POST /content-length: HTTP/1.1\r\nx: content-length: 5\r\nx-content-length: 5\r\n\r\n";
-        assert!(!gives_length(none.as_bytes()));
     }
 }

@@ -1,8 +1,13 @@
 //! Connections as a client sees them, over real sockets.
 
 mod ending;
+mod handshake;
+mod lengths;
 
-use std::{future::pending, net::SocketAddr};
+use std::{
+    future::{pending, ready},
+    net::SocketAddr,
+};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -33,6 +38,15 @@ async fn served(bounds: ServerBounds) -> Served {
 }
 
 async fn served_to(bounds: ServerBounds, proxies: TrustedProxies) -> Served {
+    served_from(ready(()), bounds, proxies).await
+}
+
+/// Accepts nobody until `opening` is over.
+async fn served_from(
+    opening: impl Future<Output = ()> + Send + 'static,
+    bounds: ServerBounds,
+    proxies: TrustedProxies,
+) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let gate = Gate::new("127.0.0.1", &[], &[]).unwrap();
@@ -67,7 +81,10 @@ async fn served_to(bounds: ServerBounds, proxies: TrustedProxies) -> Served {
         },
         hurry: move || hurry.cancel(),
     };
-    let ended = tokio::spawn(serve(entrance, service, ending));
+    let ended = tokio::spawn(async {
+        opening.await;
+        serve(entrance, service, ending).await
+    });
     Served {
         _directory: directory,
         address,

@@ -78,3 +78,64 @@ impl TurningAway {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::{net::TcpListener, time::Instant};
+
+    use super::*;
+
+    /// Both ends of a connection, the client's first.
+    async fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap());
+        let (client, accepted) = tokio::join!(client, listener.accept());
+        (client.unwrap(), accepted.unwrap().0)
+    }
+
+    async fn told(mut client: TcpStream) -> String {
+        let mut text = String::new();
+        client.read_to_string(&mut text).await.unwrap();
+        text
+    }
+
+    #[tokio::test]
+    async fn nobody_is_read_without_end() {
+        let (mut client, ours) = pair().await;
+        TurningAway::new().turn_away(ours, false);
+        let (part, mut written) = ([b'x'; 4096], 0);
+        while client.write_all(&part).await.is_ok() {
+            written += part.len();
+            // Far more than it reads, and the system holds for it.
+            assert!(written < 16 * 1024 * 1024, "{written} bytes were read");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn so_many_are_answered_at_a_time_and_none_for_long() {
+        let turning_away = TurningAway::new();
+        let mut held = Vec::new();
+        for _ in 0..ANSWERED_AT_ONCE {
+            let (client, ours) = pair().await;
+            turning_away.turn_away(ours, false);
+            held.push(client);
+        }
+        let (client, ours) = pair().await;
+        turning_away.turn_away(ours, false);
+        assert_eq!(told(client).await, "", "there is no turn for it");
+        // None of the others reads its answer or leaves; their turns come to an end all the same.
+        let started = Instant::now();
+        let all = u32::try_from(ANSWERED_AT_ONCE).unwrap();
+        let free = turning_away.turns.acquire_many(all);
+        let _free = timeout(WITHIN * 100, free).await.expect("a turn is held");
+        let lasted = started.elapsed();
+        assert!(lasted < WITHIN * 2, "{lasted:?}");
+    }
+
+    #[tokio::test]
+    async fn who_would_shake_hands_is_told_nothing() {
+        let (client, ours) = pair().await;
+        TurningAway::new().turn_away(ours, true);
+        assert_eq!(told(client).await, "");
+    }
+}

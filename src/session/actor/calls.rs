@@ -27,7 +27,7 @@ use crate::{
     },
 };
 
-use super::Session;
+use super::{Session, reports};
 
 /// The member of a call's parameters that makes a task of it. Spec: 2025-11-25 basic/utilities/tasks.
 const TASK: &str = "task";
@@ -233,7 +233,7 @@ impl Session {
             if let Some(backend) = in_order::ask(calls).await
                 && !uri.is_empty()
             {
-                super::saw(&myself, backend, vec![uri]);
+                reports::saw(&myself, backend, vec![uri]);
             }
             drop((exchange, place));
         });

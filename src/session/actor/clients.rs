@@ -30,7 +30,7 @@ impl Session {
         reply: oneshot::Sender<Result<(Uuid, Welcome), Failure>>,
     ) {
         self.last_used_ms = now_ms();
-        if self.closing {
+        if self.is_ending() {
             // Whoever asked may have left.
             return drop(reply.send(Err(Failure::SessionDeleted)));
         }
@@ -143,7 +143,7 @@ impl Session {
 
     /// Ends an MCP session here and at the backends; the task ends when it is gone from the store,
     /// too. What could not be deleted is tried again with each sweep.
-    fn forget_mcp_session(&mut self, id: Uuid) -> JoinHandle<Result<(), StoreError>> {
+    pub(super) fn forget_mcp_session(&mut self, id: Uuid) -> JoinHandle<Result<(), StoreError>> {
         if let Some(mcp_session) = self.mcp_sessions.remove(&id) {
             self.ended.insert(id, mcp_session.place);
             self.linked.retain(|(client, _)| *client != id);
@@ -178,6 +178,7 @@ impl Session {
     }
 
     pub(super) fn sweep(&mut self, reply: oneshot::Sender<Used>) {
+        self.kept_lists.sweep();
         // Whoever listens or waits for an answer is there, however little it says.
         let waiting: HashSet<Uuid> = self.running.mcp_sessions().collect();
         for (id, mcp_session) in &mut self.mcp_sessions {
@@ -211,6 +212,7 @@ impl Session {
                     std::mem::take(&mut mcp.used_since_sweep).then_some((*id, mcp.last_used_ms))
                 })
                 .collect(),
+            at_rest: self.is_at_rest().then_some(self.id),
         };
         let _asker_left = reply.send(used);
     }

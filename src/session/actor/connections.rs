@@ -17,7 +17,7 @@ use crate::{
     store::{LinkRecord, StoredServer},
 };
 
-use super::Session;
+use super::{Ending, Session};
 
 impl Session {
     /// Takes what was known of a backend before a restart.
@@ -84,7 +84,7 @@ impl Session {
     }
 
     pub(super) fn close(&mut self) {
-        self.closing = true;
+        self.ending = Ending::Deleted;
         self.parked.clear();
         self.running.end_all(&Failure::SessionDeleted);
         self.stop_listening();
@@ -96,7 +96,13 @@ impl Session {
     /// Ends the actor once nothing is left to say goodbye to: its end would end its connections in the
     /// middle of that.
     pub(super) fn stop_if_done(&self) {
-        if self.closing && self.backends.is_empty() && self.leaving.is_empty() {
+        if !self.is_ending() || !self.backends.is_empty() || !self.leaving.is_empty() {
+            return;
+        }
+        if self.ending == Ending::Asleep {
+            // Behind what its connections reported before they ended.
+            let _asleep = self.myself.cast(SessionMessage::ConnectionsAsleep);
+        } else {
             self.myself.stop(None);
         }
     }
@@ -109,7 +115,7 @@ impl Session {
 
     pub(super) fn connection_ended(&mut self, cell: &ActorCell) {
         self.leaving.retain(|backend| !backend.is(cell));
-        if self.closing {
+        if self.is_ending() {
             // No call is routed any more.
             self.backends.retain(|backend| !backend.is(cell));
         }
@@ -123,7 +129,7 @@ impl Session {
         let name = &self.names[position];
         tracing::error!(backend.name = %name, error = reason, "the connection to {name} died");
         self.deaths += 1;
-        if self.closing {
+        if self.is_ending() {
             self.backends.remove(position);
             return;
         }

@@ -3,14 +3,12 @@
 use std::collections::{BTreeSet, HashSet};
 
 use futures_util::future::join_all;
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::timeout,
-};
+use tokio::{sync::oneshot, time::timeout};
 use uuid::Uuid;
 
 use crate::{
     backend::{Backend, Hearers, LinkKey, Unmet, Wants},
+    channel::Sender,
     limits::{SUBSCRIBERS_PER_SESSION_MAX, TELLING_WITHIN, URI_BYTES_MAX},
     mcp::{event::Notification, failure::Failure, kind::ListKind, request::Context},
     routing::task,
@@ -47,7 +45,7 @@ pub(super) struct Subscriber {
     kinds: Vec<ListKind>,
     uris: Vec<Wanted>,
     tasks: Vec<Wanted>,
-    listener: mpsc::Sender<Told>,
+    listener: Sender<Told>,
 }
 
 impl Session {
@@ -112,7 +110,7 @@ impl Session {
         for link in links {
             self.tell_wants(link);
         }
-        if self.closing || self.subscribers.len() >= SUBSCRIBERS_PER_SESSION_MAX {
+        if self.is_ending() || self.subscribers.len() >= SUBSCRIBERS_PER_SESSION_MAX {
             let _asker_left = reply.send(Err(Failure::TooManyListeners {
                 limit: SUBSCRIBERS_PER_SESSION_MAX,
             }));

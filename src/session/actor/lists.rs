@@ -17,7 +17,8 @@ use crate::{
     session::{
         clock::now_ms,
         exchange::{Exchange, Place},
-        fan_out::{self, Lists},
+        fan_out::{self, Listed, Lists},
+        kept::{Asker, KeptList},
         message::{SessionMessage, Welcome},
     },
 };
@@ -28,18 +29,25 @@ use super::Session;
 const CURSOR: &str = "cursor";
 
 impl Session {
-    pub(super) fn list(&self, which: Shelf, exchange: Exchange, place: Place) {
+    pub(super) fn list(&mut self, which: Shelf, exchange: Exchange, place: Place) {
         if asks_for_more(&exchange.request) {
             return exchange.refuse(no_such_page());
         }
         let context = exchange.request.context.clone();
         let client_name = context.client_name();
+        let spelling = Spelling::of(self.naming, client_name.as_deref());
+        let link = LinkKey::of(exchange.mcp_session, &context);
+        let backends = self.offering(which);
+        let asker = Asker::new(which, (link, &context), spelling, &backends);
+        if let Some(result) = self.kept_lists.find(&asker) {
+            return exchange.answer(Outcome::Completed(result));
+        }
         let lists = Lists {
             shelf: which,
-            backends: self.offering(which),
-            link: LinkKey::of(exchange.mcp_session, &context),
+            backends,
+            link,
             naming: self.naming,
-            spelling: Spelling::of(self.naming, client_name.as_deref()),
+            spelling,
             context,
             // How things are called depends on who asks.
             private: self.uses_credentials
@@ -56,10 +64,19 @@ impl Session {
                 None => Outcome::Cancelled,
                 Some(listed) => {
                     // Before the answer: who has it may ask for what stands in it.
-                    let keys = listed.keys;
-                    // A session that is gone routes nothing.
-                    let _gone = myself.cast(SessionMessage::Listed { shelf: which, keys });
-                    listed.outcome
+                    let Listed {
+                        result,
+                        keys,
+                        parts,
+                    } = listed;
+                    let kept = parts.map(|parts| KeptList::new(asker, parts, result.clone()));
+                    // A session that is gone routes and keeps nothing.
+                    let _gone = myself.cast(SessionMessage::Listed {
+                        shelf: which,
+                        keys,
+                        kept: kept.map(Box::new),
+                    });
+                    Outcome::Completed(result)
                 }
             };
             exchange.finish(outcome).await;
@@ -81,8 +98,17 @@ impl Session {
         offering.map(|(_, backend)| backend.clone()).collect()
     }
 
-    /// Takes what a list showed: requests about resources are routed by it.
-    pub(super) fn listed(&mut self, which: Shelf, keys: Vec<(BackendName, Vec<String>)>) {
+    /// Takes what a list showed: requests about resources are routed by it, and who asks for it again is
+    /// given it.
+    pub(super) fn listed(
+        &mut self,
+        which: Shelf,
+        keys: Vec<(BackendName, Vec<String>)>,
+        kept: Option<Box<KeptList>>,
+    ) {
+        if let Some(kept) = kept {
+            self.kept_lists.keep(*kept);
+        }
         for (backend, keys) in keys {
             // It may have left the session meanwhile.
             let Some(position) = self.position(&backend) else {

@@ -131,6 +131,11 @@ impl McpSession {
         self.used_since_sweep = true;
     }
 
+    /// Whether all that it is stands in its row, and nobody hears anything on a stream of it.
+    pub(super) fn is_at_rest(&self) -> bool {
+        !self.has_listener() && !self.used_since_sweep && !self.keeping.under_way
+    }
+
     /// The least severe log message it wants, if it said so.
     pub(super) fn level(&self) -> Option<Level> {
         Level::read(self.context.log_level.as_ref()?)

@@ -37,6 +37,11 @@ pub(super) struct Patching {
 }
 
 impl Patching {
+    /// Whether a change is being stored.
+    pub(super) const fn is_under_way(&self) -> bool {
+        self.under_way.is_some()
+    }
+
     /// Whether what a backend's connection learns now is void.
     pub(super) fn forgets(&self, backend: &BackendName) -> bool {
         let unlinked = self.under_way.as_ref();
@@ -66,8 +71,13 @@ impl LinkWrites {
         self.writing.clone()
     }
 
+    /// Whether one of them has not ended.
+    pub(super) fn are_under_way(&self) -> bool {
+        self.writing.strong_count() > 1
+    }
+
     /// Waits until those that began before have ended.
-    async fn end(self) {
+    pub(super) async fn end(self) {
         let Self {
             writing,
             mut until_written,
@@ -85,7 +95,7 @@ impl Session {
     /// Changes the session; answered when that is stored, and done.
     pub(super) fn patch(&mut self, patch: SessionPatch, reply: Patcher) {
         // Whoever asked may have left; here and below.
-        if self.closing {
+        if self.is_ending() {
             return drop(reply.send(Err(PatchError::Gone)));
         }
         if self.patching.under_way.is_some() {
@@ -125,7 +135,7 @@ impl Session {
     ) -> Result<(), ActorProcessingErr> {
         self.patching.under_way = None;
         match outcome {
-            _ if self.closing => drop(reply.send(Err(PatchError::Gone))),
+            _ if self.is_ending() => drop(reply.send(Err(PatchError::Gone))),
             Err(error) => drop(reply.send(Err(error.into()))),
             Ok(()) => {
                 self.last_used_ms = now_ms();

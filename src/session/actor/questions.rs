@@ -29,7 +29,7 @@ impl Session {
         if asked.len() >= QUESTIONS_PER_MCP_SESSION_MAX {
             asked.pop_front();
         }
-        asked.push_back((id, question));
+        asked.push_back((id, question.put()));
     }
 
     /// Hands a client's answer to whoever asked that client under that id.
@@ -77,7 +77,7 @@ impl Session {
         parked: Parked,
         reply: oneshot::Sender<Result<(), Failure>>,
     ) {
-        if self.closing || self.parked.len() >= PARKED_PER_SESSION_MAX {
+        if self.is_ending() || self.parked.len() >= PARKED_PER_SESSION_MAX {
             // Dropped, the exchange takes its request back.
             let _asker_left = reply.send(Err(Failure::TooManyParked {
                 limit: PARKED_PER_SESSION_MAX,

@@ -1,5 +1,6 @@
 //! What connections report: links worth remembering, changes, and what backends say by themselves.
 
+use ractor::ActorRef;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -15,7 +16,7 @@ use crate::{
         object::{RawObject, quote, to_raw},
     },
     routing::{alias, task},
-    session::message::Told,
+    session::message::{SessionMessage, Told},
     store::{LinkRecord, StoreError},
 };
 
@@ -50,7 +51,11 @@ impl Session {
             Report::Asked {
                 mcp_session,
                 question,
-            } => self.put(mcp_session, question),
+                room,
+            } => {
+                self.put(mcp_session, question);
+                drop(room);
+            }
             Report::Withdrawn {
                 mcp_session,
                 number,
@@ -249,6 +254,17 @@ impl Session {
         }
     }
 
+    /// Takes URIs that stood in a result of a backend.
+    pub(super) fn saw(&mut self, backend: &BackendName, uris: Vec<String>) {
+        // It may have left the session meanwhile.
+        let Some(position) = self.position(backend) else {
+            return;
+        };
+        for uri in uris {
+            self.resources.saw(position, uri);
+        }
+    }
+
     pub(super) fn position(&self, backend: &BackendName) -> Option<usize> {
         self.names.iter().position(|name| name == backend)
     }
@@ -261,6 +277,12 @@ impl Session {
             }
         }
     }
+}
+
+/// Tells a session which resources a backend's result spoke of.
+pub(super) fn saw(session: &ActorRef<SessionMessage>, backend: BackendName, uris: Vec<String>) {
+    // A session that is gone routes nothing.
+    let _gone = session.cast(SessionMessage::Saw { backend, uris });
 }
 
 /// Whether an update of `uri` is news for who subscribed to `own`: the resource itself, or a part of

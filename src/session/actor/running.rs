@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use futures_util::future::join;
-use tokio::sync::mpsc::{WeakSender, error::TrySendError};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
+    channel::WeakSender,
     mcp::{
         event::{Event, Finished, Outcome},
         failure::Failure,
@@ -120,17 +121,19 @@ impl Hold {
 
 #[cfg(test)]
 mod tests {
-    use tokio::sync::mpsc;
-
     use super::*;
-    use crate::mcp::{
-        event::Notification,
-        message::RequestId,
-        request::{Context, Request},
+    use crate::{
+        channel::{Receiver, channel},
+        limits::Backlog,
+        mcp::{
+            event::Notification,
+            message::RequestId,
+            request::{Context, Request},
+        },
     };
 
-    fn exchange(mcp_session: Option<Uuid>) -> (Exchange, mpsc::Receiver<Event>) {
-        let (events, received) = mpsc::channel(1);
+    fn exchange(mcp_session: Option<Uuid>) -> (Exchange, Receiver<Event>) {
+        let (events, received) = channel(Backlog::new(1, 1));
         let exchange = Exchange {
             mcp_session,
             cancel_by: mcp_session.map(|_| RequestId::from_number(1)),

@@ -1,12 +1,18 @@
 //! One stream's log: what was written, how far it was read, and since when nobody reads it.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use tokio::{sync::watch, time::Instant};
 use uuid::Uuid;
 
-use crate::limits::{STREAM_BYTES_MAX, STREAM_EVENTS_MAX, STREAM_HELD};
+use crate::limits::{OUTBOX_BYTES_MAX, STREAM_BYTES_MAX, STREAM_EVENTS_MAX, STREAM_HELD};
 
 use super::{Kind, reader::Reader};
 
@@ -31,13 +37,22 @@ pub(super) struct State {
     pub(super) reader: u64,
     /// Since when nobody reads; `None` while someone does.
     pub(super) left: Option<Instant>,
-    pub(super) ended: bool,
+    /// Since when nothing is written any more.
+    pub(super) ended: Option<Instant>,
     /// Nobody can take the stream up any more.
     pub(super) forgotten: bool,
+    held: Share,
+}
+
+/// What one stream holds of what all of a session hold.
+struct Share {
+    all: Arc<AtomicUsize>,
+    own: usize,
 }
 
 impl Log {
-    pub(super) fn new(kind: Kind) -> Self {
+    /// An empty one; what it holds is counted in `held`, too.
+    pub(super) fn new(kind: Kind, held: Arc<AtomicUsize>) -> Self {
         let mut name = Uuid::new_v4().simple().to_string();
         name.insert(0, kind.mark());
         Self {
@@ -51,8 +66,9 @@ impl Log {
                 untaken_bytes: 0,
                 reader: 0,
                 left: Some(Instant::now()),
-                ended: false,
+                ended: None,
                 forgotten: false,
+                held: Share { all: held, own: 0 },
             }),
         }
     }
@@ -70,7 +86,17 @@ impl Log {
     }
 
     pub(super) fn has_ended(&self) -> bool {
+        self.ended_at().is_some()
+    }
+
+    pub(super) fn ended_at(&self) -> Option<Instant> {
         self.state.borrow().ended
+    }
+
+    pub(super) fn end(&self) {
+        self.state.send_modify(|state| {
+            state.ended.get_or_insert_with(Instant::now);
+        });
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -78,14 +104,18 @@ impl Log {
     }
 
     pub(super) fn forget(&self) {
-        self.state.send_modify(|state| state.forgotten = true);
+        self.state.send_modify(|state| {
+            state.forgotten = true;
+            // Whoever reads it still is slowed down like any other reader.
+            state.held.take(state.bytes);
+        });
     }
 
     /// Reads on behind a position, if all that came behind it is held and something may come.
     pub(super) fn read_behind(self: &Arc<Self>, position: u64) -> Option<Reader> {
         let mut reader = None;
         self.state.send_if_modified(|state| {
-            let is_over = state.ended && position >= state.last();
+            let is_over = state.ended.is_some() && position >= state.last();
             if position > state.last() || position + 1 < state.first || is_over {
                 return false;
             }
@@ -134,16 +164,33 @@ impl State {
     pub(super) fn write(&mut self, event: Bytes) {
         self.bytes += event.len();
         self.untaken_bytes += event.len();
-        self.events.push_back(event);
-        while self.first <= self.taken
-            && (self.events.len() as u64 > STREAM_EVENTS_MAX || self.bytes > STREAM_BYTES_MAX)
-        {
-            let Some(oldest) = self.events.pop_front() else {
-                return;
-            };
-            self.bytes -= oldest.len();
-            self.first += 1;
+        if !self.forgotten {
+            self.held.add(event.len());
         }
+        self.events.push_back(event);
+        while self.is_full() || self.held.is_crowded() {
+            if !self.let_go_of_oldest() {
+                return;
+            }
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.events.len() as u64 > STREAM_EVENTS_MAX || self.bytes > STREAM_BYTES_MAX
+    }
+
+    /// Holds the oldest event no longer, if it was taken; tells whether it was.
+    fn let_go_of_oldest(&mut self) -> bool {
+        if self.first > self.taken {
+            return false;
+        }
+        let Some(oldest) = self.events.pop_front() else {
+            return false;
+        };
+        self.bytes -= oldest.len();
+        self.held.take(oldest.len());
+        self.first += 1;
+        true
     }
 
     /// Gives the event at a position to a reader, if it is there and that reader the last.
@@ -151,6 +198,7 @@ impl State {
         let event = self.at(position).filter(|_| self.reader == reader)?.clone();
         self.taken = position;
         self.untaken_bytes -= event.len();
+        while self.held.is_crowded() && self.let_go_of_oldest() {}
         Some(event)
     }
 
@@ -162,5 +210,29 @@ impl State {
         } else {
             left + STREAM_HELD
         })
+    }
+}
+
+impl Share {
+    fn add(&mut self, bytes: usize) {
+        self.own += bytes;
+        self.all.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Takes so much of it away, as far as it is there.
+    fn take(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.own);
+        self.own -= bytes;
+        self.all.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    fn is_crowded(&self) -> bool {
+        self.all.load(Ordering::Relaxed) > OUTBOX_BYTES_MAX
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.take(self.own);
     }
 }

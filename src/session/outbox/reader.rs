@@ -34,8 +34,9 @@ impl Reader {
     /// Waits for the next event and its id; `None` at the end. Losing interest loses nothing.
     pub async fn next(&mut self) -> Option<(String, Bytes)> {
         let (number, next) = (self.number, self.position + 1);
-        let is_told =
-            |state: &State| state.reader != number || state.ended || state.at(next).is_some();
+        let is_told = |state: &State| {
+            state.reader != number || state.ended.is_some() || state.at(next).is_some()
+        };
         drop(self.changes.wait_for(is_told).await.ok()?);
         let mut event = None;
         self.log.state.send_if_modified(|state| {

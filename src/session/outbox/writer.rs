@@ -64,7 +64,7 @@ impl Writer {
 
     /// Writes nothing any more.
     pub fn close(&self) {
-        self.log.state.send_modify(|state| state.ended = true);
+        self.log.end();
         self.outbox.ended(self.mcp_session);
     }
 
@@ -107,7 +107,7 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.log.state.send_modify(|state| state.ended = true);
+        self.log.end();
         self.outbox.remove(self.mcp_session, &self.log);
     }
 }

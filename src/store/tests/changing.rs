@@ -122,7 +122,7 @@ async fn only_a_session_that_is_idle_still_is_deleted_for_it() {
         ids.push(record.id);
         store.create_session(record).await.unwrap();
     }
-    let idle = store.idle_sessions(3).await.unwrap();
+    let idle = store.idle_sessions(3, 10).await.unwrap();
     let mut idle: Vec<_> = idle.into_iter().map(|(id, _)| id).collect();
     idle.sort_by_key(|id| ids.iter().position(|it| it == id));
     assert_eq!(idle, ids[..2]);

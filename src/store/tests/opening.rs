@@ -260,6 +260,7 @@ async fn a_database_from_before_owners_keeps_its_sessions_as_nobodys() {
     store.close().await;
     let intruder = home.intruder().await;
     for statement in [
+        "DROP INDEX sessions_by_use",
         "DROP INDEX sessions_by_owner",
         "ALTER TABLE sessions DROP COLUMN owner",
         "DELETE FROM seaql_migrations WHERE version >= 'm0003'",

@@ -176,6 +176,22 @@ mod tests {
         }
     }
 
+    #[test]
+    fn an_event_without_an_end_is_cut_off_and_events_without_number_are_not() {
+        let piece = Bytes::from(vec![b'x'; EVENT_BYTES_MAX / 8]);
+        let with_ends = |end: &'static [u8]| {
+            let one = [
+                Bytes::from_static(b"data: "),
+                piece.clone(),
+                Bytes::from_static(end),
+            ];
+            one.into_iter().cycle().take(3 * 9).collect()
+        };
+        assert_eq!(said(with_ends(b"\n\n")).messages.len(), 9);
+        let endless = said(with_ends(b"\n"));
+        assert_eq!((endless.messages.len(), endless.is_text), (0, false));
+    }
+
     fn cut(text: &[u8], places: &[prop::sample::Index]) -> Vec<Bytes> {
         let mut places: Vec<usize> = places.iter().map(|it| it.index(text.len() + 1)).collect();
         places.extend([0, text.len()]);

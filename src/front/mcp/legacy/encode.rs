@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     mcp::{
+        editing::Edit,
         error::{
             INTERNAL_ERROR, INVALID_PARAMS, RESOURCE_NOT_FOUND, code_of, error_object, with_code,
         },
@@ -24,7 +25,7 @@ use crate::{
 
 use super::{
     super::{
-        encode::{Encode, Put},
+        encode::{Encode, Parts, Put},
         input_required::INPUT_REQUIRED,
         refusal,
     },
@@ -48,8 +49,12 @@ impl Legacy {
     }
 }
 
-/// What only results of the modern era carry.
-const MODERN_MEMBERS: [&str; 3] = ["resultType", "ttlMs", "cacheScope"];
+/// What only results of the modern era carry. A kind that an extension defines is for whoever declared that.
+const MODERN_MEMBERS: [(&str, Option<&str>); 3] = [
+    ("resultType", Some("complete")),
+    ("ttlMs", None),
+    ("cacheScope", None),
+];
 
 impl Encode for Legacy {
     fn notification(&self, notification: Notification) -> Option<Notification> {
@@ -61,8 +66,14 @@ impl Encode for Legacy {
     }
 
     /// What only the modern era has may stand anywhere in a result.
-    fn first_part(&self, part: &ResultBody) -> Option<Bytes> {
-        (!part.typed).then(|| part.json.clone())
+    fn parts(&self, first: &ResultBody) -> Parts {
+        if !first.typed {
+            return Parts::AsTheyAre(first.json.clone());
+        }
+        Parts::Edited(Edit {
+            leave_out: &MODERN_MEMBERS,
+            ..Edit::default()
+        })
     }
 
     fn rejection(&self, rejection: Rejection) -> Result<Bytes, Box<RawValue>> {
@@ -132,7 +143,7 @@ fn untyped(body: ResultBody) -> Result<Bytes, Box<RawValue>> {
         // Only an extension defines others, and backends answer so to clients that declared it.
         Some(_) => return Ok(body.json),
     }
-    members.retain(|name| !MODERN_MEMBERS.contains(&name));
+    members.retain(|name| MODERN_MEMBERS.iter().all(|(left_out, _)| *left_out != name));
     Ok(members.to_raw().get().to_owned().into())
 }
 

@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::timeout,
-};
+use tokio::{sync::oneshot, time::timeout};
 
 use super::{
     super::answering::{Step, Taken},
@@ -15,6 +12,7 @@ use super::{
     *,
 };
 use crate::{
+    channel::{self, channel},
     front::fixture,
     limits::EVENTS_IN_FLIGHT,
     mcp::{
@@ -30,7 +28,7 @@ const NEVER: Duration = Duration::from_secs(30);
 /// An answer that is being written to a legacy client.
 struct World {
     answering: Answering<Legacy>,
-    events: mpsc::Sender<Event>,
+    events: channel::Sender<Event>,
     _directory: TempDir,
 }
 
@@ -50,7 +48,7 @@ impl World {
             context: Context::default(),
         };
         let (mcp_session, _) = session.open_mcp_session(client).await.unwrap();
-        let (events, received) = mpsc::channel(EVENTS_IN_FLIGHT);
+        let (events, received) = channel(EVENTS_IN_FLIGHT);
         let method = "tools/call";
         let sender = Sender {
             session: short(id),

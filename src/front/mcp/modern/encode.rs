@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     mcp::{
+        editing::Edit,
         error::{INVALID_PARAMS, RESOURCE_NOT_FOUND, code_of, with_code},
         event::{Freshness, Notification, Question, Rejection, ResultBody},
         failure::Failure,
@@ -22,7 +23,7 @@ use crate::{
 use super::{
     super::{
         Head,
-        encode::{Encode, Put},
+        encode::{Encode, Parts, Put},
         refusal,
     },
     elicitation,
@@ -133,12 +134,23 @@ impl Encode for Modern {
         })
     }
 
-    /// A typed result that does not begin with its kind may say it anywhere.
-    fn first_part(&self, part: &ResultBody) -> Option<Bytes> {
-        if !part.typed {
-            return Some(self.typed(part));
+    /// A typed result that does not begin with its kind may say it anywhere, or not at all.
+    fn parts(&self, first: &ResultBody) -> Parts {
+        if !first.typed {
+            return Parts::AsTheyAre(self.typed(first));
         }
-        begins_with_its_kind(&part.json).then(|| part.json.clone())
+        if begins_with_its_kind(&first.json) {
+            return Parts::AsTheyAre(first.json.clone());
+        }
+        let mut complete = vec![("resultType", r#""complete""#.to_owned())];
+        if let Some(Freshness { ttl_ms, public }) = self.freshness {
+            complete.push(("ttlMs", ttl_ms.to_string()));
+            complete.push(("cacheScope", format!(r#""{}""#, scope(public))));
+        }
+        Parts::Edited(Edit {
+            complete,
+            ..Edit::default()
+        })
     }
 
     /// This era has other codes, or a result, for what two codes of the legacy one say.
@@ -191,6 +203,10 @@ fn begins_with_its_kind(json: &[u8]) -> bool {
     json.starts_with(br#"{"resultType":"#)
 }
 
+const fn scope(public: bool) -> &'static str {
+    if public { "public" } else { "private" }
+}
+
 /// Puts what this era demands in front of a result's own members, which stay as they are.
 fn typed(json: &Bytes, freshness: Option<Freshness>) -> Bytes {
     let Some(members) = json.trim_ascii_start().strip_prefix(b"{") else {
@@ -199,7 +215,7 @@ fn typed(json: &Bytes, freshness: Option<Freshness>) -> Bytes {
     let front = match freshness {
         None => r#"{"resultType":"complete""#.to_owned(),
         Some(Freshness { ttl_ms, public }) => {
-            let scope = if public { "public" } else { "private" };
+            let scope = scope(public);
             format!(r#"{{"resultType":"complete","ttlMs":{ttl_ms},"cacheScope":"{scope}""#)
         }
     };
@@ -216,7 +232,7 @@ fn typed(json: &Bytes, freshness: Option<Freshness>) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mcp::{object::quote, request::Context};
+    use crate::mcp::{editing::Editing, object::quote, request::Context};
 
     fn raw(text: &str) -> Box<RawValue> {
         RawValue::from_string(text.to_owned()).unwrap()
@@ -304,9 +320,17 @@ mod tests {
         ] {
             assert_eq!(encoder.result(body(json)).unwrap(), expected);
         }
-        assert!(encoder.first_part(&body(r#"{"a":1,"#)).is_none());
+        let Parts::Edited(edit) = encoder.parts(&body(r#"{"a":1,"#)) else {
+            panic!("it may say its kind later");
+        };
+        let mut editing = Editing::new(edit);
+        let told = editing.feed(&r#"{"a":1,"ttlMs":5}"#.into()).concat();
+        assert_eq!(
+            String::from_utf8(told).unwrap(),
+            r#"{"a":1,"ttlMs":5,"resultType":"complete","cacheScope":"private"}"#
+        );
         let part = r#"{"resultType":"complete","#;
-        assert_eq!(encoder.first_part(&body(part)).unwrap(), part);
+        assert!(matches!(encoder.parts(&body(part)), Parts::AsTheyAre(same) if same == part));
     }
 
     #[test]

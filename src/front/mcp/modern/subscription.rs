@@ -166,7 +166,7 @@ fn ended(id: &RequestId) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mcp::request::Context;
+    use crate::{channel::channel, limits::CHANGES_IN_FLIGHT, mcp::request::Context};
 
     fn raw(text: &str) -> Box<RawValue> {
         RawValue::from_string(text.to_owned()).unwrap()
@@ -214,7 +214,7 @@ mod tests {
     #[tokio::test]
     async fn every_message_names_the_subscription_and_keeps_its_other_members() {
         let id = RequestId::from_raw(&raw(r#""1\u0061""#)).unwrap();
-        let (listener, heard) = tokio::sync::mpsc::channel(4);
+        let (listener, heard) = channel(CHANGES_IN_FLIGHT);
         let heard = Heard::of(heard);
         let filter = Filter {
             kinds: vec![ListKind::Tools],

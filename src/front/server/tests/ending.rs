@@ -2,6 +2,51 @@
 
 use super::*;
 
+const GET: &str = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
+
+#[tokio::test]
+async fn requests_of_connections_that_still_queue_are_answered() {
+    let (open, opened) = oneshot::channel::<()>();
+    let opening = async { opened.await.unwrap() };
+    let served = served_from(opening, bounds(), TrustedProxies::default()).await;
+    let mut streams = Vec::new();
+    for _ in 0..20 {
+        streams.push(connect(served.address, GET).await);
+    }
+    // It is told to stop before it has accepted one.
+    served.stop.send(()).unwrap();
+    open.send(()).unwrap();
+    for stream in streams {
+        let answer = rest(stream).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!(answer.contains("connection: close\r\n"), "{answer}");
+    }
+    assert_eq!(served.ended.await.unwrap(), Drained { cut: 0 });
+}
+
+#[tokio::test]
+async fn a_request_that_crosses_with_the_end_is_answered() {
+    // What a machine takes too long for, it may do at the next attempt.
+    for _ in 0..50 {
+        let served = served(bounds()).await;
+        let mut stream = connect(served.address, GET).await;
+        let mut first = [0; 12];
+        stream.read_exact(&mut first).await.unwrap();
+        served.stop.send(()).unwrap();
+        while TcpStream::connect(served.address).await.is_ok() {}
+        if stream.write_all(GET.as_bytes()).await.is_err() {
+            continue;
+        }
+        let answers = rest(stream).await;
+        assert_eq!(served.ended.await.unwrap(), Drained { cut: 0 });
+        if let Some((_, second)) = answers.split_once("HTTP/1.1 200") {
+            assert!(second.contains("connection: close\r\n"), "{second}");
+            return;
+        }
+    }
+    panic!("each connection was closed at once");
+}
+
 #[tokio::test]
 async fn a_request_in_flight_ends_before_the_server_does() {
     let served = served(ServerBounds {
@@ -60,12 +105,11 @@ async fn half_a_request_does_not_hold_up_the_end() {
         ..bounds()
     })
     .await;
-    let first = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
     let open = [
         "",
         "GET /healthz HTTP/1.1\r\nhost: lo",
-        first,
-        &format!("{first}GET /heal"),
+        GET,
+        &format!("{GET}GET /heal"),
     ];
     let mut streams = Vec::new();
     for text in open {

@@ -1,0 +1,183 @@
+//! How a session speaks to one of its connections: each method is one message to its actor.
+
+use std::sync::Arc;
+
+use ractor::{Actor, ActorCell, ActorRef, MessagingErr, SpawnErr};
+use tokio::sync::{oneshot, watch};
+
+use crate::mcp::{
+    discovery::Discovery,
+    event::{Notification, Outcome},
+    failure::Failure,
+    kind::ListKind,
+    name::BackendName,
+    request::Context,
+};
+
+use super::{
+    BackendActor, Call, Description, LinkKey, Listing, Start, Unmet, Wants,
+    catalogue::Catalogue,
+    fresh::{Asked, Changes},
+    message::BackendMessage,
+};
+
+/// A handle to one connection.
+#[derive(Clone)]
+pub(crate) struct Backend {
+    pub(super) number: u64,
+    pub(super) name: BackendName,
+    pub(super) actor: ActorRef<BackendMessage>,
+    pub(super) changes: Arc<Changes>,
+}
+
+impl Backend {
+    /// Starts a connection, under the session that owns it if one does. Nothing is sent until
+    /// somebody asks.
+    ///
+    /// # Errors
+    ///
+    /// When the actor system is going down.
+    pub(crate) async fn start(start: Start, session: Option<ActorCell>) -> Result<Self, SpawnErr> {
+        let (number, name) = (start.number, start.name.clone());
+        let changes = Arc::<Changes>::default();
+        let start = (start, Arc::clone(&changes));
+        let (actor, _) = match session {
+            Some(session) => Actor::spawn_linked(None, BackendActor, start, session).await?,
+            None => Actor::spawn(None, BackendActor, start).await?,
+        };
+        Ok(Self {
+            number,
+            name,
+            actor,
+            changes,
+        })
+    }
+
+    /// The number it was started with.
+    pub(crate) const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The backend's name.
+    pub(crate) const fn name(&self) -> &BackendName {
+        &self.name
+    }
+
+    /// Whether this is the actor of that id.
+    pub(crate) fn is(&self, cell: &ActorCell) -> bool {
+        self.actor.get_id() == cell.get_id()
+    }
+
+    /// Hands over a call; it is answered through its own channel, whatever happens.
+    pub(crate) fn send(&self, call: Call) {
+        if let Err(MessagingErr::SendErr(BackendMessage::Send(call))) =
+            self.actor.cast(BackendMessage::Send(call))
+        {
+            let backend = self.name.clone();
+            let failure = Failure::Unavailable {
+                backend: backend.clone(),
+                reason: "its part of the gateway died; try again, or look at the gateway's log"
+                    .to_owned(),
+            };
+            tokio::spawn(async move { call.finish(&backend, Outcome::Failed(failure)).await });
+        }
+    }
+
+    /// Has a conversation ready for a link and tells what the backend offers.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none.
+    pub(crate) async fn connect(
+        &self,
+        link: LinkKey,
+        context: Context,
+    ) -> Result<Discovery, Failure> {
+        let (reply, answer) = oneshot::channel();
+        // An actor that is gone drops the reply, which the wait below notices: kept, it would wait for ever.
+        drop(self.actor.cast(BackendMessage::Connect {
+            link,
+            context,
+            reply,
+        }));
+        answer.await.unwrap_or(Err(Failure::Lost))
+    }
+
+    /// Has a link carry this besides its calls, and nothing else. Over a link that is not open it
+    /// begins when that is opened: now, for whom `opens` names, or by a call.
+    ///
+    /// Of two wants the later one counts, whichever is waited for.
+    ///
+    /// # Errors
+    ///
+    /// What the backend does not do, and why.
+    pub(crate) fn want(
+        &self,
+        link: LinkKey,
+        opens: Option<Context>,
+        wants: Wants,
+    ) -> impl Future<Output = Result<(), Unmet>> + Send + use<> {
+        let lost = Unmet::all(&wants, Failure::Lost);
+        let (reply, answer) = oneshot::channel();
+        // As in `connect`. Now, not when it is waited for.
+        let _gone = self.actor.cast(BackendMessage::Want {
+            link,
+            opens,
+            wants,
+            reply,
+        });
+        async { answer.await.unwrap_or(Err(lost)) }
+    }
+
+    /// Passes a client's notification on, if the backend has a use for it.
+    pub(crate) fn notify(&self, link: LinkKey, notification: Notification) {
+        // With the actor its links are gone already.
+        let _gone = self
+            .actor
+            .cast(BackendMessage::Notify { link, notification });
+    }
+
+    /// Ends the backend's MCP session for one of ours.
+    pub(crate) fn forget(&self, link: LinkKey) {
+        // With the actor its links are gone already.
+        let _gone = self.actor.cast(BackendMessage::Forget(link));
+    }
+
+    /// Passes on what a list showed.
+    pub(crate) fn learned(&self, listing: &Listing) {
+        let catalogue = Catalogue::of(&listing.items);
+        // What a new actor needs to know it lists for itself.
+        let _gone = self.actor.cast(BackendMessage::Listed(catalogue));
+    }
+
+    /// Notes when a list is asked for.
+    pub(super) fn asked(&self, kind: ListKind) -> Asked {
+        Asked::now(&self.changes, kind)
+    }
+
+    /// Where the backend would announce to whoever has this link that lists of a kind are others, and
+    /// whether it would be heard now; `None` where it would not announce it.
+    pub(super) async fn hears(
+        &self,
+        link: LinkKey,
+        kind: ListKind,
+    ) -> Option<watch::Receiver<bool>> {
+        let (reply, answer) = oneshot::channel();
+        // As in `connect`.
+        drop(self.actor.cast(BackendMessage::Hears { link, kind, reply }));
+        answer.await.ok().flatten()
+    }
+
+    pub(super) fn looked(&self, catalogue: Option<Catalogue>) {
+        // As above.
+        let _gone = self.actor.cast(BackendMessage::Looked(catalogue));
+    }
+
+    /// Tells how the connection stands; `None` when it is just being started anew.
+    pub(crate) async fn describe(&self) -> Option<Description> {
+        let (reply, answer) = oneshot::channel();
+        // As in `connect`.
+        drop(self.actor.cast(BackendMessage::Describe(reply)));
+        answer.await.ok()
+    }
+}

@@ -1,0 +1,229 @@
+//! Merged lists that are still what would be listed anew, ready to be sent.
+//!
+//! Whose they are is compared to the letter: a backend may list other things for another client.
+
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use crate::{
+    backend::{Backend, Fresh, LinkKey},
+    limits::{LIST_UNUSED_MAX, LISTS_KEPT_BYTES_MAX, LISTS_KEPT_MAX},
+    mcp::{
+        event::{Freshness, ResultBody},
+        request::Context,
+        shelf::Shelf,
+    },
+    routing::name::Spelling,
+};
+
+/// Who asks for which list, of which connections.
+#[derive(Debug, Clone)]
+pub(super) struct Asker {
+    shelf: Shelf,
+    link: LinkKey,
+    spelling: Spelling,
+    client_info: Option<Arc<RawValue>>,
+    capabilities: Option<Arc<RawValue>>,
+    /// The connections that may have something on the list, by their numbers.
+    connections: Vec<u64>,
+}
+
+/// The lists that a session keeps.
+#[derive(Debug, Default)]
+pub(super) struct KeptLists(Vec<KeptList>);
+
+/// A list that is good as long as all of its parts are.
+#[derive(Debug)]
+pub(super) struct KeptList {
+    asker: Asker,
+    parts: Vec<Fresh>,
+    result: ResultBody,
+    made: Instant,
+    used: Instant,
+}
+
+impl Asker {
+    pub(super) fn new(
+        shelf: Shelf,
+        (link, context): (LinkKey, &Context),
+        spelling: Spelling,
+        backends: &[Backend],
+    ) -> Self {
+        Self {
+            shelf,
+            link,
+            spelling,
+            client_info: context.client_info.clone(),
+            capabilities: context.capabilities.clone(),
+            connections: backends.iter().map(Backend::number).collect(),
+        }
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        self.shelf == other.shelf
+            && self.link == other.link
+            && self.spelling == other.spelling
+            && self.connections == other.connections
+            && text(self.client_info.as_ref()) == text(other.client_info.as_ref())
+            && text(self.capabilities.as_ref()) == text(other.capabilities.as_ref())
+    }
+}
+
+impl KeptList {
+    /// A list just made of these parts.
+    pub(super) fn new(asker: Asker, parts: Vec<Fresh>, result: ResultBody) -> Self {
+        let now = Instant::now();
+        Self {
+            asker,
+            parts,
+            result,
+            made: now,
+            used: now,
+        }
+    }
+
+    fn is_fresh(&self) -> bool {
+        self.parts.iter().all(Fresh::is_fresh)
+    }
+
+    /// The list, which stays good for less time than when it was made.
+    fn result(&self) -> ResultBody {
+        let age_ms = u64::try_from(self.made.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let aged = |freshness: Freshness| Freshness {
+            ttl_ms: freshness.ttl_ms.saturating_sub(age_ms),
+            ..freshness
+        };
+        ResultBody {
+            freshness: self.result.freshness.map(aged),
+            ..self.result.clone()
+        }
+    }
+}
+
+impl KeptLists {
+    /// The list that would be made for whoever asks, if it is there.
+    pub(super) fn find(&mut self, asker: &Asker) -> Option<ResultBody> {
+        let at = self.0.iter().position(|kept| kept.asker.is(asker))?;
+        if !self.0[at].is_fresh() {
+            self.0.swap_remove(at);
+            return None;
+        }
+        self.0[at].used = Instant::now();
+        Some(self.0[at].result())
+    }
+
+    /// Keeps a list, and leaves those that were not used for longest where there is no room.
+    pub(super) fn keep(&mut self, list: KeptList) {
+        self.0.retain(|kept| !kept.asker.is(&list.asker));
+        if !list.is_fresh() || list.result.json.len() > LISTS_KEPT_BYTES_MAX {
+            return;
+        }
+        self.0.push(list);
+        self.0.sort_by_key(|kept| std::cmp::Reverse(kept.used));
+        let mut room_bytes = LISTS_KEPT_BYTES_MAX;
+        let mut places = 0..LISTS_KEPT_MAX;
+        self.0.retain(|kept| {
+            let rest = room_bytes.checked_sub(kept.result.json.len());
+            room_bytes = rest.unwrap_or(0);
+            rest.is_some() && places.next().is_some()
+        });
+    }
+
+    /// Leaves what is no longer good, and what nobody asks for.
+    pub(super) fn sweep(&mut self) {
+        self.0
+            .retain(|kept| kept.is_fresh() && kept.used.elapsed() < LIST_UNUSED_MAX);
+        if self.0.is_empty() {
+            self.0 = Vec::new();
+        }
+    }
+}
+
+fn text(json: Option<&Arc<RawValue>>) -> Option<&str> {
+    json.map(|it| it.get())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::limits::LIST_KEPT_MAX;
+
+    fn asker(client: usize) -> Asker {
+        let info = RawValue::from_string(format!(r#"{{"name":"{client}"}}"#)).unwrap();
+        let context = Context {
+            client_info: Some(info.into()),
+            ..Context::default()
+        };
+        Asker::new(
+            Shelf::Tools,
+            (LinkKey::Default, &context),
+            Spelling::Dot,
+            &[],
+        )
+    }
+
+    fn list(client: usize, bytes: usize) -> KeptList {
+        let result = ResultBody {
+            json: vec![b' '; bytes].into(),
+            typed: false,
+            freshness: Some(Freshness {
+                ttl_ms: 90_000,
+                public: false,
+            }),
+        };
+        KeptList::new(asker(client), vec![Fresh::lasting()], result)
+    }
+
+    fn found(kept: &mut KeptLists) -> Vec<usize> {
+        (0..100)
+            .filter(|client| kept.find(&asker(*client)).is_some())
+            .collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn there_is_room_for_the_lists_that_were_used_last() {
+        let mut kept = KeptLists::default();
+        for client in 0..LISTS_KEPT_MAX {
+            kept.keep(list(client, 1));
+            sleep(Duration::from_secs(1)).await;
+        }
+        assert!(kept.find(&asker(0)).is_some());
+        kept.keep(list(50, 1));
+        let rest: Vec<usize> = [0]
+            .into_iter()
+            .chain(2..LISTS_KEPT_MAX)
+            .chain([50])
+            .collect();
+        assert_eq!(found(&mut kept), rest);
+        sleep(Duration::from_secs(1)).await;
+        kept.keep(list(60, LISTS_KEPT_BYTES_MAX));
+        assert_eq!(found(&mut kept), [60]);
+        kept.keep(list(60, LISTS_KEPT_BYTES_MAX + 1));
+        assert_eq!(
+            found(&mut kept),
+            [0; 0],
+            "nor is the one kept that it replaces"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_nobody_asks_for_or_is_too_old_is_left() {
+        let mut kept = KeptLists::default();
+        kept.keep(list(1, 1));
+        kept.keep(list(2, 1));
+        sleep(LIST_UNUSED_MAX / 2).await;
+        let left = kept.find(&asker(1)).unwrap().freshness.unwrap();
+        assert_eq!(left.ttl_ms, 60_000);
+        sleep(LIST_UNUSED_MAX / 2).await;
+        kept.sweep();
+        assert_eq!(found(&mut kept), [1]);
+        sleep(LIST_KEPT_MAX).await;
+        assert_eq!(found(&mut kept), [0; 0]);
+    }
+}

@@ -1,0 +1,116 @@
+//! What is done again and again: what was used is written down, who is not used sleeps, what is too old goes.
+//!
+//! A sleeping session is woken to go, so that its backends hear of it.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use ractor::ActorRef;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use crate::{
+    limits::BURIED_AT_ONCE_MAX,
+    session::{directory::SessionRef, quota::Quota, used},
+    store::{Store, StoreError},
+};
+
+use super::{State, SupervisorMessage, waking::Finder};
+
+impl State {
+    pub(super) fn sweep(&self) {
+        let sessions = self.directory.all();
+        let sweeping = Sweeping {
+            store: self.shared.store.clone(),
+            quota: self.directory.quota().clone(),
+            supervisor: self.myself.clone(),
+            oldest_mcp_session_ms: self.shared.oldest_mcp_session_ms(),
+            oldest_session_ms: self.shared.oldest_session_ms(),
+        };
+        tokio::spawn(sweeping.run(sessions));
+    }
+}
+
+/// One time of it.
+struct Sweeping {
+    store: Store,
+    quota: Quota,
+    supervisor: ActorRef<SupervisorMessage>,
+    oldest_mcp_session_ms: i64,
+    oldest_session_ms: Option<i64>,
+}
+
+impl Sweeping {
+    async fn run(self, sessions: Vec<SessionRef>) {
+        let written = used::write_down(&sessions, &self.store).await;
+        if written.is_short {
+            // What is in use looks idle in the store.
+            return;
+        }
+        // Whoever has one keeps it awake.
+        drop(sessions);
+        for id in written.at_rest {
+            // Without a supervisor there is no live session either; here and below.
+            let _gone = self.supervisor.cast(SupervisorMessage::Rest { id });
+        }
+        // Those that are awake have just said what they still use.
+        if let Err(error) = self.expire_mcp_sessions().await {
+            tracing::warn!(%error, "could not expire idle MCP sessions");
+        }
+        if let Some(oldest_ms) = self.oldest_session_ms
+            && let Err(error) = self.expire_sessions(oldest_ms).await
+        {
+            tracing::warn!(%error, "could not delete all sessions that nobody uses; it is tried again");
+        }
+    }
+
+    /// Ends the idle MCP sessions of sessions that sleep.
+    async fn expire_mcp_sessions(&self) -> Result<(), StoreError> {
+        let (oldest_ms, at_once) = (self.oldest_mcp_session_ms, BURIED_AT_ONCE_MAX);
+        let old = self.store.with_idle_mcp_sessions(oldest_ms, at_once);
+        let old = old.await?;
+        let are_all = (old.len() as u64) < at_once;
+        join_all(old.into_iter().map(|id| self.woken(id))).await;
+        if are_all {
+            // What a session that woke ends anyway, and what is left of one that could not.
+            self.store.expire_mcp_sessions(oldest_ms).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes the sessions that nobody uses.
+    async fn expire_sessions(&self, oldest_ms: i64) -> Result<(), StoreError> {
+        loop {
+            let idle = self.store.idle_sessions(oldest_ms, BURIED_AT_ONCE_MAX);
+            let idle = idle.await?;
+            if idle.is_empty() {
+                return Ok(());
+            }
+            let expired = join_all(idle.into_iter().map(|it| self.expire(it, oldest_ms))).await;
+            expired.into_iter().collect::<Result<(), _>>()?;
+        }
+    }
+
+    async fn expire(
+        &self,
+        (id, owner): (Uuid, Option<Arc<str>>),
+        oldest_ms: i64,
+    ) -> Result<(), StoreError> {
+        let awake = self.woken(id).await;
+        if self.store.delete_idle_session(id, oldest_ms).await? {
+            self.quota.give_back(&owner);
+            let _gone = self.supervisor.cast(SupervisorMessage::Expired { id });
+        }
+        drop(awake);
+        Ok(())
+    }
+
+    /// Has a session awake; what cannot be woken has been logged.
+    async fn woken(&self, id: Uuid) -> Option<SessionRef> {
+        let (reply, found) = oneshot::channel();
+        let finder = Finder { asker: None, reply };
+        // A supervisor that is gone drops the reply.
+        drop(self.supervisor.cast(SupervisorMessage::Open { id, finder }));
+        found.await.ok()?.ok()?
+    }
+}
