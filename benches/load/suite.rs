@@ -24,8 +24,8 @@ pub(crate) struct SuiteOptions {
     /// Minutes instead of an hour: fewer and shorter rounds, fewer stored sessions.
     #[arg(long)]
     pub(crate) quick: bool,
-    /// Only the scenarios whose name has one of these texts in it.
-    #[arg(long, value_name = "TEXT", value_delimiter = ',')]
+    /// Only the scenarios whose name has this text in it; several times for several.
+    #[arg(long, value_name = "TEXT")]
     only: Vec<String>,
     /// Prints the scenarios, with the options that repeat each by itself, and ends.
     #[arg(long)]
