@@ -242,11 +242,16 @@ async fn silence_at_any_stage_of_opening_costs_only_who_wants_that_backend() {
         }
     });
     let honest = FakeBackend::legacy().start();
-    let quick = "timeouts: { connect: 500ms, handshake: 500ms }
-        retries: { attempts: 0 }";
+    // One limit each: of two that are over together either may be told.
+    let quick =
+        |limit: &str| format!("timeouts: {{ {limit}: 500ms }}\n        retries: {{ attempts: 0 }}");
     let gateway = Gateway::setup()
-        .entry("tls", &format!("https://{address}/mcp"), quick)
-        .entry("mute", &format!("http://{address}/mcp"), quick)
+        .entry("tls", &format!("https://{address}/mcp"), &quick("connect"))
+        .entry(
+            "mute",
+            &format!("http://{address}/mcp"),
+            &quick("handshake"),
+        )
         .provider("honest", &honest)
         .start();
     let session = gateway.session(&["tls", "mute", "honest"]).await;
