@@ -12,7 +12,7 @@ use std::{
 
 use serde_json::Value;
 
-use self::plain::Plain;
+use self::plain::{Numbers, Plain};
 
 /// The environment variable that has transcripts written instead of compared.
 const RENEW: &str = "UPDATE_TRANSCRIPTS";
@@ -35,6 +35,8 @@ struct Story {
     /// Who talks with the gateway, in the order of their coming.
     seats: Vec<String>,
     lines: Vec<Line>,
+    /// What is told no more. An answer may yet come to a question in it.
+    forgotten: Vec<Line>,
 }
 
 enum Line {
@@ -110,13 +112,19 @@ impl Transcript {
 
     /// Forgets what was said so far, such as how everybody opened.
     pub fn forget(&self) {
-        self.story().lines.clear();
+        let mut story = self.story();
+        let lines = std::mem::take(&mut story.lines);
+        story.forgotten.extend(lines);
     }
 
     /// What was said, without what differs from run to run.
     pub fn text(&self) -> String {
         let story = self.story();
         let mut plain = Plain::default();
+        for seat in &story.seats {
+            self.told(&mut plain, seat, &story.forgotten);
+        }
+        plain.numbers = Numbers::default();
         let mut text = String::new();
         let is_note = |line: &Line| matches!(line, Line::Note(_));
         for chapter in story.lines.chunk_by(|_, next| !is_note(next)) {

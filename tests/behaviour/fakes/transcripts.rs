@@ -49,3 +49,22 @@ async fn a_client_and_a_backend_write_into_one_transcript() {
     client.delete().await;
     transcript.assert_matches("fakes");
 }
+
+#[tokio::test]
+async fn an_answer_that_comes_late_is_left_out_with_its_question() {
+    let transcript = Transcript::new().without(&["tools/call", "notifications/progress"]);
+    let backend = FakeBackend::legacy();
+    let backend = backend.recorded(&transcript, "backend").start();
+    let client = Program::named("x").legacy(&backend.url(), LEGACY).await;
+    let params =
+        r#"{"name":"progress","arguments":{"steps":1,"gated":true},"_meta":{"progressToken":7}}"#;
+    let mut call = client.open("tools/call", params).await;
+    call.next().await.unwrap();
+    transcript.forget();
+    backend.step();
+    call.finish().await.result();
+    client.request("ping", json!({})).await.result();
+    let text = transcript.text();
+    assert!(text.contains("ping <#1>"), "{text}");
+    assert_eq!(text.matches("result of").count(), 1, "{text}");
+}
