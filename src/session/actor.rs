@@ -59,7 +59,7 @@ use hearing::Subscriber;
 use mcp_session::McpSession;
 pub(crate) use patching::Patcher;
 use patching::{LinkWrites, Patching};
-use running::Running;
+pub(super) use running::Running;
 
 /// What every session of the process shares.
 #[derive(Clone)]
@@ -237,7 +237,6 @@ impl Actor for SessionActor {
             SessionMessage::StopListening => session.leave_off(),
             SessionMessage::GiveUp => session.give_up(),
             SessionMessage::Close => session.close(),
-            SessionMessage::Ended { number } => session.running.ended(number),
             SessionMessage::Reported { number, report } => session.reported(number, report),
             SessionMessage::Patch { patch, reply } => session.patch(patch, reply),
             SessionMessage::Patched {
@@ -344,7 +343,7 @@ impl Session {
         Ok(session)
     }
 
-    fn begin(&mut self, mut exchange: Exchange, place: Place) {
+    fn begin(&mut self, mut exchange: Exchange, mut place: Place) {
         if self.closing {
             return exchange.refuse(Failure::SessionDeleted);
         }
@@ -356,7 +355,7 @@ impl Session {
             mcp_session.touch();
             exchange.request.context = mcp_session.context.clone();
         }
-        self.running.began(&exchange, place.number);
+        self.running.began(&exchange, &mut place);
         match exchange.request.method.as_ref() {
             TOOLS_CALL => self.call_named(Shelf::Tools, exchange, place),
             PROMPTS_GET => self.call_named(Shelf::Prompts, exchange, place),

@@ -40,7 +40,9 @@ use super::{
 /// The live sessions by id.
 #[derive(Clone)]
 pub(super) struct Directory {
-    live: Arc<DashMap<Uuid, SessionRef>>,
+    /// Ids are looked for in it by whoever names one, and put in by the gateway alone: nobody can choose them to
+    /// collide.
+    live: Arc<DashMap<Uuid, SessionRef, foldhash::fast::RandomState>>,
     stopping: Arc<AtomicBool>,
     sealer: Sealer,
     quota: Quota,
@@ -71,7 +73,7 @@ impl Directory {
         actor: ActorRef<SessionMessage>,
         outbox: Outbox,
     ) -> SessionRef {
-        let session = SessionRef {
+        let session = SessionRef(Arc::new(Live {
             actor,
             caller_places: owner.as_ref().map(|owner| self.quota.requests_of(owner)),
             owner,
@@ -79,7 +81,7 @@ impl Directory {
             stopping: Arc::clone(&self.stopping),
             states: Arc::new(RequestStates::new(id, self.sealer.clone())),
             outbox,
-        };
+        }));
         self.live.insert(id, session.clone());
         session
     }
@@ -91,7 +93,7 @@ impl Directory {
     /// Takes a session out whose actor ended, unless another actor has taken its place.
     pub(super) fn remove_ended(&self, id: Uuid, actor: ActorId) {
         self.live
-            .remove_if(&id, |_, session| session.actor.get_id() == actor);
+            .remove_if(&id, |_, session| session.0.actor.get_id() == actor);
     }
 
     /// From now on no session takes another exchange.
@@ -106,7 +108,10 @@ impl Directory {
 
 /// A handle to one live session.
 #[derive(Clone)]
-pub struct SessionRef {
+pub struct SessionRef(Arc<Live>);
+
+/// What all handles to a session share.
+struct Live {
     actor: ActorRef<SessionMessage>,
     owner: Option<Arc<str>>,
     places: Arc<Semaphore>,
@@ -120,7 +125,7 @@ pub struct SessionRef {
 impl SessionRef {
     /// Whose it is.
     pub(super) fn owner(&self) -> Option<&str> {
-        self.owner.as_deref()
+        self.0.owner.as_deref()
     }
 
     /// Hands an exchange over. Its events come through its own channel; keep what is returned until
@@ -135,12 +140,13 @@ impl SessionRef {
         cancel_when_dropped: bool,
     ) -> Result<InFlight, Failure> {
         self.go_on()?;
-        let permit = Arc::clone(&self.places)
+        let permit = Arc::clone(&self.0.places)
             .try_acquire_owned()
             .map_err(|_| Failure::Busy {
                 limit: EXCHANGES_PER_SESSION_MAX,
             })?;
         let caller_permit = self
+            .0
             .caller_places
             .as_ref()
             .map(CallerPlaces::take)
@@ -148,11 +154,12 @@ impl SessionRef {
         let number = next_number();
         let cancel = exchange.cancel.clone();
         let place = Place {
-            session: self.clone(),
             number,
-            _permits: (permit, caller_permit),
+            running: None,
+            _permits: Some((permit, caller_permit)),
         };
-        self.actor
+        self.0
+            .actor
             .cast(SessionMessage::Begin { exchange, place })
             .map_err(|_| Failure::Lost)?;
         Ok(InFlight {
@@ -212,7 +219,7 @@ impl SessionRef {
         attendance: Option<Attendance>,
     ) -> Result<Heard, Failure> {
         let farewell = SessionMessage::Left { mcp_session };
-        let (heard, told) = Heard::new(self.actor.clone(), farewell);
+        let (heard, told) = Heard::new(self.0.actor.clone(), farewell);
         let listener = Listener::new(told, attendance);
         self.ask(|reply| SessionMessage::Listen {
             mcp_session,
@@ -242,7 +249,7 @@ impl SessionRef {
     ) -> Result<(Filter, Heard), Failure> {
         let number = next_number();
         let farewell = SessionMessage::Unsubscribed { number };
-        let (heard, listener) = Heard::new(self.actor.clone(), farewell);
+        let (heard, listener) = Heard::new(self.0.actor.clone(), farewell);
         let subscription = Subscription {
             context,
             filter,
@@ -302,7 +309,7 @@ impl SessionRef {
     /// When as many wait as may, or the session is going down.
     pub async fn park(&self, request: &Request, parked: Parked) -> Result<String, Failure> {
         let id = Uuid::new_v4();
-        let state = self.states.seal_parked(request, id)?;
+        let state = self.0.states.seal_parked(request, id)?;
         self.ask(|reply| SessionMessage::Park { id, parked, reply })
             .await??;
         Ok(state)
@@ -314,7 +321,7 @@ impl SessionRef {
     ///
     /// When that is not of this request, or what it speaks of is gone.
     pub async fn take_up(&self, request: &Request) -> Result<TakenUp, Failure> {
-        match self.states.open(request)? {
+        match self.0.states.open(request)? {
             Opened::Nothing => Ok(TakenUp::New),
             Opened::Passed { backend, state } => Ok(TakenUp::Pinned { backend, state }),
             Opened::Parked(id) => self
@@ -328,7 +335,7 @@ impl SessionRef {
     /// The streams that clients may take up again.
     #[must_use]
     pub fn outbox(&self) -> &Outbox {
-        &self.outbox
+        &self.0.outbox
     }
 
     /// Tells what was agreed upon for a client's MCP session, `None` where there is none, and notes
@@ -352,10 +359,6 @@ impl SessionRef {
         self.ask(SessionMessage::Describe).await
     }
 
-    pub(super) fn ended(&self, number: u64) {
-        self.tell(SessionMessage::Ended { number });
-    }
-
     pub(super) fn warm(&self) {
         self.tell(SessionMessage::Warm);
     }
@@ -376,7 +379,7 @@ impl SessionRef {
 
     fn tell(&self, message: SessionMessage) {
         // A session that is gone has no use for any of these.
-        let _gone = self.actor.cast(message);
+        let _gone = self.0.actor.cast(message);
     }
 
     async fn ask<T>(

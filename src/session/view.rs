@@ -65,8 +65,9 @@ impl SessionsView {
     async fn open(&self, id: Uuid, wish: Wish) -> Result<Option<SessionRef>, SessionsError> {
         let caller = self.caller.clone();
         let asker = Asker { caller, wish };
-        let found = match self.sessions.directory.get(id) {
-            None => self.sessions.open(id, Some(asker.clone())).await?,
+        let found = match self.sessions.0.directory.get(id) {
+            // Boxed: of a session that is awake nothing is waited for.
+            None => Box::pin(self.sessions.open(id, Some(asker.clone()))).await?,
             found => found,
         };
         Ok(found.filter(|session| asker.may_have(session.owner())))
@@ -79,7 +80,7 @@ impl SessionsView {
     /// When it could not be stored, or there are too many.
     pub async fn create(&self, new: NewSession) -> Result<Uuid, SessionsError> {
         let owner = self.caller.name().cloned();
-        let place = self.sessions.quota.take(&owner)?;
+        let place = self.sessions.0.quota.take(&owner)?;
         let id = Uuid::new_v4();
         let now = now_ms();
         let servers = new.servers.into_iter().map(|server| ServerRecord {
@@ -110,9 +111,9 @@ impl SessionsView {
     ///
     /// When the store failed.
     pub async fn delete(&self, id: Uuid) -> Result<bool, SessionsError> {
-        let owner = match self.sessions.directory.get(id) {
+        let owner = match self.sessions.0.directory.get(id) {
             Some(session) => Some(session.owner().map(Arc::from)),
-            None => self.sessions.store.owner(id).await?,
+            None => self.sessions.0.store.owner(id).await?,
         };
         let Some(owner) = owner.filter(|owner| self.caller.may_see(owner.as_deref())) else {
             return Ok(false);
@@ -168,6 +169,7 @@ impl SessionsView {
         let owner = self.caller.name().filter(|_| !self.caller.is_operator());
         let listed = self
             .sessions
+            .0
             .store
             .sessions(owner.map(AsRef::as_ref), after, limit);
         let listings = listed.await?.into_iter().map(|summary| SessionListing {
