@@ -56,6 +56,8 @@ const CRATES: Table<'static> = &[
     ("webpki", &["front"]),
     ("ractor", &["session", "backend"]),
     ("reqwest", &["backend", "callers"]),
+    ("hyper_rustls", &["backend"]),
+    ("tower_service", &["backend"]),
     ("tokio_retry", &["backend"]),
     ("sse_stream", &["backend"]),
     ("h2", &["backend"]),
