@@ -4,6 +4,10 @@ use std::{io::Write as _, process::ExitCode};
 
 use mcp_gateway::{app, config::Config};
 
+/// What it gains is in benches/README.md.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let config = match Config::from_process() {
         Ok(config) => config,

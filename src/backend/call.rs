@@ -2,9 +2,12 @@
 
 mod work;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use tokio::time::timeout;
@@ -61,8 +64,7 @@ pub(super) async fn run(
         };
         let caller = Arc::new(Caller::of(&call));
         let work = Work::new(conversation, &call, &current, Arc::clone(&caller));
-        let work = work.within_limit(plan);
-        tokio::pin!(work);
+        let mut work = pin!(work.within_limit(plan));
         tokio::select! {
             biased;
             outcome = taken_back(&endpoint, &call) => {
@@ -72,7 +74,7 @@ pub(super) async fn run(
                 // cancellation to a backend of the legacy era. And beside the answer, for which a
                 // slow client may leave no room.
                 tokio::join!(
-                    tell_cancelled(&endpoint, &link, current.take()),
+                    Box::pin(tell_cancelled(&endpoint, &link, current.take())),
                     call.finish(&endpoint.name, outcome),
                 );
                 return Ending::Answered;
@@ -112,7 +114,8 @@ pub(super) async fn run(
     if error.leaves_work() {
         // Nobody waits for it any more; the backend need not go on. And beside the answer: a backend
         // that says nothing takes its time for that, too.
-        tokio::join!(tell_cancelled(&endpoint, &link, current.take()), finish);
+        let told = Box::pin(tell_cancelled(&endpoint, &link, current.take()));
+        tokio::join!(told, finish);
     } else {
         finish.await;
     }

@@ -290,7 +290,8 @@ impl Connection {
         let in_use = link.take_up();
         let waits = call.request.asking != Asking::Never;
         let stream = waits.then(|| self.opening_stream(key)).flatten();
-        tokio::spawn(async move {
+        // In a box: a task's own place is moved several times on its way to where it runs.
+        tokio::spawn(Box::pin(async move {
             let _until_answered = in_use;
             let ending = call::run(endpoint, link, call, Plan { repeatable, stream }).await;
             if !matches!(ending, Ending::Answered) {
@@ -302,7 +303,7 @@ impl Connection {
                     ending,
                 });
             }
-        });
+        }));
     }
 }
 
