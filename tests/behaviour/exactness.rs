@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{Client, FakeBackend, List, Pairing, Program, client::Answer};
+use crate::world::{Answers, Client, FakeBackend, List, Pairing, Program, client::Answer};
 
 /// Members of a result that a parser would change: numbers as nobody writes them, escapes, spaces
 /// within values, keys in no order, two nested keys of one name.
@@ -187,7 +187,12 @@ async fn a_modern_result_that_does_not_say_its_kind_is_complete() {
                 } else {
                     ""
                 };
-                let expected = format!("{{{front}{members}}}");
+                // What passes on while it arrives shows at its end only that it does not say so.
+                let in_parts = !padding.is_empty() && pairing.answers == Answers::Json;
+                let expected = match front.strip_suffix(',') {
+                    Some(back) if in_parts => format!("{{{members},{back}}}"),
+                    _ => format!("{{{front}{members}}}"),
+                };
                 assert!(got.result_raw() == expected, "{kind:?}");
                 // One that says so anywhere is left as it is.
                 let late = format!("{{{members},{MODERN}}}");

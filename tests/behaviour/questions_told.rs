@@ -8,13 +8,14 @@ use crate::{
 };
 
 /// Messages whose place among the others is left to chance, or that every opening has.
-const ASIDE: [&str; 6] = [
+const ASIDE: [&str; 7] = [
     "GET",
     "server/discover",
     "initialize",
     "notifications/initialized",
     "tools/list",
     "subscriptions/listen",
+    "notifications/subscriptions/acknowledged",
 ];
 
 /// Both eras with both eras, and a name for each.
