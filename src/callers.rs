@@ -49,8 +49,11 @@ pub fn is_loopback(url: &str) -> bool {
 
 /// Tells callers by what they show. A clone is another handle of the same.
 #[derive(Clone)]
-pub struct Callers {
-    keys: Arc<KeyRing>,
+pub struct Callers(Arc<Parts>);
+
+/// What all handles share.
+struct Parts {
+    keys: KeyRing,
     tokens: Option<Arc<Tokens>>,
     /// Tells that somebody may have come or gone.
     changes: watch::Sender<()>,
@@ -89,14 +92,14 @@ impl Callers {
     /// When the callers file, or a file with the key set, is of no use.
     pub fn start(file: &Path, tokens: Option<TokenSettings>) -> Result<Self, CallersError> {
         let changes = watch::Sender::new(());
-        Ok(Self {
-            keys: Arc::new(KeyRing::read(file)?),
+        Ok(Self(Arc::new(Parts {
+            keys: KeyRing::read(file)?,
             changes: changes.clone(),
             tokens: tokens
                 .map(|settings| Tokens::start(settings, changes))
                 .transpose()
                 .map_err(CallersError::Tokens)?,
-        })
+        })))
     }
 
     /// Has the files read again whenever they change, until what is returned is dropped. A file that is of no use
@@ -106,8 +109,8 @@ impl Callers {
     ///
     /// When the system gives no signal handler.
     pub fn watch(&self) -> io::Result<Watch> {
-        let mut files = vec![self.keys.path().to_owned()];
-        let key_set = self.tokens.as_ref().and_then(|tokens| tokens.file());
+        let mut files = vec![self.0.keys.path().to_owned()];
+        let key_set = self.0.tokens.as_ref().and_then(|tokens| tokens.file());
         files.extend(key_set.map(Path::to_owned));
         let callers = self.clone();
         let watch = Watch::over(files, move || callers.read_again())?;
@@ -117,29 +120,29 @@ impl Callers {
     }
 
     fn read_again(&self) {
-        self.keys.read_again();
-        if let Some(tokens) = &self.tokens {
+        self.0.keys.read_again();
+        if let Some(tokens) = &self.0.tokens {
             tokens.read_again();
         }
-        self.changes.send_replace(());
+        self.0.changes.send_replace(());
     }
 
     /// Whether callers have to show something. Once they have, they have until the process ends.
     #[must_use]
     pub fn are_authenticated(&self) -> bool {
-        self.tokens.is_some() || self.keys.is_in_force()
+        self.0.tokens.is_some() || self.0.keys.is_in_force()
     }
 
     /// How many API keys let somebody in.
     #[must_use]
     pub fn keys(&self) -> usize {
-        self.keys.len()
+        self.0.keys.len()
     }
 
     /// Who issues tokens that let somebody in, and with which scopes.
     #[must_use]
     pub fn tokens(&self) -> Option<&TokenSettings> {
-        self.tokens.as_ref().map(|tokens| tokens.settings())
+        self.0.tokens.as_ref().map(|tokens| tokens.settings())
     }
 
     /// Tells who shows this. Without authentication everybody is the anonymous caller, whatever they show.
@@ -157,7 +160,7 @@ impl Callers {
         let shown = shown.ok_or(Unrecognised::Nothing)?;
         if let Some(id) = key::id_of(shown) {
             let hash = KeyHash::of(shown);
-            let caller = self.keys.find(id, &hash).ok_or(Unrecognised::Wrong)?;
+            let caller = self.0.keys.find(id, &hash).ok_or(Unrecognised::Wrong)?;
             let shown = Shown::Key {
                 id,
                 hash,
@@ -165,7 +168,7 @@ impl Callers {
             };
             return Ok(self.admit(caller, shown));
         }
-        let tokens = self.tokens.as_ref().ok_or(Unrecognised::Wrong)?;
+        let tokens = self.0.tokens.as_ref().ok_or(Unrecognised::Wrong)?;
         // Before it is checked: what is read meanwhile makes it one of before.
         let reading = tokens.reading();
         let Vouched { caller, until } = tokens.recognise(shown).await?;

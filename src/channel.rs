@@ -192,6 +192,15 @@ impl<T> Clone for Sender<T> {
     }
 }
 
+impl<T> Clone for WeakSender<T> {
+    fn clone(&self) -> Self {
+        Self {
+            queue: self.queue.clone(),
+            room: self.room.clone(),
+        }
+    }
+}
+
 impl<T> WeakSender<T> {
     /// A sender, if there is one still.
     #[must_use]

@@ -16,10 +16,10 @@ pub mod via;
 #[cfg(test)]
 mod fixture;
 
-use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::Future, mem, sync::Arc, time::Duration};
 
 use http::{
-    HeaderValue, Request, StatusCode,
+    HeaderMap, HeaderValue, Request, StatusCode,
     header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS},
 };
 use hyper::{body::Body, service::Service};
@@ -115,7 +115,10 @@ where
                 refused => refused,
             };
             let mut response: Response = match admitted {
-                Ok(()) => routes.call(request).await?,
+                Ok(()) => {
+                    set_headers_aside(&mut request);
+                    routes.call(request).await?
+                }
                 Err(refusal) => refusal,
             };
             let headers = response.headers_mut();
@@ -127,6 +130,19 @@ where
             Ok(response)
         }
     })
+}
+
+/// The headers of a request to an MCP endpoint, in its extensions: its route takes them as they are, where filters
+/// would copy them.
+#[derive(Clone)]
+struct Headers(Arc<HeaderMap>);
+
+fn set_headers_aside<B>(request: &mut Request<B>) {
+    let path = request.uri().path();
+    if path.strip_suffix('/').unwrap_or(path).ends_with("/mcp") {
+        let headers = Headers(Arc::new(mem::take(request.headers_mut())));
+        request.extensions_mut().insert(headers);
+    }
 }
 
 /// Reads a session's id as the gateway writes it; any other spelling is no id.

@@ -325,6 +325,13 @@ pub const POOL_IDLE_PER_BACKEND: usize = EXCHANGES_PER_SESSION_MAX;
 /// How long an idle socket is kept. Common servers close theirs after 5 s, and a call sent in that
 /// moment may or may not have arrived.
 pub const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+/// Silence on a socket to a backend after which its system is asked whether it is there, and between
+/// two such questions; after so many without an answer the socket is lost.
+pub const SOCKET_ALIVE_ASKED: Duration = Duration::from_secs(15);
+/// How many of them.
+pub const SOCKET_ALIVE_ASKS: u32 = 3;
+/// How long what was sent to a backend may go without its system's word that it arrived.
+pub const SOCKET_LOST_AFTER: Duration = Duration::from_secs(30);
 /// The longest pause before a background try that a backend may ask for.
 pub const RECONNECT_PAUSE_MAX: Duration = Duration::from_mins(5);
 /// Silence on a stream to a client after which a comment is sent, so that nothing in between

@@ -86,7 +86,10 @@ pub struct Patience {
 
 /// A handle to all sessions. What is to be done with one of them is done for a caller: see [`Self::seen_by`].
 #[derive(Clone)]
-pub struct Sessions {
+pub struct Sessions(Arc<Parts>);
+
+/// What all handles share.
+struct Parts {
     directory: Directory,
     supervisor: ActorRef<SupervisorMessage>,
     store: Store,
@@ -120,13 +123,13 @@ impl Sessions {
         };
         let started = Actor::spawn(None, Supervisor, (shared, directory.clone()));
         let (supervisor, _) = started.await.map_err(|_| SessionsError::Stopping)?;
-        Ok(Self {
+        Ok(Self(Arc::new(Parts {
             directory,
             supervisor,
             store,
             quota,
             dormant_after: patience.dormant_after,
-        })
+        })))
     }
 
     /// Wakes stored sessions one by one in the background, so that requests never queue behind it: those that
@@ -134,8 +137,9 @@ impl Sessions {
     pub fn rehydrate(&self) {
         let sessions = self.clone();
         tokio::spawn(async move {
-            let used_since_ms = before_now_ms(sessions.dormant_after);
+            let used_since_ms = before_now_ms(sessions.0.dormant_after);
             let recent = sessions
+                .0
                 .store
                 .recent_session_ids(used_since_ms, REHYDRATED_MAX);
             let ids = match recent.await {
@@ -182,7 +186,7 @@ impl Sessions {
     /// How many sessions are stored.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.quota.count()
+        self.0.quota.count()
     }
 
     /// Tells whether the store answers.
@@ -191,28 +195,28 @@ impl Sessions {
     ///
     /// When it does not.
     pub async fn ready(&self) -> Result<(), SessionsError> {
-        Ok(self.store.ping().await?)
+        Ok(self.0.store.ping().await?)
     }
 
     /// Takes no further exchange, and ends the streams on which clients hear of changes, which would
     /// outlast every deadline, and the exchanges that wait for a client to come back, which none can.
     pub fn stop(&self) {
-        self.directory.stop();
-        for session in self.directory.all() {
+        self.0.directory.stop();
+        for session in self.0.directory.all() {
             session.stop_listening();
         }
     }
 
     /// Answers whatever is in flight, at once and for the gateway: it has no more time.
     pub fn give_up(&self) {
-        for session in self.directory.all() {
+        for session in self.0.directory.all() {
             session.give_up();
         }
     }
 
     /// Waits until backends have been told of what nobody waits for any more. It has to be bounded.
     pub async fn settled(&self) {
-        for session in self.directory.all() {
+        for session in self.0.directory.all() {
             session.settled().await;
         }
     }
@@ -220,7 +224,7 @@ impl Sessions {
     /// Has every live session write down what was used, before the gateway stops.
     pub async fn rest(&self) {
         // What could not be written has been logged.
-        let _written = used::write_down(&self.directory.all(), &self.store).await;
+        let _written = used::write_down(&self.0.directory.all(), &self.0.store).await;
     }
 
     async fn ask<T>(
@@ -229,7 +233,7 @@ impl Sessions {
     ) -> Result<T, SessionsError> {
         let (reply, answer) = oneshot::channel();
         // A supervisor that is gone drops the reply.
-        drop(self.supervisor.cast(question(reply)));
+        drop(self.0.supervisor.cast(question(reply)));
         answer.await.map_err(|_| SessionsError::Stopping)
     }
 }

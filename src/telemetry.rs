@@ -127,7 +127,8 @@ fn subscriber<W: io::Write + 'static>(
     let filter = filter.to_env_filter();
     let text = tracing_subscriber::fmt()
         .compact()
-        .fmt_fields(safe::fields());
+        .with_timer(safe::Clock)
+        .fmt_fields(safe::Fields);
     match format {
         LogFormat::Json => {
             let json = tracing_subscriber::fmt()

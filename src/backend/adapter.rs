@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue};
 use serde_json::value::RawValue;
 
 use crate::mcp::{
-    message::{RequestId, write_request},
+    message::{RequestId, write_request, write_request_of},
     meta::PROGRESS_TOKEN,
     method::subject_member,
     object::{RawObject, quote},
@@ -134,38 +134,40 @@ pub(crate) fn resume(revision: Revision, session: Option<HeaderValue>) -> Dialec
     }
 }
 
+/// The member of parameters that is for the protocol.
+const META: &str = "_meta";
+
 /// Writes a request's body: own name and own progress token in, parameters and `_meta` as `edit`
 /// leaves them.
 ///
 /// Every other byte of the parameters stays as the client wrote it.
-pub(super) fn write_body(
-    request: &Request,
-    id: &RequestId,
-    edit: impl FnOnce(&mut RawObject<'_>, &mut RawObject<'_>),
+pub(super) fn write_body<'a>(
+    request: &'a Request,
+    id: &'a RequestId,
+    edit: impl FnOnce(&mut RawObject<'a>, &mut RawObject<'a>),
 ) -> (Bytes, Option<Box<RawValue>>) {
     let mut params = RawObject::parse_or_empty(request.params.as_deref());
-    let meta = params.get("_meta").map(ToOwned::to_owned);
-    let mut members = RawObject::parse_or_empty(meta.as_deref());
+    let mut members = RawObject::parse_or_empty(params.read(META));
     let client_token = members.get(PROGRESS_TOKEN).map(ToOwned::to_owned);
     if client_token.is_some() {
         members.set(PROGRESS_TOKEN, json(id.as_json()));
     }
     let was_empty = members.is_empty();
     edit(&mut params, &mut members);
-    if !members.is_empty() {
-        params.set("_meta", members.to_raw());
-    } else if !was_empty {
+    if members.is_empty() && !was_empty {
         // All that stood there was for another era.
-        params.retain(|name| name != "_meta");
+        params.retain(|name| name != META);
     }
     if let (Some(name), Some(member)) = (&request.name, subject_member(&request.method)) {
         params.set(member, quote(name));
     }
-    let written = (request.params.is_some() || !params.is_empty()).then(|| params.to_raw());
-    (
-        write_request(id, &request.method, written.as_deref()),
-        client_token,
-    )
+    let meta = (!members.is_empty()).then_some((META, &members));
+    let body = if request.params.is_some() || meta.is_some() || !params.is_empty() {
+        write_request_of(id, &request.method, &params, meta)
+    } else {
+        write_request(id, &request.method, None)
+    };
+    (body, client_token)
 }
 
 fn json(text: &str) -> Box<RawValue> {

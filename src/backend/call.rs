@@ -2,9 +2,12 @@
 
 mod work;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use tokio::time::timeout;
@@ -15,8 +18,8 @@ use crate::mcp::{
 };
 
 use super::{
-    audience::Conversation, caller::Caller, endpoint::Endpoint, error::BackendError, link::Link,
-    listening::Opening, message::Call,
+    audience::Conversation, caller::Caller, endpoint::Endpoint, error::BackendError,
+    fresh::Changes, link::Link, listening::Opening, message::Call,
 };
 
 use work::Work;
@@ -43,6 +46,8 @@ pub(super) struct Plan {
     pub(super) repeatable: bool,
     /// The stream on which the backend may ask its client, if that can be asked.
     pub(super) stream: Option<Opening>,
+    /// What the connection's lists are kept by.
+    pub(super) changes: Arc<Changes>,
 }
 
 /// Carries out a call over an opened link.
@@ -52,6 +57,7 @@ pub(super) async fn run(
     mut call: Call,
     plan: Plan,
 ) -> Ending {
+    let changes = Arc::clone(&plan.changes);
     // What is on its way now, so that a cancellation can name it.
     let current = Current::default();
     let answered = {
@@ -61,8 +67,7 @@ pub(super) async fn run(
         };
         let caller = Arc::new(Caller::of(&call));
         let work = Work::new(conversation, &call, &current, Arc::clone(&caller));
-        let work = work.within_limit(plan);
-        tokio::pin!(work);
+        let mut work = pin!(work.within_limit(plan));
         tokio::select! {
             biased;
             outcome = taken_back(&endpoint, &call) => {
@@ -72,7 +77,7 @@ pub(super) async fn run(
                 // cancellation to a backend of the legacy era. And beside the answer, for which a
                 // slow client may leave no room.
                 tokio::join!(
-                    tell_cancelled(&endpoint, &link, current.take()),
+                    Box::pin(tell_cancelled(&endpoint, &link, current.take())),
                     call.finish(&endpoint.name, outcome),
                 );
                 return Ending::Answered;
@@ -107,12 +112,17 @@ pub(super) async fn run(
         }
         _ => {}
     }
+    if error.is_outage() {
+        // Before the client hears of it: no list that it asks for then may show what is out of reach.
+        changes.note_all();
+    }
     let failure = error.clone().into_failure(&endpoint.name);
     let finish = call.finish(&endpoint.name, Outcome::Failed(failure));
     if error.leaves_work() {
         // Nobody waits for it any more; the backend need not go on. And beside the answer: a backend
         // that says nothing takes its time for that, too.
-        tokio::join!(tell_cancelled(&endpoint, &link, current.take()), finish);
+        let told = Box::pin(tell_cancelled(&endpoint, &link, current.take()));
+        tokio::join!(told, finish);
     } else {
         finish.await;
     }

@@ -289,10 +289,15 @@ impl Connection {
         // From now on it is not idle.
         let in_use = link.take_up();
         let waits = call.request.asking != Asking::Never;
-        let stream = waits.then(|| self.opening_stream(key)).flatten();
-        tokio::spawn(async move {
+        let plan = Plan {
+            repeatable,
+            stream: waits.then(|| self.opening_stream(key)).flatten(),
+            changes: Arc::clone(&self.changes),
+        };
+        // In a box: a task's own place is moved several times on its way to where it runs.
+        tokio::spawn(Box::pin(async move {
             let _until_answered = in_use;
-            let ending = call::run(endpoint, link, call, Plan { repeatable, stream }).await;
+            let ending = call::run(endpoint, link, call, plan).await;
             if !matches!(ending, Ending::Answered) {
                 // A connection that is gone has no use for the news; an expired call's channel
                 // closes with it, which its reader takes for a loss.
@@ -302,7 +307,7 @@ impl Connection {
                     ending,
                 });
             }
-        });
+        }));
     }
 }
 

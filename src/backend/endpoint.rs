@@ -12,8 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     channel::Room,
     limits::{
-        BACKEND_LISTENERS_MAX, LISTENING_KEEP_ALIVE, NOTICES_IN_FLIGHT, POOL_IDLE_PER_BACKEND,
-        POOL_IDLE_TIMEOUT, REPLIES_IN_FLIGHT_MAX,
+        BACKEND_LISTENERS_MAX, LISTENING_KEEP_ALIVE, NOTICES_IN_FLIGHT, REPLIES_IN_FLIGHT_MAX,
     },
     mcp::name::BackendName,
     registry::{AuthSpec, Protocol, ProviderSpec, Retries, Timeouts},
@@ -24,7 +23,10 @@ use super::{
     error::BackendError,
     provider::{self, Leave, Provider},
     scrub::Scrubber,
-    transport::streamable_http::{Clients, Reply, Wire},
+    transport::{
+        call_client::CallClient,
+        streamable_http::{Clients, Reply, Wire},
+    },
 };
 
 /// Bytes from which on a configured header's value is taken for a secret.
@@ -96,11 +98,11 @@ impl Endpoint {
             name: spec.name.clone(),
             wire: Wire::new(
                 provider.clients.clone(),
-                spec.url.clone(),
+                &spec.url,
                 headers,
                 credential,
                 spec.timeouts.idle,
-            ),
+            )?,
             provider,
             witness,
             replies: Arc::new(Semaphore::new(REPLIES_IN_FLIGHT_MAX)),
@@ -154,17 +156,17 @@ impl HttpClients {
         if let Some(provider) = self.providers.get(&spec.name) {
             return Ok(Arc::clone(&provider));
         }
-        let calls = builder(spec)
-            .pool_max_idle_per_host(POOL_IDLE_PER_BACKEND)
-            .pool_idle_timeout(POOL_IDLE_TIMEOUT);
+        let calls = CallClient::new(spec.timeouts.connect);
         let listening = builder(spec)
             .http1_only()
             .pool_max_idle_per_host(0)
             // Nothing is sent on such a stream, so that only this tells a lost one from a silent one.
             .tcp_keepalive(LISTENING_KEEP_ALIVE);
         let clients = Clients {
-            calls: calls.build().map_err(BackendError::from_http)?,
-            listening: listening.build().map_err(BackendError::from_http)?,
+            calls: calls.map_err(BackendError::from_http)?,
+            listening: listening
+                .build()
+                .map_err(|error| BackendError::from_http(error.into()))?,
         };
         // Of two that come at once the first gives it: there is one breaker for all.
         let provider = self.providers.entry(spec.name.clone());
@@ -173,9 +175,8 @@ impl HttpClients {
     }
 }
 
-pub(super) fn builder(spec: &ProviderSpec) -> ClientBuilder {
+fn builder(spec: &ProviderSpec) -> ClientBuilder {
     Client::builder()
-        .user_agent(concat!("mcp-gateway/", env!("CARGO_PKG_VERSION")))
         // A redirect would carry the credential to an address the registry does not name.
         .redirect(Policy::none())
         // What is sent again is decided in one place, and counted there.

@@ -11,6 +11,8 @@ use crate::mcp::{failure::Failure, name::BackendName};
 
 use http_client::root_cause;
 
+pub(crate) use http_client::{BoxError, HttpError};
+
 /// A request to a backend that got no answer.
 ///
 /// Cloneable, because one broken handshake fails every call that waited for it.
@@ -20,7 +22,7 @@ pub(crate) enum BackendError {
     #[error("{}", root_cause(cause))]
     Unreachable {
         #[source]
-        cause: Arc<reqwest::Error>,
+        cause: Arc<HttpError>,
     },
     /// The provider is gone for every session: nothing was tried.
     #[error("it is out of reach for every session ({cause}); {}", tried_again(*retry_in))]
@@ -36,7 +38,7 @@ pub(crate) enum BackendError {
     #[error("{}", root_cause(cause))]
     Interrupted {
         #[source]
-        cause: Arc<reqwest::Error>,
+        cause: Arc<HttpError>,
     },
     /// The backend ended its answer before the response was in it.
     #[error("it closed the connection before it answered")]

@@ -18,7 +18,7 @@ use super::{
     audience::Audience,
     error::BackendError,
     resuming::Stream,
-    transport::streamable_http::{Content, Head},
+    transport::streamable_http::{Content, Events, Head},
 };
 
 /// A backend's answer to one request.
@@ -42,35 +42,43 @@ pub(crate) async fn read_answer(
 ) -> Result<Answer, BackendError> {
     match content {
         Content::Json(body) if !audience.is_client() => {
-            let bytes = body.whole(DISCOVERY_BYTES_MAX).await?;
+            let bytes = Box::pin(body.whole(DISCOVERY_BYTES_MAX)).await?;
             read_body(&bytes, id, audience).await
         }
         Content::Json(mut body) => match body.head(STREAMED_ABOVE_BYTES).await? {
             Head::Whole(bytes) => read_body(&bytes, id, audience).await,
+            // Boxed, as whatever is not for the small answers of most calls: else each would have room for it.
             Head::More(head) if audience.is_plain() || parts::shows_complete(&head) => {
-                parts::pass_on(head, body, id, audience).await
+                Box::pin(parts::pass_on(head, body, id, audience)).await
             }
-            Head::More(head) => parts::read_whole(vec![head], body, id, audience).await,
+            Head::More(head) => Box::pin(parts::read_whole(vec![head], body, id, audience)).await,
         },
-        Content::Events(events) => {
-            let mut stream = Stream::new(events, audience);
-            loop {
-                let message = stream.next().await?;
-                if !audience.is_client() && message.len() > DISCOVERY_BYTES_MAX {
-                    return Err(parts::too_large());
-                }
-                if let Some(answer) = read_messages(&message, id, audience).await? {
-                    stream.finish();
-                    return Ok(answer);
-                }
-            }
-        }
+        Content::Events(events) => Box::pin(follow(events, id, audience)).await,
         Content::Accepted => Err(BackendError::Garbled {
             what: "an acknowledgement instead of a response",
         }),
         Content::Refused(refusal) => Err(BackendError::Status {
             status: refusal.status,
         }),
+    }
+}
+
+/// Reads a stream until the answer is there.
+async fn follow(
+    events: Events,
+    id: &RequestId,
+    audience: &Audience<'_>,
+) -> Result<Answer, BackendError> {
+    let mut stream = Stream::new(events, audience);
+    loop {
+        let message = stream.next().await?;
+        if !audience.is_client() && message.len() > DISCOVERY_BYTES_MAX {
+            return Err(parts::too_large());
+        }
+        if let Some(answer) = read_messages(&message, id, audience).await? {
+            stream.finish();
+            return Ok(answer);
+        }
     }
 }
 
@@ -145,7 +153,7 @@ async fn read_message(
 ) -> Result<Option<Answer>, BackendError> {
     match read(bytes)? {
         Message::Notification { method, params } => {
-            audience.hear(&method, params, id).await;
+            Box::pin(audience.hear(&method, params, id)).await;
             Ok(None)
         }
         Message::Request {
@@ -158,7 +166,7 @@ async fn read_message(
                 method: &method,
                 params,
             };
-            audience.reply(request).await?;
+            Box::pin(audience.reply(request)).await?;
             Ok(None)
         }
         Message::Result {

@@ -41,7 +41,9 @@ impl LinkKey {
             return Self::Own(id);
         }
         let capabilities = context.capabilities.as_ref().map_or("{}", |raw| raw.get());
-        if RawObject::parse_or_empty(context.capabilities.as_deref()).is_empty() {
+        if capabilities == "{}"
+            || RawObject::parse_or_empty(context.capabilities.as_deref()).is_empty()
+        {
             return Self::Default;
         }
         let digest = Sha256::digest(capabilities.as_bytes());

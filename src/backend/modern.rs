@@ -55,8 +55,9 @@ impl Modern {
     }
 
     pub(super) fn encode(&self, request: &Request, id: &RequestId) -> Encoded {
+        let context = introduced(&request.context);
         let (body, client_token) = write_body(request, id, |_, members| {
-            meta::set_context(members, &introduced(&request.context), self.revision);
+            meta::set_context(members, &context, self.revision);
         });
         let mut headers = HeaderMap::with_capacity(4);
         headers.insert(
@@ -68,7 +69,9 @@ impl Modern {
             insert(&mut headers, header::NAME, &encode_value(&name));
         }
         for (name, value) in request.param_headers.iter().flatten() {
-            insert(&mut headers, name, value);
+            if let Ok(name) = HeaderName::try_from(name) {
+                insert(&mut headers, name, value);
+            }
         }
         Encoded {
             outgoing: Outgoing { headers, body },
@@ -149,10 +152,10 @@ fn answers(refusal: &Refusal, id: &RequestId) -> bool {
     )
 }
 
-fn insert(headers: &mut HeaderMap, name: &str, value: &str) {
-    // Both come from a header that was received, or from `encode_value`: what does not fit here
-    // never arrives.
-    if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(value)) {
+fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    // It comes from a header that was received, or from `encode_value`: what does not fit here never
+    // arrives.
+    if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(name, value);
     }
 }

@@ -101,7 +101,10 @@ mod tests {
     use http::StatusCode;
 
     use super::*;
-    use crate::{backend::transport::streamable_http::Clients, limits::RETRY_BUDGET_MAX};
+    use crate::{
+        backend::transport::{call_client::CallClient, streamable_http::Clients},
+        limits::RETRY_BUDGET_MAX,
+    };
 
     fn overloaded(seconds: u64) -> BackendError {
         BackendError::Overloaded {
@@ -122,7 +125,7 @@ mod tests {
 
     fn provider() -> Provider {
         let clients = Clients {
-            calls: reqwest::Client::new(),
+            calls: CallClient::new(Duration::from_secs(1)).unwrap(),
             listening: reqwest::Client::new(),
         };
         Provider::new("it".parse().unwrap(), clients)

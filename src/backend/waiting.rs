@@ -1,20 +1,24 @@
 //! Tells the time that a backend takes from the time that a client takes: while a client is asked
 //! something, its backend's silence and a call's limit do not count.
 
-use std::{sync::Arc, time::Duration};
-
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep_until},
+use std::{
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
+
+use tokio::time::{Instant, sleep_until};
 
 use crate::limits::REQUEST_STATE_TTL;
 
-/// How long one call has waited for its client.
-#[derive(Debug)]
-pub(crate) struct Waiting(watch::Sender<Waits>);
+/// While a client is asked something, whether the time is over is looked at no more often than so.
+const LOOK_PAUSE: Duration = Duration::from_millis(50);
 
-#[derive(Debug, Clone, Copy, Default)]
+/// How long one call has waited for its client.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting(Mutex<Waits>);
+
+#[derive(Debug, Default)]
 struct Waits {
     /// How many are under way.
     open: usize,
@@ -31,46 +35,51 @@ pub(crate) struct Wait(Arc<Waiting>);
 impl Waiting {
     /// The clock of a call whose client was asked nothing yet.
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self(watch::Sender::new(Waits::default())))
+        Arc::default()
     }
 
     /// Begins to wait for the client.
     pub(crate) fn begin(self: &Arc<Self>) -> Wait {
-        self.0.send_modify(|waits| {
-            waits.open += 1;
-            waits.since.get_or_insert_with(Instant::now);
-        });
+        let mut waits = self.waits();
+        waits.open += 1;
+        waits.since.get_or_insert_with(Instant::now);
+        drop(waits);
         Wait(Arc::clone(self))
     }
 
     /// Does some work for no longer than `limit`, the waits for the client left out. These are
     /// bounded by [`REQUEST_STATE_TTL`] altogether. `None` when the time is over.
+    ///
+    /// A wait only ever puts the end off. So nobody has to be woken for one: it is enough to ask, when the time would be
+    /// over, how much of it was no wait.
     pub(crate) async fn within<T>(
         &self,
         limit: Duration,
-        work: impl Future<Output = T>,
+        mut work: impl Future<Output = T> + Unpin,
     ) -> Option<T> {
-        tokio::pin!(work);
-        let mut changes = self.0.subscribe();
         let began = Instant::now();
-        let before = changes.borrow().taken(began);
+        let before = self.waits().taken(began);
+        let mut alarm = pin!(sleep_until(began + limit));
         loop {
-            let now = *changes.borrow_and_update();
-            // While one is under way its end is the next thing to look at.
-            let taken = if now.open > 0 {
-                REQUEST_STATE_TTL
-            } else {
-                now.over.min(REQUEST_STATE_TTL)
-            };
-            let deadline = began + limit + taken.saturating_sub(before);
             tokio::select! {
                 biased;
                 done = &mut work => return Some(done),
-                // The sender is this clock itself.
-                _changed = changes.changed() => {}
-                () = sleep_until(deadline) => return None,
+                () = &mut alarm => {}
             }
+            let now = Instant::now();
+            let waits = self.waits();
+            let taken = waits.taken(now).saturating_sub(before);
+            let left = (began + limit + taken).saturating_duration_since(now);
+            if left.is_zero() {
+                return None;
+            }
+            let pause = if waits.open > 0 { LOOK_PAUSE } else { left };
+            alarm.as_mut().reset(now + left.max(pause));
         }
+    }
+
+    fn waits(&self) -> MutexGuard<'_, Waits> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -83,13 +92,12 @@ impl Waits {
 
 impl Drop for Wait {
     fn drop(&mut self) {
-        self.0.0.send_modify(|waits| {
-            waits.open = waits.open.saturating_sub(1);
-            if waits.open == 0 {
-                waits.over = waits.taken(Instant::now());
-                waits.since = None;
-            }
-        });
+        let mut waits = self.0.waits();
+        waits.open = waits.open.saturating_sub(1);
+        if waits.open == 0 {
+            waits.over = waits.taken(Instant::now());
+            waits.since = None;
+        }
     }
 }
 
@@ -114,7 +122,7 @@ mod tests {
             }
             pending::<()>().await;
         };
-        assert_eq!(waiting.within(LIMIT, waits).await, None);
+        assert_eq!(waiting.within(LIMIT, pin!(waits)).await, None);
         assert_eq!(began.elapsed(), LIMIT + Duration::from_mins(4));
         assert_eq!(waiting.within(LIMIT, pending::<()>()).await, None);
         assert_eq!(began.elapsed(), 2 * LIMIT + Duration::from_mins(4));

@@ -44,7 +44,7 @@ impl Pass {
 
     /// Waits until it lets nobody in any more.
     pub async fn over(self) {
-        let mut changes = self.callers.changes.subscribe();
+        let mut changes = self.callers.0.changes.subscribe();
         while self.is_good() {
             let next = changes.changed();
             match &self.shown {
@@ -63,10 +63,10 @@ impl Pass {
         match &self.shown {
             Shown::Nothing => !self.callers.are_authenticated(),
             Shown::Key { id, hash, caller } => {
-                self.callers.keys.find(*id, hash).as_ref() == Some(caller)
+                self.callers.0.keys.find(*id, hash).as_ref() == Some(caller)
             }
             Shown::Token { until, reading } => {
-                let tokens = self.callers.tokens.as_ref();
+                let tokens = self.callers.0.tokens.as_ref();
                 now() < *until && tokens.is_some_and(|tokens| tokens.reading() == *reading)
             }
         }

@@ -54,8 +54,8 @@ impl Admission {
     /// The refusal, for a path that is not open to all.
     pub async fn admit<B>(&self, request: &mut Request<B>) -> Result<(), Response> {
         let shown = take_shown(request.headers_mut());
-        let base = self.base(request);
         if is_open(request.uri().path()) {
+            let base = self.base(request);
             request.extensions_mut().insert(base);
             return Ok(());
         }
@@ -65,14 +65,13 @@ impl Admission {
             Err(Several) if !self.callers.are_authenticated() => None,
             Err(Several) => return Err(several().into_response()),
         };
-        let path = request.uri().path().to_owned();
         let text = shown.as_ref().and_then(|shown| shown.to_str().ok());
         match self.recognise(text, shown.is_some()).await {
             Ok(admitted) => {
                 request.extensions_mut().insert::<Admitted>(admitted);
                 Ok(())
             }
-            Err(why) => Err(self.refuse(why, &base, &path)),
+            Err(why) => Err(self.refuse(why, &self.base(request), request.uri().path())),
         }
     }
 
@@ -202,6 +201,9 @@ struct Several;
 ///
 /// When it shows several things. Spec: RFC 6750, section 2.
 fn take_shown(headers: &mut HeaderMap) -> Result<Option<HeaderValue>, Several> {
+    if !headers.contains_key(&API_KEY) && !headers.contains_key(AUTHORIZATION) {
+        return Ok(None);
+    }
     let mut shown: Vec<HeaderValue> = headers.get_all(&API_KEY).iter().cloned().collect();
     shown.extend(headers.get_all(AUTHORIZATION).iter().filter_map(bearer));
     headers.remove(&API_KEY);

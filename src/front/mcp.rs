@@ -21,10 +21,10 @@ mod writing;
 use bytes::Bytes;
 use futures_util::Stream;
 use http::{
-    HeaderMap, HeaderValue, Method, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
     header::{ACCEPT, RETRY_AFTER},
 };
-use std::str::FromStr;
+use std::{str::FromStr, sync::Arc};
 use warp::{
     Buf, Filter, Rejection,
     reply::{Reply, Response},
@@ -33,6 +33,7 @@ use warp::{
 use crate::{
     callers::{Admitted, Pass},
     front::{
+        Headers,
         api::MCP,
         body::{BodyBounds, collect, require_json},
         problem::Problem,
@@ -46,7 +47,6 @@ use crate::{
         message::{Message, MessageError, salvage_id, write_error},
         meta,
         method::INITIALIZE,
-        object::RawObject,
         version::Revision,
     },
     session::{SessionRef, Sessions, SessionsError, short},
@@ -66,6 +66,7 @@ pub struct McpState {
 }
 
 /// Serves `/session/{session_id}/mcp`; rejects every other path as not found.
+#[must_use]
 pub fn route(
     state: McpState,
 ) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static {
@@ -76,10 +77,13 @@ pub fn route(
         .and(warp::any().map(move || state.clone()))
         .and(warp::ext::get::<Admitted>())
         .and(warp::method())
-        .and(warp::header::headers_cloned())
+        .and(warp::ext::get::<Headers>())
         .and(warp::ext::optional::<Via>())
         .and(warp::body::stream())
-        .then(serve)
+        // Boxed: each filter in front of it would move all that it ever holds.
+        .then(|id, state, admitted, method, headers, via, body| {
+            Box::pin(serve(id, state, admitted, method, headers, via, body))
+        })
 }
 
 async fn serve<S, B>(
@@ -87,7 +91,7 @@ async fn serve<S, B>(
     state: McpState,
     admitted: Admitted,
     method: Method,
-    headers: HeaderMap,
+    Headers(headers): Headers,
     via: Option<Via>,
     body: S,
 ) -> Response
@@ -142,7 +146,7 @@ where
 struct Caller {
     session: SessionRef,
     sender: Sender,
-    headers: HeaderMap,
+    headers: Arc<HeaderMap>,
     accepts: Accepts,
     /// For what outlasts the request.
     pass: Pass,
@@ -150,7 +154,7 @@ struct Caller {
 
 impl Caller {
     /// A header's text; `None` when it is absent or no text.
-    fn header(&self, name: &str) -> Option<&str> {
+    fn header(&self, name: HeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 }
@@ -213,10 +217,7 @@ fn speaks_modern(caller: &Caller, message: &Message<'_>, head: &Head<'_>) -> boo
         message,
         Message::Request { method, .. } | Message::Notification { method, .. } if method == INITIALIZE
     );
-    if RawObject::parse_or_empty(head.meta)
-        .get(meta::PROTOCOL_VERSION)
-        .is_some()
-    {
+    if head.meta.get(meta::PROTOCOL_VERSION).is_some() {
         return true;
     }
     !opens && names_modern(caller)

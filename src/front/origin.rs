@@ -5,7 +5,7 @@
 //! The browser tells on it: the first comes with a foreign `Origin`, the second with a foreign
 //! `Host`. No path is exempt, and nothing here ever grants CORS.
 
-use std::{collections::HashSet, net::IpAddr};
+use std::{borrow::Cow, collections::HashSet, net::IpAddr};
 
 use http::{
     HeaderMap, Request, StatusCode,
@@ -18,7 +18,8 @@ use super::{problem::Problem, via::Via};
 /// The hosts a request may name and the origins it may come from.
 #[derive(Debug, Clone, Default)]
 pub struct Gate {
-    hosts: HashSet<Place>,
+    /// A few, so that looking through them costs less than a hash.
+    hosts: Vec<Place<'static>>,
     origins: HashSet<String>,
     /// The gateway listens on every address, so any address may be one of its own. A page cannot
     /// make a browser name an address that the page was not loaded from.
@@ -62,7 +63,7 @@ impl Gate {
         };
         for host in std::iter::once(&listens_on).chain(allowed_hosts) {
             let place = Place::read(host).ok_or_else(|| GateError::Host(host.clone()))?;
-            gate.hosts.insert(place);
+            gate.hosts.push(place.into_owned());
         }
         for origin in allowed_origins {
             let (scheme, place) =
@@ -97,7 +98,7 @@ impl Gate {
         ))
     }
 
-    fn check_host<B>(&self, request: &Request<B>) -> Result<Place, Problem> {
+    fn check_host<'a, B>(&self, request: &'a Request<B>) -> Result<Place<'a>, Problem> {
         let unreadable = || {
             Problem::new(
                 StatusCode::BAD_REQUEST,
@@ -127,11 +128,13 @@ impl Gate {
         place.ok_or_else(unreadable)
     }
 
-    fn allows(&self, host: &Place) -> bool {
+    fn allows(&self, host: &Place<'_>) -> bool {
         host.is_loopback()
             || (self.every_address && host.address().is_some())
-            || self.hosts.contains(host)
-            || self.hosts.contains(&host.without_port())
+            || self.hosts.iter().any(|allowed| {
+                let is_port = allowed.port.is_none() || allowed.port == host.port;
+                is_port && allowed.host == host.host
+            })
     }
 }
 
@@ -150,26 +153,59 @@ fn only<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str
 }
 
 /// A host and perhaps a port, in one spelling.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Place {
-    host: String,
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Place<'a> {
+    host: Cow<'a, str>,
     port: Option<u16>,
 }
 
-impl Place {
-    fn read(text: &str) -> Option<Self> {
+impl<'a> Place<'a> {
+    fn read(text: &'a str) -> Option<Self> {
+        Self::read_plain(text).or_else(|| Self::read_any(text))
+    }
+
+    /// What nearly every request names: small letters, digits, dots and hyphens, and perhaps a port.
+    fn read_plain(text: &'a str) -> Option<Self> {
+        let (host, port) = match text.split_once(':') {
+            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
+                (host, Some(port.parse().ok()?))
+            }
+            Some(_) => return None,
+            None => (text, None),
+        };
+        let is_plain = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-');
+        let plain = !host.is_empty() && host.bytes().all(is_plain);
+        plain.then(|| Self {
+            host: Cow::Borrowed(host.strip_suffix('.').unwrap_or(host)),
+            port,
+        })
+    }
+
+    fn read_any(text: &'a str) -> Option<Self> {
         let authority: Authority = text.parse().ok()?;
-        let host = authority.host();
+        let host = text.get(..authority.host().len())?;
         // A port that is no number would otherwise pass for no port at all.
-        let well_formed = !host.is_empty() && !text.contains('@') && {
+        let well_formed = !host.is_empty() && !text.contains('@') && host == authority.host() && {
             let rest = text.get(host.len()..)?;
             rest.is_empty() || authority.port_u16().is_some()
         };
-        let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-        well_formed.then_some(Self {
-            host,
+        let host = host.strip_suffix('.').unwrap_or(host);
+        let has_capitals = host.bytes().any(|byte| byte.is_ascii_uppercase());
+        well_formed.then(|| Self {
+            host: if has_capitals {
+                Cow::Owned(host.to_ascii_lowercase())
+            } else {
+                Cow::Borrowed(host)
+            },
             port: authority.port_u16(),
         })
+    }
+
+    fn into_owned(self) -> Place<'static> {
+        Place {
+            host: Cow::Owned(self.host.into_owned()),
+            port: self.port,
+        }
     }
 
     fn address(&self) -> Option<IpAddr> {
@@ -181,13 +217,6 @@ impl Place {
             || self
                 .address()
                 .is_some_and(|address| address.to_canonical().is_loopback())
-    }
-
-    fn without_port(&self) -> Self {
-        Self {
-            host: self.host.clone(),
-            port: None,
-        }
     }
 
     /// Browsers leave out a scheme's usual port.
@@ -208,7 +237,7 @@ impl Place {
     }
 }
 
-fn split_origin(origin: &str) -> Option<(String, Place)> {
+fn split_origin(origin: &str) -> Option<(String, Place<'_>)> {
     let (scheme, authority) = origin.split_once("://")?;
     let named = !scheme.is_empty()
         && scheme

@@ -7,7 +7,10 @@ use memchr::memchr2;
 #[must_use]
 pub fn exceeds(json: &[u8], levels_max: usize) -> bool {
     // Each level begins with a byte of its own: most texts are too short for so many.
-    if json.len() <= levels_max {
+    if memchr::memchr2_iter(b'{', b'[', json)
+        .nth(levels_max)
+        .is_none()
+    {
         return false;
     }
     let mut depth = 0_usize;

@@ -163,6 +163,9 @@ pub enum Failure {
 /// What a client wrote, short enough to be repeated in a log or an answer.
 #[must_use]
 pub fn shortened(text: &str) -> Cow<'_, str> {
+    if text.len() <= SHOWN_CHARS_MAX {
+        return Cow::Borrowed(text);
+    }
     match text.char_indices().nth(SHOWN_CHARS_MAX) {
         Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
         None => Cow::Borrowed(text),

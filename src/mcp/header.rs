@@ -3,18 +3,19 @@
 use std::borrow::Cow;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::HeaderName;
 
 /// The MCP session of the legacy era. Spec: 2025-11-25 basic/transports, "Session Management".
-pub const SESSION_ID: &str = "mcp-session-id";
+pub const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 /// The revision a request speaks. Spec: 2025-06-18 basic/transports, "Protocol Version Header".
-pub const PROTOCOL_VERSION: &str = "mcp-protocol-version";
+pub const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 /// The event behind which a stream is taken up. Spec: 2025-11-25 basic/transports, "Resumability and
 /// Redelivery".
-pub const LAST_EVENT_ID: &str = "last-event-id";
+pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// The body's method. Spec: 2026-07-28 basic/transports/streamable-http, "Standard Request Headers".
-pub const METHOD: &str = "mcp-method";
+pub const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 /// The body's `params.name` or `params.uri`; same section.
-pub const NAME: &str = "mcp-name";
+pub const NAME: HeaderName = HeaderName::from_static("mcp-name");
 /// Starts the name of each header that mirrors a tool's argument; same page,
 /// "Custom Headers from Tool Parameters".
 pub const PARAM_PREFIX: &str = "mcp-param-";

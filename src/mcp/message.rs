@@ -1,8 +1,9 @@
 //! JSON-RPC messages as MCP uses them, read without parsing what they carry.
 
-use std::{borrow::Cow, fmt};
+mod writing;
 
-use bytes::Bytes;
+use std::{borrow::Cow, fmt, sync::Arc};
+
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{error::Category, value::RawValue};
 
@@ -12,11 +13,15 @@ use super::{
 };
 use crate::limits::DEPTH_MAX;
 
+pub use writing::{
+    frame_result, write_error, write_notification, write_request, write_request_of, write_result,
+};
+
 /// The id of a request: the JSON text of a string or a whole number, kept exactly.
 ///
 /// Two ids are equal only when their text is: `1` and `"1"` differ, as the protocol wants.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct RequestId(Box<str>);
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(Arc<str>);
 
 impl RequestId {
     /// The longest id that is accepted, in bytes of JSON text.
@@ -243,64 +248,6 @@ pub fn salvage_id(bytes: &[u8]) -> Option<RequestId> {
     RequestId::from_raw(only.id?).ok()
 }
 
-/// Writes a request.
-#[must_use]
-pub fn write_request(id: &RequestId, method: &str, params: Option<&RawValue>) -> Bytes {
-    write(Some(id), method, params)
-}
-
-/// Writes a notification.
-#[must_use]
-pub fn write_notification(method: &str, params: Option<&RawValue>) -> Bytes {
-    write(None, method, params)
-}
-
-/// Writes a response that carries `result`, JSON text, untouched.
-#[must_use]
-pub fn write_result(id: &RequestId, result: &[u8]) -> Bytes {
-    let (before, after) = frame_result(id);
-    [&before, result, &after].concat().into()
-}
-
-/// What stands before and after the result in a response, for a result that arrives in parts.
-#[must_use]
-pub fn frame_result(id: &RequestId) -> (Bytes, Bytes) {
-    let before = format!(r#"{{"jsonrpc":"2.0","id":{},"result":"#, id.as_json());
-    (before.into(), Bytes::from_static(b"}"))
-}
-
-/// Writes a response that carries an error object. Without an id, the member is left out.
-#[must_use]
-pub fn write_error(id: Option<&RequestId>, error: &RawValue) -> Bytes {
-    match id {
-        Some(id) => format!(
-            r#"{{"jsonrpc":"2.0","id":{},"error":{}}}"#,
-            id.as_json(),
-            error.get()
-        ),
-        None => format!(r#"{{"jsonrpc":"2.0","error":{}}}"#, error.get()),
-    }
-    .into()
-}
-
-fn write(id: Option<&RequestId>, method: &str, params: Option<&RawValue>) -> Bytes {
-    let mut text = String::with_capacity(96 + params.map_or(0, |params| params.get().len()));
-    text.push_str(r#"{"jsonrpc":"2.0","#);
-    if let Some(id) = id {
-        text.push_str(r#""id":"#);
-        text.push_str(id.as_json());
-        text.push(',');
-    }
-    text.push_str(r#""method":"#);
-    text.push_str(super::object::quote(method).get());
-    if let Some(params) = params {
-        text.push_str(r#","params":"#);
-        text.push_str(params.get());
-    }
-    text.push('}');
-    text.into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -369,23 +316,6 @@ mod tests {
                 "{text}"
             );
         }
-    }
-
-    #[test]
-    fn a_message_written_reads_back() {
-        let id = RequestId::from_number(7);
-        let text = write_request(&id, "tools/call", Some(&super::super::object::quote("x")));
-        assert_eq!(
-            text,
-            r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":"x"}"#
-        );
-        let text = write_result(&id, br#"{"n":1.0}"#);
-        assert_eq!(text, r#"{"jsonrpc":"2.0","id":7,"result":{"n":1.0}}"#);
-        let error = RawValue::from_string(r#"{"code":1}"#.into()).unwrap();
-        assert_eq!(
-            write_error(None, &error),
-            r#"{"jsonrpc":"2.0","error":{"code":1}}"#
-        );
     }
 
     #[test]

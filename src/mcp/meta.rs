@@ -39,21 +39,17 @@ pub fn remove_context(meta: &mut RawObject<'_>) {
 }
 
 /// Puts the context in, in place of what may have been there.
-pub fn set_context(meta: &mut RawObject<'_>, context: &Context, revision: Revision) {
-    let empty = || quote_free("{}");
+pub fn set_context<'a>(meta: &mut RawObject<'a>, context: &'a Context, revision: Revision) {
     meta.set(PROTOCOL_VERSION, quote(revision.as_str()));
-    meta.set(
-        CLIENT_CAPABILITIES,
-        context
-            .capabilities
-            .as_ref()
-            .map_or_else(empty, |raw| quote_free(raw.get())),
-    );
+    match &context.capabilities {
+        Some(capabilities) => meta.lend(CLIENT_CAPABILITIES, capabilities),
+        None => meta.set(CLIENT_CAPABILITIES, quote_free("{}")),
+    }
     if let Some(info) = &context.client_info {
-        meta.set(CLIENT_INFO, quote_free(info.get()));
+        meta.lend(CLIENT_INFO, info);
     }
     if let Some(level) = &context.log_level {
-        meta.set(LOG_LEVEL, quote_free(level.get()));
+        meta.lend(LOG_LEVEL, level);
     }
 }
 
@@ -105,9 +101,10 @@ mod tests {
 
     #[test]
     fn the_context_goes_in_and_out_without_touching_the_rest() {
+        let context = Context::default();
         let text = quote_free(r#"{"traceparent":"00-1","n":1.0}"#);
         let mut meta = RawObject::parse(&text).unwrap();
-        set_context(&mut meta, &Context::default(), Revision::LATEST_MODERN);
+        set_context(&mut meta, &context, Revision::LATEST_MODERN);
         let with = meta.to_raw();
         assert_eq!(
             with.get(),

@@ -48,9 +48,27 @@ impl<'a> RawObject<'a> {
         serde_json::from_str(self.get(key)?.get()).ok()
     }
 
+    /// The value of the first member of that name, for as long as the text that was read.
+    #[must_use]
+    pub fn read(&self, key: &str) -> Option<&'a RawValue> {
+        let (_, value) = self.members.iter().find(|(name, _)| name == key)?;
+        match value {
+            Cow::Borrowed(value) => Some(value),
+            Cow::Owned(_) => None,
+        }
+    }
+
     /// Replaces the value in place, or appends the member.
     pub fn set(&mut self, key: &'a str, value: Box<RawValue>) {
-        let value = Cow::Owned(value);
+        self.put(key, Cow::Owned(value));
+    }
+
+    /// The same with a value that somebody else keeps.
+    pub fn lend(&mut self, key: &'a str, value: &'a RawValue) {
+        self.put(key, Cow::Borrowed(value));
+    }
+
+    fn put(&mut self, key: &'a str, value: Cow<'a, RawValue>) {
         match self.members.iter_mut().find(|(name, _)| name == key) {
             Some(member) => member.1 = value,
             None => self.members.push((Cow::Borrowed(key), value)),
@@ -78,24 +96,51 @@ impl<'a> RawObject<'a> {
     /// Writes the object.
     #[must_use]
     pub fn to_raw(&self) -> Box<RawValue> {
-        let mut text = String::with_capacity(
-            self.members
-                .iter()
-                .map(|(name, value)| name.len() + value.get().len() + 4)
-                .sum::<usize>()
-                + 2,
-        );
-        text.push('{');
-        for (index, (name, value)) in self.members.iter().enumerate() {
-            if index > 0 {
-                text.push(',');
-            }
-            push_quoted(&mut text, name);
+        let mut text = String::with_capacity(self.size_bytes());
+        self.write(&mut text);
+        raw(text)
+    }
+
+    /// About as many bytes as it takes to write it.
+    pub(super) fn size_bytes(&self) -> usize {
+        let members = self.members.iter();
+        let sizes = members.map(|(name, value)| name.len() + value.get().len() + 4);
+        sizes.sum::<usize>() + 2
+    }
+
+    /// Writes the object behind a text.
+    pub(super) fn write(&self, text: &mut String) {
+        self.write_with(text, None);
+    }
+
+    /// The same with another object as the value of a member, in its place or behind the others.
+    pub(super) fn write_with(&self, text: &mut String, inner: Option<(&str, &RawObject<'_>)>) {
+        let mut is_open = inner;
+        let mut separator = '{';
+        for (name, value) in &self.members {
+            text.push(separator);
+            separator = ',';
+            push_quoted(text, name);
             text.push(':');
-            text.push_str(value.get());
+            match is_open.filter(|(inner, _)| inner == name) {
+                Some((_, object)) => {
+                    object.write(text);
+                    is_open = None;
+                }
+                None => text.push_str(value.get()),
+            }
+        }
+        if let Some((name, object)) = is_open {
+            text.push(separator);
+            separator = ',';
+            push_quoted(text, name);
+            text.push(':');
+            object.write(text);
+        }
+        if separator == '{' {
+            text.push('{');
         }
         text.push('}');
-        raw(text)
     }
 }
 

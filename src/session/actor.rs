@@ -60,7 +60,7 @@ use hearing::Subscriber;
 use mcp_session::McpSession;
 pub(crate) use patching::Patcher;
 use patching::{LinkWrites, Patching};
-use running::Running;
+pub(super) use running::Running;
 
 /// Whether a session ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -222,7 +222,6 @@ impl Actor for SessionActor {
             SessionMessage::StopListening => session.leave_off(),
             SessionMessage::GiveUp => session.give_up(),
             SessionMessage::Close => session.close(),
-            SessionMessage::Ended { number } => session.running.ended(number),
             SessionMessage::Reported { number, report } => session.reported(number, report),
             SessionMessage::Patch { patch, reply } => session.patch(patch, reply),
             SessionMessage::Patched {
@@ -341,7 +340,7 @@ impl Session {
         self.ending != Ending::No
     }
 
-    fn begin(&mut self, mut exchange: Exchange, place: Place) {
+    fn begin(&mut self, mut exchange: Exchange, mut place: Place) {
         if self.is_ending() {
             return exchange.refuse(Failure::SessionDeleted);
         }
@@ -353,7 +352,7 @@ impl Session {
             mcp_session.touch();
             exchange.request.context = mcp_session.context.clone();
         }
-        self.running.began(&exchange, place.number);
+        self.running.began(&exchange, &mut place);
         match exchange.request.method.as_ref() {
             TOOLS_CALL => self.call_named(Shelf::Tools, exchange, place),
             PROMPTS_GET => self.call_named(Shelf::Prompts, exchange, place),

@@ -41,7 +41,9 @@ use super::{
 /// The live sessions by id.
 #[derive(Clone)]
 pub(super) struct Directory {
-    live: Arc<DashMap<Uuid, SessionRef>>,
+    /// Ids are looked for in it by whoever names one, and put in by the gateway alone: nobody can choose them to
+    /// collide.
+    live: Arc<DashMap<Uuid, SessionRef, foldhash::fast::RandomState>>,
     stopping: Arc<AtomicBool>,
     sealer: Sealer,
     quota: Quota,
@@ -72,7 +74,7 @@ impl Directory {
         actor: ActorRef<SessionMessage>,
         outbox: Outbox,
     ) -> SessionRef {
-        let live = Live {
+        let session = SessionRef(Arc::new(Live {
             actor,
             caller_places: owner.as_ref().map(|owner| self.quota.requests_of(owner)),
             owner,
@@ -80,10 +82,7 @@ impl Directory {
             stopping: Arc::clone(&self.stopping),
             states: RequestStates::new(id, self.sealer.clone()),
             outbox,
-        };
-        let session = SessionRef {
-            live: Arc::new(live),
-        };
+        }));
         self.live.insert(id, session.clone());
         session
     }
@@ -95,7 +94,7 @@ impl Directory {
     /// Takes a session out whose actor ended, unless another actor has taken its place.
     pub(super) fn remove_ended(&self, id: Uuid, actor: ActorId) {
         self.live
-            .remove_if(&id, |_, session| session.live.actor.get_id() == actor);
+            .remove_if(&id, |_, session| session.0.actor.get_id() == actor);
     }
 
     /// From now on no session takes another exchange.
@@ -111,11 +110,9 @@ impl Directory {
 /// A handle to one live session, which does not go to sleep while somebody has one: whoever is at work with it
 /// keeps it until then.
 #[derive(Clone)]
-pub struct SessionRef {
-    live: Arc<Live>,
-}
+pub struct SessionRef(Arc<Live>);
 
-/// What requests need of a session besides its actor.
+/// What all handles to a session share.
 struct Live {
     actor: ActorRef<SessionMessage>,
     owner: Option<Arc<str>>,
@@ -130,7 +127,7 @@ struct Live {
 impl SessionRef {
     /// Whose it is.
     pub(super) fn owner(&self) -> Option<&str> {
-        self.live.owner.as_deref()
+        self.0.owner.as_deref()
     }
 
     /// Hands an exchange over. Its events come through its own channel; keep what is returned until
@@ -145,13 +142,13 @@ impl SessionRef {
         cancel_when_dropped: bool,
     ) -> Result<InFlight, Failure> {
         self.go_on()?;
-        let permit = Arc::clone(&self.live.places)
+        let permit = Arc::clone(&self.0.places)
             .try_acquire_owned()
             .map_err(|_| Failure::Busy {
                 limit: EXCHANGES_PER_SESSION_MAX,
             })?;
         let caller_permit = self
-            .live
+            .0
             .caller_places
             .as_ref()
             .map(CallerPlaces::take)
@@ -159,11 +156,11 @@ impl SessionRef {
         let number = next_number();
         let cancel = exchange.cancel.clone();
         let place = Place {
-            session: self.clone(),
             number,
-            _permits: (permit, caller_permit),
+            running: None,
+            _permits: Some((permit, caller_permit)),
         };
-        self.live
+        self.0
             .actor
             .cast(SessionMessage::Begin { exchange, place })
             .map_err(|_| Failure::Lost)?;
@@ -224,7 +221,7 @@ impl SessionRef {
         attendance: Option<Attendance>,
     ) -> Result<Heard, Failure> {
         let farewell = SessionMessage::Left { mcp_session };
-        let (heard, told) = Heard::new(self.live.actor.clone(), farewell);
+        let (heard, told) = Heard::new(self.0.actor.clone(), farewell);
         let listener = Listener::new(told, attendance);
         self.ask(|reply| SessionMessage::Listen {
             mcp_session,
@@ -254,7 +251,7 @@ impl SessionRef {
     ) -> Result<(Filter, Heard), Failure> {
         let number = next_number();
         let farewell = SessionMessage::Unsubscribed { number };
-        let (heard, listener) = Heard::new(self.live.actor.clone(), farewell);
+        let (heard, listener) = Heard::new(self.0.actor.clone(), farewell);
         let subscription = Subscription {
             context,
             filter,
@@ -314,7 +311,7 @@ impl SessionRef {
     /// When as many wait as may, or the session is going down.
     pub async fn park(&self, request: &Request, parked: Parked) -> Result<String, Failure> {
         let id = Uuid::new_v4();
-        let state = self.live.states.seal_parked(request, id)?;
+        let state = self.0.states.seal_parked(request, id)?;
         self.ask(|reply| SessionMessage::Park { id, parked, reply })
             .await??;
         Ok(state)
@@ -326,7 +323,7 @@ impl SessionRef {
     ///
     /// When that is not of this request, or what it speaks of is gone.
     pub async fn take_up(&self, request: &Request) -> Result<TakenUp, Failure> {
-        match self.live.states.open(request)? {
+        match self.0.states.open(request)? {
             Opened::Nothing => Ok(TakenUp::New),
             Opened::Passed { backend, state } => Ok(TakenUp::Pinned { backend, state }),
             Opened::Parked(id) => self
@@ -340,7 +337,7 @@ impl SessionRef {
     /// The streams that clients may take up again.
     #[must_use]
     pub fn outbox(&self) -> &Outbox {
-        &self.live.outbox
+        &self.0.outbox
     }
 
     /// Tells what was agreed upon for a client's MCP session, `None` where there is none, and notes
@@ -364,17 +361,13 @@ impl SessionRef {
         self.ask(SessionMessage::Describe).await
     }
 
-    pub(super) fn ended(&self, number: u64) {
-        self.tell(SessionMessage::Ended { number });
-    }
-
     pub(super) fn close(&self) {
         self.tell(SessionMessage::Close);
     }
 
     fn tell(&self, message: SessionMessage) {
         // A session that is gone has no use for any of these.
-        let _gone = self.live.actor.cast(message);
+        let _gone = self.0.actor.cast(message);
     }
 
     async fn ask<T>(

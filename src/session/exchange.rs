@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-use super::directory::SessionRef;
+use super::actor::Running;
 
 /// One client request and where its events go.
 pub struct Exchange {
@@ -104,15 +104,18 @@ pub(super) fn next_number() -> u64 {
 /// An exchange's place among those its session may have. It goes with the work, not with the
 /// client: a client that hangs up frees nothing while its call runs on.
 pub(super) struct Place {
-    pub(super) session: SessionRef,
     pub(super) number: u64,
+    /// Among what it is; `None` until its session has seen it.
+    pub(super) running: Option<Running>,
     /// Its session's, and its caller's.
-    pub(super) _permits: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
+    pub(super) _permits: Option<(OwnedSemaphorePermit, Option<OwnedSemaphorePermit>)>,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.session.ended(self.number);
+        if let Some(running) = &self.running {
+            running.ended(self.number);
+        }
     }
 }
 

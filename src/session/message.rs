@@ -159,8 +159,6 @@ pub(crate) enum SessionMessage {
     },
     /// Fact: the row of an MCP session that ended is gone.
     McpSessionDeleted { id: Uuid },
-    /// Fact: the work on an exchange ended.
-    Ended { number: u64 },
     /// Fact: a connection has news.
     Reported {
         /// Which connection: it may not be the backend's present one.

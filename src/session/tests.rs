@@ -188,7 +188,7 @@ async fn a_stranger_wakes_no_session() {
         let caller = Caller::of_key(&name.parse().unwrap(), false);
         let found = world.sessions.seen_by(&caller).find(id).await.unwrap();
         assert_eq!(found.is_some(), is_theirs, "{name}");
-        let is_awake = world.sessions.directory.get(id).is_some();
+        let is_awake = world.sessions.0.directory.get(id).is_some();
         assert_eq!(is_awake, is_theirs, "{name}");
     }
 }

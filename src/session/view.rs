@@ -65,8 +65,9 @@ impl SessionsView {
     async fn open(&self, id: Uuid, wish: Wish) -> Result<Option<SessionRef>, SessionsError> {
         let caller = self.caller.clone();
         let asker = Asker { caller, wish };
-        let found = match self.sessions.directory.get(id) {
-            None => match self.sessions.open(id, Some(asker.clone())).await {
+        let found = match self.sessions.0.directory.get(id) {
+            // Boxed: of a session that is awake nothing is waited for.
+            None => match Box::pin(self.sessions.open(id, Some(asker.clone()))).await {
                 Err(error @ SessionsError::Store(_)) if self.may_hear(id, &asker).await => {
                     return Err(error);
                 }
@@ -81,7 +82,7 @@ impl SessionsView {
     /// Whether whoever asks may hear that a session could not be read: not of somebody else's. Where the store tells
     /// nothing at all, everybody hears the same of every id.
     async fn may_hear(&self, id: Uuid, asker: &Asker) -> bool {
-        let owner = self.sessions.store.owner(id).await;
+        let owner = self.sessions.0.store.owner(id).await;
         owner.map_or(true, |owner| {
             owner.is_some_and(|owner| asker.may_have(owner.as_deref()))
         })
@@ -94,7 +95,7 @@ impl SessionsView {
     /// When it could not be stored, or there are too many.
     pub async fn create(&self, new: NewSession) -> Result<Uuid, SessionsError> {
         let owner = self.caller.name().cloned();
-        let place = self.sessions.quota.take(&owner)?;
+        let place = self.sessions.0.quota.take(&owner)?;
         let id = Uuid::new_v4();
         let now = now_ms();
         let servers = new.servers.into_iter().map(|server| ServerRecord {
@@ -129,7 +130,7 @@ impl SessionsView {
         let awake = self.open(id, Wish::See).await.ok().flatten();
         let owner = match &awake {
             Some(session) => Some(session.owner().map(Arc::from)),
-            None => self.sessions.store.owner(id).await?,
+            None => self.sessions.0.store.owner(id).await?,
         };
         let Some(owner) = owner.filter(|owner| self.caller.may_see(owner.as_deref())) else {
             return Ok(false);
@@ -185,6 +186,7 @@ impl SessionsView {
         let owner = self.caller.name().filter(|_| !self.caller.is_operator());
         let listed = self
             .sessions
+            .0
             .store
             .sessions(owner.map(AsRef::as_ref), after, limit);
         let listings = listed.await?.into_iter().map(|summary| SessionListing {

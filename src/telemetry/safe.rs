@@ -3,30 +3,99 @@
 use std::{
     fmt::{self, Write as _},
     io,
+    time::SystemTime,
 };
 
+use tracing::field::{Field, Visit};
 use tracing_subscriber::{
-    field::MakeExt as _,
-    fmt::{FormatFields, format, format::Writer},
+    field::RecordFields,
+    fmt::{FormatFields, format::Writer, time::FormatTime},
 };
+
+/// The time of day in front of a line, to the microsecond.
+pub(super) struct Clock;
+
+impl FormatTime for Clock {
+    fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        write!(
+            writer,
+            "{}",
+            humantime::format_rfc3339_micros(SystemTime::now())
+        )
+    }
+}
 
 /// Writes the fields of a text line with nothing in them that acts on a terminal.
 ///
 /// The formatter that comes with the crate escapes some of a message and nothing of a field that
-/// was recorded by its `Display`.
-pub(super) fn fields() -> impl for<'w> FormatFields<'w> + Send + Sync + 'static {
-    format::debug_fn(|writer: &mut Writer<'_>, field, value| {
+/// was recorded by its `Display`. And every request writes a line: what needs no care gets none.
+pub(super) struct Fields;
+
+impl<'w> FormatFields<'w> for Fields {
+    fn format_fields<R: RecordFields>(&self, writer: Writer<'w>, fields: R) -> fmt::Result {
+        let mut line = Line {
+            writer,
+            is_begun: false,
+            outcome: Ok(()),
+        };
+        fields.record(&mut line);
+        line.outcome
+    }
+}
+
+/// The fields of one line.
+struct Line<'w> {
+    writer: Writer<'w>,
+    is_begun: bool,
+    outcome: fmt::Result,
+}
+
+impl Line<'_> {
+    fn add(
+        &mut self,
+        field: &Field,
+        write: impl FnOnce(&mut Writer<'_>) -> fmt::Result,
+    ) -> fmt::Result {
+        let writer = &mut self.writer;
+        if self.is_begun {
+            writer.write_char(' ')?;
+        }
+        self.is_begun = true;
         if field.name() != "message" {
             let (dim, plain) = if writer.has_ansi_escapes() {
                 ("\x1b[2m", "\x1b[0m")
             } else {
                 ("", "")
             };
-            write!(writer, "{dim}{}={plain}", field.name())?;
+            writer.write_str(dim)?;
+            writer.write_str(field.name())?;
+            writer.write_char('=')?;
+            writer.write_str(plain)?;
         }
-        write!(Escaping(writer), "{value:?}")
-    })
-    .delimited(" ")
+        write(writer)
+    }
+}
+
+impl Visit for Line<'_> {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        // What `Debug` escapes of a text is not plain.
+        if !is_plain(value) || value.contains(['"', '\\']) {
+            return self.record_debug(field, &value);
+        }
+        if self.outcome.is_ok() {
+            self.outcome = self.add(field, |writer| {
+                writer.write_char('"')?;
+                writer.write_str(value)?;
+                writer.write_char('"')
+            });
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if self.outcome.is_ok() {
+            self.outcome = self.add(field, |writer| write!(Escaping(writer), "{value:?}"));
+        }
+    }
 }
 
 /// Passes text on, each dangerous character as an escape sequence that can be read.
@@ -34,6 +103,9 @@ struct Escaping<'a, 'w>(&'a mut Writer<'w>);
 
 impl fmt::Write for Escaping<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
+        if is_plain(text) {
+            return self.0.write_str(text);
+        }
         let mut rest = text;
         while let Some((at, character)) = rest.char_indices().find(|(_, c)| is_dangerous(*c)) {
             let (safe, from) = rest.split_at(at);
@@ -43,6 +115,11 @@ impl fmt::Write for Escaping<'_, '_> {
         }
         self.0.write_str(rest)
     }
+}
+
+/// Whether there is nothing in a text but what ASCII can print, which is so of nearly all.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 /// Whether a character moves the cursor, ends the line, or turns the direction of text.

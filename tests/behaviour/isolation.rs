@@ -52,7 +52,10 @@ async fn set() -> Stage {
     ];
     let start = |script: Script| script.tells_credentials().start();
     let backends = scripts.map(start).into_iter().collect::<Vec<_>>();
-    let mut setup = Gateway::setup().log_level("warn");
+    // All of them come from one address.
+    let mut setup = Gateway::setup()
+        .log_level("warn")
+        .argument("--max-connections-per-address=4096");
     for (name, backend) in NAMES.iter().zip(&backends) {
         backend.tolerate();
         setup = setup.provider_with(name, backend, "auth: { type: bearer }");

@@ -1,7 +1,7 @@
 //! What a call sends and gets: once, again where that is safe, and further on where its backend wants
 //! input first.
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{borrow::Cow, pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -69,22 +69,24 @@ impl<'a> Work<'a> {
     pub(super) async fn within_limit(self, plan: Plan) -> Result<Outcome, BackendError> {
         let after: Duration = self.conversation.endpoint.timeouts.call;
         let waiting = Arc::clone(self.caller.waiting());
-        let work = async {
+        let work = pin!(async {
             self.prepare(plan.stream).await;
             self.rounds(plan.repeatable).await
-        };
+        });
         let done = waiting.within(after, work).await;
         done.unwrap_or(Err(BackendError::TooLong { after }))
     }
 
     /// Sees that the backend can ask the client, and sends the log messages it wants.
+    ///
+    /// What hardly any call needs is boxed, here and below: else each would have room for it, and be moved with it.
     async fn prepare(&self, stream: Option<Opening>) {
         let request = &self.call.request;
         if let Some(stream) = stream {
-            stream.wait().await;
+            Box::pin(stream.wait()).await;
         }
         if let Some(level) = request.context.log_level.as_deref().and_then(Level::read) {
-            self.conversation.lower_level(level).await;
+            Box::pin(self.conversation.lower_level(level)).await;
         }
     }
 
@@ -102,7 +104,7 @@ impl<'a> Work<'a> {
             if let Some(capability) = wish.beyond(&self.caller) {
                 return Ok(self.incapable(capability));
             }
-            match wish.fulfil(&self.caller).await {
+            match Box::pin(wish.fulfil(&self.caller)).await {
                 Ok(given) => request = Cow::Owned(given.add_to(&self.call.request)),
                 Err(Unfulfilled::Refused(rejection)) => return Ok(Outcome::Rejected(rejection)),
                 Err(Unfulfilled::Unanswered) => return Err(BackendError::Unanswered),

@@ -1,8 +1,11 @@
 //! What HTTP/2 says of a request that was not read; and that nobody but the gateway repeats one.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -10,14 +13,13 @@ use h2::{
     Reason,
     server::{Connection, SendResponse},
 };
-use http::Response;
-use reqwest::Client;
+use http::{Request, Response};
+use http_body_util::Full;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::asking::entry;
 use crate::backend::{
-    endpoint::builder,
-    error::{BackendError, Retry},
+    error::{BackendError, HttpError, Retry},
+    transport::call_client::{CallBody, CallClient},
 };
 
 type Arrived<'a> = (
@@ -48,14 +50,14 @@ async fn serve(end: fn(Arrived<'_>)) -> (String, Arc<AtomicUsize>) {
     (url, count)
 }
 
-fn client(url: &str) -> Client {
-    let builder = builder(&entry(url, &[])).http2_prior_knowledge();
-    builder.build().unwrap()
+async fn send(url: &str) -> Result<Response<CallBody>, HttpError> {
+    let client = CallClient::of_http2(Duration::from_secs(5)).unwrap();
+    let request = Request::post(url).body(Full::from("{}")).unwrap();
+    client.send(request).await
 }
 
 async fn post(url: &str) -> BackendError {
-    let sent = client(url).post(url).body("{}").send().await;
-    BackendError::instead_of_head(sent.unwrap_err())
+    BackendError::instead_of_head(send(url).await.err().unwrap())
 }
 
 #[tokio::test]
@@ -100,9 +102,11 @@ async fn an_answer_that_began_cannot_be_taken_back() {
         body.send_reset(Reason::REFUSED_STREAM);
     })
     .await;
-    let sent = client(&url).post(&url).body("{}").send().await;
-    let error = match sent {
-        Ok(response) => BackendError::from_http(response.bytes().await.unwrap_err()),
+    let error = match send(&url).await {
+        Ok(response) => {
+            let mut body = response.into_body();
+            BackendError::from_http(body.next().await.unwrap_err())
+        }
         // The reset may overtake the head: then nothing has begun.
         Err(error) => BackendError::from_http(error),
     };

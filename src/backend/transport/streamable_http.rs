@@ -9,19 +9,26 @@ mod events;
 mod retry_after;
 
 use std::{
+    pin::pin,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, StatusCode,
-    header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE},
+    HeaderMap, HeaderValue, Method, Request, StatusCode, Uri,
+    header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HOST, USER_AGENT},
+    uri::Scheme,
 };
-use reqwest::{Client, Method, Response, Url};
+use http_body_util::Full;
+use reqwest::Client;
+use url::Url;
 
 use crate::{
-    backend::{error::BackendError, waiting::Waiting},
+    backend::{
+        error::{BackendError, HttpError},
+        waiting::Waiting,
+    },
     limits::{ERROR_BODY_BYTES_MAX, LISTENING_SILENCE_MAX},
     mcp::header,
 };
@@ -29,13 +36,23 @@ use crate::{
 pub(crate) use body::{Body, Head};
 pub(crate) use events::Events;
 
-use body::Patience;
+use super::call_client::CallClient;
+use body::{Patience, Response};
+
+/// As what the gateway is known to backends.
+const AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("mcp-gateway/", env!("CARGO_PKG_VERSION")));
 
 /// One backend's address and everything that goes with each request to it.
 pub(crate) struct Wire {
     clients: Clients,
-    url: Url,
-    headers: HeaderMap,
+    uri: Uri,
+    /// The registry's headers and the credential's.
+    own: HeaderMap,
+    /// What every request carries that has a body, these among them: put together once.
+    with_body: HeaderMap,
+    /// The same for one without.
+    without_body: HeaderMap,
     credential: &'static str,
     idle: Duration,
 }
@@ -44,7 +61,7 @@ pub(crate) struct Wire {
 #[derive(Clone)]
 pub(crate) struct Clients {
     /// For everything that is answered.
-    pub(crate) calls: Client,
+    pub(crate) calls: CallClient,
     /// For streams without an end: one socket each, so that they use up none of the streams that a
     /// shared one may have.
     pub(crate) listening: Client,
@@ -100,20 +117,42 @@ impl Wire {
     /// A wire whose requests carry `headers`, the credential among them.
     ///
     /// `credential` says in words what that is; `idle` bounds every silence of the backend.
-    pub(crate) const fn new(
+    ///
+    /// # Errors
+    ///
+    /// When the address is none that a request can be sent to.
+    pub(crate) fn new(
         clients: Clients,
-        url: Url,
-        headers: HeaderMap,
+        url: &Url,
+        own: HeaderMap,
         credential: &'static str,
         idle: Duration,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, BackendError> {
+        let uri: Result<Uri, http::uri::InvalidUri> = url.as_str().parse();
+        let uri = uri.map_err(|error| BackendError::from_http(HttpError::SetUp(error.into())))?;
+        let mut without_body = common(&uri);
+        let mut with_body = without_body.clone();
+        without_body.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        with_body.insert(
+            ACCEPT,
+            HeaderValue::from_static("application/json, text/event-stream"),
+        );
+        with_body.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        for headers in [&mut without_body, &mut with_body] {
+            // They win: they are the operator's, and hold the credential.
+            headers.extend(own.clone());
+            // Nothing here takes a compressed answer apart: what is counted is what was sent.
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        }
+        Ok(Self {
             clients,
-            url,
-            headers,
+            uri,
+            own,
+            with_body,
+            without_body,
             credential,
             idle,
-        }
+        })
     }
 
     /// The error that a refused credential is.
@@ -142,7 +181,7 @@ impl Wire {
 
     async fn send(&self, outgoing: Outgoing, patience: Patience) -> Result<Reply, BackendError> {
         let request = self.request(Method::POST, outgoing);
-        let response = execute(&self.clients.calls, request, &patience).await?;
+        let response = self.execute(request, &patience).await?;
         let session = response.headers().get(header::SESSION_ID).cloned();
         let content = read_head(response, patience).await?;
         Ok(Reply { session, content })
@@ -158,7 +197,7 @@ impl Wire {
         headers.insert(header::LAST_EVENT_ID, last_id.clone());
         let patience = Patience::sparing(self.idle, waiting);
         let request = self.request(Method::GET, Outgoing::empty(headers));
-        let response = execute(&self.clients.calls, request, &patience).await?;
+        let response = self.execute(request, &patience).await?;
         read_head(response, patience).await
     }
 
@@ -182,61 +221,91 @@ impl Wire {
         }
         let patience = Patience::of(LISTENING_SILENCE_MAX);
         let request = self.request(method, outgoing);
-        let response = execute(&self.clients.listening, request, &patience).await?;
+        let response = self.open(request, &patience).await?;
         read_head(response, patience).await
     }
 
     /// Ends an MCP session; backends may refuse to, and whatever they say ends the matter.
     pub(crate) async fn delete(&self, headers: HeaderMap) -> Result<StatusCode, BackendError> {
         let request = self.request(Method::DELETE, Outgoing::empty(headers));
-        let response = execute(&self.clients.calls, request, &Patience::of(self.idle)).await?;
+        let response = self.execute(request, &Patience::of(self.idle)).await?;
         Ok(response.status())
     }
 
-    fn request(&self, method: Method, outgoing: Outgoing) -> reqwest::Request {
-        let mut headers = outgoing.headers;
-        if method == Method::POST {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            headers.insert(
-                ACCEPT,
-                HeaderValue::from_static("application/json, text/event-stream"),
-            );
-        } else if method == Method::GET {
-            headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+    fn request(&self, method: Method, outgoing: Outgoing) -> Request<Bytes> {
+        let mut headers = if outgoing.body.is_empty() {
+            self.without_body.clone()
+        } else {
+            self.with_body.clone()
+        };
+        headers.reserve(outgoing.headers.len());
+        for (name, value) in &outgoing.headers {
+            if !self.own.contains_key(name) {
+                headers.insert(name.clone(), value.clone());
+            }
         }
-        // The registry's headers win: they are the operator's, and hold the credential.
-        headers.extend(self.headers.clone());
-        // Nothing here takes a compressed answer apart: what is counted is what was sent.
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let mut request = reqwest::Request::new(method, self.url.clone());
+        let mut request = Request::new(outgoing.body);
+        *request.method_mut() = method;
+        *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = headers;
-        if !outgoing.body.is_empty() {
-            *request.body_mut() = Some(outgoing.body.into());
-        }
         request
+    }
+
+    async fn execute(
+        &self,
+        request: Request<Bytes>,
+        patience: &Patience,
+    ) -> Result<Response, BackendError> {
+        let answered = pin!(self.clients.calls.send(request.map(Full::new)));
+        match patience.wait(answered).await? {
+            Ok(response) => Ok(response.into()),
+            Err(error) => Err(BackendError::instead_of_head(error)),
+        }
+    }
+
+    /// The same over a socket of its own.
+    async fn open(
+        &self,
+        request: Request<Bytes>,
+        patience: &Patience,
+    ) -> Result<Response, BackendError> {
+        let answered = async {
+            let request = request.try_into().map_err(HttpError::from)?;
+            let answered = self.clients.listening.execute(request).await;
+            answered.map_err(HttpError::from)
+        };
+        match patience.wait(pin!(answered)).await? {
+            Ok(response) => Ok(response.into()),
+            Err(error) => Err(BackendError::instead_of_head(error)),
+        }
     }
 }
 
-async fn execute(
-    client: &Client,
-    request: reqwest::Request,
-    patience: &Patience,
-) -> Result<Response, BackendError> {
-    let response = patience.wait(client.execute(request)).await?;
-    response.map_err(BackendError::instead_of_head)
+/// What all requests to an address carry.
+fn common(uri: &Uri) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(16);
+    headers.insert(USER_AGENT, AGENT);
+    // Over TLS it may be HTTP/2 that is agreed upon, which names the host elsewhere; the client knows.
+    let host = uri
+        .authority()
+        .filter(|_| uri.scheme() == Some(&Scheme::HTTP));
+    if let Some(Ok(host)) = host.map(|authority| HeaderValue::from_str(authority.as_str())) {
+        headers.insert(HOST, host);
+    }
+    headers
 }
 
 async fn read_head(response: Response, patience: Patience) -> Result<Content, BackendError> {
     let status = response.status();
-    let media_type = media_type(response.headers());
+    let media_type = MediaType::of(response.headers());
     if status == StatusCode::ACCEPTED || status == StatusCode::NO_CONTENT {
         return Ok(Content::Accepted);
     }
     if !status.is_success() {
         let retry_after = retry_after::read(response.headers(), SystemTime::now());
-        let json = match media_type.as_deref() {
-            Some("application/json") => Body::new(response, patience)
-                .whole(ERROR_BODY_BYTES_MAX)
+        let json = match media_type {
+            // Boxed: hardly any call needs it, and each would have room for it.
+            MediaType::Json => Box::pin(Body::new(response, patience).whole(ERROR_BODY_BYTES_MAX))
                 .await
                 .ok(),
             _ => None,
@@ -252,23 +321,43 @@ async fn read_head(response: Response, patience: Patience) -> Result<Content, Ba
             what: "a compressed body, though it was asked for a plain one",
         });
     }
-    match media_type.as_deref() {
-        Some("application/json") => Ok(Content::Json(Body::new(response, patience))),
-        Some("text/event-stream") => Ok(Content::Events(Events::new(response, patience))),
-        _ if response.content_length() == Some(0) => Ok(Content::Accepted),
-        Some("text/html") => Err(BackendError::Garbled {
+    match media_type {
+        MediaType::Json => Ok(Content::Json(Body::new(response, patience))),
+        MediaType::Events => Ok(Content::Events(Events::new(response, patience))),
+        _ if response.is_empty() => Ok(Content::Accepted),
+        MediaType::Html => Err(BackendError::Garbled {
             what: "an HTML page instead of MCP; is the address in the registry right?",
         }),
-        _ => Err(BackendError::Garbled {
+        MediaType::Other => Err(BackendError::Garbled {
             what: "neither JSON nor an event stream",
         }),
     }
 }
 
-fn media_type(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
-    let essence = value.split(';').next().unwrap_or_default();
-    Some(essence.trim().to_ascii_lowercase())
+/// What a body is, as far as that makes a difference.
+#[derive(Clone, Copy)]
+enum MediaType {
+    Json,
+    Events,
+    Html,
+    Other,
+}
+
+impl MediaType {
+    fn of(headers: &HeaderMap) -> Self {
+        let value = headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
+        let essence = value.and_then(|value| value.split(';').next());
+        let essence = essence.unwrap_or_default().trim();
+        let known = [
+            ("application/json", Self::Json),
+            ("text/event-stream", Self::Events),
+            ("text/html", Self::Html),
+        ];
+        let found = known
+            .into_iter()
+            .find(|(name, _)| essence.eq_ignore_ascii_case(name));
+        found.map_or(Self::Other, |(_, media_type)| media_type)
+    }
 }
 
 fn is_compressed(headers: &HeaderMap) -> bool {

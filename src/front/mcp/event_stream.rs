@@ -41,11 +41,13 @@ impl Accepts {
             present = true;
             for range in value.to_str().unwrap_or_default().split(',') {
                 let essence = range.split(';').next().unwrap_or_default().trim();
-                match essence.to_ascii_lowercase().as_str() {
-                    "application/json" | "application/*" => accepts.json = true,
-                    "text/event-stream" | "text/*" => accepts.events = true,
-                    "*/*" => accepts = Self::ANY,
-                    _ => {}
+                let is = |name| essence.eq_ignore_ascii_case(name);
+                if is("application/json") || is("application/*") {
+                    accepts.json = true;
+                } else if is("text/event-stream") || is("text/*") {
+                    accepts.events = true;
+                } else if is("*/*") {
+                    accepts = Self::ANY;
                 }
             }
         }

@@ -7,7 +7,7 @@ use crate::mcp::{
     failure::Failure,
     message::{Message, MessageError},
     method::subject_member,
-    object::read_object,
+    object::{RawObject, read_object},
 };
 
 /// What stands in a request's parameters for the gateway.
@@ -19,9 +19,11 @@ pub(super) struct Head<'a> {
     uri: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "taskId")]
     task_id: Option<&'a RawValue>,
-    /// What carries the request's context.
     #[serde(borrow, default, rename = "_meta")]
-    pub(super) meta: Option<&'a RawValue>,
+    raw_meta: Option<&'a RawValue>,
+    /// What carries the request's context, read once for all that look into it.
+    #[serde(skip)]
+    pub(super) meta: RawObject<'a>,
     /// What the client was given to go on with an earlier request.
     #[serde(borrow, default, rename = "requestState", deserialize_with = "present")]
     pub(super) request_state: Option<&'a RawValue>,
@@ -56,9 +58,11 @@ impl<'a> Head<'a> {
         let Some(params) = params else {
             return Ok(Self::default());
         };
-        read_object(params.get()).map_err(|_| {
+        let mut head: Self = read_object(params.get()).map_err(|_| {
             MessageError::Invalid("a parameter that tells what the request is about is doubled")
-        })
+        })?;
+        head.meta = RawObject::parse_or_empty(head.raw_meta);
+        Ok(head)
     }
 
     /// What a request of that method is about; `None` where it is about nothing in particular.

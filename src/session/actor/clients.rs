@@ -2,7 +2,7 @@
 //!
 //! Spec: 2025-11-25 basic/transports, "Session Management".
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use serde_json::value::RawValue;
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -180,7 +180,7 @@ impl Session {
     pub(super) fn sweep(&mut self, reply: oneshot::Sender<Used>) {
         self.kept_lists.sweep();
         // Whoever listens or waits for an answer is there, however little it says.
-        let waiting: HashSet<Uuid> = self.running.mcp_sessions().collect();
+        let waiting = self.running.mcp_sessions();
         for (id, mcp_session) in &mut self.mcp_sessions {
             if mcp_session.has_listener() || waiting.contains(id) {
                 mcp_session.touch();

@@ -1,6 +1,9 @@
 //! The exchanges in flight: who may take one back, and what ends with an MCP session or a session.
 
-use std::collections::HashMap;
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use futures_util::future::join;
 use tokio::sync::mpsc::error::TrySendError;
@@ -13,15 +16,20 @@ use crate::{
         event::{Event, Finished, Outcome},
         failure::Failure,
     },
-    session::exchange::{CancelKey, Exchange},
+    session::exchange::{CancelKey, Exchange, Place},
 };
 
-/// The exchanges in flight of one session, by number.
+/// The exchanges in flight of one session. A clone is another handle of the same: each exchange's place has one, by
+/// which it is taken out where its work ends, without a message.
+#[derive(Clone, Default)]
+pub(in crate::session) struct Running(Arc<Mutex<Exchanges>>);
+
+/// They themselves, by number.
 #[derive(Default)]
-pub(super) struct Running {
-    exchanges: HashMap<u64, Hold>,
+struct Exchanges {
+    holds: BTreeMap<u64, Hold>,
     /// Found by MCP session and id, so that nobody takes back another's.
-    cancellable: HashMap<CancelKey, u64>,
+    cancellable: BTreeMap<CancelKey, u64>,
 }
 
 /// The hold on one exchange.
@@ -34,10 +42,14 @@ struct Hold {
 }
 
 impl Running {
-    pub(super) fn began(&mut self, exchange: &Exchange, number: u64) {
+    /// Takes note of one that has this place.
+    pub(super) fn began(&self, exchange: &Exchange, place: &mut Place) {
+        let number = place.number;
+        place.running = Some(self.clone());
         let cancel_key = exchange.mcp_session.zip(exchange.cancel_by.clone());
+        let mut exchanges = self.exchanges();
         if let Some(key) = &cancel_key {
-            self.cancellable.insert(key.clone(), number);
+            exchanges.cancellable.insert(key.clone(), number);
         }
         let hold = Hold {
             mcp_session: exchange.mcp_session,
@@ -45,76 +57,99 @@ impl Running {
             events: exchange.events.downgrade(),
             cancel: exchange.cancel.clone(),
         };
-        self.exchanges.insert(number, hold);
+        exchanges.holds.insert(number, hold);
     }
 
-    pub(super) fn ended(&mut self, number: u64) {
-        let Some(hold) = self.exchanges.remove(&number) else {
+    pub(in crate::session) fn ended(&self, number: u64) {
+        let mut exchanges = self.exchanges();
+        let Some(hold) = exchanges.holds.remove(&number) else {
             return;
         };
         // A younger exchange may have the same id by now.
         if let Some(key) = hold.cancel_key
-            && self.cancellable.get(&key) == Some(&number)
+            && exchanges.cancellable.get(&key) == Some(&number)
         {
-            self.cancellable.remove(&key);
+            exchanges.cancellable.remove(&key);
         }
     }
 
     /// Takes one back at its client's wish, which wants no answer.
-    pub(super) fn cancel(&mut self, key: &CancelKey) {
-        let number = self.cancellable.remove(key);
-        if let Some(hold) = number.and_then(|number| self.exchanges.get(&number)) {
-            hold.cancel.cancel();
+    pub(super) fn cancel(&self, key: &CancelKey) {
+        let mut exchanges = self.exchanges();
+        let number = exchanges.cancellable.remove(key);
+        let hold = number.and_then(|number| exchanges.holds.get(&number));
+        let cancel = hold.map(|hold| hold.cancel.clone());
+        // What it wakes may end an exchange.
+        drop(exchanges);
+        if let Some(cancel) = cancel {
+            cancel.cancel();
         }
     }
 
     /// The MCP sessions that have exchanges in flight.
-    pub(super) fn mcp_sessions(&self) -> impl Iterator<Item = Uuid> {
-        self.exchanges.values().filter_map(|hold| hold.mcp_session)
+    pub(super) fn mcp_sessions(&self) -> HashSet<Uuid> {
+        let exchanges = self.exchanges();
+        let holds = exchanges.holds.values();
+        holds.filter_map(|hold| hold.mcp_session).collect()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.exchanges.is_empty()
+        self.exchanges().holds.is_empty()
     }
 
     /// Ends the exchanges of an MCP session.
     pub(super) fn end_mcp_session(&self, id: Uuid) {
-        for hold in self.exchanges.values() {
-            if hold.mcp_session == Some(id) {
-                hold.end(Failure::UnknownMcpSession);
-            }
-        }
+        self.end(
+            |hold| hold.mcp_session == Some(id),
+            &Failure::UnknownMcpSession,
+        );
     }
 
     /// Ends all of them.
     pub(super) fn end_all(&self, failure: &Failure) {
-        for hold in self.exchanges.values() {
-            hold.end(failure.clone());
+        self.end(|_| true, failure);
+    }
+
+    fn end(&self, which: impl Fn(&Hold) -> bool, failure: &Failure) {
+        let exchanges = self.exchanges();
+        let holds = exchanges.holds.values().filter(|hold| which(hold));
+        let ends: Vec<_> = holds.map(Hold::handle).collect();
+        // What ends may come back here.
+        drop(exchanges);
+        for (events, cancel) in ends {
+            end(&events, cancel, failure.clone());
         }
+    }
+
+    fn exchanges(&self) -> MutexGuard<'_, Exchanges> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Hold {
-    /// Answers the client, which took nothing back, and has the work stopped.
-    fn end(&self, failure: Failure) {
-        let Some(events) = self.events.upgrade() else {
-            return;
-        };
-        let finished = Event::Finished(Finished {
-            backend: None,
-            outcome: Outcome::Failed(failure),
-        });
-        let cancel = self.cancel.clone();
-        match events.try_send(finished) {
-            Ok(()) | Err(TrySendError::Closed(_)) => cancel.cancel(),
-            // Events wait in the order in which they were sent, so this one comes before what the
-            // cancellation brings.
-            Err(TrySendError::Full(finished)) => {
-                tokio::spawn(async move {
-                    let cancelling = async { cancel.cancel() };
-                    let (_client_left, ()) = join(events.send(finished), cancelling).await;
-                });
-            }
+    fn handle(&self) -> (WeakSender<Event>, CancellationToken) {
+        (self.events.clone(), self.cancel.clone())
+    }
+}
+
+/// Answers the client, which took nothing back, and has the work stopped.
+fn end(events: &WeakSender<Event>, cancel: CancellationToken, failure: Failure) {
+    let Some(events) = events.upgrade() else {
+        return;
+    };
+    let finished = Event::Finished(Finished {
+        backend: None,
+        outcome: Outcome::Failed(failure),
+    });
+    match events.try_send(finished) {
+        Ok(()) | Err(TrySendError::Closed(_)) => cancel.cancel(),
+        // Events wait in the order in which they were sent, so this one comes before what the
+        // cancellation brings.
+        Err(TrySendError::Full(finished)) => {
+            tokio::spawn(async move {
+                let cancelling = async { cancel.cancel() };
+                let (_client_left, ()) = join(events.send(finished), cancelling).await;
+            });
         }
     }
 }
@@ -145,6 +180,14 @@ mod tests {
         (exchange, received)
     }
 
+    fn place(number: u64) -> Place {
+        Place {
+            number,
+            running: None,
+            _permits: None,
+        }
+    }
+
     fn failure(event: Option<Event>) -> Option<Failure> {
         match event {
             Some(Event::Finished(Finished {
@@ -157,12 +200,13 @@ mod tests {
 
     #[tokio::test]
     async fn the_end_of_an_mcp_session_ends_its_exchanges_and_no_others() {
-        let (id, mut running) = (Uuid::new_v4(), Running::default());
+        let (id, running) = (Uuid::new_v4(), Running::default());
         let (own, mut told) = exchange(Some(id));
         let (strange, _) = exchange(Some(Uuid::new_v4()));
         let (plain, _) = exchange(None);
-        for (number, exchange) in [(1, &own), (2, &strange), (3, &plain)] {
-            running.began(exchange, number);
+        let mut places = [1, 2, 3].map(place);
+        for (place, exchange) in places.iter_mut().zip([&own, &strange, &plain]) {
+            running.began(exchange, place);
         }
         running.end_mcp_session(id);
         assert!(own.cancel.is_cancelled());
@@ -174,9 +218,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_that_reads_slowly_is_answered_all_the_same() {
-        let mut running = Running::default();
+        let running = Running::default();
         let (slow, mut told) = exchange(None);
-        running.began(&slow, 1);
+        let mut place = place(1);
+        running.began(&slow, &mut place);
         let progress = Notification {
             method: "notifications/progress".to_owned(),
             params: None,
@@ -190,14 +235,15 @@ mod tests {
 
     #[test]
     fn an_old_end_does_not_hide_a_younger_exchange_of_the_same_id() {
-        let (id, mut running) = (Uuid::new_v4(), Running::default());
+        let (id, running) = (Uuid::new_v4(), Running::default());
         let ((old, _), (young, _)) = (exchange(Some(id)), exchange(Some(id)));
-        running.began(&old, 1);
-        running.began(&young, 2);
-        running.ended(1);
+        let (mut first, mut second) = (place(1), place(2));
+        running.began(&old, &mut first);
+        running.began(&young, &mut second);
+        drop(first);
         running.cancel(&(id, RequestId::from_number(1)));
         assert!(young.cancel.is_cancelled() && !old.cancel.is_cancelled());
-        running.ended(2);
-        assert!(running.exchanges.is_empty() && running.cancellable.is_empty());
+        drop(second);
+        assert!(running.is_empty() && running.exchanges().cancellable.is_empty());
     }
 }

@@ -12,7 +12,7 @@ impl Directory {
     pub(in crate::session) fn take_out_unused(&self, id: Uuid) -> Option<SessionRef> {
         let taken = self
             .live
-            .remove_if(&id, |_, session| Arc::strong_count(&session.live) == 1);
+            .remove_if(&id, |_, session| Arc::strong_count(&session.0) == 1);
         taken.map(|(_, session)| session)
     }
 

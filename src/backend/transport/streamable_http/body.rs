@@ -1,12 +1,82 @@
 //! The body of an answer, piece by piece, each waited for within bounds.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use reqwest::Response;
+use http::{HeaderMap, StatusCode, response::Parts};
+use http_body_util::BodyExt as _;
+use hyper::body::Body as _;
 use tokio::time::timeout;
 
-use crate::backend::{error::BackendError, waiting::Waiting};
+use crate::backend::{
+    error::{BackendError, HttpError},
+    transport::call_client::CallBody,
+    waiting::Waiting,
+};
+
+/// An answer whose head is there.
+pub(super) struct Response {
+    head: Parts,
+    body: Source,
+}
+
+/// Where a body comes from.
+enum Source {
+    Call(CallBody),
+    Listening(reqwest::Body),
+}
+
+impl From<http::Response<CallBody>> for Response {
+    fn from(response: http::Response<CallBody>) -> Self {
+        let (head, body) = response.into_parts();
+        let body = Source::Call(body);
+        Self { head, body }
+    }
+}
+
+impl From<reqwest::Response> for Response {
+    fn from(response: reqwest::Response) -> Self {
+        let (head, body) = http::Response::from(response).into_parts();
+        let body = Source::Listening(body);
+        Self { head, body }
+    }
+}
+
+impl Response {
+    pub(super) const fn status(&self) -> StatusCode {
+        self.head.status
+    }
+
+    pub(super) const fn headers(&self) -> &HeaderMap {
+        &self.head.headers
+    }
+
+    /// Whether nothing comes behind the head, as far as that says so.
+    pub(super) fn is_empty(&self) -> bool {
+        let size = match &self.body {
+            Source::Call(body) => body.size_hint(),
+            Source::Listening(body) => body.size_hint(),
+        };
+        size.exact() == Some(0)
+    }
+}
+
+impl Source {
+    /// Waits for the next bytes; `None` at the end.
+    async fn next(&mut self) -> Result<Option<Bytes>, HttpError> {
+        let body = match self {
+            Self::Call(body) => return body.next().await,
+            Self::Listening(body) => body,
+        };
+        while let Some(frame) = body.frame().await {
+            // Trailers say nothing here.
+            if let Ok(bytes) = frame?.into_data() {
+                return Ok(Some(bytes));
+            }
+        }
+        Ok(None)
+    }
+}
 
 /// How long a backend may be silent.
 #[derive(Debug, Clone)]
@@ -33,7 +103,10 @@ impl Patience {
     }
 
     /// Waits for what the backend is due to send.
-    pub(super) async fn wait<T>(&self, work: impl Future<Output = T>) -> Result<T, BackendError> {
+    pub(super) async fn wait<T>(
+        &self,
+        work: impl Future<Output = T> + Unpin,
+    ) -> Result<T, BackendError> {
         let done = match &self.waiting {
             Some(waiting) => waiting.within(self.limit, work).await,
             None => timeout(self.limit, work).await.ok(),
@@ -44,18 +117,19 @@ impl Patience {
 
 /// A JSON body on its way.
 pub(crate) struct Body {
-    response: Response,
+    source: Source,
     patience: Patience,
 }
 
 impl Body {
-    pub(super) const fn new(response: Response, patience: Patience) -> Self {
-        Self { response, patience }
+    pub(super) fn new(response: Response, patience: Patience) -> Self {
+        let source = response.body;
+        Self { source, patience }
     }
 
     /// Waits for the next bytes; `None` at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, BackendError> {
-        let chunk = self.patience.wait(self.response.chunk()).await?;
+        let chunk = self.patience.wait(pin!(self.source.next())).await?;
         chunk.map_err(BackendError::from_http)
     }
 

@@ -14,11 +14,10 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use http::HeaderValue;
-use reqwest::Response;
 use sse_stream::SseByteStream;
 use tokio::time::timeout;
 
-use super::body::{Body, Patience};
+use super::body::{Body, Patience, Response};
 use crate::{
     backend::error::BackendError,
     limits::{EVENT_BYTES_MAX, STREAM_END_WITHIN},

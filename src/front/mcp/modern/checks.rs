@@ -2,6 +2,7 @@
 //!
 //! Spec: 2026-07-28 basic/transports/streamable-http, "Request Metadata", "Server Validation".
 
+use http::HeaderName;
 use serde_json::{json, value::RawValue};
 
 use crate::mcp::{
@@ -37,14 +38,14 @@ pub(super) fn context(
     method: &str,
     head: &Head<'_>,
 ) -> Result<Context, Box<RawValue>> {
-    let members = RawObject::parse_or_empty(head.meta);
+    let members = &head.meta;
     let version = members
         .get_str(meta::PROTOCOL_VERSION)
         .ok_or_else(|| modern_object(&missing(meta::PROTOCOL_VERSION)))?;
-    let context = read_context(&members).map_err(|failure| modern_object(&failure))?;
-    mirrored(caller, header::PROTOCOL_VERSION, &version)?;
+    let context = read_context(members).map_err(|failure| modern_object(&failure))?;
+    mirrored(caller, &header::PROTOCOL_VERSION, &version)?;
     speaks(&version)?;
-    mirrored(caller, header::METHOD, method)?;
+    mirrored(caller, &header::METHOD, method)?;
     Ok(context)
 }
 
@@ -58,7 +59,11 @@ pub(super) fn subject(
         .subject(method)
         .map_err(|failure| modern_object(&failure))?;
     if NAMED.contains(&method) {
-        mirrored(caller, header::NAME, subject.as_deref().unwrap_or_default())?;
+        mirrored(
+            caller,
+            &header::NAME,
+            subject.as_deref().unwrap_or_default(),
+        )?;
     }
     Ok(subject)
 }
@@ -118,7 +123,7 @@ fn missing(key: &str) -> Failure {
 }
 
 /// Demands that a header says what the body says.
-fn mirrored(caller: &Caller, name: &str, expected: &str) -> Result<(), Box<RawValue>> {
+fn mirrored(caller: &Caller, name: &HeaderName, expected: &str) -> Result<(), Box<RawValue>> {
     let mismatch = |what: &str| error_object(HEADER_MISMATCH, &format!("header mismatch: {what}"));
     let mut values = caller.headers.get_all(name).iter();
     let (Some(value), None) = (values.next(), values.next()) else {

@@ -73,8 +73,7 @@ impl Modern {
 
     /// Answers this request with what began for another one.
     pub(super) fn goes_on_for(&mut self, head: &Head<'_>) {
-        let meta = RawObject::parse_or_empty(head.meta);
-        let token = meta.get(meta::PROGRESS_TOKEN).map(ToOwned::to_owned);
+        let token = head.meta.get(meta::PROGRESS_TOKEN).map(ToOwned::to_owned);
         self.progress = Some(token.map_or(Progress::Unwanted, Progress::Token));
     }
 

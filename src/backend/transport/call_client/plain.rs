@@ -1,0 +1,272 @@
+//! Sockets to a backend that speaks HTTP/1.1 in the clear: kept from call to call, and each driven by the call that has it.
+//!
+//! A client for all purposes has a task for every socket, so that a call waits for one and wakes it. Here a call that has
+//! a socket polls it itself: nobody is woken, and no task is begun for the end of an answer. A socket that waits is
+//! polled by nobody; whether it is good is asked when it is taken, and the old ones are closed by a task of the pool's.
+
+use std::{
+    future::poll_fn,
+    mem,
+    pin::{Pin, pin},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{Request, Response, Uri, uri::Authority};
+use http_body_util::Full;
+use hyper::{
+    body::{Body as _, Incoming, SizeHint},
+    client::conn::{TrySendError, http1},
+};
+use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, sleep},
+};
+use tower_service::Service as _;
+
+use super::Punctual;
+use crate::{
+    backend::error::HttpError,
+    limits::{POOL_IDLE_PER_BACKEND, POOL_IDLE_TIMEOUT},
+};
+
+type Connection = http1::Connection<TokioIo<TcpStream>, Full<Bytes>>;
+/// The head of an answer, or the request back if it was not begun to be written.
+type Answered = Result<Response<Incoming>, TrySendError<Request<Full<Bytes>>>>;
+
+/// Sends requests over sockets that it keeps.
+#[derive(Clone)]
+pub(super) struct Pool {
+    connector: Punctual<HttpConnector>,
+    idle: Idle,
+}
+
+/// The sockets that wait for a call.
+#[derive(Clone, Default)]
+struct Idle(Arc<Mutex<Waiting>>);
+
+#[derive(Default)]
+struct Waiting {
+    /// The one used last at the end.
+    #[expect(
+        clippy::vec_box,
+        reason = "a socket goes from here to a call and back as it is"
+    )]
+    sockets: Vec<Box<Socket>>,
+    /// Whether somebody sees to the old ones.
+    is_tended: bool,
+}
+
+/// One socket to a backend.
+struct Socket {
+    to: Authority,
+    sender: http1::SendRequest<Full<Bytes>>,
+    /// `None` once it is over: dropped, it gives back what it had not begun to write.
+    connection: Option<Connection>,
+    /// Since when it waits.
+    since: Instant,
+}
+
+/// The body of an answer, which comes in by being read.
+pub(crate) struct Pieces {
+    body: Incoming,
+    /// `None` once the body is whole.
+    socket: Option<Box<Socket>>,
+    idle: Idle,
+}
+
+impl Pool {
+    pub(super) fn new(connector: Punctual<HttpConnector>) -> Self {
+        Self {
+            connector,
+            idle: Idle::default(),
+        }
+    }
+
+    /// Sends a request and waits for the head of its answer.
+    pub(super) async fn send(
+        &self,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<Response<Pieces>, HttpError> {
+        let uri = mem::take(request.uri_mut());
+        let parts = uri.authority().cloned().zip(uri.path_and_query().cloned());
+        let (to, path) =
+            parts.ok_or_else(|| HttpError::SetUp("an address without a host".into()))?;
+        *request.uri_mut() = Uri::from(path);
+        loop {
+            let (mut socket, is_used) = match self.idle.take(&to) {
+                Some(socket) => (socket, true),
+                None => (self.connect(&uri, to.clone()).await?, false),
+            };
+            match socket.exchange(request).await? {
+                Ok(response) => {
+                    return Ok(response.map(|body| Pieces {
+                        body,
+                        socket: Some(socket),
+                        idle: self.idle.clone(),
+                    }));
+                }
+                // It was closed while it waited, and not a byte of the request was written.
+                Err(mut error) => match error.take_message() {
+                    Some(unsent) if is_used => request = unsent,
+                    _ => return Err(HttpError::Sending(error.into_error())),
+                },
+            }
+        }
+    }
+
+    async fn connect(&self, uri: &Uri, to: Authority) -> Result<Box<Socket>, HttpError> {
+        let connected = self.connector.clone().call(uri.clone());
+        let stream = connected.await.map_err(HttpError::Connecting)?;
+        let shaken = http1::handshake(stream).await;
+        let (sender, connection) = shaken.map_err(HttpError::Sending)?;
+        Ok(Box::new(Socket {
+            to,
+            sender,
+            connection: Some(connection),
+            since: Instant::now(),
+        }))
+    }
+}
+
+impl Socket {
+    /// Drives the connection; what goes wrong shows at the request or at the body.
+    fn drive(&mut self, context: &mut Context<'_>) {
+        if let Some(connection) = &mut self.connection
+            && Pin::new(connection).poll(context).is_ready()
+        {
+            self.connection = None;
+        }
+    }
+
+    const fn has_ended(&self) -> bool {
+        self.connection.is_none()
+    }
+
+    /// Sends a request and waits for the head of its answer.
+    async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Result<Answered, HttpError> {
+        // An end that came while it waited is seen before anything is written, and a new one is made ready.
+        poll_fn(|context| {
+            self.drive(context);
+            Poll::Ready(())
+        })
+        .await;
+        let mut answered = pin!(self.sender.try_send_request(request));
+        poll_fn(|context| {
+            // First: it writes what was handed over, and hands over what it reads.
+            self.drive(context);
+            match answered.as_mut().poll(context) {
+                Poll::Ready(answered) => Poll::Ready(Ok(answered)),
+                Poll::Pending if self.has_ended() => Poll::Ready(Err(HttpError::Ended)),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await
+    }
+}
+
+impl Pieces {
+    /// Waits for the next bytes; `None` at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, HttpError> {
+        poll_fn(|context| self.poll(context)).await
+    }
+
+    /// What is known of its size.
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>, HttpError>> {
+        loop {
+            let Some(socket) = &mut self.socket else {
+                return Poll::Ready(Ok(None));
+            };
+            // Before the socket is read: what nobody asks for is not read from it.
+            let mut frame = Pin::new(&mut self.body).poll_frame(context);
+            if frame.is_pending() {
+                socket.drive(context);
+                let has_ended = socket.has_ended();
+                frame = Pin::new(&mut self.body).poll_frame(context);
+                if frame.is_pending() && has_ended {
+                    return Poll::Ready(Err(HttpError::Ended));
+                }
+            }
+            return match frame {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(Some(Err(error))) => Poll::Ready(Err(HttpError::Body(error))),
+                Poll::Ready(None) => {
+                    self.give_back(context);
+                    Poll::Ready(Ok(None))
+                }
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(bytes) => {
+                        if self.body.is_end_stream() {
+                            self.give_back(context);
+                        }
+                        Poll::Ready(Ok(Some(bytes)))
+                    }
+                    // Trailers say nothing here.
+                    Err(_) => continue,
+                },
+            };
+        }
+    }
+
+    /// The answer is whole: the socket waits for another request, if it is good for one.
+    fn give_back(&mut self, context: &mut Context<'_>) {
+        if let Some(mut socket) = self.socket.take() {
+            socket.drive(context);
+            if !socket.has_ended() && socket.sender.is_ready() {
+                self.idle.put(socket);
+            }
+        }
+    }
+}
+
+impl Idle {
+    /// Takes the socket that was used last, unless it has waited for too long.
+    fn take(&self, to: &Authority) -> Option<Box<Socket>> {
+        let mut waiting = self.waiting();
+        let at = waiting.sockets.iter().rposition(|it| it.to == *to)?;
+        let socket = waiting.sockets.swap_remove(at);
+        drop(waiting);
+        (socket.since.elapsed() < POOL_IDLE_TIMEOUT).then_some(socket)
+    }
+
+    fn put(&self, mut socket: Box<Socket>) {
+        socket.since = Instant::now();
+        let mut waiting = self.waiting();
+        if waiting.sockets.len() < POOL_IDLE_PER_BACKEND {
+            waiting.sockets.push(socket);
+        }
+        if !mem::replace(&mut waiting.is_tended, true) {
+            tokio::spawn(self.clone().tend());
+        }
+    }
+
+    /// Closes sockets that have waited for too long, until there are none.
+    async fn tend(self) {
+        loop {
+            sleep(POOL_IDLE_TIMEOUT).await;
+            let mut waiting = self.waiting();
+            let old = |socket: &mut Box<Socket>| socket.since.elapsed() >= POOL_IDLE_TIMEOUT;
+            let closed: Vec<_> = waiting.sockets.extract_if(.., old).collect();
+            waiting.is_tended = !waiting.sockets.is_empty();
+            let goes_on = waiting.is_tended;
+            drop(waiting);
+            drop(closed);
+            if !goes_on {
+                return;
+            }
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;

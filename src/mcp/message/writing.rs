@@ -1,0 +1,130 @@
+//! Writes JSON-RPC messages, what they carry byte for byte.
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use super::RequestId;
+use crate::mcp::object::{RawObject, push_quoted};
+
+/// Writes a request.
+#[must_use]
+pub fn write_request(id: &RequestId, method: &str, params: Option<&RawValue>) -> Bytes {
+    write(Some(id), method, params)
+}
+
+/// The same of parameters that are written for the first time; with `inner` as one of their members.
+#[must_use]
+pub fn write_request_of(
+    id: &RequestId,
+    method: &str,
+    params: &RawObject<'_>,
+    inner: Option<(&str, &RawObject<'_>)>,
+) -> Bytes {
+    let inner_bytes = inner.map_or(0, |(name, object)| name.len() + object.size_bytes());
+    write_with(
+        Some(id),
+        method,
+        params.size_bytes() + inner_bytes,
+        |text| {
+            text.push_str(PARAMS);
+            params.write_with(text, inner);
+        },
+    )
+}
+
+/// Writes a notification.
+#[must_use]
+pub fn write_notification(method: &str, params: Option<&RawValue>) -> Bytes {
+    write(None, method, params)
+}
+
+/// How a response begins, up to its id.
+const RESPONSE_START: &[u8] = br#"{"jsonrpc":"2.0","id":"#;
+/// What stands between that and a result.
+const RESULT_START: &[u8] = br#","result":"#;
+/// What stands before parameters.
+const PARAMS: &str = r#","params":"#;
+
+/// Writes a response that carries `result`, JSON text, untouched.
+#[must_use]
+pub fn write_result(id: &RequestId, result: &[u8]) -> Bytes {
+    let id = id.as_json().as_bytes();
+    [RESPONSE_START, id, RESULT_START, result, b"}"]
+        .concat()
+        .into()
+}
+
+/// What stands before and after the result in a response, for a result that arrives in parts.
+#[must_use]
+pub fn frame_result(id: &RequestId) -> (Bytes, Bytes) {
+    let id = id.as_json().as_bytes();
+    let before = [RESPONSE_START, id, RESULT_START].concat();
+    (before.into(), Bytes::from_static(b"}"))
+}
+
+/// Writes a response that carries an error object. Without an id, the member is left out.
+#[must_use]
+pub fn write_error(id: Option<&RequestId>, error: &RawValue) -> Bytes {
+    match id {
+        Some(id) => format!(
+            r#"{{"jsonrpc":"2.0","id":{},"error":{}}}"#,
+            id.as_json(),
+            error.get()
+        ),
+        None => format!(r#"{{"jsonrpc":"2.0","error":{}}}"#, error.get()),
+    }
+    .into()
+}
+
+fn write(id: Option<&RequestId>, method: &str, params: Option<&RawValue>) -> Bytes {
+    let size_bytes = params.map_or(0, |params| params.get().len());
+    write_with(id, method, size_bytes, |text| {
+        if let Some(params) = params {
+            text.push_str(PARAMS);
+            text.push_str(params.get());
+        }
+    })
+}
+
+fn write_with(
+    id: Option<&RequestId>,
+    method: &str,
+    size_bytes: usize,
+    add_params: impl FnOnce(&mut String),
+) -> Bytes {
+    let mut text = String::with_capacity(96 + method.len() + size_bytes);
+    text.push_str(r#"{"jsonrpc":"2.0","#);
+    if let Some(id) = id {
+        text.push_str(r#""id":"#);
+        text.push_str(id.as_json());
+        text.push(',');
+    }
+    text.push_str(r#""method":"#);
+    push_quoted(&mut text, method);
+    add_params(&mut text);
+    text.push('}');
+    text.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mcp::object::quote;
+
+    #[test]
+    fn a_message_written_reads_back() {
+        let id = RequestId::from_number(7);
+        let text = write_request(&id, "tools/call", Some(&quote("x")));
+        assert_eq!(
+            text,
+            r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":"x"}"#
+        );
+        let text = write_result(&id, br#"{"n":1.0}"#);
+        assert_eq!(text, r#"{"jsonrpc":"2.0","id":7,"result":{"n":1.0}}"#);
+        let error = RawValue::from_string(r#"{"code":1}"#.into()).unwrap();
+        assert_eq!(
+            write_error(None, &error),
+            r#"{"jsonrpc":"2.0","error":{"code":1}}"#
+        );
+    }
+}
