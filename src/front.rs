@@ -114,13 +114,17 @@ where
                 Ok(()) => admission.admit(&mut request).await,
                 refused => refused,
             };
+            let mut aside = None;
             let mut response: Response = match admitted {
                 Ok(()) => {
-                    set_headers_aside(&mut request);
+                    aside = set_headers_aside(&mut request);
                     routes.call(request).await?
                 }
                 Err(refusal) => refusal,
             };
+            if let Some(Headers(aside)) = aside {
+                reuse(aside, &mut response);
+            }
             let headers = response.headers_mut();
             headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
             headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
@@ -137,11 +141,23 @@ where
 #[derive(Clone)]
 struct Headers(Arc<HeaderMap>);
 
-fn set_headers_aside<B>(request: &mut Request<B>) {
+fn set_headers_aside<B>(request: &mut Request<B>) -> Option<Headers> {
     let path = request.uri().path();
-    if path.strip_suffix('/').unwrap_or(path).ends_with("/mcp") {
-        let headers = Headers(Arc::new(mem::take(request.headers_mut())));
-        request.extensions_mut().insert(headers);
+    if !path.strip_suffix('/').unwrap_or(path).ends_with("/mcp") {
+        return None;
+    }
+    let headers = Headers(Arc::new(mem::take(request.headers_mut())));
+    request.extensions_mut().insert(headers.clone());
+    Some(headers)
+}
+
+/// Gives an answer the memory that the request's headers had, if nobody has them any more: hyper keeps it for those of
+/// the next request, and none is asked of the heap.
+fn reuse(headers: Arc<HeaderMap>, response: &mut Response) {
+    if let Ok(mut headers) = Arc::try_unwrap(headers) {
+        headers.clear();
+        headers.extend(mem::replace(response.headers_mut(), HeaderMap::new()));
+        *response.headers_mut() = headers;
     }
 }
 

@@ -86,7 +86,7 @@ impl Dialect {
     /// not send any.
     pub(crate) fn reply_headers(&self) -> Option<HeaderMap> {
         match self {
-            Self::Legacy(legacy) => Some(legacy.headers()),
+            Self::Legacy(legacy) => Some(legacy.headers().clone()),
             Self::Modern(_) => None,
         }
     }

@@ -275,7 +275,7 @@ fn post_soon(
         runtime.spawn(async move {
             let _until_sent = room;
             let outgoing = || Outgoing {
-                headers: headers.clone(),
+                headers: headers.clone().into(),
                 body: body.clone(),
             };
             if let Err(error) = post(&endpoint, outgoing).await {

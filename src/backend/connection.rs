@@ -22,6 +22,7 @@ use ractor::ActorRef;
 use tokio_retry::strategy::jitter;
 
 use crate::{
+    channel::Work,
     limits::{RECONNECT_PAUSE_MAX, WAITING_CALLS_MAX},
     mcp::{
         error::{HEADER_MISMATCH, error_object},
@@ -294,8 +295,8 @@ impl Connection {
             stream: waits.then(|| self.opening_stream(key)).flatten(),
             changes: Arc::clone(&self.changes),
         };
-        // In a box: a task's own place is moved several times on its way to where it runs.
-        tokio::spawn(Box::pin(async move {
+        let desk = call.desk.take();
+        let work = Work::new(async move {
             let _until_answered = in_use;
             let ending = call::run(endpoint, link, call, plan).await;
             if !matches!(ending, Ending::Answered) {
@@ -307,7 +308,12 @@ impl Connection {
                     ending,
                 });
             }
-        }));
+        });
+        // Whoever waits for the answer is there already, and does it without another task to be woken.
+        match desk {
+            Some(desk) => desk.put(work),
+            None => work.go_on(),
+        }
     }
 }
 

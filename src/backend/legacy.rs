@@ -2,6 +2,8 @@
 //!
 //! Spec: 2025-11-25 basic/lifecycle, basic/transports.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::value::RawValue;
@@ -26,18 +28,35 @@ use super::{
     input,
     modern::modern_error,
     refusal,
-    transport::streamable_http::{Content, Outgoing, Refusal, Wire},
+    transport::streamable_http::{Constant, Content, Headers, Outgoing, Refusal, Wire},
 };
 
 /// What a handshake agreed upon.
 pub(crate) struct Legacy {
     revision: Revision,
     session: Option<HeaderValue>,
+    /// The headers of every message after the handshake.
+    headers: Arc<Constant>,
 }
 
 impl Legacy {
-    pub(super) const fn new(revision: Revision, session: Option<HeaderValue>) -> Self {
-        Self { revision, session }
+    pub(super) fn new(revision: Revision, session: Option<HeaderValue>) -> Self {
+        let mut headers = HeaderMap::with_capacity(2);
+        if let Some(session) = &session {
+            headers.insert(SESSION_ID, session.clone());
+        }
+        // Older backends know no such header; one that is strict may refuse it.
+        if revision >= Revision::V2025_06_18 {
+            headers.insert(
+                PROTOCOL_VERSION,
+                HeaderValue::from_static(revision.as_str()),
+            );
+        }
+        Self {
+            revision,
+            session,
+            headers: Constant::new(headers),
+        }
     }
 
     pub(super) const fn revision(&self) -> Revision {
@@ -54,19 +73,12 @@ impl Legacy {
     }
 
     /// The headers of every message after the handshake.
-    pub(super) fn headers(&self) -> HeaderMap {
-        let mut headers = HeaderMap::with_capacity(2);
-        if let Some(session) = &self.session {
-            headers.insert(SESSION_ID, session.clone());
-        }
-        // Older backends know no such header; one that is strict may refuse it.
-        if self.revision >= Revision::V2025_06_18 {
-            headers.insert(
-                PROTOCOL_VERSION,
-                HeaderValue::from_static(self.revision.as_str()),
-            );
-        }
-        headers
+    pub(super) fn headers(&self) -> &HeaderMap {
+        self.headers.own()
+    }
+
+    fn constant(&self) -> Headers {
+        Headers::Constant(Arc::clone(&self.headers))
     }
 
     pub(super) fn encode(&self, request: &Request, id: &RequestId) -> Encoded {
@@ -78,7 +90,7 @@ impl Legacy {
         });
         Encoded {
             outgoing: Outgoing {
-                headers: self.headers(),
+                headers: self.constant(),
                 body,
             },
             client_token,
@@ -89,7 +101,7 @@ impl Legacy {
         let params = format!(r#"{{"requestId":{}}}"#, id.as_json());
         let params = RawValue::from_string(params).unwrap_or_default();
         Outgoing {
-            headers: self.headers(),
+            headers: self.constant(),
             body: write_notification(CANCELLED, Some(&params)),
         }
     }
@@ -98,7 +110,7 @@ impl Legacy {
     /// Spec: 2025-11-25 basic/transports, "Listening for Messages from the Server".
     pub(super) fn listening(&self) -> Outgoing {
         Outgoing {
-            headers: self.headers(),
+            headers: self.constant(),
             body: Bytes::new(),
         }
     }
@@ -176,7 +188,7 @@ pub(super) async fn initialize(
     let params = RawValue::from_string(params).unwrap_or_default();
     let reply = wire
         .post(Outgoing {
-            headers: HeaderMap::new(),
+            headers: HeaderMap::new().into(),
             body: write_request(&id, INITIALIZE, Some(&params)),
         })
         .await?;
@@ -194,7 +206,7 @@ impl Legacy {
     async fn confirm(&self, wire: &Wire) -> Result<(), BackendError> {
         let reply = wire
             .post(Outgoing {
-                headers: self.headers(),
+                headers: self.constant(),
                 body: write_notification(INITIALIZED, None),
             })
             .await?;
@@ -281,9 +293,10 @@ mod tests {
 
     #[test]
     fn a_strict_old_backend_gets_no_header_it_does_not_know() {
-        let old = Legacy::new(Revision::V2025_03_26, None).headers();
-        assert!(old.is_empty());
-        let new = Legacy::new(Revision::V2025_11_25, Some(HeaderValue::from_static("s"))).headers();
+        let old = Legacy::new(Revision::V2025_03_26, None);
+        assert!(old.headers().is_empty());
+        let new = Legacy::new(Revision::V2025_11_25, Some(HeaderValue::from_static("s")));
+        let new = new.headers();
         assert_eq!(new[PROTOCOL_VERSION], "2025-11-25");
         assert_eq!(new[SESSION_ID], "s");
     }

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    channel::{Sender, Weighed},
+    channel::{Desk, Sender, Weighed},
     mcp::{
         discovery::Discovery,
         event::{Event, Finished, Notification, Outcome, Question},
@@ -162,6 +162,8 @@ pub(crate) struct Call {
     pub(crate) request: Request,
     /// Where its events go.
     pub(crate) events: EventSender,
+    /// Where it may be carried out, the first time.
+    pub(crate) desk: Option<Desk>,
     /// Fires when the client takes the request back.
     pub(crate) cancel: CancellationToken,
     /// Whether the MCP session was renewed for this call already: once is enough.
@@ -242,6 +244,7 @@ impl Call {
             link,
             request,
             events,
+            desk: None,
             cancel,
             renewed: false,
             turned_down: None,

@@ -74,7 +74,10 @@ impl Modern {
             }
         }
         Encoded {
-            outgoing: Outgoing { headers, body },
+            outgoing: Outgoing {
+                headers: headers.into(),
+                body,
+            },
             client_token,
         }
     }
@@ -344,7 +347,10 @@ mod tests {
             ..Filter::default()
         };
         let outgoing = modern.listening(&RequestId::from_number(5), &filter);
-        assert_eq!(outgoing.headers["mcp-method"], "subscriptions/listen");
+        assert_eq!(
+            outgoing.headers.protocol()["mcp-method"],
+            "subscriptions/listen"
+        );
         let body: serde_json::Value = serde_json::from_slice(&outgoing.body).unwrap();
         assert_eq!(body["id"], 5);
         assert_eq!(
@@ -374,9 +380,15 @@ mod tests {
             ..Request::new("tools/call", None, Context::default())
         };
         let encoded = modern.encode(&request, &RequestId::from_number(1)).outgoing;
-        assert_eq!(encoded.headers["mcp-method"], "tools/call");
-        assert_eq!(encoded.headers["mcp-name"], "=?base64?Z3LDtsOfZQ==?=");
-        assert_eq!(encoded.headers["mcp-param-region"], "eu");
-        assert_eq!(encoded.headers["mcp-protocol-version"], "2026-07-28");
+        assert_eq!(encoded.headers.protocol()["mcp-method"], "tools/call");
+        assert_eq!(
+            encoded.headers.protocol()["mcp-name"],
+            "=?base64?Z3LDtsOfZQ==?="
+        );
+        assert_eq!(encoded.headers.protocol()["mcp-param-region"], "eu");
+        assert_eq!(
+            encoded.headers.protocol()["mcp-protocol-version"],
+            "2026-07-28"
+        );
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{error::Category, value::RawValue};
 
 use super::{
     error::{INVALID_REQUEST, PARSE_ERROR},
-    object::read_object,
+    object::{Text, read_object},
 };
 use crate::limits::DEPTH_MAX;
 
@@ -143,11 +143,11 @@ pub enum Message<'a> {
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(borrow, default)]
-    jsonrpc: Option<Cow<'a, str>>,
+    jsonrpc: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "present")]
     id: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    method: Option<Cow<'a, str>>,
+    method: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "present")]
     params: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
@@ -179,11 +179,15 @@ impl<'a> Message<'a> {
                 Ok(_) => MessageError::Invalid("a message is an object"),
             });
         }
-        let envelope: Envelope<'a> =
-            serde_json::from_slice(bytes).map_err(|error| match error.classify() {
-                Category::Data => MessageError::Invalid("a member is doubled or of the wrong type"),
-                _ => MessageError::NotJson(error.to_string()),
-            })?;
+        // Text is looked at once; of bytes, each string in them would be.
+        let read = match str::from_utf8(bytes) {
+            Ok(text) => serde_json::from_str(text),
+            Err(_) => serde_json::from_slice(bytes),
+        };
+        let envelope: Envelope<'a> = read.map_err(|error| match error.classify() {
+            Category::Data => MessageError::Invalid("a member is doubled or of the wrong type"),
+            _ => MessageError::NotJson(error.to_string()),
+        })?;
         envelope.sort()
     }
 
@@ -200,7 +204,7 @@ impl<'a> Message<'a> {
 
 impl<'a> Envelope<'a> {
     fn sort(self) -> Result<Message<'a>, MessageError> {
-        if self.jsonrpc.as_deref() != Some("2.0") {
+        if self.jsonrpc.is_none_or(|version| version.0 != "2.0") {
             return Err(MessageError::Invalid("jsonrpc must be \"2.0\""));
         }
         if self
@@ -211,7 +215,12 @@ impl<'a> Envelope<'a> {
         }
         // `"id": null` is an absent id only in an error, where the request's could not be read.
         let id = self.id.filter(|id| id.get() != "null");
-        match (self.method, id, self.result, self.error) {
+        match (
+            self.method.map(|method| method.0),
+            id,
+            self.result,
+            self.error,
+        ) {
             (Some(method), None, None, None) if self.id.is_none() => Ok(Message::Notification {
                 method,
                 params: self.params,

@@ -206,7 +206,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for RawObject<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members = Vec::new();
-                while let Some((Key(name), value)) = map.next_entry::<Key<'de>, &RawValue>()? {
+                while let Some((Text(name), value)) = map.next_entry::<Text<'de>, &RawValue>()? {
                     members.push((name, Cow::Borrowed(value)));
                 }
                 Ok(RawObject { members })
@@ -217,30 +217,30 @@ impl<'de: 'a, 'a> Deserialize<'de> for RawObject<'a> {
     }
 }
 
-/// A member's name, borrowed where it holds no escape.
-struct Key<'a>(Cow<'a, str>);
+/// A text, borrowed where it holds no escape: serde itself would copy one that may be absent.
+pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
 
-impl<'de> Deserialize<'de> for Key<'de> {
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Name;
+        struct Borrowing;
 
-        impl<'de> Visitor<'de> for Name {
-            type Value = Key<'de>;
+        impl<'de> Visitor<'de> for Borrowing {
+            type Value = Text<'de>;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a member's name")
+                formatter.write_str("a text")
             }
 
-            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
-                Ok(Key(Cow::Borrowed(name)))
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Borrowed(text)))
             }
 
-            fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-                Ok(Key(Cow::Owned(name.to_owned())))
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
             }
         }
 
-        deserializer.deserialize_str(Name)
+        deserializer.deserialize_str(Borrowing)
     }
 }
 

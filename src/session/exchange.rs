@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    channel::Sender,
+    channel::{Desk, Sender},
     mcp::{
         event::{Event, Finished, Outcome, ResultBody},
         failure::Failure,
@@ -30,6 +30,8 @@ pub struct Exchange {
     pub request: Request,
     /// Where its events go, in order, past the actors.
     pub events: Sender<Event>,
+    /// Where the work on it may be carried out.
+    pub desk: Option<Desk>,
     /// Fires when the client takes the request back.
     pub cancel: CancellationToken,
     /// The backend that the request goes on at, whatever its name would say.

@@ -109,7 +109,10 @@ impl Connection {
         let Ok(room) = endpoint.notices.try_take(body.len()) else {
             return tracing::debug!(backend.name = %self.name, "dropped a client's notification: too many are on their way");
         };
-        let outgoing = Outgoing { headers, body };
+        let outgoing = Outgoing {
+            headers: headers.into(),
+            body,
+        };
         tokio::spawn(async move {
             let _until_told = room;
             let told = endpoint.wire.post(outgoing);

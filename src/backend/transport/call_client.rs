@@ -124,6 +124,15 @@ impl CallBody {
         Ok(None)
     }
 
+    /// Whether it is known that nothing comes any more.
+    pub(crate) const fn is_over(&self) -> bool {
+        match self {
+            Self::Own(pieces) => pieces.is_over(),
+            // It is its connection that has to learn of its end.
+            Self::Shared(_) => false,
+        }
+    }
+
     /// What is known of its size.
     pub(crate) fn size_hint(&self) -> SizeHint {
         match self {

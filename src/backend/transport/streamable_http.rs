@@ -6,6 +6,7 @@
 
 mod body;
 mod events;
+mod outgoing;
 mod retry_after;
 
 use std::{
@@ -35,6 +36,7 @@ use crate::{
 
 pub(crate) use body::{Body, Head};
 pub(crate) use events::Events;
+pub(crate) use outgoing::{Constant, Headers, Outgoing};
 
 use super::call_client::CallClient;
 use body::{Patience, Response};
@@ -65,24 +67,6 @@ pub(crate) struct Clients {
     /// For streams without an end: one socket each, so that they use up none of the streams that a
     /// shared one may have.
     pub(crate) listening: Client,
-}
-
-/// A message to send: the protocol's headers and the body.
-pub(crate) struct Outgoing {
-    /// Headers of the protocol; those of the provider come on top.
-    pub(crate) headers: HeaderMap,
-    /// One JSON-RPC message.
-    pub(crate) body: Bytes,
-}
-
-impl Outgoing {
-    /// Headers alone.
-    const fn empty(headers: HeaderMap) -> Self {
-        Self {
-            headers,
-            body: Bytes::new(),
-        }
-    }
 }
 
 /// What a backend answered, its body still on the way.
@@ -215,9 +199,9 @@ impl Wire {
             Method::POST
         };
         if let Some(last_id) = last_id {
-            outgoing
-                .headers
-                .insert(header::LAST_EVENT_ID, last_id.clone());
+            let mut headers = outgoing.headers.protocol().clone();
+            headers.insert(header::LAST_EVENT_ID, last_id.clone());
+            outgoing.headers = headers.into();
         }
         let patience = Patience::of(LISTENING_SILENCE_MAX);
         let request = self.request(method, outgoing);
@@ -233,22 +217,32 @@ impl Wire {
     }
 
     fn request(&self, method: Method, outgoing: Outgoing) -> Request<Bytes> {
-        let mut headers = if outgoing.body.is_empty() {
-            self.without_body.clone()
-        } else {
-            self.with_body.clone()
-        };
-        headers.reserve(outgoing.headers.len());
-        for (name, value) in &outgoing.headers {
-            if !self.own.contains_key(name) {
-                headers.insert(name.clone(), value.clone());
+        let protocol = outgoing.headers.protocol();
+        let headers = match &outgoing.headers {
+            _ if outgoing.body.is_empty() => self.under(&self.without_body, protocol),
+            Headers::Own(_) => self.under(&self.with_body, protocol),
+            Headers::Constant(constant) => {
+                let whole = || self.under(&self.with_body, protocol);
+                constant.whole(whole).clone()
             }
-        }
+        };
         let mut request = Request::new(outgoing.body);
         *request.method_mut() = method;
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = headers;
         request
+    }
+
+    /// The protocol's headers with those that win over them.
+    fn under(&self, common: &HeaderMap, protocol: &HeaderMap) -> HeaderMap {
+        let mut headers = common.clone();
+        headers.reserve(protocol.len());
+        for (name, value) in protocol {
+            if !self.own.contains_key(name) {
+                headers.insert(name.clone(), value.clone());
+            }
+        }
+        headers
     }
 
     async fn execute(

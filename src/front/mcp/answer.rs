@@ -25,8 +25,10 @@ pub(super) async fn answer<E: Encode>(mut answering: Answering<E>) -> Response {
     loop {
         let deadline = wait_until.unwrap_or(begun + KEEP_ALIVE_INTERVAL);
         let step = tokio::select! {
+            biased;
             step = answering.step() => step,
             () = sleep_until(deadline), if accepts.events => {
+                answering.let_go();
                 if wait_until.take().is_none() {
                     // Something in between may take a connection without a byte for dead.
                     return written(answering, Form::Events, KEEP_ALIVE);

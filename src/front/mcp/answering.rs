@@ -99,13 +99,15 @@ pub(super) enum Taken {
 impl<E: Encode> Answering<E> {
     /// Has a request carried out.
     pub(super) fn begin(wanted: Wanted<E>) -> Self {
-        let (events, received) = channel(EVENTS_IN_FLIGHT);
+        let (events, mut received) = channel(EVENTS_IN_FLIGHT);
         let kept = (wanted.request.asking == Asking::ByRetry).then(|| wanted.request.clone());
         let exchange = Exchange {
             mcp_session: wanted.mcp_session,
             cancel_by: wanted.mcp_session.map(|_| wanted.id.clone()),
             request: wanted.request,
             events,
+            // Whoever answers waits, until there is an answer or something comes before it.
+            desk: Some(received.desk()),
             cancel: CancellationToken::new(),
             pinned: wanted.pinned,
         };
@@ -174,6 +176,11 @@ impl<E: Encode> Answering<E> {
     /// From here on, results are told whole.
     pub(super) fn collect(&mut self) {
         self.whole = true;
+    }
+
+    /// From here on nobody may be waiting, and the exchange goes on all the same.
+    pub(super) fn let_go(&mut self) {
+        self.received.let_go();
     }
 
     /// Whether a part of the response message is out, and its end is not.

@@ -258,6 +258,7 @@ impl Session {
         let mut call = Call::new(link, exchange.request, exchange.events, exchange.cancel)
             .holding(Box::new(place));
         call.translation = translation;
+        call.desk = exchange.desk;
         call
     }
 

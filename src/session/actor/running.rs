@@ -174,6 +174,7 @@ mod tests {
             cancel_by: mcp_session.map(|_| RequestId::from_number(1)),
             request: Request::new("tools/call", None, Context::default()),
             events,
+            desk: None,
             cancel: CancellationToken::new(),
             pinned: None,
         };

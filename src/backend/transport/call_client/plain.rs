@@ -9,7 +9,7 @@ use std::{
     mem,
     pin::{Pin, pin},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use bytes::Bytes;
@@ -148,16 +148,13 @@ impl Socket {
     /// Sends a request and waits for the head of its answer.
     async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Result<Answered, HttpError> {
         // An end that came while it waited is seen before anything is written, and a new one is made ready.
-        poll_fn(|context| {
-            self.drive(context);
-            Poll::Ready(())
-        })
-        .await;
+        self.drive(&mut nobody());
         let mut answered = pin!(self.sender.try_send_request(request));
         poll_fn(|context| {
             // First: it writes what was handed over, and hands over what it reads.
             self.drive(context);
-            match answered.as_mut().poll(context) {
+            // It comes from there only: what hands it over need wake nobody.
+            match answered.as_mut().poll(&mut nobody()) {
                 Poll::Ready(answered) => Poll::Ready(Ok(answered)),
                 Poll::Pending if self.has_ended() => Poll::Ready(Err(HttpError::Ended)),
                 Poll::Pending => Poll::Pending,
@@ -173,6 +170,11 @@ impl Pieces {
         poll_fn(|context| self.poll(context)).await
     }
 
+    /// Whether it is whole.
+    pub(crate) const fn is_over(&self) -> bool {
+        self.socket.is_none()
+    }
+
     /// What is known of its size.
     pub(crate) fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
@@ -183,12 +185,12 @@ impl Pieces {
             let Some(socket) = &mut self.socket else {
                 return Poll::Ready(Ok(None));
             };
-            // Before the socket is read: what nobody asks for is not read from it.
-            let mut frame = Pin::new(&mut self.body).poll_frame(context);
+            // Before the socket is read: what nobody asks for is not read from it. As above, it comes from there only.
+            let mut frame = Pin::new(&mut self.body).poll_frame(&mut nobody());
             if frame.is_pending() {
                 socket.drive(context);
                 let has_ended = socket.has_ended();
-                frame = Pin::new(&mut self.body).poll_frame(context);
+                frame = Pin::new(&mut self.body).poll_frame(&mut nobody());
                 if frame.is_pending() && has_ended {
                     return Poll::Ready(Err(HttpError::Ended));
                 }
@@ -197,13 +199,13 @@ impl Pieces {
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(Some(Err(error))) => Poll::Ready(Err(HttpError::Body(error))),
                 Poll::Ready(None) => {
-                    self.give_back(context);
+                    self.give_back();
                     Poll::Ready(Ok(None))
                 }
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(bytes) => {
                         if self.body.is_end_stream() {
-                            self.give_back(context);
+                            self.give_back();
                         }
                         Poll::Ready(Ok(Some(bytes)))
                     }
@@ -215,9 +217,9 @@ impl Pieces {
     }
 
     /// The answer is whole: the socket waits for another request, if it is good for one.
-    fn give_back(&mut self, context: &mut Context<'_>) {
+    fn give_back(&mut self) {
         if let Some(mut socket) = self.socket.take() {
-            socket.drive(context);
+            socket.drive(&mut nobody());
             if !socket.has_ended() && socket.sender.is_ready() {
                 self.idle.put(socket);
             }
@@ -266,6 +268,11 @@ impl Idle {
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Who polls without being woken for it.
+const fn nobody() -> Context<'static> {
+    Context::from_waker(Waker::noop())
 }
 
 #[cfg(test)]

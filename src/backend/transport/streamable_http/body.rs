@@ -62,6 +62,11 @@ impl Response {
 }
 
 impl Source {
+    /// Whether it is known that nothing comes any more.
+    fn is_over(&self) -> bool {
+        matches!(self, Self::Call(body) if body.is_over())
+    }
+
     /// Waits for the next bytes; `None` at the end.
     async fn next(&mut self) -> Result<Option<Bytes>, HttpError> {
         let body = match self {
@@ -151,7 +156,10 @@ impl Body {
         if first.len() > bytes_max {
             return Ok(Head::More(first));
         }
-        // Most bodies come in one piece, which is passed on without a copy.
+        // Most bodies come in one piece, which is passed on without a copy, and say so.
+        if self.source.is_over() {
+            return Ok(Head::Whole(first));
+        }
         let Some(second) = self.next().await? else {
             return Ok(Head::Whole(first));
         };

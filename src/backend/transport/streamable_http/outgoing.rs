@@ -1,0 +1,75 @@
+//! A message on its way to a backend: its body, and the headers that its protocol gives it.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use http::HeaderMap;
+
+/// A message to send: the protocol's headers and the body.
+pub(crate) struct Outgoing {
+    /// Headers of the protocol; those of the provider come on top.
+    pub(crate) headers: Headers,
+    /// One JSON-RPC message.
+    pub(crate) body: Bytes,
+}
+
+/// The protocol's headers of a message.
+pub(crate) enum Headers {
+    /// Its own.
+    Own(HeaderMap),
+    /// Those of every message in a conversation.
+    Constant(Arc<Constant>),
+}
+
+/// Headers that do not change while a conversation with a backend lasts.
+pub(crate) struct Constant {
+    own: HeaderMap,
+    /// With what else its messages carry, put together once.
+    whole: OnceLock<HeaderMap>,
+}
+
+impl Headers {
+    /// What the protocol has in them.
+    pub(crate) fn protocol(&self) -> &HeaderMap {
+        match self {
+            Self::Own(headers) => headers,
+            Self::Constant(constant) => &constant.own,
+        }
+    }
+}
+
+impl From<HeaderMap> for Headers {
+    fn from(headers: HeaderMap) -> Self {
+        Self::Own(headers)
+    }
+}
+
+impl Constant {
+    /// Keeps these.
+    pub(crate) fn new(own: HeaderMap) -> Arc<Self> {
+        Arc::new(Self {
+            own,
+            whole: OnceLock::new(),
+        })
+    }
+
+    /// What was given to be kept.
+    pub(crate) const fn own(&self) -> &HeaderMap {
+        &self.own
+    }
+
+    /// All headers of a message, which `put_together` makes of these the first time. A conversation has one wire.
+    pub(super) fn whole(&self, put_together: impl FnOnce() -> HeaderMap) -> &HeaderMap {
+        self.whole.get_or_init(put_together)
+    }
+}
+
+impl Outgoing {
+    /// Headers alone.
+    pub(super) fn empty(headers: HeaderMap) -> Self {
+        Self {
+            headers: headers.into(),
+            body: Bytes::new(),
+        }
+    }
+}
