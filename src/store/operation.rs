@@ -1,5 +1,7 @@
 //! One change of the database, as the writer runs it within a transaction.
 
+use std::collections::BTreeSet;
+
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel,
     PaginatorTrait, QueryFilter, QuerySelect, QueryTrait,
@@ -53,6 +55,14 @@ pub(super) enum Operation {
 }
 
 impl Operation {
+    /// The session that it makes, if it makes one.
+    pub(super) fn as_creation(&self) -> Option<Creation<'_>> {
+        match self {
+            Self::CreateSession { session, servers } => Some((session, servers)),
+            _ => None,
+        }
+    }
+
     /// Runs the change; returns how many records it made, changed or deleted. After an error the
     /// transaction may hold a part of it: roll back.
     pub(super) async fn apply(&self, database: &DatabaseTransaction) -> Result<u64, StoreError> {
@@ -86,12 +96,14 @@ impl Operation {
                 .exec(database)
                 .await?
                 .rows_affected),
-            Self::PutMcpSession(row) => put_mcp_session(row, database).await,
+            Self::PutMcpSession(row) => put_mcp_sessions(&[row], database).await,
             Self::PutWants { mcp_session, wants } => {
                 put_wants(*mcp_session, wants.clone(), database).await
             }
-            Self::DeleteMcpSession(id) => delete_mcp_session(*id, database).await,
-            Self::PutLink(row) => put_link(row, database).await,
+            // The default one of every session: it has links, but no row, and never ends.
+            Self::DeleteMcpSession(id) if id.is_nil() => Ok(0),
+            Self::DeleteMcpSession(id) => delete_mcp_sessions(&[*id], database).await,
+            Self::PutLink(row) => put_links(&[row], database).await,
             Self::Touch(used) => touch(used, database).await,
             Self::TouchMcpSessions(used) => touch_mcp_sessions(used, database).await,
             Self::ExpireMcpSessions { unused_since_ms } => {
@@ -187,11 +199,15 @@ async fn unlink(
     Ok(1)
 }
 
-async fn put_mcp_session(
-    row: &mcp_session::Model,
+/// Stores MCP sessions, none of them twice.
+pub(super) async fn put_mcp_sessions(
+    rows: &[&mcp_session::Model],
     database: &impl ConnectionTrait,
 ) -> Result<u64, StoreError> {
     use mcp_session::Column;
+    if rows.is_empty() {
+        return Ok(0);
+    }
     let or_update = OnConflict::column(Column::Id)
         .update_columns([
             Column::Revision,
@@ -200,7 +216,8 @@ async fn put_mcp_session(
             Column::LastUsedMs,
         ])
         .to_owned();
-    Ok(mcp_session::Entity::insert(row.clone().into_active_model())
+    let rows = rows.iter().map(|row| (*row).clone().into_active_model());
+    Ok(mcp_session::Entity::insert_many(rows)
         .on_conflict(or_update)
         .exec_without_returning(database)
         .await?)
@@ -225,40 +242,67 @@ async fn put_wants(
     Ok(changed)
 }
 
-async fn delete_mcp_session(id: Uuid, database: &impl ConnectionTrait) -> Result<u64, StoreError> {
-    if id.is_nil() {
-        // The default MCP session of every session: it has links, but no row, and never ends.
+/// Deletes MCP sessions with their links; tells how many were there.
+pub(super) async fn delete_mcp_sessions(
+    ids: &[Uuid],
+    database: &impl ConnectionTrait,
+) -> Result<u64, StoreError> {
+    if ids.is_empty() {
         return Ok(0);
     }
     link::Entity::delete_many()
-        .filter(link::Column::McpSessionId.eq(id))
+        .filter(link::Column::McpSessionId.is_in(ids.iter().copied()))
         .exec(database)
         .await?;
-    Ok(mcp_session::Entity::delete_by_id(id)
+    Ok(mcp_session::Entity::delete_many()
+        .filter(mcp_session::Column::Id.is_in(ids.iter().copied()))
         .exec(database)
         .await?
         .rows_affected)
 }
 
-async fn put_link(row: &link::Model, database: &impl ConnectionTrait) -> Result<u64, StoreError> {
+/// Stores what connections learned, all of it or nothing.
+pub(super) async fn put_links(
+    rows: &[&link::Model],
+    database: &impl ConnectionTrait,
+) -> Result<u64, StoreError> {
     use link::Column;
-    // The schema holds the session's side of this; for the MCP session see the migration.
-    let homeless = !row.mcp_session_id.is_nil()
-        && mcp_session::Entity::find_by_id(row.mcp_session_id)
-            .filter(mcp_session::Column::SessionId.eq(row.session_id))
-            .count(database)
-            .await?
-            == 0;
-    if homeless {
+    if rows.is_empty() {
+        return Ok(0);
+    }
+    if !have_homes(rows, database).await? {
         return Err(StoreError::Gone);
     }
     let or_update = OnConflict::columns([Column::SessionId, Column::McpSessionId, Column::Backend])
         .update_columns([Column::Revision, Column::BackendSession, Column::Discovery])
         .to_owned();
-    Ok(link::Entity::insert(row.clone().into_active_model())
+    let rows = rows.iter().map(|row| (*row).clone().into_active_model());
+    Ok(link::Entity::insert_many(rows)
         .on_conflict(or_update)
         .exec_without_returning(database)
         .await?)
+}
+
+/// Whether the MCP sessions of links are there. The schema holds the sessions' side of this; for the MCP sessions see
+/// the migration.
+async fn have_homes(
+    rows: &[&link::Model],
+    database: &impl ConnectionTrait,
+) -> Result<bool, StoreError> {
+    use mcp_session::Column;
+    let homes = rows.iter().map(|row| (row.mcp_session_id, row.session_id));
+    let homes: BTreeSet<(Uuid, Uuid)> = homes.filter(|(id, _)| !id.is_nil()).collect();
+    if homes.is_empty() {
+        return Ok(true);
+    }
+    let there: Vec<(Uuid, Uuid)> = mcp_session::Entity::find()
+        .select_only()
+        .columns([Column::Id, Column::SessionId])
+        .filter(Column::Id.is_in(homes.iter().map(|(id, _)| *id)))
+        .into_tuple()
+        .all(database)
+        .await?;
+    Ok(homes.iter().all(|home| there.contains(home)))
 }
 
 /// A use is never moved back: notes of it may come late, and wall clocks jump.

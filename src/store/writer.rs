@@ -13,7 +13,8 @@ use super::{
     error::{Refusal, StoreError},
     lock::Lock,
     open::Opened,
-    operation::{self, Creation, Operation},
+    operation::Operation,
+    together::Together,
 };
 
 /// The most operations of one transaction: it bounds what the first of them waits for the last.
@@ -118,12 +119,12 @@ async fn commit(database: &DatabaseConnection, mut batch: Vec<Write>) {
     }
 }
 
-/// How sessions are made that stand next to each other in a batch.
+/// How operations are run that stand next to each other in a batch and can be run together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rows {
     /// With one statement for all.
     Together,
-    /// With one for each: it shows which of them cannot be made.
+    /// With one for each: it shows which of them cannot be run, and what each of them met.
     Apart,
 }
 
@@ -175,13 +176,14 @@ async fn run(
     let mut counts = Vec::with_capacity(batch.len());
     while let Some(write) = batch.get(counts.len()) {
         let index = counts.len();
-        let creations: Vec<Creation<'_>> = match rows {
-            Rows::Together => batch[index..].iter().map_while(Write::creation).collect(),
-            Rows::Apart => Vec::new(),
+        let together = match rows {
+            Rows::Together => Together::gather(batch[index..].iter().map(|write| &write.operation)),
+            Rows::Apart => None,
         };
-        if creations.len() > 1 {
-            match operation::create(&creations, transaction).await {
-                Ok(_) => counts.extend(creations.iter().map(|_| 1)),
+        if let Some(together) = together {
+            match together.run(transaction).await {
+                Ok(true) => counts.resize(index + together.len(), 1),
+                Ok(false) => return Err(Failure::OneOfSeveral),
                 Err(error) => return Err(Failure::new(index, error).of_several()),
             }
             continue;
@@ -212,13 +214,6 @@ impl Failure {
 }
 
 impl Write {
-    fn creation(&self) -> Option<Creation<'_>> {
-        match &self.operation {
-            Operation::CreateSession { session, servers } => Some((session, servers)),
-            _ => None,
-        }
-    }
-
     fn finish(self, result: Result<u64, StoreError>) {
         // Nobody waits any more: written, or not, all the same.
         let _ = self.answer.send(result);

@@ -52,8 +52,9 @@ pub(super) async fn answer<E: Encode>(mut answering: Answering<E>) -> Response {
             }
             Taken::Whole(status, Some(message)) => {
                 if accepts.json || !status.is_success() {
-                    return event_stream::one(accepts, status, message);
+                    return event_stream::json_response(status, message);
                 }
+                let message = message.whole();
                 return match answering.encode.log().await {
                     Some(log) => resumable::answer(answering, log, Some(message)),
                     None => event_stream::one(accepts, status, message),
@@ -102,7 +103,7 @@ async fn next<E: Encode>(
             Taken::Part(part) => (Ok(form.start(&part)), false),
             Taken::LastPart(part) => (Ok(form.end(&part)), true),
             Taken::Whole(_, message) => {
-                let event = message.map(|message| event_stream::event(&message));
+                let event = message.map(|message| event_stream::event(&message.whole()));
                 (Ok(event.unwrap_or_default()), true)
             }
             Taken::Broken => (Err(broken()), true),

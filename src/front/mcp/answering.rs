@@ -23,7 +23,7 @@ use crate::{
 };
 
 use super::{
-    encode::{Encode, Put, response},
+    encode::{Encode, Put, Response, response},
     event_stream::Accepts,
     input_required,
     record::Record,
@@ -89,7 +89,7 @@ pub(super) enum Taken {
     /// A part of the response message.
     Part(Bytes),
     /// The response message, and the status if none is sent yet; `None` when the client wants none.
-    Whole(StatusCode, Option<Bytes>),
+    Whole(StatusCode, Option<Response>),
     /// The last part of the response message.
     LastPart(Bytes),
     /// The response message will never be complete.
@@ -226,7 +226,7 @@ impl<E: Encode> Answering<E> {
                 Taken::Message(message) | Taken::Part(message) | Taken::LastPart(message) => {
                     return Some(message);
                 }
-                Taken::Whole(_, message) => return message,
+                Taken::Whole(_, message) => return message.map(Response::whole),
                 Taken::Broken => return None,
             }
         }
@@ -294,7 +294,7 @@ impl<E: Encode> Answering<E> {
                 }
                 let result = input_required::result(&requests, Some(&state));
                 let message = write_result(&self.id, result.get().as_bytes());
-                Taken::Whole(StatusCode::OK, Some(message))
+                Taken::Whole(StatusCode::OK, Some(message.into()))
             }
             Err(failure) => self.finish(lost(failure)),
         }
