@@ -7,7 +7,10 @@ use sea_orm::{
     DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode, TransactionOptions,
     TransactionTrait,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::yield_now,
+};
 
 use super::{
     error::{Refusal, StoreError},
@@ -22,6 +25,9 @@ const BATCH_MAX: usize = 64;
 /// Operations that may wait. A few batches keep the writer busy; a caller beyond waits for room,
 /// since a longer queue would only hold memory.
 const QUEUE_MAX: usize = 4 * BATCH_MAX;
+/// How often a batch lets others go first that may be about to write. Nobody is waited for: where nobody is about to do
+/// anything, or none of them writes, it is committed at once.
+const ROUNDS_MAX: usize = 8;
 
 /// What the writer is asked for.
 #[derive(Debug)]
@@ -67,6 +73,7 @@ impl Writer {
         let mut gathered = Vec::with_capacity(BATCH_MAX);
         let mut closers = Vec::new();
         while self.queue.recv_many(&mut gathered, BATCH_MAX).await > 0 {
+            self.gather_more(&mut gathered).await;
             let mut batch = Vec::with_capacity(gathered.len());
             for request in gathered.drain(..) {
                 match request {
@@ -93,6 +100,24 @@ impl Writer {
         for closer in closers {
             // Nobody waits any more: closed all the same.
             let _ = closer.send(());
+        }
+    }
+}
+
+impl Writer {
+    /// Takes in what is about to be written: one commit costs the same for one operation as for all of them.
+    async fn gather_more(&mut self, gathered: &mut Vec<Request>) {
+        for _ in 0..ROUNDS_MAX {
+            yield_now().await;
+            let before = gathered.len();
+            while gathered.len() < BATCH_MAX
+                && let Ok(request) = self.queue.try_recv()
+            {
+                gathered.push(request);
+            }
+            if gathered.len() == before || before >= BATCH_MAX {
+                return;
+            }
         }
     }
 }

@@ -11,10 +11,11 @@ use warp::reply::Response;
 use crate::limits::{KEEP_ALIVE_INTERVAL, RESUMABLE_AFTER};
 
 use super::{
-    answering::{Answering, Taken, broken},
+    answering::{Answering, broken},
     encode::Encode,
     event_stream::{self, Form, KEEP_ALIVE},
     resumable,
+    taken::Taken,
 };
 
 /// Waits for what decides the form of the answer, and answers.
@@ -32,7 +33,7 @@ pub(super) async fn answer<E: Encode>(mut answering: Answering<E>) -> Response {
                     return written(answering, Form::Events, KEEP_ALIVE);
                 }
                 if let Some(log) = answering.encode.log().await {
-                    return resumable::answer(answering, log, None);
+                    return resumable::answer(answering, log, None).await;
                 }
                 continue;
             }
@@ -41,7 +42,7 @@ pub(super) async fn answer<E: Encode>(mut answering: Answering<E>) -> Response {
             Taken::Nothing => {}
             Taken::Message(message) => {
                 return match answering.encode.log().await {
-                    Some(log) => resumable::answer(answering, log, Some(message)),
+                    Some(log) => resumable::answer(answering, log, Some(message)).await,
                     None => written(answering, Form::Events, event_stream::event(&message)),
                 };
             }
@@ -56,7 +57,7 @@ pub(super) async fn answer<E: Encode>(mut answering: Answering<E>) -> Response {
                 }
                 let message = message.whole();
                 return match answering.encode.log().await {
-                    Some(log) => resumable::answer(answering, log, Some(message)),
+                    Some(log) => resumable::answer(answering, log, Some(message)).await,
                     None => event_stream::one(accepts, status, message),
                 };
             }
