@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel,
-    PaginatorTrait, QueryFilter, QuerySelect, QueryTrait,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DeleteMany, EntityTrait, InsertMany,
+    IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect, QueryTrait,
     sea_query::{Expr, OnConflict},
 };
 use uuid::Uuid;
@@ -96,14 +96,14 @@ impl Operation {
                 .exec(database)
                 .await?
                 .rows_affected),
-            Self::PutMcpSession(row) => put_mcp_sessions(&[row], database).await,
+            Self::PutMcpSession(row) => Ok(putting_mcp_sessions(&[row])
+                .exec_without_returning(database)
+                .await?),
             Self::PutWants { mcp_session, wants } => {
                 put_wants(*mcp_session, wants.clone(), database).await
             }
-            // The default one of every session: it has links, but no row, and never ends.
-            Self::DeleteMcpSession(id) if id.is_nil() => Ok(0),
-            Self::DeleteMcpSession(id) => delete_mcp_sessions(&[*id], database).await,
-            Self::PutLink(row) => put_links(&[row], database).await,
+            Self::DeleteMcpSession(id) => delete_mcp_session(*id, database).await,
+            Self::PutLink(row) => put_link(row, database).await,
             Self::Touch(used) => touch(used, database).await,
             Self::TouchMcpSessions(used) => touch_mcp_sessions(used, database).await,
             Self::ExpireMcpSessions { unused_since_ms } => {
@@ -200,14 +200,10 @@ async fn unlink(
 }
 
 /// Stores MCP sessions, none of them twice.
-pub(super) async fn put_mcp_sessions(
+pub(super) fn putting_mcp_sessions(
     rows: &[&mcp_session::Model],
-    database: &impl ConnectionTrait,
-) -> Result<u64, StoreError> {
+) -> InsertMany<mcp_session::ActiveModel> {
     use mcp_session::Column;
-    if rows.is_empty() {
-        return Ok(0);
-    }
     let or_update = OnConflict::column(Column::Id)
         .update_columns([
             Column::Revision,
@@ -217,10 +213,7 @@ pub(super) async fn put_mcp_sessions(
         ])
         .to_owned();
     let rows = rows.iter().map(|row| (*row).clone().into_active_model());
-    Ok(mcp_session::Entity::insert_many(rows)
-        .on_conflict(or_update)
-        .exec_without_returning(database)
-        .await?)
+    mcp_session::Entity::insert_many(rows).on_conflict(or_update)
 }
 
 /// Only what is there is changed: an MCP session that ended does not come back.
@@ -242,50 +235,48 @@ async fn put_wants(
     Ok(changed)
 }
 
-/// Deletes MCP sessions with their links; tells how many were there.
-pub(super) async fn delete_mcp_sessions(
-    ids: &[Uuid],
-    database: &impl ConnectionTrait,
-) -> Result<u64, StoreError> {
-    if ids.is_empty() {
+async fn delete_mcp_session(id: Uuid, database: &impl ConnectionTrait) -> Result<u64, StoreError> {
+    if id.is_nil() {
+        // The default MCP session of every session: it has links, but no row, and never ends.
         return Ok(0);
     }
-    link::Entity::delete_many()
-        .filter(link::Column::McpSessionId.is_in(ids.iter().copied()))
-        .exec(database)
-        .await?;
-    Ok(mcp_session::Entity::delete_many()
-        .filter(mcp_session::Column::Id.is_in(ids.iter().copied()))
-        .exec(database)
-        .await?
-        .rows_affected)
+    let (links, mcp_sessions) = deleting_mcp_sessions(&[id]);
+    links.exec(database).await?;
+    Ok(mcp_sessions.exec(database).await?.rows_affected)
 }
 
-/// Stores what connections learned, all of it or nothing.
-pub(super) async fn put_links(
-    rows: &[&link::Model],
-    database: &impl ConnectionTrait,
-) -> Result<u64, StoreError> {
-    use link::Column;
-    if rows.is_empty() {
-        return Ok(0);
-    }
-    if !have_homes(rows, database).await? {
+/// Deletes MCP sessions, their links first.
+pub(super) fn deleting_mcp_sessions(
+    ids: &[Uuid],
+) -> (DeleteMany<link::Entity>, DeleteMany<mcp_session::Entity>) {
+    let of = |column: link::Column| column.is_in(ids.iter().copied());
+    let links = link::Entity::delete_many().filter(of(link::Column::McpSessionId));
+    let are = mcp_session::Column::Id.is_in(ids.iter().copied());
+    (links, mcp_session::Entity::delete_many().filter(are))
+}
+
+async fn put_link(row: &link::Model, database: &impl ConnectionTrait) -> Result<u64, StoreError> {
+    if !have_homes(&[row], database).await? {
         return Err(StoreError::Gone);
     }
-    let or_update = OnConflict::columns([Column::SessionId, Column::McpSessionId, Column::Backend])
-        .update_columns([Column::Revision, Column::BackendSession, Column::Discovery])
-        .to_owned();
-    let rows = rows.iter().map(|row| (*row).clone().into_active_model());
-    Ok(link::Entity::insert_many(rows)
-        .on_conflict(or_update)
+    Ok(putting_links(&[row])
         .exec_without_returning(database)
         .await?)
 }
 
+/// Stores what connections learned, each once.
+pub(super) fn putting_links(rows: &[&link::Model]) -> InsertMany<link::ActiveModel> {
+    use link::Column;
+    let or_update = OnConflict::columns([Column::SessionId, Column::McpSessionId, Column::Backend])
+        .update_columns([Column::Revision, Column::BackendSession, Column::Discovery])
+        .to_owned();
+    let rows = rows.iter().map(|row| (*row).clone().into_active_model());
+    link::Entity::insert_many(rows).on_conflict(or_update)
+}
+
 /// Whether the MCP sessions of links are there. The schema holds the sessions' side of this; for the MCP sessions see
 /// the migration.
-async fn have_homes(
+pub(super) async fn have_homes(
     rows: &[&link::Model],
     database: &impl ConnectionTrait,
 ) -> Result<bool, StoreError> {

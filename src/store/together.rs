@@ -1,10 +1,11 @@
 //! Operations that stand next to each other in a batch and are run together.
 //!
-//! A statement costs about the same however many rows it has: the way to the database's thread and back is most of it.
+//! The way to the database's thread and back is most of what a statement costs, however many rows it has. So those of one
+//! kind become one statement, and statements go that way together.
 
 use std::collections::{HashMap, HashSet};
 
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, DbBackend, QueryTrait, Statement};
 use uuid::Uuid;
 
 use super::{
@@ -70,30 +71,42 @@ impl<'a> Together<'a> {
         }
     }
 
-    /// Runs them; tells whether each made, changed or deleted one record. After an error, or if it is not so, the
-    /// transaction may hold a part of them: roll back.
-    pub(super) async fn run(&self, database: &impl ConnectionTrait) -> Result<bool, StoreError> {
+    /// Runs them. After an error the transaction may hold a part of them: roll back.
+    pub(super) async fn run(&self, database: &impl ConnectionTrait) -> Result<(), StoreError> {
         match self {
-            Self::Creations(creations) => {
-                operation::create(creations, database).await?;
-                Ok(true)
-            }
-            Self::McpSessions(McpSessions {
-                put,
-                linked,
-                deleted,
-                ..
-            }) => {
-                operation::put_mcp_sessions(put, database).await?;
-                operation::put_links(linked, database).await?;
-                let gone = operation::delete_mcp_sessions(deleted, database).await?;
-                Ok(usize::try_from(gone) == Ok(deleted.len()))
-            }
+            Self::Creations(creations) => operation::create(creations, database).await.map(drop),
+            Self::McpSessions(mcp_sessions) => mcp_sessions.run(database).await,
         }
     }
 }
 
 impl<'a> McpSessions<'a> {
+    async fn run(&self, database: &impl ConnectionTrait) -> Result<(), StoreError> {
+        let backend = database.get_database_backend();
+        let mut statements = Vec::with_capacity(4);
+        if !self.put.is_empty() {
+            statements.push(operation::putting_mcp_sessions(&self.put).build(backend));
+        }
+        if !self.linked.is_empty() {
+            if !statements.is_empty() {
+                // Whether their MCP sessions are there shows behind that.
+                database
+                    .execute_raw(joined(statements.split_off(0), backend))
+                    .await?;
+            }
+            if !operation::have_homes(&self.linked, database).await? {
+                return Err(StoreError::Gone);
+            }
+            statements.push(operation::putting_links(&self.linked).build(backend));
+        }
+        if !self.deleted.is_empty() {
+            let (links, mcp_sessions) = operation::deleting_mcp_sessions(&self.deleted);
+            statements.extend([links.build(backend), mcp_sessions.build(backend)]);
+        }
+        database.execute_raw(joined(statements, backend)).await?;
+        Ok(())
+    }
+
     /// Takes an operation in that can be run with the others; tells whether it can.
     fn take(&mut self, operation: &'a Operation) -> bool {
         match operation {
@@ -133,6 +146,16 @@ impl<'a> McpSessions<'a> {
     fn may_be(&self, id: Uuid, stage: Stage) -> bool {
         self.stages.get(&id).is_none_or(|now| *now <= stage)
     }
+}
+
+/// Several statements as one text, and their values one after the other, as SQLite takes them.
+fn joined(statements: Vec<Statement>, backend: DbBackend) -> Statement {
+    let (mut texts, mut values) = (Vec::new(), Vec::new());
+    for statement in statements {
+        texts.push(statement.sql);
+        values.extend(statement.values.into_iter().flat_map(|values| values.0));
+    }
+    Statement::from_sql_and_values(backend, texts.join("; "), values)
 }
 
 #[cfg(test)]
