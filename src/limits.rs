@@ -217,9 +217,9 @@ pub const LIST_DEADLINE: Duration = Duration::from_secs(10);
 pub const LIST_KEPT_MAX: Duration = MINUTES_5;
 /// How long a list is kept that nobody asks for.
 pub const LIST_UNUSED_MAX: Duration = Duration::from_mins(1);
-/// Lists of one session that are kept: each client may be shown another one.
-pub const LISTS_KEPT_MAX: usize = 8;
-/// Bytes of the lists of one session that are kept: a few thousand tools.
+/// Lists of one session that are kept: each client that has a conversation of its own may be shown another one.
+pub const LISTS_KEPT_MAX: usize = 64;
+/// Bytes of the lists of one session that are kept, those that are the same counted once: a few thousand tools.
 pub const LISTS_KEPT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Pages of one backend's list: enough for thousands of tools, and an end to one that has none.
 pub const LIST_PAGES_MAX: usize = 200;

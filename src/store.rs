@@ -17,6 +17,7 @@ mod record;
 mod ring;
 mod rotation;
 mod sealing;
+mod together;
 mod writer;
 
 #[cfg(test)]

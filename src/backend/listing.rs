@@ -31,6 +31,8 @@ pub(crate) struct Listing {
     pub(crate) public: bool,
     /// For how long it may be kept; `None` for not at all.
     pub(crate) fresh: Option<Fresh>,
+    /// Whether it came by the one conversation that the backend has with everybody.
+    pub(crate) by_all: bool,
 }
 
 /// Lists what a backend has on one shelf, over one link.
@@ -58,6 +60,7 @@ pub(crate) async fn list(
         context,
         cancel: &cancel,
         room_bytes: LIST_BYTES_MAX,
+        by_all: true,
     };
     let mut listing = Listing::default();
     let mut skipped = 0;
@@ -87,6 +90,7 @@ pub(crate) async fn list(
     }
     let cut = !ended || listing.items.len() > LIST_ITEMS_MAX;
     listing.items.truncate(LIST_ITEMS_MAX);
+    listing.by_all = pages.by_all;
     pages.warn_of_oddities(listing.items.len(), cut, skipped);
     listing.fresh = match (asked, listing.ttl_ms) {
         (Some(asked), Some(ttl_ms)) => asked.stays(ttl_ms),
@@ -107,6 +111,7 @@ struct Pages<'a> {
     context: &'a Context,
     cancel: &'a CancellationToken,
     room_bytes: usize,
+    by_all: bool,
 }
 
 impl Pages<'_> {
@@ -119,8 +124,15 @@ impl Pages<'_> {
                 Event::Notified(_) | Event::Asked(_) | Event::Withdrawn(_) => continue,
                 Event::Part(part) => (part.json, None),
                 Event::Finished(finished) => match finished.outcome {
-                    Outcome::Completed(last) => (last.json, Some(Ok(last.typed))),
-                    other => (Bytes::new(), Some(Err(other))),
+                    Outcome::Completed(last) => {
+                        // Who says what kind a result is has no state that would tell clients apart.
+                        self.by_all &= last.typed;
+                        (last.json, Some(Ok(last.typed)))
+                    }
+                    other => {
+                        self.by_all &= matches!(&other, Outcome::Rejected(it) if it.typed);
+                        (Bytes::new(), Some(Err(other)))
+                    }
                 },
             };
             if part.len() > self.room_bytes {
@@ -167,7 +179,7 @@ impl Pages<'_> {
             }
             Outcome::Rejected(_) => Err(self.garbled("an error instead of a list")),
             Outcome::Failed(failure) => Err(failure),
-            Outcome::Completed(_) | Outcome::Cancelled => Err(Failure::Lost),
+            Outcome::Completed(_) | Outcome::Kept(_) | Outcome::Cancelled => Err(Failure::Lost),
         }
     }
 

@@ -16,6 +16,7 @@ mod modern;
 mod record;
 mod refusal;
 mod resumable;
+mod taken;
 mod writing;
 
 use bytes::Bytes;

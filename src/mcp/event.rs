@@ -33,7 +33,8 @@ impl Event {
             Self::Finished(finished) => match &finished.outcome {
                 Outcome::Completed(last) => last.json.len(),
                 Outcome::Rejected(rejection) => rejection.error.get().len(),
-                Outcome::Failed(_) | Outcome::Cancelled => 0,
+                // Others hold what many answers share.
+                Outcome::Kept(_) | Outcome::Failed(_) | Outcome::Cancelled => 0,
             },
             Self::Withdrawn(_) => 0,
         }
@@ -146,6 +147,8 @@ pub struct Finished {
 pub enum Outcome {
     /// A result; the rest of one, after [`Event::Part`]s.
     Completed(ResultBody),
+    /// A result that others get, too.
+    Kept(SharedResult),
     /// The backend's own error, an answer like any other.
     Rejected(Rejection),
     /// The gateway could not get an answer.
@@ -183,4 +186,81 @@ pub struct Freshness {
     pub ttl_ms: u64,
     /// Whether it is the same for everyone, so that a shared cache may keep it.
     pub public: bool,
+}
+
+/// A result of the gateway's own making that many answers carry, and none of them copies.
+#[derive(Debug, Clone)]
+pub struct SharedResult {
+    /// The result's JSON text, and behind it the brace that ends a response message.
+    closed: Bytes,
+    freshness: Option<Freshness>,
+}
+
+impl SharedResult {
+    /// Gets a result ready.
+    #[must_use]
+    pub fn new(result: &ResultBody) -> Self {
+        Self {
+            closed: [&result.json[..], b"}"].concat().into(),
+            freshness: result.freshness,
+        }
+    }
+
+    /// The result by itself.
+    #[must_use]
+    pub fn body(&self) -> ResultBody {
+        self.part(0..self.closed.len().saturating_sub(1))
+    }
+
+    /// The brace that the result begins with, and all the rest of a response message; `None` where nothing can
+    /// stand between the two.
+    #[must_use]
+    pub fn in_two(&self) -> Option<(ResultBody, Bytes)> {
+        let is_open = self.closed.starts_with(b"{\"");
+        is_open.then(|| (self.part(0..1), self.closed.slice(1..)))
+    }
+
+    /// How long it stays good.
+    #[must_use]
+    pub const fn freshness(&self) -> Option<Freshness> {
+        self.freshness
+    }
+
+    /// The same, good for so long.
+    #[must_use]
+    pub fn staying(&self, freshness: Option<Freshness>) -> Self {
+        Self {
+            closed: self.closed.clone(),
+            freshness,
+        }
+    }
+
+    /// Holds the text of another one, if that is the same; tells whether it is.
+    pub fn share(&mut self, other: &Self) -> bool {
+        let is_same = self.closed == other.closed;
+        if is_same {
+            self.closed = other.closed.clone();
+        }
+        is_same
+    }
+
+    /// Whether it is the same text, held once.
+    #[must_use]
+    pub fn is_one_with(&self, other: &Self) -> bool {
+        std::ptr::eq(self.closed.as_ptr(), other.closed.as_ptr())
+    }
+
+    /// The bytes of its text.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.closed.len()
+    }
+
+    fn part(&self, range: std::ops::Range<usize>) -> ResultBody {
+        ResultBody {
+            json: self.closed.slice(range),
+            typed: false,
+            freshness: self.freshness,
+        }
+    }
 }

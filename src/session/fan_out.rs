@@ -50,6 +50,9 @@ pub(super) struct Listed {
     pub(super) result: ResultBody,
     /// What tells that it is still good; `None` if it is not to be kept.
     pub(super) parts: Option<Vec<Fresh>>,
+    /// Whether each backend has one conversation with everybody, and so this list for all who say the same of
+    /// themselves.
+    pub(super) by_all: bool,
     /// The keys of the resources or templates that each backend listed.
     pub(super) keys: Vec<(BackendName, Vec<String>)>,
 }
@@ -97,6 +100,7 @@ impl Lists {
                     public: !self.private && found_all().all(|it| it.public),
                 }),
             },
+            by_all: found_all().all(|it| it.by_all),
             parts,
             keys: found()
                 // All others are found by their names.

@@ -55,7 +55,7 @@ fn has_it_not(outcome: &Outcome) -> bool {
             Some(RESOURCE_NOT_FOUND | INVALID_PARAMS | METHOD_NOT_FOUND)
         ),
         Outcome::Failed(_) => true,
-        Outcome::Completed(_) | Outcome::Cancelled => false,
+        Outcome::Completed(_) | Outcome::Kept(_) | Outcome::Cancelled => false,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
     backend::{Backend, Fresh, LinkKey},
     limits::{LIST_UNUSED_MAX, LISTS_KEPT_BYTES_MAX, LISTS_KEPT_MAX},
     mcp::{
-        event::{Freshness, ResultBody},
+        event::{Freshness, ResultBody, SharedResult},
         request::Context,
         shelf::Shelf,
     },
@@ -22,7 +22,8 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(super) struct Asker {
     shelf: Shelf,
-    link: LinkKey,
+    /// `None` where that makes no difference.
+    link: Option<LinkKey>,
     spelling: Spelling,
     client_info: Option<Arc<RawValue>>,
     capabilities: Option<Arc<RawValue>>,
@@ -39,7 +40,7 @@ pub(super) struct KeptLists(Vec<KeptList>);
 pub(super) struct KeptList {
     asker: Asker,
     parts: Vec<Fresh>,
-    result: ResultBody,
+    result: SharedResult,
     made: Instant,
     used: Instant,
 }
@@ -53,7 +54,7 @@ impl Asker {
     ) -> Self {
         Self {
             shelf,
-            link,
+            link: Some(link),
             spelling,
             client_info: context.client_info.clone(),
             capabilities: context.capabilities.clone(),
@@ -61,9 +62,16 @@ impl Asker {
         }
     }
 
+    /// The same, by whichever link.
+    pub(super) fn of_all(self) -> Self {
+        Self { link: None, ..self }
+    }
+
+    /// Whether one is shown what the other is.
     fn is(&self, other: &Self) -> bool {
+        let links = self.link.zip(other.link);
         self.shelf == other.shelf
-            && self.link == other.link
+            && links.is_none_or(|(one, other)| one == other)
             && self.spelling == other.spelling
             && self.connections == other.connections
             && text(self.client_info.as_ref()) == text(other.client_info.as_ref())
@@ -73,12 +81,12 @@ impl Asker {
 
 impl KeptList {
     /// A list just made of these parts.
-    pub(super) fn new(asker: Asker, parts: Vec<Fresh>, result: ResultBody) -> Self {
+    pub(super) fn new(asker: Asker, parts: Vec<Fresh>, result: &ResultBody) -> Self {
         let now = Instant::now();
         Self {
             asker,
             parts,
-            result,
+            result: SharedResult::new(result),
             made: now,
             used: now,
         }
@@ -89,22 +97,19 @@ impl KeptList {
     }
 
     /// The list, which stays good for less time than when it was made.
-    fn result(&self) -> ResultBody {
+    fn result(&self) -> SharedResult {
         let age_ms = u64::try_from(self.made.elapsed().as_millis()).unwrap_or(u64::MAX);
         let aged = |freshness: Freshness| Freshness {
             ttl_ms: freshness.ttl_ms.saturating_sub(age_ms),
             ..freshness
         };
-        ResultBody {
-            freshness: self.result.freshness.map(aged),
-            ..self.result.clone()
-        }
+        self.result.staying(self.result.freshness().map(aged))
     }
 }
 
 impl KeptLists {
     /// The list that would be made for whoever asks, if it is there.
-    pub(super) fn find(&mut self, asker: &Asker) -> Option<ResultBody> {
+    pub(super) fn find(&mut self, asker: &Asker) -> Option<SharedResult> {
         let at = self.0.iter().position(|kept| kept.asker.is(asker))?;
         if !self.0[at].is_fresh() {
             self.0.swap_remove(at);
@@ -115,19 +120,28 @@ impl KeptLists {
     }
 
     /// Keeps a list, and leaves those that were not used for longest where there is no room.
-    pub(super) fn keep(&mut self, list: KeptList) {
+    pub(super) fn keep(&mut self, mut list: KeptList) {
         self.0.retain(|kept| !kept.asker.is(&list.asker));
-        if !list.is_fresh() || list.result.json.len() > LISTS_KEPT_BYTES_MAX {
+        if !list.is_fresh() || list.result.bytes() > LISTS_KEPT_BYTES_MAX {
             return;
         }
+        // Most clients are shown the same.
+        let mut others = self.0.iter();
+        others.any(|kept| list.result.share(&kept.result));
         self.0.push(list);
         self.0.sort_by_key(|kept| std::cmp::Reverse(kept.used));
         let mut room_bytes = LISTS_KEPT_BYTES_MAX;
-        let mut places = 0..LISTS_KEPT_MAX;
+        let mut held: Vec<SharedResult> = Vec::new();
         self.0.retain(|kept| {
-            let rest = room_bytes.checked_sub(kept.result.json.len());
+            let is_held = held.iter().any(|it| it.is_one_with(&kept.result));
+            let bytes = if is_held { 0 } else { kept.result.bytes() };
+            let rest = room_bytes.checked_sub(bytes);
             room_bytes = rest.unwrap_or(0);
-            rest.is_some() && places.next().is_some()
+            let has_room = rest.is_some() && held.len() < LISTS_KEPT_MAX;
+            if has_room {
+                held.push(kept.result.clone());
+            }
+            has_room
         });
     }
 
@@ -150,6 +164,7 @@ mod tests {
     use std::time::Duration;
 
     use tokio::time::sleep;
+    use uuid::Uuid;
 
     use super::*;
     use crate::limits::LIST_KEPT_MAX;
@@ -177,7 +192,15 @@ mod tests {
                 public: false,
             }),
         };
-        KeptList::new(asker(client), vec![Fresh::lasting()], result)
+        KeptList::new(asker(client), vec![Fresh::lasting()], &result)
+    }
+
+    /// What a client asks by a link of its own.
+    fn by_own(client: usize) -> Asker {
+        Asker {
+            link: Some(LinkKey::Own(Uuid::new_v4())),
+            ..asker(client)
+        }
     }
 
     fn found(kept: &mut KeptLists) -> Vec<usize> {
@@ -194,17 +217,17 @@ mod tests {
             sleep(Duration::from_secs(1)).await;
         }
         assert!(kept.find(&asker(0)).is_some());
-        kept.keep(list(50, 1));
+        kept.keep(list(70, 1));
         let rest: Vec<usize> = [0]
             .into_iter()
             .chain(2..LISTS_KEPT_MAX)
-            .chain([50])
+            .chain([70])
             .collect();
         assert_eq!(found(&mut kept), rest);
         sleep(Duration::from_secs(1)).await;
-        kept.keep(list(60, LISTS_KEPT_BYTES_MAX));
-        assert_eq!(found(&mut kept), [60]);
-        kept.keep(list(60, LISTS_KEPT_BYTES_MAX + 1));
+        kept.keep(list(80, LISTS_KEPT_BYTES_MAX - 1));
+        assert_eq!(found(&mut kept), [80]);
+        kept.keep(list(80, LISTS_KEPT_BYTES_MAX));
         assert_eq!(
             found(&mut kept),
             [0; 0],
@@ -213,12 +236,44 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn clients_that_are_shown_the_same_take_the_room_of_one() {
+        let mut kept = KeptLists::default();
+        for client in 0..3 {
+            kept.keep(list(client, LISTS_KEPT_BYTES_MAX - 1));
+        }
+        assert_eq!(found(&mut kept), [0, 1, 2]);
+        sleep(Duration::from_secs(1)).await;
+        kept.keep(list(3, 1));
+        assert_eq!(found(&mut kept), [3], "there is no room for both texts");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_list_of_one_link_is_shown_by_no_other() {
+        let mut kept = KeptLists::default();
+        let own = KeptList {
+            asker: by_own(1),
+            ..list(1, 1)
+        };
+        let link = own.asker.clone();
+        kept.keep(own);
+        assert!(kept.find(&link).is_some());
+        assert!(kept.find(&by_own(1)).is_none() && kept.find(&asker(1)).is_none());
+        let of_all = KeptList {
+            asker: by_own(1).of_all(),
+            ..list(1, 1)
+        };
+        kept.keep(of_all);
+        assert!(kept.find(&link).is_some() && kept.find(&by_own(1)).is_some());
+        assert!(kept.find(&by_own(2)).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn what_nobody_asks_for_or_is_too_old_is_left() {
         let mut kept = KeptLists::default();
         kept.keep(list(1, 1));
         kept.keep(list(2, 1));
         sleep(LIST_UNUSED_MAX / 2).await;
-        let left = kept.find(&asker(1)).unwrap().freshness.unwrap();
+        let left = kept.find(&asker(1)).unwrap().freshness().unwrap();
         assert_eq!(left.ttl_ms, 60_000);
         sleep(LIST_UNUSED_MAX / 2).await;
         kept.sweep();

@@ -1,8 +1,10 @@
 //! One change of the database, as the writer runs it within a transaction.
 
+use std::collections::BTreeSet;
+
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel,
-    PaginatorTrait, QueryFilter, QuerySelect, QueryTrait,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DeleteMany, EntityTrait, InsertMany,
+    IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect, QueryTrait,
     sea_query::{Expr, OnConflict},
 };
 use uuid::Uuid;
@@ -53,6 +55,14 @@ pub(super) enum Operation {
 }
 
 impl Operation {
+    /// The session that it makes, if it makes one.
+    pub(super) fn as_creation(&self) -> Option<Creation<'_>> {
+        match self {
+            Self::CreateSession { session, servers } => Some((session, servers)),
+            _ => None,
+        }
+    }
+
     /// Runs the change; returns how many records it made, changed or deleted. After an error the
     /// transaction may hold a part of it: roll back.
     pub(super) async fn apply(&self, database: &DatabaseTransaction) -> Result<u64, StoreError> {
@@ -86,7 +96,9 @@ impl Operation {
                 .exec(database)
                 .await?
                 .rows_affected),
-            Self::PutMcpSession(row) => put_mcp_session(row, database).await,
+            Self::PutMcpSession(row) => Ok(putting_mcp_sessions(&[row])
+                .exec_without_returning(database)
+                .await?),
             Self::PutWants { mcp_session, wants } => {
                 put_wants(*mcp_session, wants.clone(), database).await
             }
@@ -187,10 +199,10 @@ async fn unlink(
     Ok(1)
 }
 
-async fn put_mcp_session(
-    row: &mcp_session::Model,
-    database: &impl ConnectionTrait,
-) -> Result<u64, StoreError> {
+/// Stores MCP sessions, none of them twice.
+pub(super) fn putting_mcp_sessions(
+    rows: &[&mcp_session::Model],
+) -> InsertMany<mcp_session::ActiveModel> {
     use mcp_session::Column;
     let or_update = OnConflict::column(Column::Id)
         .update_columns([
@@ -200,10 +212,8 @@ async fn put_mcp_session(
             Column::LastUsedMs,
         ])
         .to_owned();
-    Ok(mcp_session::Entity::insert(row.clone().into_active_model())
-        .on_conflict(or_update)
-        .exec_without_returning(database)
-        .await?)
+    let rows = rows.iter().map(|row| (*row).clone().into_active_model());
+    mcp_session::Entity::insert_many(rows).on_conflict(or_update)
 }
 
 /// Only what is there is changed: an MCP session that ended does not come back.
@@ -230,35 +240,60 @@ async fn delete_mcp_session(id: Uuid, database: &impl ConnectionTrait) -> Result
         // The default MCP session of every session: it has links, but no row, and never ends.
         return Ok(0);
     }
-    link::Entity::delete_many()
-        .filter(link::Column::McpSessionId.eq(id))
-        .exec(database)
-        .await?;
-    Ok(mcp_session::Entity::delete_by_id(id)
-        .exec(database)
-        .await?
-        .rows_affected)
+    let (links, mcp_sessions) = deleting_mcp_sessions(&[id]);
+    links.exec(database).await?;
+    Ok(mcp_sessions.exec(database).await?.rows_affected)
+}
+
+/// Deletes MCP sessions, their links first.
+pub(super) fn deleting_mcp_sessions(
+    ids: &[Uuid],
+) -> (DeleteMany<link::Entity>, DeleteMany<mcp_session::Entity>) {
+    let of = |column: link::Column| column.is_in(ids.iter().copied());
+    let links = link::Entity::delete_many().filter(of(link::Column::McpSessionId));
+    let are = mcp_session::Column::Id.is_in(ids.iter().copied());
+    (links, mcp_session::Entity::delete_many().filter(are))
 }
 
 async fn put_link(row: &link::Model, database: &impl ConnectionTrait) -> Result<u64, StoreError> {
-    use link::Column;
-    // The schema holds the session's side of this; for the MCP session see the migration.
-    let homeless = !row.mcp_session_id.is_nil()
-        && mcp_session::Entity::find_by_id(row.mcp_session_id)
-            .filter(mcp_session::Column::SessionId.eq(row.session_id))
-            .count(database)
-            .await?
-            == 0;
-    if homeless {
+    if !have_homes(&[row], database).await? {
         return Err(StoreError::Gone);
     }
+    Ok(putting_links(&[row])
+        .exec_without_returning(database)
+        .await?)
+}
+
+/// Stores what connections learned, each once.
+pub(super) fn putting_links(rows: &[&link::Model]) -> InsertMany<link::ActiveModel> {
+    use link::Column;
     let or_update = OnConflict::columns([Column::SessionId, Column::McpSessionId, Column::Backend])
         .update_columns([Column::Revision, Column::BackendSession, Column::Discovery])
         .to_owned();
-    Ok(link::Entity::insert(row.clone().into_active_model())
-        .on_conflict(or_update)
-        .exec_without_returning(database)
-        .await?)
+    let rows = rows.iter().map(|row| (*row).clone().into_active_model());
+    link::Entity::insert_many(rows).on_conflict(or_update)
+}
+
+/// Whether the MCP sessions of links are there. The schema holds the sessions' side of this; for the MCP sessions see
+/// the migration.
+pub(super) async fn have_homes(
+    rows: &[&link::Model],
+    database: &impl ConnectionTrait,
+) -> Result<bool, StoreError> {
+    use mcp_session::Column;
+    let homes = rows.iter().map(|row| (row.mcp_session_id, row.session_id));
+    let homes: BTreeSet<(Uuid, Uuid)> = homes.filter(|(id, _)| !id.is_nil()).collect();
+    if homes.is_empty() {
+        return Ok(true);
+    }
+    let there: Vec<(Uuid, Uuid)> = mcp_session::Entity::find()
+        .select_only()
+        .columns([Column::Id, Column::SessionId])
+        .filter(Column::Id.is_in(homes.iter().map(|(id, _)| *id)))
+        .into_tuple()
+        .all(database)
+        .await?;
+    Ok(homes.iter().all(|home| there.contains(home)))
 }
 
 /// A use is never moved back: notes of it may come late, and wall clocks jump.

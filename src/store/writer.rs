@@ -7,13 +7,17 @@ use sea_orm::{
     DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode, TransactionOptions,
     TransactionTrait,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::yield_now,
+};
 
 use super::{
     error::{Refusal, StoreError},
     lock::Lock,
     open::Opened,
-    operation::{self, Creation, Operation},
+    operation::Operation,
+    together::Together,
 };
 
 /// The most operations of one transaction: it bounds what the first of them waits for the last.
@@ -21,6 +25,9 @@ const BATCH_MAX: usize = 64;
 /// Operations that may wait. A few batches keep the writer busy; a caller beyond waits for room,
 /// since a longer queue would only hold memory.
 const QUEUE_MAX: usize = 4 * BATCH_MAX;
+/// How often a batch lets others go first that may be about to write. Nobody is waited for: where nobody is about to do
+/// anything, or none of them writes, it is committed at once.
+const ROUNDS_MAX: usize = 8;
 
 /// What the writer is asked for.
 #[derive(Debug)]
@@ -66,6 +73,7 @@ impl Writer {
         let mut gathered = Vec::with_capacity(BATCH_MAX);
         let mut closers = Vec::new();
         while self.queue.recv_many(&mut gathered, BATCH_MAX).await > 0 {
+            self.gather_more(&mut gathered).await;
             let mut batch = Vec::with_capacity(gathered.len());
             for request in gathered.drain(..) {
                 match request {
@@ -96,6 +104,24 @@ impl Writer {
     }
 }
 
+impl Writer {
+    /// Takes in what is about to be written: one commit costs the same for one operation as for all of them.
+    async fn gather_more(&mut self, gathered: &mut Vec<Request>) {
+        for _ in 0..ROUNDS_MAX {
+            yield_now().await;
+            let before = gathered.len();
+            while gathered.len() < BATCH_MAX
+                && let Ok(request) = self.queue.try_recv()
+            {
+                gathered.push(request);
+            }
+            if gathered.len() == before || before >= BATCH_MAX {
+                return;
+            }
+        }
+    }
+}
+
 /// Makes all of a batch durable, in order, but for the operations that cannot be: each of these
 /// gets its error and is left out, and the others are run again without it.
 async fn commit(database: &DatabaseConnection, mut batch: Vec<Write>) {
@@ -118,12 +144,12 @@ async fn commit(database: &DatabaseConnection, mut batch: Vec<Write>) {
     }
 }
 
-/// How sessions are made that stand next to each other in a batch.
+/// How operations are run that stand next to each other in a batch and can be run together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rows {
     /// With one statement for all.
     Together,
-    /// With one for each: it shows which of them cannot be made.
+    /// With one for each: it shows which of them cannot be run, and what each of them met.
     Apart,
 }
 
@@ -175,13 +201,14 @@ async fn run(
     let mut counts = Vec::with_capacity(batch.len());
     while let Some(write) = batch.get(counts.len()) {
         let index = counts.len();
-        let creations: Vec<Creation<'_>> = match rows {
-            Rows::Together => batch[index..].iter().map_while(Write::creation).collect(),
-            Rows::Apart => Vec::new(),
+        let together = match rows {
+            Rows::Together => Together::gather(batch[index..].iter().map(|write| &write.operation)),
+            Rows::Apart => None,
         };
-        if creations.len() > 1 {
-            match operation::create(&creations, transaction).await {
-                Ok(_) => counts.extend(creations.iter().map(|_| 1)),
+        if let Some(together) = together {
+            match together.run(transaction).await {
+                // Nobody asks whether an MCP session was there that is to be gone.
+                Ok(()) => counts.resize(index + together.len(), 1),
                 Err(error) => return Err(Failure::new(index, error).of_several()),
             }
             continue;
@@ -212,13 +239,6 @@ impl Failure {
 }
 
 impl Write {
-    fn creation(&self) -> Option<Creation<'_>> {
-        match &self.operation {
-            Operation::CreateSession { session, servers } => Some((session, servers)),
-            _ => None,
-        }
-    }
-
     fn finish(self, result: Result<u64, StoreError>) {
         // Nobody waits any more: written, or not, all the same.
         let _ = self.answer.send(result);

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use memchr::memmem;
 
-/// An answer with holes for its id, its text and its progress tokens.
+/// An answer with holes for its id, its text, its progress tokens and the time for which it is good.
 #[derive(Debug)]
 pub(super) struct Pattern {
     is_event_stream: bool,
@@ -17,7 +17,12 @@ pub(super) struct Pattern {
 enum Hole {
     Id,
     Text,
+    /// Some number of milliseconds: what is left of a list's time differs from answer to answer.
+    Time,
 }
+
+/// What stands before the time for which an answer is good. Spec: 2026-07-28 server/utilities/caching.
+const TIME: &str = "\"ttlMs\":";
 
 impl Pattern {
     /// Learns from an answer that was verified in full. `None` if id or text cannot be told from what is around them.
@@ -42,6 +47,11 @@ impl Pattern {
             };
             holes.push((only.start..only.end - 1, Hole::Text));
         }
+        // Where it stands twice, nobody knows which is which: such answers are read anew each time.
+        if let [only] = &places(body, TIME, "")[..] {
+            let digits = digits(&body[only.start..])?;
+            holes.push((only.start..only.start + digits, Hole::Time));
+        }
         holes.sort_by_key(|(place, _)| place.start);
         let (mut parts, mut end) = (Vec::new(), 0);
         for (place, hole) in holes {
@@ -58,15 +68,22 @@ impl Pattern {
     /// Whether `body` is this answer with `id` and `text` in its holes, and nothing else.
     pub(super) fn matches(&self, is_event_stream: bool, body: &[u8], id: &str, text: &str) -> bool {
         let rest = self.parts.iter().try_fold(body, |rest, (before, hole)| {
-            let filling = match hole {
-                Hole::Id => id,
-                Hole::Text => text,
-            };
-            rest.strip_prefix(&before[..])?
-                .strip_prefix(filling.as_bytes())
+            let rest = rest.strip_prefix(&before[..])?;
+            match hole {
+                Hole::Id => rest.strip_prefix(id.as_bytes()),
+                Hole::Text => rest.strip_prefix(text.as_bytes()),
+                Hole::Time => rest.get(digits(rest)?..),
+            }
         });
         self.is_event_stream == is_event_stream && rest == Some(&self.after[..])
     }
+}
+
+/// The length of the whole number, as JSON has them, that a text begins with.
+fn digits(text: &[u8]) -> Option<usize> {
+    let length = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let is_number = length == 1 || (length > 1 && text[0] != b'0');
+    is_number.then_some(length)
 }
 
 /// Where `part` stands in `whole` right after `before`.

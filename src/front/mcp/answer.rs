@@ -11,10 +11,11 @@ use warp::reply::Response;
 use crate::limits::{KEEP_ALIVE_INTERVAL, RESUMABLE_AFTER};
 
 use super::{
-    answering::{Answering, Taken, broken},
+    answering::{Answering, broken},
     encode::Encode,
     event_stream::{self, Form, KEEP_ALIVE},
     resumable,
+    taken::Taken,
 };
 
 /// Waits for what decides the form of the answer, and answers.
@@ -34,7 +35,7 @@ pub(super) async fn answer<E: Encode>(mut answering: Answering<E>) -> Response {
                     return written(answering, Form::Events, KEEP_ALIVE);
                 }
                 if let Some(log) = answering.encode.log().await {
-                    return resumable::answer(answering, log, None);
+                    return resumable::answer(answering, log, None).await;
                 }
                 continue;
             }
@@ -43,7 +44,7 @@ pub(super) async fn answer<E: Encode>(mut answering: Answering<E>) -> Response {
             Taken::Nothing => {}
             Taken::Message(message) => {
                 return match answering.encode.log().await {
-                    Some(log) => resumable::answer(answering, log, Some(message)),
+                    Some(log) => resumable::answer(answering, log, Some(message)).await,
                     None => written(answering, Form::Events, event_stream::event(&message)),
                 };
             }
@@ -54,10 +55,11 @@ pub(super) async fn answer<E: Encode>(mut answering: Answering<E>) -> Response {
             }
             Taken::Whole(status, Some(message)) => {
                 if accepts.json || !status.is_success() {
-                    return event_stream::one(accepts, status, message);
+                    return event_stream::json_response(status, message);
                 }
+                let message = message.whole();
                 return match answering.encode.log().await {
-                    Some(log) => resumable::answer(answering, log, Some(message)),
+                    Some(log) => resumable::answer(answering, log, Some(message)).await,
                     None => event_stream::one(accepts, status, message),
                 };
             }
@@ -104,7 +106,7 @@ async fn next<E: Encode>(
             Taken::Part(part) => (Ok(form.start(&part)), false),
             Taken::LastPart(part) => (Ok(form.end(&part)), true),
             Taken::Whole(_, message) => {
-                let event = message.map(|message| event_stream::event(&message));
+                let event = message.map(|message| event_stream::event(&message.whole()));
                 (Ok(event.unwrap_or_default()), true)
             }
             Taken::Broken => (Err(broken()), true),

@@ -1,8 +1,9 @@
 //! From an exchange's events to the messages that its client gets.
 
-use std::{io, mem};
+use std::{io, mem, ops::ControlFlow};
 
 use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt;
 use http::StatusCode;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -27,6 +28,7 @@ use super::{
     event_stream::Accepts,
     input_required,
     record::Record,
+    taken::Taken,
     writing::Writing,
 };
 
@@ -78,22 +80,6 @@ pub(super) enum Step {
     Event(Option<Event>),
     /// Nothing: the backend waits for the client.
     Wait,
-}
-
-/// What a step means for the answer.
-pub(super) enum Taken {
-    /// The client does not hear of it.
-    Nothing,
-    /// A message that comes before the answer.
-    Message(Bytes),
-    /// A part of the response message.
-    Part(Bytes),
-    /// The response message, and the status if none is sent yet; `None` when the client wants none.
-    Whole(StatusCode, Option<Bytes>),
-    /// The last part of the response message.
-    LastPart(Bytes),
-    /// The response message will never be complete.
-    Broken,
 }
 
 impl<E: Encode> Answering<E> {
@@ -228,15 +214,23 @@ impl<E: Encode> Answering<E> {
             // The answer is complete without it.
             self.record.as_ref()?;
             let step = self.step().await;
-            match self.take(step).await {
-                Taken::Nothing => {}
-                Taken::Message(message) | Taken::Part(message) | Taken::LastPart(message) => {
-                    return Some(message);
-                }
-                Taken::Whole(_, message) => return message,
-                Taken::Broken => return None,
+            if let ControlFlow::Break(message) = self.take(step).await.whole() {
+                return message;
             }
         }
+    }
+
+    /// The same, as far as it needs not be waited for; breaks off where it must be.
+    pub(super) async fn message_at_hand(&mut self) -> ControlFlow<(), Option<Bytes>> {
+        while self.record.is_some() {
+            let Some(step) = self.step().now_or_never() else {
+                return ControlFlow::Break(());
+            };
+            if let ControlFlow::Break(message) = self.take(step).await.whole() {
+                return ControlFlow::Continue(message);
+            }
+        }
+        ControlFlow::Continue(None)
     }
 
     fn ask(&mut self, question: Question) -> Taken {
@@ -301,7 +295,7 @@ impl<E: Encode> Answering<E> {
                 }
                 let result = input_required::result(&requests, Some(&state));
                 let message = write_result(&self.id, result.get().as_bytes());
-                Taken::Whole(StatusCode::OK, Some(message))
+                Taken::Whole(StatusCode::OK, Some(message.into()))
             }
             Err(failure) => self.finish(lost(failure)),
         }

@@ -7,9 +7,9 @@ use serde_json::value::RawValue;
 use crate::{
     mcp::{
         editing::Edit,
-        event::{Notification, Outcome, Question, Rejection, ResultBody},
+        event::{Notification, Outcome, Question, Rejection, ResultBody, SharedResult},
         failure::Failure,
-        message::{RequestId, write_error, write_result},
+        message::{RequestId, frame_result, write_error, write_result},
     },
     session::outbox::Writer,
 };
@@ -72,24 +72,63 @@ pub(super) enum Put {
     Never,
 }
 
+/// A response message. What many of them share stands at its end, and is not copied.
+pub(super) struct Response {
+    pub(super) own: Bytes,
+    /// Empty where nothing is shared.
+    pub(super) shared: Bytes,
+}
+
+impl Response {
+    /// The message in one piece.
+    pub(super) fn whole(self) -> Bytes {
+        if self.shared.is_empty() {
+            return self.own;
+        }
+        [self.own, self.shared].concat().into()
+    }
+
+    /// One around a result that others get, too; `None` where that has to be edited for this era.
+    fn around(encode: &impl Encode, id: &RequestId, result: &SharedResult) -> Option<Self> {
+        let (first, shared) = result.in_two()?;
+        let Parts::AsTheyAre(first) = encode.parts(&first) else {
+            return None;
+        };
+        let (before, _) = frame_result(id);
+        let own = [before, first].concat().into();
+        Some(Self { own, shared })
+    }
+}
+
+impl From<Bytes> for Response {
+    fn from(own: Bytes) -> Self {
+        let shared = Bytes::new();
+        Self { own, shared }
+    }
+}
+
 /// Writes the response message for an outcome, and its status; no message when the client wants
 /// none.
 pub(super) fn response(
     encode: &impl Encode,
     id: &RequestId,
     outcome: Outcome,
-) -> (StatusCode, Option<Bytes>) {
+) -> (StatusCode, Option<Response>) {
     let (result, failure) = match outcome {
+        Outcome::Kept(result) => match Response::around(encode, id, &result) {
+            Some(response) => return (StatusCode::OK, Some(response)),
+            None => (encode.result(result.body()), None),
+        },
         Outcome::Completed(body) => (encode.result(body), None),
         Outcome::Rejected(rejection) => (encode.rejection(rejection), None),
         Outcome::Failed(failure) => (Err(encode.failure(&failure)), Some(failure)),
         Outcome::Cancelled => return (StatusCode::OK, None),
     };
     match result {
-        Ok(result) => (StatusCode::OK, Some(write_result(id, &result))),
+        Ok(result) => (StatusCode::OK, Some(write_result(id, &result).into())),
         Err(error) => {
             let status = encode.status(&error, failure.as_ref());
-            (status, Some(write_error(Some(id), &error)))
+            (status, Some(write_error(Some(id), &error).into()))
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The two forms of an answer on the wire: one JSON body, or a stream of events.
 
 use std::{
+    convert::Infallible,
     io,
     pin::Pin,
     sync::{Mutex, PoisonError},
@@ -11,7 +12,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use http::{
     HeaderMap, HeaderValue, StatusCode,
-    header::{CACHE_CONTROL, CONTENT_TYPE, GetAll},
+    header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, GetAll},
 };
 use http_body_util::BodyExt;
 use tokio::time::timeout;
@@ -21,6 +22,8 @@ use crate::{
     callers::Pass,
     limits::{KEEP_ALIVE_INTERVAL, RESUMED_AFTER},
 };
+
+use super::encode;
 
 /// What a client takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,6 +202,22 @@ pub(super) fn json(status: StatusCode, message: Bytes) -> Response {
     response
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// The same with a response message, of which no more is copied than its own.
+pub(super) fn json_response(status: StatusCode, message: encode::Response) -> Response {
+    let encode::Response { own, shared } = message;
+    if shared.is_empty() {
+        return json(status, own);
+    }
+    let size_bytes = own.len() + shared.len();
+    let parts = stream::iter([own, shared].map(Ok::<_, Infallible>));
+    let mut response = warp::reply::stream(parts).into_response();
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CONTENT_LENGTH, size_bytes.into());
     response
 }
 

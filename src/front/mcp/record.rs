@@ -79,7 +79,7 @@ impl Record {
     /// Writes the line for a request that ended so.
     pub(super) fn end(mut self, backend: Option<&BackendName>, outcome: &Outcome) {
         let code = match outcome {
-            Outcome::Completed(_) => return self.write(backend, "ok", None),
+            Outcome::Completed(_) | Outcome::Kept(_) => return self.write(backend, "ok", None),
             Outcome::Cancelled => return self.write(backend, "cancelled", None),
             Outcome::Rejected(rejection) => code_of(&rejection.error),
             Outcome::Failed(failure) => return self.fail(backend, failure),

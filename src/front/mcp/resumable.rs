@@ -2,31 +2,63 @@
 //!
 //! Spec: 2025-11-25 basic/transports, "Resumability and Redelivery".
 
-use std::{future::ready, io};
+use std::{future::ready, io, ops::ControlFlow};
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{FutureExt, Stream, StreamExt, stream};
 use warp::reply::Response;
 
 use crate::session::outbox::{Reader, Writer};
 
 use super::{answering::Answering, encode::Encode, event_stream};
 
+/// Messages that a stream may begin with: what came with the first one.
+const FIRST_MAX: usize = 16;
+
 /// Answers from a log, into which the answer goes on to be written whoever reads it. `first` is
 /// the message that decided for a stream.
-pub(super) fn answer<E: Encode>(
+pub(super) async fn answer<E: Encode>(
     mut answering: Answering<E>,
     log: Writer,
     first: Option<Bytes>,
 ) -> Response {
     answering.collect();
     let reader = log.read();
+    let (first, is_whole) = at_hand(&mut answering, first).await;
+    let mut first = first.into_iter().peekable();
+    // What is there goes out with the beginning of the stream, as far as there is room for it.
+    while let Some(message) = first.peek()
+        && log.write(message.clone()).now_or_never().is_some()
+    {
+        first.next();
+    }
+    if is_whole && first.peek().is_none() {
+        log.close();
+        tokio::spawn(log.kept());
+        return begin(reader, ());
+    }
     let rest = stream::unfold(answering, async |mut answering| {
         let message = answering.message().await?;
         Some((message, answering))
     });
     tokio::spawn(write(stream::iter(first).chain(rest), log));
     begin(reader, ())
+}
+
+/// The messages that are there already, behind a first one, and whether they are all.
+async fn at_hand<E: Encode>(
+    answering: &mut Answering<E>,
+    first: Option<Bytes>,
+) -> (Vec<Bytes>, bool) {
+    let mut messages = Vec::from_iter(first);
+    while messages.len() < FIRST_MAX {
+        match answering.message_at_hand().await {
+            ControlFlow::Break(()) => break,
+            ControlFlow::Continue(Some(message)) => messages.push(message),
+            ControlFlow::Continue(None) => return (messages, true),
+        }
+    }
+    (messages, false)
 }
 
 /// Writes messages into a log as they come, and keeps it for those who may have lost some of them.

@@ -86,16 +86,22 @@ impl Session {
         self.mcp_sessions.insert(id, mcp_session);
         let storing = self.storing.remove(&id).unwrap_or_default();
         let myself = self.myself.clone();
-        tokio::spawn(async move {
-            for stored in storing {
-                // What could not be stored has been logged.
-                let _stored = stored.await;
-            }
+        let tell = move || {
             if reply.send(Ok(opened)).is_err() {
                 // The client left before it learned the id: nobody will ever use it.
                 let (reply, _nobody_waits) = oneshot::channel();
                 let _gone = myself.cast(SessionMessage::EndMcpSession { id, reply });
             }
+        };
+        if storing.is_empty() {
+            return tell();
+        }
+        tokio::spawn(async move {
+            for stored in storing {
+                // What could not be stored has been logged.
+                let _stored = stored.await;
+            }
+            tell();
         });
     }
 

@@ -40,7 +40,7 @@ impl Session {
         let backends = self.offering(which);
         let asker = Asker::new(which, (link, &context), spelling, &backends);
         if let Some(result) = self.kept_lists.find(&asker) {
-            return exchange.answer(Outcome::Completed(result));
+            return exchange.answer(Outcome::Kept(result));
         }
         let lists = Lists {
             shelf: which,
@@ -68,8 +68,10 @@ impl Session {
                         result,
                         keys,
                         parts,
+                        by_all,
                     } = listed;
-                    let kept = parts.map(|parts| KeptList::new(asker, parts, result.clone()));
+                    let asker = if by_all { asker.of_all() } else { asker };
+                    let kept = parts.map(|parts| KeptList::new(asker, parts, &result));
                     // A session that is gone routes and keeps nothing.
                     let _gone = myself.cast(SessionMessage::Listed {
                         shelf: which,

@@ -106,6 +106,57 @@ async fn operations_keep_their_order() {
 }
 
 #[tokio::test]
+async fn mcp_sessions_that_come_and_go_at_once_keep_what_each_was_promised() {
+    let home = Home::new();
+    let store = home.open().await;
+    let record = session(vec![]);
+    let id = record.id;
+    store.create_session(record).await.unwrap();
+    let old: Vec<_> = (0..4).map(|_| mcp_session(id, 1)).collect();
+    let puts = old.iter().map(|it| store.put_mcp_session(it.clone()));
+    assert!(join_all(puts).await.iter().all(Result::is_ok));
+    let before = commits(&home);
+
+    let (new, brief) = (mcp_session(id, 2), mcp_session(id, 2));
+    let (homeless, gone) = (mcp_session(Uuid::new_v4(), 2), old[0].id);
+    let (new_id, brief_id) = (new.id, brief.id);
+    let (homeless, unlinked, again, results) = tokio::join!(
+        store.put_mcp_session(homeless),
+        store.put_link(link(id, Some(Uuid::new_v4()), "a")),
+        store.delete_mcp_session(Uuid::new_v4()),
+        async {
+            tokio::join!(
+                store.put_mcp_session(new),
+                store.put_link(link(id, Some(new_id), "a")),
+                store.delete_mcp_session(gone),
+                store.put_mcp_session(brief),
+                store.put_link(link(id, Some(brief_id), "a")),
+                store.delete_mcp_session(brief_id),
+                store.put_link(link(id, None, "a")),
+            )
+        },
+    );
+    assert!(matches!(homeless, Err(StoreError::Gone)), "{homeless:?}");
+    assert!(matches!(unlinked, Err(StoreError::Gone)), "{unlinked:?}");
+    again.unwrap();
+    let (put, linked, deleted, came, stayed, went, default) = results;
+    for result in [put, linked, deleted, came, stayed, went, default] {
+        result.unwrap();
+    }
+    assert_eq!(commits(&home) - before, 1);
+
+    let kept = store.session(id).await.unwrap().unwrap();
+    let mut there: Vec<Uuid> = kept.mcp_sessions.iter().map(|it| it.id).collect();
+    let mut wanted: Vec<Uuid> = old[1..].iter().map(|it| it.id).chain([new_id]).collect();
+    there.sort_unstable();
+    wanted.sort_unstable();
+    assert_eq!(there, wanted);
+    let mut links: Vec<_> = kept.links.iter().map(|it| it.mcp_session).collect();
+    links.sort_unstable();
+    assert_eq!(links, [None, Some(new_id)]);
+}
+
+#[tokio::test]
 async fn a_write_is_done_even_if_nobody_waits() {
     let home = Home::new();
     let store = home.open().await;

@@ -6,10 +6,8 @@ use tempfile::TempDir;
 use tokio::{sync::oneshot, time::timeout};
 
 use super::{
-    super::answering::{Step, Taken},
-    super::event_stream::Accepts,
-    super::record::Sender,
-    *,
+    super::answering::Step, super::event_stream::Accepts, super::record::Sender,
+    super::taken::Taken, *,
 };
 use crate::{
     channel::{self, channel},
