@@ -274,10 +274,10 @@ mod tests {
             }
             sender.send(7).await.unwrap();
         }));
-        let mut received = std::pin::pin!(receiver.recv());
+        let mut telling = std::pin::pin!(receiver.recv());
         let told = poll_fn(|context| {
             polls += 1;
-            received.as_mut().poll(context)
+            telling.as_mut().poll(context)
         });
         assert_eq!(told.await, Some(7));
         assert_eq!(polls, 1);
