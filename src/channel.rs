@@ -1,6 +1,7 @@
 //! Channels whose bound counts bytes as well as messages: what waits for somebody slow is held in memory,
 //! and a few messages can be as much as thousands.
 
+mod rounds;
 mod work;
 
 use std::{
@@ -26,6 +27,7 @@ use crate::limits::Backlog;
 
 use work::Worker;
 
+pub use rounds::Rounds;
 pub use work::{Desk, Work};
 
 /// A message, by what it holds in memory.

@@ -7,18 +7,14 @@ use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{
-            AtomicU8,
-            Ordering::{AcqRel, Acquire},
-        },
-    },
-    task::{Context, Poll, Wake, Waker},
+    sync::{Mutex, PoisonError},
+    task::{Context, Poll},
 };
 
-use futures_util::{FutureExt, task::AtomicWaker};
+use futures_util::FutureExt;
 use tokio::{runtime::Handle, sync::oneshot};
+
+use super::rounds::Rounds;
 
 /// Work until its end, whoever carries it out.
 pub struct Work(
@@ -45,13 +41,8 @@ pub(super) enum Worker {
 /// Work that somebody carries out who does more than that.
 pub(super) struct UnderWay {
     work: Work,
-    bell: Arc<Bell>,
-    /// Rings it.
-    waker: Waker,
+    rounds: Rounds,
 }
-
-/// How often work that rings while it is carried out is gone on with before others have their turn.
-const TURNS_MAX: usize = 8;
 
 impl Work {
     /// Work to be carried out.
@@ -133,82 +124,21 @@ impl Worker {
 
 impl UnderWay {
     fn new(work: Work) -> Self {
-        let bell = Arc::new(Bell::rung());
-        let waker = Waker::from(Arc::clone(&bell));
-        Self { work, bell, waker }
+        let rounds = Rounds::default();
+        Self { work, rounds }
     }
 
     /// Carries it on if it can go on; tells whether it has ended.
-    ///
-    /// Work wakes itself, as where one part of it hands something to another. Who carries it out would be woken with it,
-    /// and all that it is a part of, often by another thread: so it only goes round here.
     fn carry_on(&mut self, context: &mut Context<'_>) -> bool {
-        self.bell.answerer.register(context.waker());
-        let own = &mut Context::from_waker(&self.waker);
-        for _ in 0..TURNS_MAX {
-            if !self.bell.answer() {
-                return false;
+        let work = &mut self.work;
+        let turn = |context: &mut Context<'_>| {
+            if work.carry_on(context) {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
             }
-            if self.work.carry_on(own) {
-                return true;
-            }
-            if self.bell.wait() {
-                return false;
-            }
-        }
-        context.waker().wake_by_ref();
-        false
-    }
-}
-
-/// Rung by what work waits for.
-struct Bell {
-    state: AtomicU8,
-    /// Who carries the work out.
-    answerer: AtomicWaker,
-}
-
-impl Bell {
-    /// Nothing has happened since it was answered.
-    const SILENT: u8 = 0;
-    /// The work can go on.
-    const RUNG: u8 = 1;
-    /// It was answered, and the work is gone on with.
-    const ANSWERED: u8 = 2;
-
-    const fn rung() -> Self {
-        Self {
-            state: AtomicU8::new(Self::RUNG),
-            answerer: AtomicWaker::new(),
-        }
-    }
-
-    /// Begins to go on with the work, if it was rung.
-    fn answer(&self) -> bool {
-        self.turn(Self::RUNG, Self::ANSWERED)
-    }
-
-    /// Waits for it to ring, unless it did meanwhile.
-    fn wait(&self) -> bool {
-        self.turn(Self::ANSWERED, Self::SILENT)
-    }
-
-    fn turn(&self, from: u8, to: u8) -> bool {
-        let turned = self.state.compare_exchange(from, to, AcqRel, Acquire);
-        turned.is_ok()
-    }
-}
-
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        // Whoever is at it looks again.
-        if self.state.swap(Self::RUNG, AcqRel) == Self::SILENT {
-            self.answerer.wake();
-        }
+        };
+        self.rounds.poll(context, turn).is_ready()
     }
 }
 
@@ -269,9 +199,9 @@ mod tests {
         let (sender, mut receiver) = channel(BACKLOG);
         let desk = receiver.desk();
         let here = tokio::task::try_id();
-        let (told, by_whom) = oneshot::channel();
+        let (says, by_whom) = oneshot::channel();
         desk.put(Work::new(async move {
-            let _listened = told.send(tokio::task::try_id());
+            let _listened = says.send(tokio::task::try_id());
             sender.send(7).await.unwrap();
         }));
         assert_eq!(receiver.recv().await, Some(7));
@@ -344,10 +274,10 @@ mod tests {
             }
             sender.send(7).await.unwrap();
         }));
-        let mut received = std::pin::pin!(receiver.recv());
+        let mut telling = std::pin::pin!(receiver.recv());
         let told = poll_fn(|context| {
             polls += 1;
-            received.as_mut().poll(context)
+            telling.as_mut().poll(context)
         });
         assert_eq!(told.await, Some(7));
         assert_eq!(polls, 1);

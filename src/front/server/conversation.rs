@@ -1,6 +1,9 @@
 //! One connection from its begin to its end: HTTP over it, and its deadlines.
 
-use std::{convert::Infallible, error::Error, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible, error::Error, future::poll_fn, pin::pin, sync::Arc, task::Context,
+    time::Duration,
+};
 
 use futures_util::future::{Either, ready};
 use http::{HeaderValue, Request, StatusCode, Version, header::CONNECTION};
@@ -26,7 +29,7 @@ use super::{
     heads::Head,
     overheard::Overheard,
 };
-use crate::front::problem::Problem;
+use crate::{channel::Rounds, front::problem::Problem};
 
 /// hyper's own: its parser needs no memory of the heap for so many.
 const HEADERS_USUAL: usize = 100;
@@ -95,11 +98,18 @@ impl Speaker {
         let mut connection = pin!(self.http.serve_connection(io, service));
         let mut look = pin!(sleep_until(self.next_look(&activity)));
         let (mut is_told, mut leaves) = (false, false);
+        // A request's body reaches its route from within the connection, which wakes itself for each piece of it.
+        let rounds = Rounds::default();
         loop {
+            rounds.ring();
+            let served = poll_fn(|context| {
+                let serve = |context: &mut Context<'_>| connection.as_mut().poll(context);
+                rounds.poll(context, serve)
+            });
             tokio::select! {
                 // A request that is there is taken before the end is heard of.
                 biased;
-                ended = &mut connection => {
+                ended = served => {
                     if let Err(error) = ended {
                         // Clients come and go; what a request suffers is logged where it is handled.
                         let error: &(dyn Error + 'static) = error.as_ref();
