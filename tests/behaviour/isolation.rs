@@ -52,10 +52,11 @@ async fn set() -> Stage {
     ];
     let start = |script: Script| script.tells_credentials().start();
     let backends = scripts.map(start).into_iter().collect::<Vec<_>>();
-    // All of them come from one address.
+    // All of them come from one address; and one thread has all of them, so that a client is slow to say something.
     let mut setup = Gateway::setup()
         .log_level("warn")
-        .argument("--max-connections-per-address=4096");
+        .argument("--max-connections-per-address=4096")
+        .argument("--header-timeout=2m");
     for (name, backend) in NAMES.iter().zip(&backends) {
         backend.tolerate();
         setup = setup.provider_with(name, backend, "auth: { type: bearer }");
