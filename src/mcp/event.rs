@@ -264,3 +264,36 @@ impl SharedResult {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shared(json: &'static str) -> SharedResult {
+        SharedResult::new(&ResultBody {
+            json: json.into(),
+            typed: false,
+            freshness: None,
+        })
+    }
+
+    #[test]
+    fn a_shared_result_is_told_whole_or_around_its_beginning() {
+        let list = shared(r#"{"tools":[]}"#);
+        assert_eq!(list.body().json, r#"{"tools":[]}"#);
+        let (first, rest) = list.in_two().unwrap();
+        assert_eq!(
+            (&first.json[..], &rest[..]),
+            (&b"{"[..], &br#""tools":[]}}"#[..])
+        );
+        assert!(shared("{}").in_two().is_none(), "a comma would be too many");
+    }
+
+    #[test]
+    fn the_same_text_is_held_once() {
+        let (one, mut two, mut other) = (shared("{}"), shared("{}"), shared("{ }"));
+        assert!(!two.is_one_with(&one));
+        assert!(two.share(&one) && two.is_one_with(&one));
+        assert!(!other.share(&one) && !other.is_one_with(&one));
+    }
+}

@@ -187,3 +187,25 @@ async fn each_client_is_sent_the_list_that_was_made_for_it() {
     assert!(shows(&another, "it.count").await);
     assert!(lists(&backend) > before);
 }
+
+#[tokio::test]
+async fn clients_that_say_the_same_of_themselves_share_the_list_of_a_backend_without_state() {
+    let backend = FakeBackend::modern().start();
+    let gateway = Gateway::with(&[("it", &backend)]);
+    let session = gateway.session(&["it"]).await;
+    // None of them listens, and each has an MCP session of its own.
+    let first = Client::legacy(&session.endpoint, LATEST_LEGACY).await;
+    is_kept(&first, &backend).await;
+    let shown = first.tool_names().await;
+    let before = lists(&backend);
+    for _ in 0..3 {
+        let other = Client::legacy(&session.endpoint, LATEST_LEGACY).await;
+        assert_eq!(other.tool_names().await, shown);
+    }
+    assert_eq!(lists(&backend), before);
+    let another = Program::named("y")
+        .legacy(&session.endpoint, LATEST_LEGACY)
+        .await;
+    assert_eq!(another.tool_names().await, shown);
+    assert!(lists(&backend) > before);
+}
