@@ -4,6 +4,7 @@
 //! Knows its own backend only; never another's name, a public name, or the database.
 
 mod adapter;
+mod alike;
 mod asking;
 mod audience;
 mod breaker;
@@ -22,6 +23,7 @@ mod legacy;
 mod link;
 mod listening;
 mod listing;
+mod mailbox;
 mod message;
 mod modern;
 mod ongoing;
@@ -34,6 +36,7 @@ mod resuming;
 mod retry;
 mod scanner;
 mod scrub;
+
 mod state;
 mod subscribing;
 mod transport;
@@ -41,7 +44,6 @@ mod waiting;
 
 use std::{collections::HashMap, sync::Arc};
 
-use ractor::{Actor, ActorProcessingErr, ActorRef};
 use secrecy::SecretString;
 use serde_json::json;
 
@@ -50,7 +52,7 @@ use crate::{mcp::name::BackendName, registry::ProviderSpec};
 use connection::{Announcing, Connection, Looks, Occupancy};
 use endpoint::Endpoint;
 use error::BackendError;
-use fresh::Changes;
+use mailbox::Mailbox;
 use message::BackendMessage;
 use pending::{Pending, Slot};
 use state::Machine;
@@ -61,6 +63,7 @@ pub(crate) use fresh::Fresh;
 pub(crate) use handle::Backend;
 pub(crate) use link::LinkKey;
 pub(crate) use listing::{Listing, list};
+pub(crate) use mailbox::Life;
 pub(crate) use message::{Call, Description, Hearers, Memory, Report, Translation, Unmet, Wants};
 pub(crate) use state::State;
 
@@ -87,18 +90,8 @@ pub(crate) struct Start {
     pub(crate) report: Reporter,
 }
 
-struct BackendActor;
-
-impl Actor for BackendActor {
-    type Msg = BackendMessage;
-    type State = Connection;
-    type Arguments = (Start, Arc<Changes>);
-
-    async fn pre_start(
-        &self,
-        myself: ActorRef<BackendMessage>,
-        (start, changes): (Start, Arc<Changes>),
-    ) -> Result<Connection, ActorProcessingErr> {
+impl Connection {
+    fn new(start: Start, myself: Mailbox) -> Self {
         let known = start
             .remembered
             .iter()
@@ -113,7 +106,7 @@ impl Actor for BackendActor {
                 }),
             None => Err(BackendError::Unregistered),
         };
-        Ok(Connection {
+        Self {
             number: start.number,
             name: start.name,
             endpoint: endpoint.map(Arc::new),
@@ -126,7 +119,7 @@ impl Actor for BackendActor {
             queue: Vec::new(),
             generation: 0,
             known,
-            changes,
+            changes: Arc::default(),
             catalogue: None,
             unmirrored: Vec::new(),
             looks: Looks::default(),
@@ -139,27 +132,24 @@ impl Actor for BackendActor {
             handshakes: 0,
             tidying: false,
             closing: false,
+            has_ended: false,
             leaving: None,
-            occupancy: Occupancy::default(),
+            occupancy: Occupancy::new(myself.clone()),
             pause: 0,
             report: start.report,
             myself,
-        })
+        }
     }
 
-    async fn handle(
-        &self,
-        _myself: ActorRef<BackendMessage>,
-        message: BackendMessage,
-        connection: &mut Connection,
-    ) -> Result<(), ActorProcessingErr> {
+    /// Takes one message.
+    fn take(&mut self, message: BackendMessage) {
         match message {
-            BackendMessage::Send(call) => connection.begin(Pending::Call(call)),
+            BackendMessage::Send(call) => self.begin(Pending::Call(call)),
             BackendMessage::Connect {
                 link,
                 context,
                 reply,
-            } => connection.begin(Pending::Connect {
+            } => self.begin(Pending::Connect {
                 link,
                 context,
                 reply,
@@ -169,61 +159,60 @@ impl Actor for BackendActor {
                 opens,
                 wants,
                 reply,
-            } => connection.want(link, opens, wants, reply),
-            BackendMessage::Notify { link, notification } => connection.notify(link, &notification),
-            BackendMessage::Forget(link) => connection.forget(link),
-            BackendMessage::Close => connection.close(),
-            BackendMessage::Leave => connection.leave(),
-            BackendMessage::Rest => connection.rest(),
-            BackendMessage::Retire => connection.retire(),
+            } => self.want(link, opens, wants, reply),
+            BackendMessage::Notify { link, notification } => self.notify(link, &notification),
+            BackendMessage::Forget(link) => self.forget(link),
+            BackendMessage::Close => self.close(),
+            BackendMessage::Leave => self.leave(),
+            BackendMessage::Rest => self.rest(),
+            BackendMessage::Retire => self.retire(),
             BackendMessage::Opened {
                 link,
                 instead_of,
                 outcome,
-            } => connection.opened(link, instead_of, outcome),
-            BackendMessage::Elapsed { pause } => connection.elapsed(pause),
+            } => self.opened(link, instead_of, outcome),
+            BackendMessage::Elapsed { pause } => self.elapsed(pause),
             BackendMessage::Ended {
                 link,
                 generation,
                 ending,
-            } => connection.ended(link, generation, ending),
-            BackendMessage::Listed(catalogue) => connection.listed(catalogue),
-            BackendMessage::Looked(catalogue) => connection.looked(catalogue),
-            BackendMessage::Changed { kind, stream, .. } => connection.changed(kind, stream),
-            BackendMessage::Due { link, kind } => connection.due(link, kind),
+            } => self.ended(link, generation, ending),
+            BackendMessage::Listed(catalogue) => self.listed(catalogue),
+            BackendMessage::Looked(catalogue) => self.looked(catalogue),
+            BackendMessage::Changed { kind, stream, .. } => self.changed(kind, stream),
+            BackendMessage::Due { link, kind } => self.due(link, kind),
             BackendMessage::Heard {
                 link,
                 notification,
                 room,
-            } => connection.heard(link, notification, room),
+            } => self.heard(link, notification, room),
             BackendMessage::Asked {
                 mcp_session,
                 question,
                 room,
-            } => connection.asked(mcp_session, question, room),
+            } => self.asked(mcp_session, question, room),
             BackendMessage::Withdrawn {
                 mcp_session,
                 number,
-            } => connection.withdrawn(mcp_session, number),
+            } => self.withdrawn(mcp_session, number),
             BackendMessage::Listener { link, number, news } => {
-                connection.listener_told(link, number, news);
+                self.listener_told(link, number, news);
             }
-            BackendMessage::Overdue { number } => connection.overdue(number),
-            BackendMessage::Connected { link, outcome } => connection.connected(link, outcome),
+            BackendMessage::Overdue { number } => self.overdue(number),
+            BackendMessage::Connected { link, outcome } => self.connected(link, outcome),
             BackendMessage::Applied {
                 link,
                 generation,
                 outcome,
-            } => connection.applied(link, generation, outcome),
-            BackendMessage::Tidy { idle_max } => connection.tidy(idle_max),
+            } => self.applied(link, generation, outcome),
+            BackendMessage::Tidy { idle_max } => self.tidy(idle_max),
             // Whoever asked may have stopped waiting.
             BackendMessage::Hears { link, kind, reply } => {
-                connection.tell_hearing(link, kind, reply);
+                self.tell_hearing(link, kind, reply);
             }
-            BackendMessage::IsNeeded(reply) => drop(reply.send(connection.is_needed())),
-            BackendMessage::Describe(reply) => drop(reply.send(connection.describe())),
+            BackendMessage::IsNeeded(reply) => drop(reply.send(self.is_needed())),
+            BackendMessage::Describe(reply) => drop(reply.send(self.describe())),
         }
-        Ok(())
     }
 }
 

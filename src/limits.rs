@@ -181,10 +181,11 @@ pub const SESSIONS_MAX: u32 = 1_000_000;
 pub const SESSIONS_PER_CALLER_MAX: u64 = 1_000;
 /// Requests in flight of one caller, over all its sessions.
 pub const REQUESTS_PER_CALLER: Bounds<u32> = Bounds::new(1, 1_000_000);
-/// Sessions woken at start, the last used first; the others sleep until their first request.
-pub const REHYDRATED_MAX: u64 = 1_000;
+/// Sessions woken at start, the last used first; the others sleep until their first request, which costs that one read of
+/// a row. So what is stored costs hardly any memory, however much it is.
+pub const REHYDRATED_MAX: u64 = 200;
 /// The pause between two of them: waking must not crowd out the first requests.
-pub const REHYDRATION_PAUSE: Duration = Duration::from_millis(1);
+pub const REHYDRATION_PAUSE: Duration = Duration::from_millis(5);
 /// Sessions that are being made at once before that is a rush: in a rush they are stored and answered first, and
 /// connect to their backends later.
 pub const RUSH: usize = 8;
@@ -276,6 +277,9 @@ pub const RETRY_BUDGET_TOLD: Duration = MINUTES_1;
 pub const BREAKER_PAUSE: Duration = Duration::from_secs(1);
 /// The longest such pause.
 pub const BREAKER_PAUSE_MAX: Duration = Duration::from_secs(30);
+/// Bytes of an answer that are read from a backend's socket at once, and how large the head of one may be: what is read
+/// is held until the client has it, and a fast backend always has more.
+pub const ANSWER_READ_BYTES_MAX: usize = 64 * 1024;
 /// Answers to a backend's own requests, of one connection, that are on their way at once and that
 /// nobody misses: pings and refusals. A backend may send those without end.
 pub const REPLIES_IN_FLIGHT_MAX: usize = 64;

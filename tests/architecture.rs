@@ -55,7 +55,7 @@ const CRATES: Table<'static> = &[
     ("utoipa_swagger_ui", &["front"]),
     ("tokio_rustls", &["front"]),
     ("webpki", &["front"]),
-    ("ractor", &["session", "backend"]),
+    ("ractor", &["session"]),
     ("reqwest", &["backend", "callers"]),
     ("hyper_rustls", &["backend"]),
     ("tower_service", &["backend"]),

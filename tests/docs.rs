@@ -236,7 +236,8 @@ fn limits_are_what_it_says() {
         LIST_BYTES_MAX,
         ANNOUNCEMENT_BYTES_MAX,
         OUTBOX_BYTES_MAX,
-        QUESTIONS_BYTES_MAX
+        QUESTIONS_BYTES_MAX,
+        ANSWER_READ_BYTES_MAX
     ];
     let backlogs =
         named![backlog: EVENTS_IN_FLIGHT, CHANGES_IN_FLIGHT, HEARD_IN_FLIGHT, NOTICES_IN_FLIGHT];

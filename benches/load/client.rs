@@ -100,7 +100,8 @@ impl Client {
         self.wire.lost()
     }
 
-    /// Makes the MCP sessions that the operations need, and proves each lane with one operation.
+    /// Makes the MCP sessions that the operations need, and proves each lane with one operation; with a call of every
+    /// backend, whose connections open when they are first used: that is no part of what is measured.
     pub(crate) async fn open(&mut self) -> Result<(), RunError> {
         for lane in 0..self.lanes.len() {
             let deadline = Instant::now() + OPEN_LIMIT;
@@ -123,7 +124,9 @@ impl Client {
     /// One operation on the next lane. After a fault the connection is a new one.
     pub(crate) async fn operate(&mut self) -> Result<(), Fault> {
         let lane = self.turn % self.lanes.len();
-        let outcome = self.operate_within(lane).await;
+        // Whole rounds of the lanes take turns with the tools, so that every lane meets every tool.
+        let tool = self.turn / self.lanes.len();
+        let outcome = self.operate_within(lane, tool).await;
         self.turn = self.turn.wrapping_add(1);
         if outcome.is_err() {
             self.wire.cut();
@@ -149,14 +152,21 @@ impl Client {
             self.lanes[lane].mcp_session = made.map_err(|_| Fault::Late(limit))??;
             self.lanes[lane].is_open = true;
         }
-        self.operate_within(lane).await
+        let tools = match self.mode {
+            Mode::ToolsCall => self.lanes[lane].endpoint.names.called.len(),
+            Mode::ToolsList | Mode::Initialize => 1,
+        };
+        for tool in 0..tools {
+            self.operate_within(lane, tool).await?;
+        }
+        Ok(())
     }
 
-    async fn operate_within(&mut self, lane: usize) -> Result<(), Fault> {
+    async fn operate_within(&mut self, lane: usize, tool: usize) -> Result<(), Fault> {
         let limit = self.limit;
         let operation = async {
             match (self.mode, self.era) {
-                (Mode::ToolsCall, _) => self.call(lane).await,
+                (Mode::ToolsCall, _) => self.call(lane, tool).await,
                 (Mode::ToolsList, _) => self.list(lane).await,
                 (Mode::Initialize, Era::Modern) => self.discover(lane).await,
                 (Mode::Initialize, Era::Legacy) => match self.initialize(lane).await? {
@@ -170,13 +180,12 @@ impl Client {
             .map_err(|_| Fault::Late(limit))?
     }
 
-    async fn call(&mut self, lane: usize) -> Result<(), Fault> {
+    async fn call(&mut self, lane: usize, tool: usize) -> Result<(), Fault> {
         let id = self.new_id();
         let mark = mark(self.number, id);
         self.text.replace_range(..MARK_BYTES, &mark);
         let names = Arc::clone(&self.lanes[lane].endpoint.names);
-        // Whole rounds of the lanes take turns with the tools, so that every lane meets every tool.
-        let name = &names.called[(self.turn / self.lanes.len()) % names.called.len()];
+        let name = &names.called[tool % names.called.len()];
         let size_bytes = self.text.len();
         let params =
             format!(r#""name":"{name}","arguments":{{"text":"{mark}","bytes":{size_bytes}}}"#);

@@ -89,10 +89,7 @@ async fn try_one(spec: &std::sync::Arc<ProviderSpec>, clients: HttpClients) -> S
         remembered: Vec::new(),
         report: std::sync::Arc::new(drop),
     };
-    let backend = match Backend::start(start, None).await {
-        Ok(backend) => backend,
-        Err(error) => return Said::Failed(error.to_string()),
-    };
+    let (backend, life) = Backend::start(start);
     let tried = async {
         backend
             .connect(LinkKey::Default, Context::default())
@@ -112,6 +109,8 @@ async fn try_one(spec: &std::sync::Arc<ProviderSpec>, clients: HttpClients) -> S
         .and_then(|described| described.revision)
         .map(|revision| revision.to_string());
     backend.close();
+    // It ends when it has said its goodbyes.
+    life.let_go();
     match tried {
         Ok(listing) => Said::Ok {
             revision: revision.unwrap_or_default(),

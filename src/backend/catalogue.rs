@@ -14,7 +14,7 @@ use crate::mcp::{
 };
 
 /// The tools by their own names.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Catalogue {
     tools: HashMap<String, Known>,
     /// Stands for the definitions, of which the rest is not kept.

@@ -18,7 +18,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ractor::ActorRef;
 use tokio_retry::strategy::jitter;
 
 use crate::{
@@ -42,6 +41,7 @@ use super::{
     error::BackendError,
     fresh::Changes,
     link::{Link, LinkKey},
+    mailbox::Mailbox,
     message::{BackendMessage, Call, Description, Report},
     pending::{Pending, Slot},
     state::{Effect, Input, Machine, Outlook, State},
@@ -69,7 +69,7 @@ pub(crate) struct Connection {
     /// How often its lists became others.
     pub(super) changes: Arc<Changes>,
     /// What tools there are; `None` until a list came.
-    pub(super) catalogue: Option<Catalogue>,
+    pub(super) catalogue: Option<Arc<Catalogue>>,
     /// Calls that wait for a list, to know which of their arguments go into headers.
     pub(super) unmirrored: Vec<Call>,
     /// The lists made in the background.
@@ -91,11 +91,13 @@ pub(crate) struct Connection {
     pub(super) tidying: bool,
     /// The connection ends.
     pub(super) closing: bool,
+    /// It has ended: no message is taken any more.
+    pub(super) has_ended: bool,
     /// Why it does while its session goes on.
     pub(super) leaving: Option<BackendError>,
     pub(super) occupancy: Occupancy,
     pub(super) report: Reporter,
-    pub(super) myself: ActorRef<BackendMessage>,
+    pub(super) myself: Mailbox,
 }
 
 impl Connection {
@@ -188,7 +190,7 @@ impl Connection {
         Backend {
             number: self.number,
             name: self.name.clone(),
-            actor: self.myself.clone(),
+            mailbox: self.myself.clone(),
             changes: Arc::clone(&self.changes),
         }
     }
@@ -207,7 +209,7 @@ impl Connection {
                 state => state,
             },
             revision: self.known,
-            tools: self.catalogue.as_ref().map(Catalogue::len),
+            tools: self.catalogue.as_ref().map(|known| known.len()),
             last_error: refused
                 .or(gone.as_ref())
                 .or(self.last_error.as_ref())

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use dashmap::DashMap;
-use http::HeaderMap;
 use reqwest::{Client, ClientBuilder, redirect::Policy, retry};
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
@@ -14,7 +13,7 @@ use crate::{
     limits::{
         BACKEND_LISTENERS_MAX, LISTENING_KEEP_ALIVE, NOTICES_IN_FLIGHT, REPLIES_IN_FLIGHT_MAX,
     },
-    mcp::name::BackendName,
+    mcp::{discovery::Discovery, name::BackendName},
     registry::{AuthSpec, Protocol, ProviderSpec, Retries, Timeouts},
 };
 
@@ -25,7 +24,7 @@ use super::{
     scrub::Scrubber,
     transport::{
         call_client::CallClient,
-        streamable_http::{Clients, Reply, Wire},
+        streamable_http::{Address, Clients, Reply, Wire},
     },
 };
 
@@ -67,9 +66,9 @@ impl Endpoint {
         clients: &HttpClients,
         witness: Witness,
     ) -> Result<Self, BackendError> {
-        let mut headers: HeaderMap = spec.headers.clone();
         // A configured header may hold a secret, or a word that errors may hold.
-        let long = headers
+        let long = spec
+            .headers
             .values()
             .filter(|value| value.len() >= SECRET_HEADER_BYTES_MIN);
         let long = long.filter_map(|value| value.to_str().ok().map(SecretString::from));
@@ -87,22 +86,15 @@ impl Endpoint {
             }
         };
         secrets.extend(secret.cloned());
-        let credential = match (&spec.auth, &carried) {
+        let words = match (&spec.auth, &carried) {
             (_, None) => "to serve without a credential",
             (AuthSpec::ApiKey { .. }, Some(_)) => "the API key",
             (_, Some(_)) => "the bearer token",
         };
-        headers.extend(carried);
         let provider = clients.of(spec)?;
         Ok(Self {
             name: spec.name.clone(),
-            wire: Wire::new(
-                provider.clients.clone(),
-                &spec.url,
-                headers,
-                credential,
-                spec.timeouts.idle,
-            )?,
+            wire: Wire::new(Arc::clone(&provider.address), carried, words),
             provider,
             witness,
             replies: Arc::new(Semaphore::new(REPLIES_IN_FLIGHT_MAX)),
@@ -152,6 +144,14 @@ impl Default for HttpClients {
 }
 
 impl HttpClients {
+    /// What a backend said of itself, as all sessions have it that it told the same.
+    pub(crate) fn share(&self, backend: &BackendName, discovery: Discovery) -> Discovery {
+        match self.providers.get(backend) {
+            Some(provider) => provider.share_discovery(discovery),
+            None => discovery,
+        }
+    }
+
     fn of(&self, spec: &ProviderSpec) -> Result<Arc<Provider>, BackendError> {
         if let Some(provider) = self.providers.get(&spec.name) {
             return Ok(Arc::clone(&provider));
@@ -168,9 +168,10 @@ impl HttpClients {
                 .build()
                 .map_err(|error| BackendError::from_http(error.into()))?,
         };
+        let address = Address::new(clients, &spec.url, spec.headers.clone(), spec.timeouts.idle)?;
         // Of two that come at once the first gives it: there is one breaker for all.
         let provider = self.providers.entry(spec.name.clone());
-        let new = || Arc::new(Provider::new(spec.name.clone(), clients));
+        let new = || Arc::new(Provider::new(spec.name.clone(), address));
         Ok(Arc::clone(&provider.or_insert_with(new)))
     }
 }

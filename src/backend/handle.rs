@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use ractor::{Actor, ActorCell, ActorRef, MessagingErr, SpawnErr};
 use tokio::sync::{oneshot, watch};
 
 use crate::mcp::{
@@ -15,9 +14,11 @@ use crate::mcp::{
 };
 
 use super::{
-    BackendActor, Call, Description, LinkKey, Listing, Start, Unmet, Wants,
+    Call, Description, LinkKey, Listing, Start, Unmet, Wants,
     catalogue::Catalogue,
+    connection::Connection,
     fresh::{Asked, Changes},
+    mailbox::{Life, Mailbox},
     message::BackendMessage,
 };
 
@@ -26,31 +27,18 @@ use super::{
 pub(crate) struct Backend {
     pub(super) number: u64,
     pub(super) name: BackendName,
-    pub(super) actor: ActorRef<BackendMessage>,
+    pub(super) mailbox: Mailbox,
     pub(super) changes: Arc<Changes>,
 }
 
 impl Backend {
-    /// Starts a connection, under the session that owns it if one does. Nothing is sent until
-    /// somebody asks.
-    ///
-    /// # Errors
-    ///
-    /// When the actor system is going down.
-    pub(crate) async fn start(start: Start, session: Option<ActorCell>) -> Result<Self, SpawnErr> {
-        let (number, name) = (start.number, start.name.clone());
-        let changes = Arc::<Changes>::default();
-        let start = (start, Arc::clone(&changes));
-        let (actor, _) = match session {
-            Some(session) => Actor::spawn_linked(None, BackendActor, start, session).await?,
-            None => Actor::spawn(None, BackendActor, start).await?,
-        };
-        Ok(Self {
-            number,
-            name,
-            actor,
-            changes,
-        })
+    /// Starts a connection, which lasts no longer than the life that this gives. Nothing is sent until somebody
+    /// asks.
+    pub(crate) fn start(start: Start) -> (Self, Life) {
+        let (mailbox, inbox) = Mailbox::new();
+        let connection = Connection::new(start, mailbox);
+        let backend = connection.handle();
+        (backend, Life::begin(connection, inbox))
     }
 
     /// The number it was started with.
@@ -63,15 +51,10 @@ impl Backend {
         &self.name
     }
 
-    /// Whether this is the actor of that id.
-    pub(crate) fn is(&self, cell: &ActorCell) -> bool {
-        self.actor.get_id() == cell.get_id()
-    }
-
     /// Hands over a call; it is answered through its own channel, whatever happens.
     pub(crate) fn send(&self, call: Call) {
-        if let Err(MessagingErr::SendErr(BackendMessage::Send(call))) =
-            self.actor.cast(BackendMessage::Send(call))
+        if let Err(unsent) = self.mailbox.cast(BackendMessage::Send(call))
+            && let BackendMessage::Send(call) = *unsent
         {
             let backend = self.name.clone();
             let failure = Failure::Unavailable {
@@ -95,7 +78,7 @@ impl Backend {
     ) -> Result<Discovery, Failure> {
         let (reply, answer) = oneshot::channel();
         // An actor that is gone drops the reply, which the wait below notices: kept, it would wait for ever.
-        drop(self.actor.cast(BackendMessage::Connect {
+        drop(self.mailbox.cast(BackendMessage::Connect {
             link,
             context,
             reply,
@@ -120,7 +103,7 @@ impl Backend {
         let lost = Unmet::all(&wants, Failure::Lost);
         let (reply, answer) = oneshot::channel();
         // As in `connect`. Now, not when it is waited for.
-        let _gone = self.actor.cast(BackendMessage::Want {
+        let _gone = self.mailbox.cast(BackendMessage::Want {
             link,
             opens,
             wants,
@@ -133,21 +116,21 @@ impl Backend {
     pub(crate) fn notify(&self, link: LinkKey, notification: Notification) {
         // With the actor its links are gone already.
         let _gone = self
-            .actor
+            .mailbox
             .cast(BackendMessage::Notify { link, notification });
     }
 
     /// Ends the backend's MCP session for one of ours.
     pub(crate) fn forget(&self, link: LinkKey) {
         // With the actor its links are gone already.
-        let _gone = self.actor.cast(BackendMessage::Forget(link));
+        let _gone = self.mailbox.cast(BackendMessage::Forget(link));
     }
 
     /// Passes on what a list showed.
     pub(crate) fn learned(&self, listing: &Listing) {
         let catalogue = Catalogue::of(&listing.items);
         // What a new actor needs to know it lists for itself.
-        let _gone = self.actor.cast(BackendMessage::Listed(catalogue));
+        let _gone = self.mailbox.cast(BackendMessage::Listed(catalogue));
     }
 
     /// Notes when a list is asked for.
@@ -164,20 +147,23 @@ impl Backend {
     ) -> Option<watch::Receiver<bool>> {
         let (reply, answer) = oneshot::channel();
         // As in `connect`.
-        drop(self.actor.cast(BackendMessage::Hears { link, kind, reply }));
+        drop(
+            self.mailbox
+                .cast(BackendMessage::Hears { link, kind, reply }),
+        );
         answer.await.ok().flatten()
     }
 
     pub(super) fn looked(&self, catalogue: Option<Catalogue>) {
         // As above.
-        let _gone = self.actor.cast(BackendMessage::Looked(catalogue));
+        let _gone = self.mailbox.cast(BackendMessage::Looked(catalogue));
     }
 
     /// Tells how the connection stands; `None` when it is just being started anew.
     pub(crate) async fn describe(&self) -> Option<Description> {
         let (reply, answer) = oneshot::channel();
         // As in `connect`.
-        drop(self.actor.cast(BackendMessage::Describe(reply)));
+        drop(self.mailbox.cast(BackendMessage::Describe(reply)));
         answer.await.ok()
     }
 }

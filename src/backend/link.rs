@@ -8,7 +8,6 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use ractor::ActorRef;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use tokio::sync::OwnedSemaphorePermit;
@@ -20,7 +19,10 @@ use crate::{
     mcp::{discovery::Discovery, level::Level, object::RawObject, request::Context},
 };
 
-use super::{adapter::Dialect, asking::Questions, message::BackendMessage, ongoing::Ongoing};
+use super::{
+    adapter::Dialect, asking::Questions, mailbox::Mailbox, message::BackendMessage,
+    ongoing::Ongoing,
+};
 
 /// Whose conversation a link is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -71,7 +73,7 @@ pub(crate) struct Link {
     pub(super) ongoing: Ongoing,
     /// What its backend asked for by requests of its own.
     pub(super) questions: Questions,
-    connection: ActorRef<BackendMessage>,
+    connection: Mailbox,
     next_id: AtomicU64,
     heard: AtomicBool,
     away: AtomicBool,
@@ -117,7 +119,7 @@ impl Link {
         origin: Origin,
         dialect: Dialect,
         discovery: Discovery,
-        connection: ActorRef<BackendMessage>,
+        connection: Mailbox,
     ) -> Self {
         Self {
             key: origin.key,

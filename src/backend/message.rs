@@ -331,6 +331,8 @@ pub(crate) enum Report {
     },
     /// It no longer wants what it asked under that number.
     Withdrawn { mcp_session: Uuid, number: u64 },
+    /// The connection has ended, or died of a mistake; its last report.
+    Ended { mistake: Option<String> },
 }
 
 /// What is remembered of a link across a restart.
@@ -340,8 +342,8 @@ pub(crate) struct Memory {
     pub(crate) revision: Revision,
     /// The backend's MCP session.
     pub(crate) backend_session: Option<secrecy::SecretString>,
-    /// What the backend said of itself, JSON.
-    pub(crate) discovery: Box<serde_json::value::RawValue>,
+    /// What the backend said of itself.
+    pub(crate) discovery: Discovery,
 }
 
 /// How a connection stands, for people.

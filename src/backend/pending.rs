@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use ractor::ActorRef;
 use secrecy::ExposeSecret;
 use tokio::sync::oneshot;
 
@@ -14,7 +13,8 @@ use super::{
     adapter,
     error::BackendError,
     link::{Link, LinkKey, Origin},
-    message::{BackendMessage, Call, Memory},
+    mailbox::Mailbox,
+    message::{Call, Memory},
 };
 
 /// Something that needs a link.
@@ -39,20 +39,19 @@ impl Slot {
     /// Takes up a link as it was remembered; one that cannot be read is opened anew instead.
     pub(super) fn remembered(
         (key, memory): (LinkKey, Memory),
-        connection: &ActorRef<BackendMessage>,
+        connection: &Mailbox,
     ) -> Option<(LinkKey, Self)> {
         let session = match &memory.backend_session {
             Some(session) => Some(session.expose_secret().parse().ok()?),
             None => None,
         };
-        let discovery = Discovery::read(&memory.discovery).ok()?;
         let dialect = adapter::resume(memory.revision, session);
         let origin = Origin {
             key,
             generation: 0,
             context: None,
         };
-        let link = Link::new(origin, dialect, discovery, connection.clone());
+        let link = Link::new(origin, dialect, memory.discovery, connection.clone());
         Some((key, Self::Open(Arc::new(link))))
     }
 }

@@ -12,19 +12,29 @@ use std::{
 use http::StatusCode;
 use tokio::time::Instant;
 
-use crate::{limits::RETRY_BUDGET_TOLD, mcp::name::BackendName};
+use crate::{
+    limits::RETRY_BUDGET_TOLD,
+    mcp::{
+        discovery::{Discovery, Offer},
+        name::BackendName,
+    },
+};
 
 use super::{
+    alike::Alike,
     breaker::{Breaker, Sign, Turn, Verdict, Witness},
     budget::Budget,
+    catalogue::Catalogue,
     error::BackendError,
-    transport::streamable_http::{Clients, Content, Reply},
+    transport::streamable_http::{Address, Content, Reply},
 };
 
 /// One provider, as all sessions know it together.
 pub(super) struct Provider {
     name: BackendName,
-    pub(super) clients: Clients,
+    pub(super) address: Arc<Address>,
+    catalogues: Alike<Catalogue>,
+    offers: Alike<Offer>,
     breaker: Breaker,
     /// What the last attempt met while it is gone. Nobody reads it who can use it.
     cause: Mutex<Arc<str>>,
@@ -51,10 +61,12 @@ pub(super) struct Probe<'a> {
 }
 
 impl Provider {
-    pub(super) fn new(name: BackendName, clients: Clients) -> Self {
+    pub(super) fn new(name: BackendName, address: Address) -> Self {
         Self {
             name,
-            clients,
+            address: Arc::new(address),
+            catalogues: Alike::default(),
+            offers: Alike::default(),
             breaker: Breaker::default(),
             cause: Mutex::new(Arc::from("")),
             budget: Budget::new(),
@@ -122,6 +134,16 @@ impl Provider {
             }
             None => {}
         }
+    }
+
+    /// What a list showed, as all sessions have it that it showed the same.
+    pub(super) fn share_catalogue(&self, catalogue: Catalogue) -> Arc<Catalogue> {
+        self.catalogues.one_of(Arc::new(catalogue))
+    }
+
+    /// What it said of itself, as all sessions have it that it told the same.
+    pub(super) fn share_discovery(&self, discovery: Discovery) -> Discovery {
+        Discovery::of(self.offers.one_of(discovery.into_offer()))
     }
 
     /// Counts a request that is sent for the first time.

@@ -102,7 +102,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        backend::transport::{call_client::CallClient, streamable_http::Clients},
+        backend::transport::{
+            call_client::CallClient,
+            streamable_http::{Address, Clients},
+        },
         limits::RETRY_BUDGET_MAX,
     };
 
@@ -124,11 +127,14 @@ mod tests {
     };
 
     fn provider() -> Provider {
+        let within = Duration::from_secs(1);
         let clients = Clients {
-            calls: CallClient::new(Duration::from_secs(1)).unwrap(),
+            calls: CallClient::new(within).unwrap(),
             listening: reqwest::Client::new(),
         };
-        Provider::new("it".parse().unwrap(), clients)
+        let url = "http://127.0.0.1/".parse().unwrap();
+        let address = Address::new(clients, &url, http::HeaderMap::new(), within).unwrap();
+        Provider::new("it".parse().unwrap(), address)
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What a server says of itself when it is met: `initialize` and `server/discover` results.
 
+use std::{ops::Deref, sync::Arc};
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -10,9 +12,13 @@ use super::{
     object::{RawObject, read_object},
 };
 
-/// What a backend offers, the same for both eras.
+/// What a backend offers, the same for both eras. A clone is another handle of the same.
 #[derive(Debug, Clone)]
-pub struct Discovery {
+pub struct Discovery(Arc<Offer>);
+
+/// That itself.
+#[derive(Debug)]
+pub struct Offer {
     /// The whole result, for the record.
     pub result: Box<RawValue>,
     /// How to use the server, for the model: [`INSTRUCTIONS_CHARS_MAX`] characters at most.
@@ -39,7 +45,7 @@ impl Discovery {
         }
         let known: Known<'_> = read_object(result.get())?;
         let capabilities = RawObject::parse(known.capabilities)?;
-        Ok(Self {
+        Ok(Self(Arc::new(Offer {
             offered: capabilities.iter().map(|(name, _)| name.into()).collect(),
             result: result.to_owned(),
             instructions: known
@@ -47,9 +53,38 @@ impl Discovery {
                 .filter(|text| !text.trim().is_empty())
                 .map(cut),
             capabilities: known.capabilities.to_owned(),
-        })
+        })))
     }
 
+    /// The same, held by somebody else already.
+    #[must_use]
+    pub const fn of(offer: Arc<Offer>) -> Self {
+        Self(offer)
+    }
+
+    /// That itself, to be held by others, too.
+    #[must_use]
+    pub fn into_offer(self) -> Arc<Offer> {
+        self.0
+    }
+}
+
+impl Deref for Discovery {
+    type Target = Offer;
+
+    fn deref(&self) -> &Offer {
+        &self.0
+    }
+}
+
+impl PartialEq for Offer {
+    fn eq(&self, other: &Self) -> bool {
+        // All else was read from it.
+        self.result.get() == other.result.get()
+    }
+}
+
+impl Offer {
     /// Whether it has a capability.
     #[must_use]
     pub fn offers(&self, capability: &str) -> bool {

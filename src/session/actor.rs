@@ -20,7 +20,7 @@ use std::{
     sync::Arc,
 };
 
-use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinHandle,
@@ -28,7 +28,7 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{
-    backend::{Backend, Witness},
+    backend::{Backend, Life, Witness},
     limits::MCP_SESSIONS_PER_SESSION_MAX,
     mcp::{
         discovery::Discovery,
@@ -55,7 +55,6 @@ use super::{
     shared::Shared,
 };
 
-use connections::remember;
 use hearing::Subscriber;
 use mcp_session::McpSession;
 pub(crate) use patching::Patcher;
@@ -88,6 +87,8 @@ pub(super) struct Session {
     backends: Vec<Backend>,
     /// Connections whose places others took, or whose backends left: they say their goodbyes.
     leaving: Vec<Backend>,
+    /// Of all of them: they end with this.
+    lives: Vec<Life>,
     patching: Patching,
     /// What its connections tell others of a provider counts as one session's word, whoever comes and goes.
     witness: Witness,
@@ -138,7 +139,7 @@ impl Actor for SessionActor {
         myself: ActorRef<SessionMessage>,
         (record, shared, outbox): (StoredSession, Shared, Outbox),
     ) -> Result<Session, ActorProcessingErr> {
-        Session::start(record, shared, outbox, myself).await
+        Ok(Session::start(record, shared, outbox, myself))
     }
 
     async fn handle(
@@ -228,37 +229,20 @@ impl Actor for SessionActor {
                 plan,
                 outcome,
                 reply,
-            } => Box::pin(session.patched(*plan, outcome, reply)).await?,
+            } => session.patched(*plan, outcome, reply),
             SessionMessage::Describe(reply) => session.describe(reply),
         }
-        Ok(())
-    }
-
-    async fn handle_supervisor_evt(
-        &self,
-        _myself: ActorRef<SessionMessage>,
-        event: SupervisionEvent,
-        session: &mut Session,
-    ) -> Result<(), ActorProcessingErr> {
-        match event {
-            SupervisionEvent::ActorFailed(cell, reason) => {
-                Box::pin(session.connection_died(&cell, &reason.to_string())).await;
-            }
-            SupervisionEvent::ActorTerminated(cell, ..) => session.connection_ended(&cell),
-            _ => {}
-        }
-        session.stop_if_done();
         Ok(())
     }
 }
 
 impl Session {
-    async fn start(
+    fn start(
         record: StoredSession,
         shared: Shared,
         outbox: Outbox,
         myself: ActorRef<SessionMessage>,
-    ) -> Result<Self, ActorProcessingErr> {
+    ) -> Self {
         let oldest_ms = shared.oldest_mcp_session_ms();
         let backends = record.servers.len();
         let uses_credentials = record
@@ -283,6 +267,7 @@ impl Session {
             servers: record.servers,
             backends: Vec::new(),
             leaving: Vec::new(),
+            lives: Vec::with_capacity(backends),
             patching: Patching::default(),
             witness: Witness::another(),
             link_writes: LinkWrites::default(),
@@ -322,10 +307,9 @@ impl Session {
                 link.backend == *name && link.mcp_session.as_ref().is_none_or(is_open)
             });
             let links: Vec<&LinkRecord> = links.collect();
-            let remembered = links.iter().copied().map(remember).collect();
-            session.remember_links(position, &links);
-            let server = &session.servers[position];
-            let backend = session.start_backend(server, remembered).await?;
+            let remembered = session.remember_links(position, &links);
+            let server = session.servers[position].clone();
+            let backend = session.start_backend(&server, remembered);
             session.backends.push(backend);
         }
         for id in expired {
@@ -333,7 +317,7 @@ impl Session {
             let _going = session.forget_mcp_session(id);
         }
         session.want_what_was_wanted();
-        Ok(session)
+        session
     }
 
     fn is_ending(&self) -> bool {

@@ -29,6 +29,9 @@ use crate::files;
 const BUSY_WAIT: Duration = Duration::from_secs(5);
 /// Connections that read. A read takes well below a millisecond; more would only hold memory.
 const READERS: u32 = 4;
+/// What each of them keeps of the file, in SQLite's words: 256 KiB. A row is read once, when its session wakes, and the
+/// system keeps the file's pages, too; with many rows stored, all of it would fill.
+const READER_CACHE: &str = "-256";
 /// How long a read waits for one of [`READERS`].
 const READER_WAIT: Duration = Duration::from_secs(5);
 
@@ -88,7 +91,10 @@ async fn open_at(
         SchemaState::Behind => migrate(&writing).await.map_err(|e| explain(e, &path))?,
         _ => refuse_read_only(&writing, &path).await?,
     }
-    let reading = connect(options(&path).read_only(true), READERS).await?;
+    let reading = options(&path)
+        .read_only(true)
+        .pragma("cache_size", READER_CACHE);
+    let reading = connect(reading, READERS).await?;
     lock.in_use(true).map_err(|e| at(&path, e))?;
     Ok(Opened {
         lock,

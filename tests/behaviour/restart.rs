@@ -173,7 +173,7 @@ async fn ten_thousand_stored_sessions_delay_no_first_answer() {
     .await;
     let logs = gateway.logs();
     let line = logs.lines().find(|line| line.contains("woke ")).unwrap();
-    assert!(line.contains("woke 1000 stored sessions"), "{line}");
+    assert!(line.contains("woke 200 stored sessions"), "{line}");
     let called = logs.find("tools/call it.echo: ok").unwrap();
     assert!(
         called < woken(&logs).unwrap(),

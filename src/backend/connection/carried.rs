@@ -183,7 +183,7 @@ impl Connection {
         tokio::spawn(async move {
             let connected = backend.connect(key, context).await;
             // Without the connection nobody waits.
-            let _gone = backend.actor.cast(BackendMessage::Connected {
+            let _gone = backend.mailbox.cast(BackendMessage::Connected {
                 link: key,
                 outcome: connected.map(drop),
             });

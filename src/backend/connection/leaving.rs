@@ -2,12 +2,13 @@
 //! its calls have ended, because another connection with another credential took its place, or unseen, because
 //! the session goes to sleep.
 
-use std::convert::Infallible;
+use std::sync::{Arc, Weak};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use crate::backend::{
-    Backend, error::BackendError, link::LinkKey, message::BackendMessage, pending::Pending,
+    Backend, error::BackendError, link::LinkKey, mailbox::Mailbox, message::BackendMessage,
+    pending::Pending,
 };
 
 use super::Connection;
@@ -16,52 +17,60 @@ use super::Connection;
 pub(in crate::backend) struct Occupancy {
     /// Kept until the connection shall end with the last of its calls.
     kept: Option<Occupied>,
-    occupied: mpsc::WeakSender<Infallible>,
-    until_free: Option<mpsc::Receiver<Infallible>>,
+    occupied: Weak<Occupant>,
 }
 
 /// One call's share of a connection's time, from when it is handed over until it has ended.
-pub(crate) type Occupied = mpsc::Sender<Infallible>;
+pub(crate) type Occupied = Arc<Occupant>;
 
-impl Default for Occupancy {
-    fn default() -> Self {
-        let (kept, until_free) = mpsc::channel(1);
+/// All of them together: with the last of them the connection ends.
+pub(crate) struct Occupant(Mailbox);
+
+impl Occupancy {
+    pub(in crate::backend) fn new(connection: Mailbox) -> Self {
+        let kept = Arc::new(Occupant(connection));
         Self {
-            occupied: kept.downgrade(),
+            occupied: Arc::downgrade(&kept),
             kept: Some(kept),
-            until_free: Some(until_free),
         }
+    }
+}
+
+impl Drop for Occupant {
+    fn drop(&mut self) {
+        // One that is gone has ended.
+        let _gone = self.0.cast(BackendMessage::Close);
     }
 }
 
 impl Backend {
     /// Ends every MCP session at the backend, then the connection; tells whether there is one.
     pub(crate) fn close(&self) -> bool {
-        self.actor.cast(BackendMessage::Close).is_ok()
+        self.mailbox.cast(BackendMessage::Close).is_ok()
     }
 
     /// Ends the connection because the server left the session, with the calls on their way; tells whether
     /// there is one.
     pub(crate) fn leave(&self) -> bool {
-        self.actor.cast(BackendMessage::Leave).is_ok()
+        self.mailbox.cast(BackendMessage::Leave).is_ok()
     }
 
     /// The same because another connection takes its place, once the calls on their way have ended.
     pub(crate) fn retire(&self) -> bool {
-        self.actor.cast(BackendMessage::Retire).is_ok()
+        self.mailbox.cast(BackendMessage::Retire).is_ok()
     }
 
     /// Whether ending the connection now would cut something off. One that is gone has nothing to be cut off.
     pub(crate) async fn is_needed(&self) -> bool {
         let (reply, answer) = oneshot::channel();
         // Dropped by an actor that is gone, as the wait below notices.
-        drop(self.actor.cast(BackendMessage::IsNeeded(reply)));
+        drop(self.mailbox.cast(BackendMessage::IsNeeded(reply)));
         answer.await.unwrap_or(false)
     }
 
     /// Ends the connection because its session goes to sleep; tells whether there is one.
     pub(crate) fn rest(&self) -> bool {
-        self.actor.cast(BackendMessage::Rest).is_ok()
+        self.mailbox.cast(BackendMessage::Rest).is_ok()
     }
 }
 
@@ -82,16 +91,6 @@ impl Connection {
     pub(in crate::backend) fn retire(&mut self) {
         self.leaving = Some(BackendError::Replaced);
         self.occupancy.kept = None;
-        let Some(mut until_free) = self.occupancy.until_free.take() else {
-            return;
-        };
-        let myself = self.myself.clone();
-        tokio::spawn(async move {
-            // Nothing is ever sent: the end of it is the end of all calls.
-            let _nothing = until_free.recv().await;
-            // One that is gone has ended.
-            let _gone = myself.cast(BackendMessage::Close);
-        });
     }
 
     /// The server left the session: ends the connection, and the calls on their way with it.

@@ -105,9 +105,9 @@ impl Connection {
     }
 
     /// Ends the actor once nothing is left to say goodbye to.
-    pub(super) fn stop_if_done(&self) {
+    pub(super) const fn stop_if_done(&mut self) {
         if self.closing && self.handshakes == 0 {
-            self.myself.stop(None);
+            self.has_ended = true;
         }
     }
 

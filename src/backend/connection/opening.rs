@@ -161,7 +161,7 @@ impl Connection {
                     .session()
                     .and_then(|session| session.to_str().ok())
                     .map(Into::into),
-                discovery: link.discovery.result.clone(),
+                discovery: link.discovery.clone(),
             },
         });
     }
@@ -195,6 +195,7 @@ impl Connection {
                             generation,
                             context: Some(context.clone()),
                         };
+                        let discovery = endpoint.provider.share_discovery(discovery);
                         Arc::new(Link::new(origin, dialect, discovery, myself.clone()))
                     },
                 ),

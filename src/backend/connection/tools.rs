@@ -1,5 +1,7 @@
 //! What a connection knows of its backend's tools, and how it notices that they are others now.
 
+use std::sync::Arc;
+
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::{
@@ -60,7 +62,7 @@ impl Connection {
             self.looks.silent_at = Some(Instant::now());
             self.report_found(vec![ListKind::Tools]);
         }
-        self.catalogue = Some(catalogue);
+        self.catalogue = Some(self.shared(catalogue));
         self.send_unmirrored();
     }
 
@@ -82,8 +84,8 @@ impl Connection {
         } else if differs {
             self.report_found(vec![ListKind::Tools]);
         }
-        if catalogue.is_some() {
-            self.catalogue = catalogue;
+        if let Some(catalogue) = catalogue {
+            self.catalogue = Some(self.shared(catalogue));
         }
         self.send_unmirrored();
         if let Some(reason) = self.looks.next.take() {
@@ -131,6 +133,14 @@ impl Connection {
             tracing::warn!(backend.name = %name, tools.changed = %names, tools.left_out = left_out, "tools of {name} have other definitions now, and it did not say so");
         }
         true
+    }
+
+    /// The same, as other sessions of the provider have it, too.
+    fn shared(&self, catalogue: Catalogue) -> Arc<Catalogue> {
+        match &self.endpoint {
+            Ok(endpoint) => endpoint.provider.share_catalogue(catalogue),
+            Err(_) => Arc::new(catalogue),
+        }
     }
 
     fn send_unmirrored(&mut self) {

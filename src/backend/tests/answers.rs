@@ -300,7 +300,7 @@ async fn what_a_server_says_of_itself_may_be_large_but_not_huge() {
             .create();
         let discovery = world.connect().await.unwrap();
         assert!(discovery.result.get() == large, "{media_type}");
-        let instructions = discovery.instructions.unwrap();
+        let instructions = discovery.instructions.as_ref().unwrap();
         assert_eq!(instructions.len(), INSTRUCTIONS_CHARS_MAX, "{media_type}");
 
         let mut world = World::new().await;

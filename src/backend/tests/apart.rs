@@ -46,7 +46,7 @@ impl World {
             }
             _ => shake_hands(message),
         });
-        let (backend, reports) = start_reporting(entry(&port.url(), &[])).await;
+        let (backend, reports) = start_reporting(entry(&port.url(), &[]));
         let request = asked_tool("pay", &json!({ "roots": {} }), Asking::ByRetry);
         let mut world = Self {
             served,
@@ -103,7 +103,7 @@ impl World {
     /// Ends the links that nobody uses.
     async fn tidy(&self) {
         let idle_max = Duration::ZERO;
-        drop(self.backend.actor.cast(BackendMessage::Tidy { idle_max }));
+        drop(self.backend.mailbox.cast(BackendMessage::Tidy { idle_max }));
         soon(self.backend.describe()).await.unwrap();
     }
 }

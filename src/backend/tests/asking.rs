@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     backend::{
-        Backend, Call, Description, HttpClients, LinkKey, Memory, Report, Reporter, Start, Witness,
-        list,
+        Backend, Call, Description, HttpClients, Life, LinkKey, Memory, Report, Reporter, Start,
+        Witness, list,
     },
     channel::{Receiver, channel},
     limits::EVENTS_IN_FLIGHT,
@@ -48,30 +48,42 @@ pub(super) fn entry(url: &str, fields: &[&str]) -> Arc<ProviderSpec> {
 }
 
 /// Starts a connection.
-pub(super) async fn start(
+pub(super) fn start(
     spec: Arc<ProviderSpec>,
     credential: Option<&str>,
     remembered: Vec<(LinkKey, Memory)>,
 ) -> Backend {
-    start_with(spec, credential, remembered, Arc::new(|_| {})).await
+    start_with(spec, credential, remembered, Arc::new(|_| {}))
 }
 
 /// The same with what it reports to its session.
-pub(super) async fn start_reporting(
+pub(super) fn start_reporting(
     spec: Arc<ProviderSpec>,
 ) -> (Backend, mpsc::UnboundedReceiver<Report>) {
     let (told, reports) = mpsc::unbounded_channel();
     let report = move |report| drop(told.send(report));
-    let backend = start_with(spec, None, Vec::new(), Arc::new(report)).await;
+    let backend = start_with(spec, None, Vec::new(), Arc::new(report));
     (backend, reports)
 }
 
-async fn start_with(
+fn start_with(
     spec: Arc<ProviderSpec>,
     credential: Option<&str>,
     remembered: Vec<(LinkKey, Memory)>,
     report: Reporter,
 ) -> Backend {
+    let (backend, life) = begin(spec, credential, remembered, report);
+    life.let_go();
+    backend
+}
+
+/// The same with its life.
+pub(super) fn begin(
+    spec: Arc<ProviderSpec>,
+    credential: Option<&str>,
+    remembered: Vec<(LinkKey, Memory)>,
+    report: Reporter,
+) -> (Backend, Life) {
     let start = Start {
         number: 0,
         name: spec.name.clone(),
@@ -82,7 +94,7 @@ async fn start_with(
         remembered,
         report,
     };
-    Backend::start(start, None).await.unwrap()
+    Backend::start(start)
 }
 
 /// Opens a conversation.

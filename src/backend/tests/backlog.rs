@@ -21,7 +21,7 @@ use crate::{
 async fn whatever_a_backend_says_waits_while_the_session_has_not_heard_the_rest() {
     let (events, listening) = stream();
     let calls = Script::of((0..6).map(|_| Reply::Result("{}".to_owned())));
-    let mut world = World::new(&json!({}), calls, Script::of([listening])).await;
+    let mut world = World::new(&json!({}), calls, Script::of([listening]));
     let (_, link) = world.own().await;
     let mut unheard = Vec::new();
     for _ in 0..HEARD_IN_FLIGHT.messages {
@@ -49,7 +49,7 @@ async fn whatever_a_backend_says_waits_while_the_session_has_not_heard_the_rest(
 async fn a_few_large_words_fill_the_room_of_many_and_what_is_larger_is_told_to_nobody() {
     let (events, listening) = stream();
     let calls = Script::of((0..2).map(|_| Reply::Result("{}".to_owned())));
-    let mut world = World::new(&json!({}), calls, Script::of([listening])).await;
+    let mut world = World::new(&json!({}), calls, Script::of([listening]));
     let (_, link) = world.own().await;
     let said = |bytes: usize| notice("x/said", &json!({ "filling": "x".repeat(bytes) }));
     events.say(&said(ANNOUNCEMENT_BYTES_MAX));
@@ -77,7 +77,7 @@ async fn large_events_of_a_call_wait_at_the_backend_while_nobody_reads_them() {
     let (on_call, call) = stream();
     let others = (0..20).map(|_| Reply::Result("{}".to_owned()));
     let calls = Script::of(std::iter::once(call).chain(others));
-    let world = World::new(&json!({}), calls, Script::default()).await;
+    let world = World::new(&json!({}), calls, Script::default());
     let link = LinkKey::Default;
     connect(&world.backend, link).await.unwrap();
     let mut unread = send(&world.backend, link, tool("pay"));
@@ -106,7 +106,7 @@ async fn of_what_clients_say_without_end_little_waits_for_a_backend_that_takes_n
         Some("tools/call") => Reply::Result("{}".to_owned()),
         _ => shake_hands(message),
     });
-    let backend = start(entry(&port.url(), &[]), None, Vec::new()).await;
+    let backend = start(entry(&port.url(), &[]), None, Vec::new());
     let link = LinkKey::Default;
     connect(&backend, link).await.unwrap();
     let say = |method: &str| {

@@ -55,7 +55,7 @@ fn declared(server: &Served) -> Vec<Value> {
 async fn a_backend_is_told_the_capabilities_of_the_client_of_its_link_and_no_others() {
     let port = Port::new();
     let server = serve(&port);
-    let (backend, mut reports) = start_reporting(entry(&port.url(), &[])).await;
+    let (backend, mut reports) = start_reporting(entry(&port.url(), &[]));
     let (link, request) = able(1, "pay");
     assert_eq!(call(&backend, link, request.clone()).await.result(), "{}");
     assert_eq!(call(&backend, link, request.clone()).await.result(), "{}");
@@ -86,7 +86,7 @@ async fn a_backend_is_told_the_capabilities_of_the_client_of_its_link_and_no_oth
 async fn of_too_many_links_the_one_unused_longest_ends() {
     let port = Port::new();
     let server = serve(&port);
-    let (backend, _reports) = start_reporting(entry(&port.url(), &[])).await;
+    let (backend, _reports) = start_reporting(entry(&port.url(), &[]));
     connect(&backend, LinkKey::Default).await.unwrap();
     for number in 0..CAPABLE_LINKS_MAX {
         pay(&backend, number).await;
@@ -104,7 +104,7 @@ async fn of_too_many_links_the_one_unused_longest_ends() {
 async fn links_in_use_are_not_ended_for_another() {
     let port = Port::new();
     let server = serve(&port);
-    let (backend, _reports) = start_reporting(entry(&port.url(), &[])).await;
+    let (backend, _reports) = start_reporting(entry(&port.url(), &[]));
     let waiting: Vec<_> = (0..CAPABLE_LINKS_MAX)
         .map(|number| {
             let (link, request) = able(number, "wait");
@@ -129,9 +129,9 @@ async fn links_in_use_are_not_ended_for_another() {
 async fn an_idle_link_for_a_set_of_capabilities_ends() {
     let port = Port::new();
     let server = serve(&port);
-    let (backend, _reports) = start_reporting(entry(&port.url(), &[])).await;
+    let (backend, _reports) = start_reporting(entry(&port.url(), &[]));
     pay(&backend, 1).await;
-    let tidy = |idle_max| drop(backend.actor.cast(BackendMessage::Tidy { idle_max }));
+    let tidy = |idle_max| drop(backend.mailbox.cast(BackendMessage::Tidy { idle_max }));
     tidy(Duration::from_hours(1));
     soon(backend.describe()).await.unwrap();
     assert_eq!(server.heard(""), 0);

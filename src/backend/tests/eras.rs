@@ -269,7 +269,7 @@ async fn a_server_that_leaves_discovery_unanswered_is_shaken_hands_with() {
         _ => shake_hands(message),
     });
     let quick = entry(&port.url(), &["timeouts: { handshake: 2s }"]);
-    let backend = start(quick, None, Vec::new()).await;
+    let backend = start(quick, None, Vec::new());
     connect(&backend, LinkKey::Default).await.unwrap();
     assert_eq!(server.heard("initialize"), 1);
 }

@@ -23,6 +23,7 @@ use crate::{
     backend::{LinkKey, Memory, State},
     limits::{RETRY_AFTER_MAX, STREAMED_ABOVE_BYTES},
     mcp::{
+        discovery::Discovery,
         event::{Event, Outcome},
         failure::Failure,
         version::Revision,
@@ -62,8 +63,7 @@ async fn a_try_between_two_leaves_no_timer_behind() {
         ),
         None,
         Vec::new(),
-    )
-    .await;
+    );
     connect(&backend, LinkKey::Default).await.unwrap_err();
     let tries = |count| server.heard("server/discover") == count;
     // The third pause is longer than a caller's patience: a call makes the fourth try within it.
@@ -105,7 +105,7 @@ async fn a_call_of_an_mcp_session_that_ends_while_it_opens_has_an_end() {
         }
         shake_hands(message)
     });
-    let backend = start(entry(&port.url(), &[]), None, Vec::new()).await;
+    let backend = start(entry(&port.url(), &[]), None, Vec::new());
     connect(&backend, LinkKey::Default).await.unwrap();
     let link = LinkKey::Own(Uuid::new_v4());
     let mut received = send(&backend, link, tool("pay"));
@@ -143,7 +143,7 @@ async fn an_mcp_session_that_opens_while_the_session_is_deleted_is_ended() {
         None => Reply::Status(200),
         _ => shake_hands(message),
     });
-    let backend = start(entry(&port.url(), &[]), None, Vec::new()).await;
+    let backend = start(entry(&port.url(), &[]), None, Vec::new());
     let (_, ()) = join(connect(&backend, LinkKey::Default), async {
         until(async || server.heard("notifications/initialized") == 1).await;
         backend.close();
@@ -158,7 +158,7 @@ async fn a_backend_that_became_a_legacy_one_is_found_out() {
     let memory = Memory {
         revision: Revision::V2026_07_28,
         backend_session: None,
-        discovery: raw(DISCOVERED),
+        discovery: Discovery::read(&raw(DISCOVERED)).unwrap(),
     };
     let mut world = World::remembering(&[], None, vec![(LinkKey::Default, memory)]).await;
     world.is_legacy();
@@ -180,7 +180,7 @@ async fn a_backend_that_became_a_modern_one_is_found_out() {
     let memory = Memory {
         revision: Revision::V2025_11_25,
         backend_session: None,
-        discovery: raw(&initialized("2025-11-25")),
+        discovery: Discovery::read(&raw(&initialized("2025-11-25"))).unwrap(),
     };
     let mut world = World::remembering(&[], None, vec![(LinkKey::Default, memory)]).await;
     world.is_modern();

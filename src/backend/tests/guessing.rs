@@ -29,7 +29,7 @@ struct World {
 }
 
 impl World {
-    async fn new(fields: &[&str]) -> Self {
+    fn new(fields: &[&str]) -> Self {
         let port = Port::new();
         let (aside, listening) = stream();
         let (first, first_call) = stream();
@@ -44,7 +44,7 @@ impl World {
         });
         Self {
             served,
-            backend: start(entry(&port.url(), fields), None, Vec::new()).await,
+            backend: start(entry(&port.url(), fields), None, Vec::new()),
             aside,
             calls: [first, second],
         }
@@ -76,7 +76,7 @@ fn pay(asking: Asking) -> Request {
 
 #[tokio::test]
 async fn clients_that_share_a_link_hear_nothing_that_may_be_about_each_others_calls() {
-    let world = World::new(&[]).await;
+    let world = World::new(&[]);
     let link = LinkKey::of(None, &pay(Asking::ByRetry).context);
     let mut first = send(&world.backend, link, pay(Asking::ByRetry));
     world.called(1).await;
@@ -102,7 +102,7 @@ async fn clients_that_share_a_link_hear_nothing_that_may_be_about_each_others_ca
 
 #[tokio::test]
 async fn a_question_that_may_be_any_calls_has_all_of_them_wait_and_outlives_the_guessed_one() {
-    let world = World::new(&["timeouts: { idle: 1s, call: 2s }"]).await;
+    let world = World::new(&["timeouts: { idle: 1s, call: 2s }"]);
     let own = LinkKey::Own(Uuid::new_v4());
     let mut older = send(&world.backend, own, pay(Asking::WhileOpen));
     world.called(1).await;
@@ -127,7 +127,7 @@ async fn a_question_that_may_be_any_calls_has_all_of_them_wait_and_outlives_the_
 
 #[tokio::test]
 async fn what_a_call_still_asks_at_its_end_is_withdrawn_and_answered_with_an_error() {
-    let world = World::new(&[]).await;
+    let world = World::new(&[]);
     let link = LinkKey::Own(Uuid::new_v4());
     let mut received = send(&world.backend, link, pay(Asking::WhileOpen));
     world.calls[0].say(&asks("open"));
@@ -155,7 +155,7 @@ async fn what_a_call_still_asks_at_its_end_is_withdrawn_and_answered_with_an_err
 
 #[tokio::test]
 async fn progress_of_an_answer_reaches_who_asked_under_the_backends_own_token() {
-    let world = World::new(&[]).await;
+    let world = World::new(&[]);
     let own = LinkKey::Own(Uuid::new_v4());
     let mut received = send(&world.backend, own, pay(Asking::WhileOpen));
     let params = json!({ "_meta": { "progressToken": 7, "a": 1 }, "message": "m" });

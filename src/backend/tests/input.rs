@@ -22,14 +22,14 @@ use crate::{
 };
 
 /// A modern server whose calls of tools are answered by a script.
-async fn server(calls: Script) -> (Served, Backend) {
+fn server(calls: Script) -> (Served, Backend) {
     let port = Port::new();
     let served = port.serve(move |message| match message["method"].as_str() {
         Some("server/discover") => Reply::Result(DISCOVERED.to_owned()),
         Some("tools/list") => Reply::Status(501),
         _ => calls.next(),
     });
-    let backend = start(entry(&port.url(), &[]), None, Vec::new()).await;
+    let backend = start(entry(&port.url(), &[]), None, Vec::new());
     (served, backend)
 }
 
@@ -64,7 +64,7 @@ async fn a_wish_is_asked_of_the_client_and_the_call_goes_on_with_the_answers() {
     let state = r#"{"s": "\u00e9"}"#;
     let wished = wish(&json!({ "inputRequests": two_requests(), "requestState": state }));
     let further = wish(&json!({ "inputRequests": { "b": { "method": "roots/list" } } }));
-    let (served, backend) = server(Script::of([wished, further, done()])).await;
+    let (served, backend) = server(Script::of([wished, further, done()]));
     let request = asked_tool("pay", &able(), Asking::WhileOpen);
     let mut received = send(&backend, LinkKey::Default, request);
     let (first, second) = (question(&mut received).await, question(&mut received).await);
@@ -98,7 +98,7 @@ async fn a_wish_is_asked_of_the_client_and_the_call_goes_on_with_the_answers() {
 #[tokio::test]
 async fn a_wish_for_nothing_but_another_try_is_fulfilled_at_once() {
     let wished = wish(&json!({ "requestState": "s" }));
-    let (served, backend) = server(Script::of([wished, done()])).await;
+    let (served, backend) = server(Script::of([wished, done()]));
     let request = asked_tool("pay", &json!({}), Asking::Never);
     let mut received = send(&backend, LinkKey::Default, request);
     assert_eq!(completed(&mut received).await, DONE);
@@ -115,7 +115,7 @@ async fn a_wish_beyond_the_client_fails_its_call() {
     ] {
         let requests = json!({ "zip": { "method": "elicitation/create" } });
         let wished = wish(&json!({ "inputRequests": requests }));
-        let (_served, backend) = server(Script::of([wished])).await;
+        let (_served, backend) = server(Script::of([wished]));
         let request = asked_tool("pay", &capabilities, asking);
         let mut received = send(&backend, LinkKey::Default, request);
         match end(&mut received).await {
@@ -132,7 +132,7 @@ async fn a_wish_beyond_the_client_fails_its_call() {
 #[tokio::test]
 async fn a_client_that_asks_again_by_itself_gets_the_wish_as_it_is() {
     let wished = r#"{"resultType":"input_required","requestState":"s", "inputRequests":{"a":{"method":"roots/list"}}}"#;
-    let (_served, backend) = server(Script::of([Reply::Result(wished.to_owned())])).await;
+    let (_served, backend) = server(Script::of([Reply::Result(wished.to_owned())]));
     let request = asked_tool("pay", &able(), Asking::ByRetry);
     let mut received = send(&backend, LinkKey::Default, request);
     assert_eq!(completed(&mut received).await, wished);
@@ -141,7 +141,7 @@ async fn a_client_that_asks_again_by_itself_gets_the_wish_as_it_is() {
 #[tokio::test]
 async fn a_clients_error_ends_the_call_and_withdraws_the_other_questions() {
     let wished = wish(&json!({ "inputRequests": two_requests() }));
-    let (served, backend) = server(Script::of([wished])).await;
+    let (served, backend) = server(Script::of([wished]));
     let request = asked_tool("pay", &able(), Asking::WhileOpen);
     let mut received = send(&backend, LinkKey::Default, request);
     let (first, second) = (question(&mut received).await, question(&mut received).await);
@@ -166,7 +166,7 @@ async fn a_clients_error_ends_the_call_and_withdraws_the_other_questions() {
 #[tokio::test]
 async fn a_wish_that_gets_no_answer_fails_its_call() {
     let wished = wish(&json!({ "inputRequests": two_requests() }));
-    let (_served, backend) = server(Script::of([wished])).await;
+    let (_served, backend) = server(Script::of([wished]));
     let request = asked_tool("pay", &able(), Asking::WhileOpen);
     let mut received = send(&backend, LinkKey::Default, request);
     drop(question(&mut received).await);
@@ -185,7 +185,7 @@ async fn a_wish_that_gets_no_answer_fails_its_call() {
 #[tokio::test]
 async fn wishes_without_an_end_fail_their_call() {
     let wishes = (0..=INPUT_ROUNDS_MAX).map(|_| wish(&json!({ "requestState": "s" })));
-    let (served, backend) = server(Script::of(wishes)).await;
+    let (served, backend) = server(Script::of(wishes));
     let request = asked_tool("pay", &able(), Asking::WhileOpen);
     let mut received = send(&backend, LinkKey::Default, request);
     let outcome = end(&mut received).await;
@@ -201,7 +201,7 @@ async fn a_backend_that_wants_headers_after_it_asked_is_not_called_again() {
     let mismatch = r#"{"code":-32020,"message":"header mismatch"}"#;
     let refused = Reply::Refused(400, mismatch);
     let calls = [wish(&json!({ "requestState": "s" })), refused, done()];
-    let (served, backend) = server(Script::of(calls)).await;
+    let (served, backend) = server(Script::of(calls));
     let request = asked_tool("pay", &able(), Asking::WhileOpen);
     let mut received = send(&backend, LinkKey::Default, request);
     let outcome = end(&mut received).await;
@@ -216,7 +216,7 @@ async fn a_large_wish_is_read_whole_and_a_large_end_goes_on_in_parts() {
         json!({ "zip": { "method": "elicitation/create", "params": { "message": text } } });
     let wished = wish(&json!({ "inputRequests": requests }));
     let large = format!(r#"{{"resultType":"complete","content":["{text}"]}}"#);
-    let (_served, backend) = server(Script::of([wished, Reply::Result(large.clone())])).await;
+    let (_served, backend) = server(Script::of([wished, Reply::Result(large.clone())]));
     let request = asked_tool("pay", &able(), Asking::WhileOpen);
     let mut received = send(&backend, LinkKey::Default, request);
     question(&mut received)
@@ -277,7 +277,7 @@ async fn what_comes_back_is_translated_as_the_session_wants_it() {
         Reply::Result(r#"{"x":"secret"}"#.to_owned()),
         reply,
     ];
-    let (served, backend) = server(Script::of(calls)).await;
+    let (served, backend) = server(Script::of(calls));
     for result in [task, &large] {
         let public = result.replace("own", "public");
         assert!(completed(&mut translated(&backend)).await == public);

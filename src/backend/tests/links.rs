@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     backend::{LinkKey, Memory, State, Wants},
-    mcp::version::Revision,
+    mcp::{discovery::Discovery, version::Revision},
 };
 
 /// Answers calls within one MCP session of the backend's.
@@ -137,7 +137,7 @@ async fn late_news_of_an_mcp_session_already_renewed_renews_nothing() {
         }
         _ => shake_hands(message),
     });
-    let backend = start(entry(&port.url(), &[]), None, Vec::new()).await;
+    let backend = start(entry(&port.url(), &[]), None, Vec::new());
     let (late, ()) = join(call(&backend, LinkKey::Default, tool("late")), async {
         until(async || server.heard("tools/call") == 1).await;
         let heard = call(&backend, LinkKey::Default, tool("pay")).await;
@@ -168,7 +168,7 @@ async fn of_two_handshakes_for_one_link_the_first_that_succeeds_gives_it() {
         None => Reply::Status(200),
         _ => shake_hands(message),
     });
-    let backend = start(entry(&port.url(), &[]), None, Vec::new()).await;
+    let backend = start(entry(&port.url(), &[]), None, Vec::new());
     let own = LinkKey::Own(Uuid::new_v4());
     let wants = Wants {
         stream: true,
@@ -259,7 +259,7 @@ async fn a_remembered_mcp_session_is_gone_on_with() {
     let memory = Memory {
         revision: Revision::V2025_11_25,
         backend_session: Some("old".into()),
-        discovery: raw(&initialized("2025-11-25")),
+        discovery: Discovery::read(&raw(&initialized("2025-11-25"))).unwrap(),
     };
     let own = LinkKey::Own(Uuid::new_v4());
     let remembered = vec![(LinkKey::Default, memory.clone()), (own, memory)];

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     backend::{Backend, LinkKey, Memory, Report, Wants},
     mcp::{
+        discovery::Discovery,
         event::{Answered, Event, Notification},
         kind::ListKind,
         object::to_raw,
@@ -33,11 +34,11 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) async fn new(capabilities: &Value, calls: Script, streams: Script) -> Self {
-        Self::speaking("2025-11-25", capabilities, calls, streams).await
+    pub(super) fn new(capabilities: &Value, calls: Script, streams: Script) -> Self {
+        Self::speaking("2025-11-25", capabilities, calls, streams)
     }
 
-    async fn speaking(
+    fn speaking(
         revision: &'static str,
         capabilities: &Value,
         calls: Script,
@@ -52,7 +53,7 @@ impl World {
             None | Some("notifications/roots/list_changed") => Reply::Status(202),
             _ => shake_hands(message),
         });
-        let (backend, reports) = start_reporting(entry(&port.url(), &[])).await;
+        let (backend, reports) = start_reporting(entry(&port.url(), &[]));
         Self {
             served,
             backend,
@@ -103,7 +104,7 @@ async fn changes_of_all_lists_are_told_wherever_they_are_announced() {
     let (on_call, call) = stream();
     let (events, listening) = stream();
     let capabilities = json!({ "prompts": { "listChanged": true } });
-    let mut world = World::new(&capabilities, Script::of([call]), Script::of([listening])).await;
+    let mut world = World::new(&capabilities, Script::of([call]), Script::of([listening]));
     connect(&world.backend, LinkKey::Default).await.unwrap();
     let mut received = send(&world.backend, LinkKey::Default, tool("pay"));
     for (stream, kind) in [
@@ -125,7 +126,7 @@ async fn changes_of_all_lists_are_told_wherever_they_are_announced() {
 async fn what_is_announced_again_and_again_is_told_twice_at_most() {
     let (events, listening) = stream();
     let capabilities = json!({ "prompts": { "listChanged": true } });
-    let mut world = World::new(&capabilities, Script::default(), Script::of([listening])).await;
+    let mut world = World::new(&capabilities, Script::default(), Script::of([listening]));
     connect(&world.backend, LinkKey::Default).await.unwrap();
     for _ in 0..5 {
         events.say(&notice(ListKind::Prompts.changed(), &json!({})));
@@ -150,8 +151,7 @@ async fn messages_that_come_several_at_once_are_all_heard_where_that_is_known() 
         &json!({ "prompts": { "listChanged": true } }),
         Script::default(),
         streams,
-    )
-    .await;
+    );
     connect(&world.backend, LinkKey::Default).await.unwrap();
     events.say(&json!([
         notice(ListKind::Prompts.changed(), &json!({})),
@@ -167,7 +167,7 @@ async fn messages_that_come_several_at_once_are_all_heard_where_that_is_known() 
 #[tokio::test]
 async fn what_is_about_no_call_is_told_the_session_and_what_nobody_knows_the_client() {
     let (events, call) = stream();
-    let mut world = World::new(&json!({}), Script::of([call]), Script::default()).await;
+    let mut world = World::new(&json!({}), Script::of([call]), Script::default());
     let mut received = send(&world.backend, LinkKey::Default, tool("pay"));
     for method in [
         "notifications/resources/updated",
@@ -195,7 +195,7 @@ async fn what_is_about_no_call_is_told_the_session_and_what_nobody_knows_the_cli
 #[tokio::test]
 async fn a_client_that_listens_hears_and_answers_what_is_about_no_call() {
     let (events, listening) = stream();
-    let mut world = World::new(&json!({}), Script::default(), Script::of([listening])).await;
+    let mut world = World::new(&json!({}), Script::default(), Script::of([listening]));
     let (id, link) = world.own().await;
     for method in ["notifications/message", "x/unknown"] {
         events.say(&notice(method, &json!({ "n": 1 })));
@@ -252,7 +252,7 @@ async fn capable(
     calls: Script,
     streams: Script,
 ) -> (World, LinkKey, crate::channel::Receiver<Event>) {
-    let world = World::new(&json!({}), calls, streams).await;
+    let world = World::new(&json!({}), calls, streams);
     let request = asked_tool("pay", &json!({ "elicitation": {} }), Asking::ByRetry);
     let link = LinkKey::of(None, &request.context);
     let received = send(&world.backend, link, request);
@@ -319,7 +319,7 @@ async fn a_stream_that_ended_goes_on_after_its_last_event() {
     let (third, anew) = stream();
     let capabilities = json!({ "prompts": { "listChanged": true } });
     let streams = Script::of([opened, again, Reply::Status(400), anew]);
-    let mut world = World::new(&capabilities, Script::default(), streams).await;
+    let mut world = World::new(&capabilities, Script::default(), streams);
     connect(&world.backend, LinkKey::Default).await.unwrap();
     let changed = notice(ListKind::Prompts.changed(), &json!({}));
     first.write(&format!("id: e1\nretry: 1\ndata: {changed}"));
@@ -348,7 +348,7 @@ async fn a_stream_that_ended_goes_on_after_its_last_event() {
 #[tokio::test]
 async fn a_clients_notification_reaches_its_own_link_alone() {
     let (_events, listening) = stream();
-    let world = World::new(&json!({}), Script::default(), Script::of([listening])).await;
+    let world = World::new(&json!({}), Script::default(), Script::of([listening]));
     let (_, link) = world.own().await;
     let method = "notifications/roots/list_changed";
     let notification = Notification {
@@ -378,11 +378,11 @@ async fn the_stream_of_a_link_taken_up_again_opens_with_its_first_call() {
     let memory = Memory {
         revision: Revision::V2025_11_25,
         backend_session: Some("old".into()),
-        discovery: raw(&offering("2025-11-25", "{}")),
+        discovery: Discovery::read(&raw(&offering("2025-11-25", "{}"))).unwrap(),
     };
     let own = LinkKey::Own(Uuid::new_v4());
     let remembered = vec![(LinkKey::Default, memory.clone()), (own, memory)];
-    let backend = start(entry(&port.url(), &[]), None, remembered).await;
+    let backend = start(entry(&port.url(), &[]), None, remembered);
     let request = asked_tool("pay", &json!({ "elicitation": {} }), Asking::WhileOpen);
     let mut received = send(&backend, own, request);
     until(async || served.heard("tools/call") == 1).await;

@@ -17,7 +17,7 @@ use crate::backend::{
 #[tokio::test]
 async fn a_backend_that_refuses_connections_is_waited_for_until_it_is_there() {
     let port = Port::new();
-    let backend = start(entry(&port.url(), &[]), None, Vec::new()).await;
+    let backend = start(entry(&port.url(), &[]), None, Vec::new());
     let failure = connect(&backend, LinkKey::Default).await.unwrap_err();
     let words = unavailable(&failure).to_lowercase();
     assert!(words.contains("refused"), "{failure}");
@@ -63,7 +63,7 @@ async fn a_backend_that_leaves_is_noticed_by_the_next_call_and_found_again() {
         _ => shake_hands(message),
     };
     let server = port.serve(answer);
-    let backend = start(entry(&port.url(), &[]), None, Vec::new()).await;
+    let backend = start(entry(&port.url(), &[]), None, Vec::new());
     assert_eq!(
         call(&backend, LinkKey::Default, tool("pay")).await.result(),
         "{}"

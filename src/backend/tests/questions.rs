@@ -24,21 +24,21 @@ use crate::{
 };
 
 /// A legacy server whose calls of tools are answered by a script.
-async fn server(fields: &[&str], calls: Script) -> (Served, Backend) {
+fn server(fields: &[&str], calls: Script) -> (Served, Backend) {
     let port = Port::new();
     let served = port.serve(move |message| match message["method"].as_str() {
         Some("tools/call") => calls.next(),
         None | Some("notifications/cancelled") => Reply::Status(202),
         _ => shake_hands(message),
     });
-    let backend = start(entry(&port.url(), fields), None, Vec::new()).await;
+    let backend = start(entry(&port.url(), fields), None, Vec::new());
     (served, backend)
 }
 
 /// The same with one call, its stream open.
-async fn asked(fields: &[&str], asking: Asking) -> (Served, Stream, Receiver<Event>) {
+fn asked(fields: &[&str], asking: Asking) -> (Served, Stream, Receiver<Event>) {
     let (events, reply) = stream();
-    let (served, backend) = server(fields, Script::of([reply])).await;
+    let (served, backend) = server(fields, Script::of([reply]));
     let request = asked_tool("pay", &json!({ "elicitation": {} }), asking);
     let received = send(&backend, LinkKey::Default, request);
     (served, events, received)
@@ -58,7 +58,7 @@ async fn answers(server: &Served, count: usize) -> Vec<Value> {
 #[tokio::test]
 async fn a_question_reaches_the_client_and_its_answer_the_backend_under_the_backends_own_id() {
     for id in [json!(7), json!("7"), json!("a-\u{e9}")] {
-        let (server, events, mut received) = asked(&[], Asking::WhileOpen).await;
+        let (server, events, mut received) = asked(&[], Asking::WhileOpen);
         events.say(&asks(&id, "elicitation/create"));
         let question = question(&mut received).await;
         assert_eq!(question.method, "elicitation/create");
@@ -75,7 +75,7 @@ async fn a_question_reaches_the_client_and_its_answer_the_backend_under_the_back
 
 #[tokio::test]
 async fn a_clients_error_is_the_answer_too() {
-    let (server, events, mut received) = asked(&[], Asking::WhileOpen).await;
+    let (server, events, mut received) = asked(&[], Asking::WhileOpen);
     events.say(&asks(&json!(1), "elicitation/create"));
     let refusal = raw(r#"{"code":-1,"message":"no"}"#);
     question(&mut received)
@@ -87,7 +87,7 @@ async fn a_clients_error_is_the_answer_too() {
 
 #[tokio::test]
 async fn a_question_that_is_dropped_is_answered_with_an_error() {
-    let (server, events, mut received) = asked(&[], Asking::WhileOpen).await;
+    let (server, events, mut received) = asked(&[], Asking::WhileOpen);
     events.say(&asks(&json!("x"), "elicitation/create"));
     drop(question(&mut received).await);
     let answer = &answers(&server, 1).await[0];
@@ -99,7 +99,7 @@ async fn a_question_that_is_dropped_is_answered_with_an_error() {
 
 #[tokio::test]
 async fn several_questions_may_be_open_and_are_answered_in_any_order() {
-    let (server, events, mut received) = asked(&[], Asking::WhileOpen).await;
+    let (server, events, mut received) = asked(&[], Asking::WhileOpen);
     for id in [1, 2] {
         events.say(&asks(&json!(id), "elicitation/create"));
     }
@@ -120,21 +120,21 @@ async fn what_the_client_cannot_be_asked_is_answered_with_an_error() {
         (Asking::ByRetry, "roots/list"),
         (Asking::ByRetry, "x/unknown"),
     ] {
-        let (server, events, mut received) = asked(&[], asking).await;
+        let (server, events, mut received) = asked(&[], asking);
         events.say(&asks(&json!(1), method));
         let answer = &answers(&server, 1).await[0];
         assert_eq!(answer["error"]["code"], -32601, "{asking:?} {method}");
         events.answer(&json!({}));
         completed(&mut received).await;
     }
-    let (_server, events, mut received) = asked(&[], Asking::WhileOpen).await;
+    let (_server, events, mut received) = asked(&[], Asking::WhileOpen);
     events.say(&asks(&json!(1), "x/unknown"));
     assert_eq!(question(&mut received).await.method, "x/unknown");
 }
 
 #[tokio::test]
 async fn a_question_that_the_backend_takes_back_is_withdrawn_and_not_answered() {
-    let (server, events, mut received) = asked(&[], Asking::WhileOpen).await;
+    let (server, events, mut received) = asked(&[], Asking::WhileOpen);
     events.say(&asks(&json!("q"), "elicitation/create"));
     let question = question(&mut received).await;
     for id in ["other", "q"] {
@@ -154,7 +154,7 @@ async fn a_question_that_the_backend_takes_back_is_withdrawn_and_not_answered() 
 #[tokio::test]
 async fn the_clients_time_to_answer_is_not_the_backends() {
     let impatient = "timeouts: { idle: 1s, call: 2s }";
-    let (server, events, mut received) = asked(&[impatient], Asking::WhileOpen).await;
+    let (server, events, mut received) = asked(&[impatient], Asking::WhileOpen);
     events.say(&asks(&json!(1), "elicitation/create"));
     let question = question(&mut received).await;
     tokio::time::sleep(Duration::from_millis(2500)).await;
@@ -163,7 +163,7 @@ async fn the_clients_time_to_answer_is_not_the_backends() {
     events.answer(&json!({}));
     assert_eq!(completed(&mut received).await, "{}");
 
-    let (_server, events, mut received) = asked(&[impatient], Asking::WhileOpen).await;
+    let (_server, events, mut received) = asked(&[impatient], Asking::WhileOpen);
     events.say(&asks(&json!(1), "elicitation/create"));
     self::question(&mut received)
         .await
@@ -188,7 +188,7 @@ async fn a_call_that_asked_is_not_sent_again() {
         None => Reply::Status(202),
         _ => shake_hands(message),
     });
-    let backend = start(entry(&port.url(), &[]), None, Vec::new()).await;
+    let backend = start(entry(&port.url(), &[]), None, Vec::new());
     let mut received = send(&backend, LinkKey::Default, request);
     events.say(&asks(&json!(1), "elicitation/create"));
     question(&mut received)
@@ -206,7 +206,7 @@ async fn a_call_that_asked_is_not_sent_again() {
 
 #[tokio::test]
 async fn a_ping_is_answered_whoever_calls() {
-    let (server, events, mut received) = asked(&[], Asking::Never).await;
+    let (server, events, mut received) = asked(&[], Asking::Never);
     events.say(&json!({ "jsonrpc": "2.0", "id": "p", "method": "ping" }));
     let answer = &answers(&server, 1).await[0];
     assert_eq!(
@@ -219,7 +219,7 @@ async fn a_ping_is_answered_whoever_calls() {
 
 #[tokio::test]
 async fn a_flood_of_questions_fails_its_call() {
-    let (server, events, mut received) = asked(&[], Asking::WhileOpen).await;
+    let (server, events, mut received) = asked(&[], Asking::WhileOpen);
     for id in 0..=BACKEND_REQUESTS_MAX {
         events.say(&asks(&json!(id), "elicitation/create"));
     }
@@ -243,7 +243,7 @@ async fn a_flood_of_questions_fails_its_call() {
 #[tokio::test]
 async fn a_question_of_a_call_that_was_taken_back_is_not_answered() {
     let (stream, reply) = stream();
-    let (server, backend) = server(&[], Script::of([reply])).await;
+    let (server, backend) = server(&[], Script::of([reply]));
     let request = asked_tool("pay", &json!({ "elicitation": {} }), Asking::WhileOpen);
     let (events, mut received) = channel(EVENTS_IN_FLIGHT);
     let cancel = CancellationToken::new();
@@ -264,7 +264,7 @@ async fn a_question_of_a_call_that_was_taken_back_is_not_answered() {
 
 #[tokio::test]
 async fn answers_of_a_modern_retry_do_not_reach_a_legacy_backend() {
-    let (served, backend) = server(&[], Script::of([Reply::Result("{}".into())])).await;
+    let (served, backend) = server(&[], Script::of([Reply::Result("{}".into())]));
     let mut request = tool("pay");
     let params =
         json!({ "name": "pay", "arguments": {}, "inputResponses": {}, "requestState": "s" });
@@ -286,7 +286,7 @@ async fn several_messages_at_once_are_taken_in_order_where_the_revision_has_that
             None => Reply::Status(202),
             _ => shake_hands(message),
         });
-        let backend = start(entry(&port.url(), &[]), None, Vec::new()).await;
+        let backend = start(entry(&port.url(), &[]), None, Vec::new());
         let mut received = send(&backend, LinkKey::Default, tool("pay"));
         let log = r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"n":1}}"#;
         let ping = r#"{"jsonrpc":"2.0","id":5,"method":"ping"}"#;

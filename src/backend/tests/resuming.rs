@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// A legacy server that opens MCP sessions, with a script for calls of tools and one for streams.
-async fn server(revision: &'static str, calls: Script, streams: Script) -> (Served, Backend) {
+fn server(revision: &'static str, calls: Script, streams: Script) -> (Served, Backend) {
     let port = Port::new();
     let served = port.serve(move |message| match message["method"].as_str() {
         Some("initialize") => Reply::Result(initialized(revision)),
@@ -27,7 +27,7 @@ async fn server(revision: &'static str, calls: Script, streams: Script) -> (Serv
         None => Reply::Status(202),
         _ => shake_hands(message),
     });
-    let backend = start(entry(&port.url(), &[]), None, Vec::new()).await;
+    let backend = start(entry(&port.url(), &[]), None, Vec::new());
     (served, backend)
 }
 
@@ -49,7 +49,7 @@ async fn a_stream_that_ends_early_is_gone_on_with_after_its_last_event() {
         let (second, resumed) = stream();
         let (third, again) = stream();
         let streams = Script::of([resumed, again]);
-        let (served, backend) = server(revision, Script::of([call]), streams).await;
+        let (served, backend) = server(revision, Script::of([call]), streams);
         let mut received = send(&backend, LinkKey::Default, tool("pay"));
         let id = call_id(&served).await;
         first.write("id: e1\nretry: 300\ndata: ");
@@ -78,7 +78,7 @@ async fn a_stream_that_ends_early_is_gone_on_with_after_its_last_event() {
 #[tokio::test]
 async fn a_stream_without_ids_is_not_gone_on_with() {
     let (events, call) = stream();
-    let (served, backend) = server("2025-11-25", Script::of([call]), Script::default()).await;
+    let (served, backend) = server("2025-11-25", Script::of([call]), Script::default());
     let mut received = send(&backend, LinkKey::Default, tool("pay"));
     call_id(&served).await;
     events.say(&log(1));
@@ -97,7 +97,7 @@ async fn going_on_in_vain_has_an_end_and_sends_nothing_again() {
     for refusal in [|| Reply::Status(503), || stream().1] {
         let (events, call) = stream();
         let streams = Script::of((0..2 * RESUMPTIONS_MAX).map(|_| refusal()));
-        let (served, backend) = server("2025-11-25", Script::of([call]), streams).await;
+        let (served, backend) = server("2025-11-25", Script::of([call]), streams);
         let mut received = send(&backend, LinkKey::Default, tool("pay"));
         call_id(&served).await;
         events.write("id: e1\nretry: 1\ndata: ");
@@ -115,7 +115,7 @@ async fn going_on_in_vain_has_an_end_and_sends_nothing_again() {
 #[tokio::test]
 async fn a_backend_that_cannot_go_on_is_asked_once() {
     let (events, call) = stream();
-    let (served, backend) = server("2025-11-25", Script::of([call]), Script::default()).await;
+    let (served, backend) = server("2025-11-25", Script::of([call]), Script::default());
     let mut received = send(&backend, LinkKey::Default, tool("pay"));
     call_id(&served).await;
     events.write("id: e1\nretry: 1\ndata: ");

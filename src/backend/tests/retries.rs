@@ -193,7 +193,7 @@ fn breaks_off(message: &Value, end: impl Fn() -> Reply) -> Reply {
 async fn a_call_cut_off_after_it_left_is_sent_once_unless_it_may_run_twice() {
     let port = Port::new();
     let server = port.serve(|message| breaks_off(message, || Reply::Cut));
-    let backend = start(entry(&port.url(), &[]), None, Vec::new()).await;
+    let backend = start(entry(&port.url(), &[]), None, Vec::new());
     learn_tools(&backend).await;
 
     let words = interrupted(call(&backend, LinkKey::Default, tool("pay")).await);
@@ -208,7 +208,7 @@ async fn a_result_that_breaks_off_in_the_middle_is_not_asked_for_again() {
     let port = Port::new();
     let half = format!(r#"{{"x":"{}"}}"#, "x".repeat(4 * STREAMED_ABOVE_BYTES));
     let server = port.serve(move |message| breaks_off(message, || Reply::Half(half.clone())));
-    let backend = start(entry(&port.url(), &[]), None, Vec::new()).await;
+    let backend = start(entry(&port.url(), &[]), None, Vec::new());
     learn_tools(&backend).await;
 
     let heard = call(&backend, LinkKey::Default, tool("look")).await;

@@ -39,7 +39,7 @@ fn set(texts: &[&str]) -> BTreeSet<String> {
 }
 
 /// A legacy server that announces updates and has log messages.
-async fn legacy() -> (Served, Backend) {
+fn legacy() -> (Served, Backend) {
     let port = Port::new();
     let served = port.serve(move |message| match message["method"].as_str() {
         Some("initialize") => Reply::Result(offering(
@@ -52,7 +52,7 @@ async fn legacy() -> (Served, Backend) {
         Some("GET") => Reply::Status(405),
         _ => shake_hands(message),
     });
-    let (backend, _reports) = start_reporting(entry(&port.url(), &[])).await;
+    let (backend, _reports) = start_reporting(entry(&port.url(), &[]));
     (served, backend)
 }
 
@@ -63,7 +63,7 @@ fn said(served: &Served, method: &str) -> Vec<Value> {
 
 #[tokio::test]
 async fn only_differences_are_asked_of_a_legacy_backend() {
-    let (served, backend) = legacy().await;
+    let (served, backend) = legacy();
     // The link is opened for it.
     soon(backend.want(
         LinkKey::Default,
@@ -99,7 +99,7 @@ async fn only_differences_are_asked_of_a_legacy_backend() {
 
 #[tokio::test]
 async fn wants_of_a_link_that_is_not_open_begin_with_it() {
-    let (served, backend) = legacy().await;
+    let (served, backend) = legacy();
     let own = LinkKey::Own(Uuid::new_v4());
     soon(backend.want(own, None, uris(&["a:1"]))).await.unwrap();
     assert_eq!(served.heard("initialize"), 0);
@@ -124,7 +124,7 @@ async fn what_the_backend_refuses_is_told_and_not_asked_for_again() {
         Some("resources/subscribe") => Reply::Result("{}".to_owned()),
         _ => shake_hands(message),
     });
-    let (backend, _reports) = start_reporting(entry(&port.url(), &[])).await;
+    let (backend, _reports) = start_reporting(entry(&port.url(), &[]));
     let refused = soon(backend.want(
         LinkKey::Default,
         Some(Context::default()),
@@ -145,7 +145,7 @@ async fn what_the_backend_refuses_is_told_and_not_asked_for_again() {
 #[tokio::test]
 async fn a_backend_out_of_reach_fails_what_is_wanted_of_the_shared_link() {
     let port = Port::new();
-    let (backend, _reports) = start_reporting(entry(&port.url(), &[])).await;
+    let (backend, _reports) = start_reporting(entry(&port.url(), &[]));
     let failed =
         soon(backend.want(LinkKey::Default, Some(Context::default()), uris(&["a:1"]))).await;
     assert!(
@@ -176,7 +176,7 @@ async fn a_link_opened_anew_carries_what_the_old_one_did() {
             }
         }
     });
-    let (backend, _reports) = start_reporting(entry(&port.url(), &[])).await;
+    let (backend, _reports) = start_reporting(entry(&port.url(), &[]));
     soon(backend.want(LinkKey::Default, Some(Context::default()), uris(&["a:1"])))
         .await
         .unwrap();
@@ -210,7 +210,7 @@ fn loud(level: &str) -> Request {
 
 #[tokio::test]
 async fn log_messages_are_sent_from_the_level_on_that_somebody_wants() {
-    let (served, backend) = legacy().await;
+    let (served, backend) = legacy();
     let own = LinkKey::Own(Uuid::new_v4());
     connect(&backend, own).await.unwrap();
     let wants = |level| Wants {
@@ -240,10 +240,7 @@ async fn log_messages_are_sent_from_the_level_on_that_somebody_wants() {
 }
 
 /// A modern server that announces changes of its prompts, with a script for its streams.
-async fn modern(
-    streams: Script,
-    fields: &[&str],
-) -> (Served, Backend, mpsc::UnboundedReceiver<Report>) {
+fn modern(streams: Script, fields: &[&str]) -> (Served, Backend, mpsc::UnboundedReceiver<Report>) {
     let port = Port::new();
     let served = port.serve(move |message| match message["method"].as_str() {
         Some("server/discover") => Reply::Result(
@@ -252,7 +249,7 @@ async fn modern(
         Some("subscriptions/listen") => streams.next(),
         _ => Reply::Status(501),
     });
-    let (backend, reports) = start_reporting(entry(&port.url(), fields)).await;
+    let (backend, reports) = start_reporting(entry(&port.url(), fields));
     (served, backend, reports)
 }
 
@@ -268,7 +265,7 @@ fn acknowledged(filter: &Value) -> Value {
 async fn all_wants_of_a_modern_backend_share_one_stream_which_is_replaced_without_a_gap() {
     let (first, opened) = stream();
     let (second, replaced) = stream();
-    let (served, backend, mut reports) = modern(Script::of([opened, replaced]), &[]).await;
+    let (served, backend, mut reports) = modern(Script::of([opened, replaced]), &[]);
     let prompts = json!({ "promptsListChanged": true });
     first.say(&acknowledged(&prompts));
     connect(&backend, LinkKey::Default).await.unwrap();
@@ -322,7 +319,7 @@ async fn heard(reports: &mut mpsc::UnboundedReceiver<Report>) -> String {
 #[tokio::test]
 async fn what_a_modern_backend_does_not_honour_is_told() {
     let (first, opened) = stream();
-    let (_served, backend, _) = modern(Script::of([opened]), &[]).await;
+    let (_served, backend, _) = modern(Script::of([opened]), &[]);
     first.say(&acknowledged(&json!({ "promptsListChanged": true })));
     let refused =
         soon(backend.want(LinkKey::Default, Some(Context::default()), uris(&["a:1"]))).await;
@@ -339,7 +336,7 @@ async fn what_a_modern_backend_does_not_honour_is_told() {
 
 #[tokio::test]
 async fn a_modern_backend_that_has_no_streams_says_so() {
-    let (_served, backend, _) = modern(Script::default(), &[]).await;
+    let (_served, backend, _) = modern(Script::default(), &[]);
     let refused =
         soon(backend.want(LinkKey::Default, Some(Context::default()), uris(&["a:1"]))).await;
     assert!(
@@ -352,7 +349,7 @@ async fn a_modern_backend_that_has_no_streams_says_so() {
 async fn a_modern_backend_that_does_not_acknowledge_is_waited_for_so_long() {
     let (_first, opened) = stream();
     let quick = "timeouts: { handshake: 1s }";
-    let (_served, backend, _) = modern(Script::of([opened]), &[quick]).await;
+    let (_served, backend, _) = modern(Script::of([opened]), &[quick]);
     let late = soon(backend.want(LinkKey::Default, Some(Context::default()), uris(&["a:1"]))).await;
     assert!(
         matches!(&late, Err(unmet) if matches!(unmet.failure, Failure::TimedOut { .. })),

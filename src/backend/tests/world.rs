@@ -44,7 +44,7 @@ impl World {
         let mocks = Server::new_async().await;
         let path = format!("/mcp/{}", WORLDS.fetch_add(1, Ordering::Relaxed));
         let entry = entry(&format!("{}{path}", mocks.url()), fields);
-        let backend = start(entry, credential, remembered).await;
+        let backend = start(entry, credential, remembered);
         Self {
             mocks,
             path,

@@ -32,8 +32,8 @@ use tower_service::Service;
 use crate::{
     backend::error::{BoxError, HttpError},
     limits::{
-        POOL_IDLE_PER_BACKEND, POOL_IDLE_TIMEOUT, SOCKET_ALIVE_ASKED, SOCKET_ALIVE_ASKS,
-        SOCKET_LOST_AFTER,
+        ANSWER_READ_BYTES_MAX, POOL_IDLE_PER_BACKEND, POOL_IDLE_TIMEOUT, SOCKET_ALIVE_ASKED,
+        SOCKET_ALIVE_ASKS, SOCKET_LOST_AFTER,
     },
 };
 
@@ -148,7 +148,8 @@ fn builder() -> legacy::Builder {
         .timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(POOL_IDLE_TIMEOUT)
-        .pool_max_idle_per_host(POOL_IDLE_PER_BACKEND);
+        .pool_max_idle_per_host(POOL_IDLE_PER_BACKEND)
+        .http1_max_buf_size(ANSWER_READ_BYTES_MAX);
     builder
 }
 

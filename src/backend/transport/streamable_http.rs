@@ -17,7 +17,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Method, Request, StatusCode, Uri,
+    HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri,
     header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HOST, USER_AGENT},
     uri::Scheme,
 };
@@ -45,17 +45,24 @@ use body::{Patience, Response};
 const AGENT: HeaderValue =
     HeaderValue::from_static(concat!("mcp-gateway/", env!("CARGO_PKG_VERSION")));
 
-/// One backend's address and everything that goes with each request to it.
+/// One backend's address and everything that goes with each request of one session to it.
 pub(crate) struct Wire {
+    address: Arc<Address>,
+    credential: Option<(HeaderName, HeaderValue)>,
+    /// What that is, in words.
+    credential_words: &'static str,
+}
+
+/// What the requests of all sessions to one backend have in common.
+pub(crate) struct Address {
     clients: Clients,
     uri: Uri,
-    /// The registry's headers and the credential's.
+    /// The registry's headers.
     own: HeaderMap,
     /// What every request carries that has a body, these among them: put together once.
     with_body: HeaderMap,
     /// The same for one without.
     without_body: HeaderMap,
-    credential: &'static str,
     idle: Duration,
 }
 
@@ -97,19 +104,16 @@ pub(crate) struct Refusal {
     pub(crate) json: Option<Bytes>,
 }
 
-impl Wire {
-    /// A wire whose requests carry `headers`, the credential among them.
-    ///
-    /// `credential` says in words what that is; `idle` bounds every silence of the backend.
+impl Address {
+    /// An address all of whose requests carry `own`; `idle` bounds every silence of the backend.
     ///
     /// # Errors
     ///
-    /// When the address is none that a request can be sent to.
+    /// When it is none that a request can be sent to.
     pub(crate) fn new(
         clients: Clients,
         url: &Url,
         own: HeaderMap,
-        credential: &'static str,
         idle: Duration,
     ) -> Result<Self, BackendError> {
         let uri: Result<Uri, http::uri::InvalidUri> = url.as_str().parse();
@@ -123,7 +127,7 @@ impl Wire {
         );
         with_body.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         for headers in [&mut without_body, &mut with_body] {
-            // They win: they are the operator's, and hold the credential.
+            // They win: they are the operator's.
             headers.extend(own.clone());
             // Nothing here takes a compressed answer apart: what is counted is what was sent.
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -134,22 +138,36 @@ impl Wire {
             own,
             with_body,
             without_body,
-            credential,
             idle,
         })
+    }
+}
+
+impl Wire {
+    /// A wire whose requests carry a credential, which `credential_words` names.
+    pub(crate) const fn new(
+        address: Arc<Address>,
+        credential: Option<(HeaderName, HeaderValue)>,
+        credential_words: &'static str,
+    ) -> Self {
+        Self {
+            address,
+            credential,
+            credential_words,
+        }
     }
 
     /// The error that a refused credential is.
     pub(crate) const fn credential_refused(&self, status: StatusCode) -> BackendError {
         BackendError::CredentialRefused {
             status,
-            credential: self.credential,
+            credential: self.credential_words,
         }
     }
 
     /// Sends one message and waits for the head of the answer.
     pub(crate) async fn post(&self, outgoing: Outgoing) -> Result<Reply, BackendError> {
-        self.send(outgoing, Patience::of(self.idle)).await
+        self.send(outgoing, Patience::of(self.address.idle)).await
     }
 
     /// Sends a call's message. The time in which the call waits for its client is no silence of the
@@ -159,7 +177,7 @@ impl Wire {
         outgoing: Outgoing,
         waiting: &Arc<Waiting>,
     ) -> Result<Reply, BackendError> {
-        let patience = Patience::sparing(self.idle, waiting);
+        let patience = Patience::sparing(self.address.idle, waiting);
         self.send(outgoing, patience).await
     }
 
@@ -179,7 +197,7 @@ impl Wire {
         waiting: &Arc<Waiting>,
     ) -> Result<Content, BackendError> {
         headers.insert(header::LAST_EVENT_ID, last_id.clone());
-        let patience = Patience::sparing(self.idle, waiting);
+        let patience = Patience::sparing(self.address.idle, waiting);
         let request = self.request(Method::GET, Outgoing::empty(headers));
         let response = self.execute(request, &patience).await?;
         read_head(response, patience).await
@@ -212,23 +230,26 @@ impl Wire {
     /// Ends an MCP session; backends may refuse to, and whatever they say ends the matter.
     pub(crate) async fn delete(&self, headers: HeaderMap) -> Result<StatusCode, BackendError> {
         let request = self.request(Method::DELETE, Outgoing::empty(headers));
-        let response = self.execute(request, &Patience::of(self.idle)).await?;
+        let response = self
+            .execute(request, &Patience::of(self.address.idle))
+            .await?;
         Ok(response.status())
     }
 
     fn request(&self, method: Method, outgoing: Outgoing) -> Request<Bytes> {
+        let address = &*self.address;
         let protocol = outgoing.headers.protocol();
         let headers = match &outgoing.headers {
-            _ if outgoing.body.is_empty() => self.under(&self.without_body, protocol),
-            Headers::Own(_) => self.under(&self.with_body, protocol),
+            _ if outgoing.body.is_empty() => self.under(&address.without_body, protocol),
+            Headers::Own(_) => self.under(&address.with_body, protocol),
             Headers::Constant(constant) => {
-                let whole = || self.under(&self.with_body, protocol);
+                let whole = || self.under(&address.with_body, protocol);
                 constant.whole(whole).clone()
             }
         };
         let mut request = Request::new(outgoing.body);
         *request.method_mut() = method;
-        *request.uri_mut() = self.uri.clone();
+        *request.uri_mut() = address.uri.clone();
         *request.headers_mut() = headers;
         request
     }
@@ -236,11 +257,15 @@ impl Wire {
     /// The protocol's headers with those that win over them.
     fn under(&self, common: &HeaderMap, protocol: &HeaderMap) -> HeaderMap {
         let mut headers = common.clone();
-        headers.reserve(protocol.len());
+        headers.reserve(protocol.len() + 1);
         for (name, value) in protocol {
-            if !self.own.contains_key(name) {
+            if !self.address.own.contains_key(name) {
                 headers.insert(name.clone(), value.clone());
             }
+        }
+        if let Some((name, value)) = &self.credential {
+            // Last: it wins.
+            headers.insert(name.clone(), value.clone());
         }
         headers
     }
@@ -250,7 +275,7 @@ impl Wire {
         request: Request<Bytes>,
         patience: &Patience,
     ) -> Result<Response, BackendError> {
-        let answered = pin!(self.clients.calls.send(request.map(Full::new)));
+        let answered = pin!(self.address.clients.calls.send(request.map(Full::new)));
         match patience.wait(answered).await? {
             Ok(response) => Ok(response.into()),
             Err(error) => Err(BackendError::instead_of_head(error)),
@@ -265,7 +290,7 @@ impl Wire {
     ) -> Result<Response, BackendError> {
         let answered = async {
             let request = request.try_into().map_err(HttpError::from)?;
-            let answered = self.clients.listening.execute(request).await;
+            let answered = self.address.clients.listening.execute(request).await;
             answered.map_err(HttpError::from)
         };
         match patience.wait(pin!(answered)).await? {

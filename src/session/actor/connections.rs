@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use ractor::{ActorCell, ActorProcessingErr};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -20,23 +19,39 @@ use crate::{
 use super::{Ending, Session};
 
 impl Session {
-    /// Takes what was known of a backend before a restart.
-    pub(super) fn remember_links(&mut self, position: usize, links: &[&LinkRecord]) {
+    /// Takes what was known of a backend before a restart; gives what its connection goes on with.
+    pub(super) fn remember_links(
+        &mut self,
+        position: usize,
+        links: &[&LinkRecord],
+    ) -> Vec<(LinkKey, Memory)> {
+        let mut remembered = Vec::with_capacity(links.len());
         for link in links {
-            if let Ok(discovery) = Discovery::read(&link.discovery) {
-                self.meet(position, discovery);
-            }
             if let Some(id) = link.mcp_session {
                 self.linked.insert((id, position));
             }
+            // What cannot be read is opened anew.
+            let Ok(discovery) = Discovery::read(&link.discovery) else {
+                continue;
+            };
+            let discovery = self.shared.clients.share(&link.backend, discovery);
+            self.meet(position, discovery.clone());
+            let memory = Memory {
+                revision: link.revision,
+                backend_session: link.backend_session.clone(),
+                discovery,
+            };
+            let key = link.mcp_session.map_or(LinkKey::Default, LinkKey::Own);
+            remembered.push((key, memory));
         }
+        remembered
     }
 
-    pub(super) async fn start_backend(
-        &self,
+    pub(super) fn start_backend(
+        &mut self,
         server: &StoredServer,
         remembered: Vec<(LinkKey, Memory)>,
-    ) -> Result<Backend, ActorProcessingErr> {
+    ) -> Backend {
         let (myself, number) = (self.myself.clone(), next_number());
         let start = Start {
             number,
@@ -54,7 +69,9 @@ impl Session {
                 drop(myself.cast(SessionMessage::Reported { number, report }));
             }),
         };
-        Ok(Backend::start(start, Some(self.myself.get_cell())).await?)
+        let (backend, life) = Backend::start(start);
+        self.lives.push(life);
+        backend
     }
 
     pub(super) fn describe(&self, reply: oneshot::Sender<SessionDescription>) {
@@ -113,18 +130,29 @@ impl Session {
         self.running.end_all(&Failure::OutOfTime);
     }
 
-    pub(super) fn connection_ended(&mut self, cell: &ActorCell) {
-        self.leaving.retain(|backend| !backend.is(cell));
+    /// A connection is no more, be it that it died of a mistake.
+    pub(super) fn connection_ended(&mut self, number: u64, mistake: Option<&str>) {
+        self.lives.retain(|life| life.number() != number);
+        match mistake {
+            Some(mistake) => self.connection_died(number, mistake),
+            None => self.forget_connection(number),
+        }
+        self.stop_if_done();
+    }
+
+    fn forget_connection(&mut self, number: u64) {
+        self.leaving.retain(|backend| backend.number() != number);
         if self.is_ending() {
             // No call is routed any more.
-            self.backends.retain(|backend| !backend.is(cell));
+            self.backends.retain(|backend| backend.number() != number);
         }
     }
 
-    pub(super) async fn connection_died(&mut self, cell: &ActorCell, reason: &str) {
-        let Some(position) = self.backends.iter().position(|backend| backend.is(cell)) else {
+    fn connection_died(&mut self, number: u64, reason: &str) {
+        let mut backends = self.backends.iter();
+        let Some(position) = backends.position(|backend| backend.number() == number) else {
             tracing::error!(error = reason, "a connection died while it was ending");
-            return self.connection_ended(cell);
+            return self.forget_connection(number);
         };
         let name = &self.names[position];
         tracing::error!(backend.name = %name, error = reason, "the connection to {name} died");
@@ -136,18 +164,11 @@ impl Session {
         if self.deaths > BACKEND_DEATHS_MAX {
             return;
         }
-        match self
-            .start_backend(&self.servers[position], Vec::new())
-            .await
-        {
-            Ok(backend) => {
-                self.backends[position] = backend;
-                self.linked.retain(|(_, at)| *at != position);
-                self.want_what_was_wanted();
-                self.tell_wants(LinkKey::Default);
-            }
-            Err(error) => tracing::error!(%error, "could not start a connection anew"),
-        }
+        let server = self.servers[position].clone();
+        self.backends[position] = self.start_backend(&server, Vec::new());
+        self.linked.retain(|(_, at)| *at != position);
+        self.want_what_was_wanted();
+        self.tell_wants(LinkKey::Default);
     }
 
     pub(super) fn warm(&self) {
@@ -158,18 +179,6 @@ impl Session {
             });
         }
     }
-}
-
-pub(super) fn remember(link: &LinkRecord) -> (LinkKey, Memory) {
-    let memory = Memory {
-        revision: link.revision,
-        backend_session: link.backend_session.clone(),
-        discovery: link.discovery.clone(),
-    };
-    (
-        link.mcp_session.map_or(LinkKey::Default, LinkKey::Own),
-        memory,
-    )
 }
 
 async fn describe(backend: &Backend) -> ConnectionDescription {

@@ -3,10 +3,10 @@
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     convert::Infallible,
+    sync::Arc,
 };
 
-use ractor::ActorProcessingErr;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use crate::{
     backend::{Backend, Hearers, LinkKey},
@@ -51,15 +51,15 @@ impl Patching {
 
 /// The links that are being stored: what is void must not be written after it was deleted.
 pub(super) struct LinkWrites {
-    writing: mpsc::Sender<Infallible>,
-    until_written: mpsc::Receiver<Infallible>,
+    writing: Arc<oneshot::Sender<Infallible>>,
+    until_written: oneshot::Receiver<Infallible>,
 }
 
 impl Default for LinkWrites {
     fn default() -> Self {
-        let (writing, until_written) = mpsc::channel(1);
+        let (writing, until_written) = oneshot::channel();
         Self {
-            writing,
+            writing: Arc::new(writing),
             until_written,
         }
     }
@@ -67,24 +67,24 @@ impl Default for LinkWrites {
 
 impl LinkWrites {
     /// One of them, until what is given is dropped.
-    pub(super) fn begin(&self) -> mpsc::Sender<Infallible> {
-        self.writing.clone()
+    pub(super) fn begin(&self) -> Arc<oneshot::Sender<Infallible>> {
+        Arc::clone(&self.writing)
     }
 
     /// Whether one of them has not ended.
     pub(super) fn are_under_way(&self) -> bool {
-        self.writing.strong_count() > 1
+        Arc::strong_count(&self.writing) > 1
     }
 
     /// Waits until those that began before have ended.
     pub(super) async fn end(self) {
         let Self {
             writing,
-            mut until_written,
+            until_written,
         } = self;
         drop(writing);
         // Nothing is ever sent.
-        let _nothing = until_written.recv().await;
+        let _nothing = until_written.await;
     }
 }
 
@@ -127,19 +127,14 @@ impl Session {
     }
 
     /// A change is stored, or could not be.
-    pub(super) async fn patched(
-        &mut self,
-        plan: Plan,
-        outcome: Result<(), StoreError>,
-        reply: Patcher,
-    ) -> Result<(), ActorProcessingErr> {
+    pub(super) fn patched(&mut self, plan: Plan, outcome: Result<(), StoreError>, reply: Patcher) {
         self.patching.under_way = None;
         match outcome {
             _ if self.is_ending() => drop(reply.send(Err(PatchError::Gone))),
             Err(error) => drop(reply.send(Err(error.into()))),
             Ok(()) => {
                 self.last_used_ms = now_ms();
-                self.apply(plan).await?;
+                self.apply(plan);
                 self.describe_to(move |description| drop(reply.send(Ok(description))));
             }
         }
@@ -149,17 +144,15 @@ impl Session {
         {
             self.patch(patch, reply);
         }
-        Ok(())
     }
 
-    /// Makes the session what is stored. Should a connection not start, the session ends, and its next
-    /// request wakes it as what it is.
-    async fn apply(&mut self, mut plan: Plan) -> Result<(), ActorProcessingErr> {
+    /// Makes the session what is stored.
+    fn apply(&mut self, mut plan: Plan) {
         if let Change::To(name) = std::mem::take(&mut plan.name) {
             self.name = name;
         }
         if !plan.changes_servers() {
-            return Ok(());
+            return;
         }
         let parts = std::mem::take(&mut self.servers)
             .into_iter()
@@ -179,7 +172,7 @@ impl Session {
                     kept.insert(from, position);
                 }
             }
-            let (server, backend, met) = self.settle(place, part).await?;
+            let (server, backend, met) = self.settle(place, part);
             self.names.push(server.backend.clone());
             self.servers.push(server);
             self.backends.push(backend);
@@ -194,17 +187,12 @@ impl Session {
         self.rearrange(&stayed, &kept);
         self.connect_anew(&kept, listening);
         self.tell_of_lists(&ListKind::ALL, &Hearers::AllBut(Vec::new()));
-        Ok(())
     }
 
     /// Keeps a backend's connection, or starts one in its place.
-    async fn settle(
-        &mut self,
-        place: Place,
-        part: Option<Part>,
-    ) -> Result<Part, ActorProcessingErr> {
+    fn settle(&mut self, place: Place, part: Option<Part>) -> Part {
         let (before, credential) = match (part, place.credential) {
-            (Some(part), Change::Keep) => return Ok(part),
+            (Some(part), Change::Keep) => return part,
             (part, Change::Keep) => (part, None),
             (part, Change::To(credential)) => (part, credential),
         };
@@ -217,8 +205,8 @@ impl Session {
         {
             self.leaving.push(backend);
         }
-        let backend = self.start_backend(&server, Vec::new()).await?;
-        Ok((server, backend, None))
+        let backend = self.start_backend(&server, Vec::new());
+        (server, backend, None)
     }
 
     /// Moves all that has a position to where its backend is now: from where a backend stayed in the

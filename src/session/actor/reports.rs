@@ -24,6 +24,9 @@ use super::{Session, hearing::Wanted};
 
 impl Session {
     pub(super) fn reported(&mut self, number: u64, report: Report) {
+        if let Report::Ended { mistake } = report {
+            return self.connection_ended(number, mistake.as_deref());
+        }
         let is_current = self.backends.iter().any(|it| it.number() == number);
         let asks = matches!(report, Report::Asked { .. } | Report::Withdrawn { .. });
         if !is_current && !asks {
@@ -60,6 +63,8 @@ impl Session {
                 mcp_session,
                 number,
             } => self.withdraw(mcp_session, number),
+            // Taken above, whichever connection it is.
+            Report::Ended { .. } => {}
         }
     }
 
@@ -68,10 +73,8 @@ impl Session {
             return;
         }
         let position = self.position(&backend);
-        if let Some(position) = position
-            && let Ok(discovery) = Discovery::read(&memory.discovery)
-        {
-            self.meet(position, discovery);
+        if let Some(position) = position {
+            self.meet(position, memory.discovery.clone());
         }
         let mcp_session = match link {
             LinkKey::Default => None,
@@ -90,7 +93,7 @@ impl Session {
             backend,
             revision: memory.revision,
             backend_session: memory.backend_session,
-            discovery: memory.discovery,
+            discovery: memory.discovery.result.clone(),
         };
         let (store, writing) = (self.shared.store.clone(), self.link_writes.begin());
         let storing = tokio::spawn(async move {

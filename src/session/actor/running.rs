@@ -32,6 +32,18 @@ struct Exchanges {
     cancellable: BTreeMap<CancelKey, u64>,
 }
 
+impl Exchanges {
+    /// An empty map keeps room for a dozen, and most sessions are idle.
+    fn give_back_room(&mut self) {
+        if self.holds.is_empty() {
+            self.holds = BTreeMap::new();
+        }
+        if self.cancellable.is_empty() {
+            self.cancellable = BTreeMap::new();
+        }
+    }
+}
+
 /// The hold on one exchange.
 struct Hold {
     mcp_session: Option<Uuid>,
@@ -71,6 +83,7 @@ impl Running {
         {
             exchanges.cancellable.remove(&key);
         }
+        exchanges.give_back_room();
     }
 
     /// Takes one back at its client's wish, which wants no answer.

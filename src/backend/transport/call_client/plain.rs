@@ -29,7 +29,7 @@ use tower_service::Service as _;
 use super::Punctual;
 use crate::{
     backend::error::HttpError,
-    limits::{POOL_IDLE_PER_BACKEND, POOL_IDLE_TIMEOUT},
+    limits::{ANSWER_READ_BYTES_MAX, POOL_IDLE_PER_BACKEND, POOL_IDLE_TIMEOUT},
 };
 
 type Connection = http1::Connection<TokioIo<TcpStream>, Full<Bytes>>;
@@ -120,7 +120,10 @@ impl Pool {
     async fn connect(&self, uri: &Uri, to: Authority) -> Result<Box<Socket>, HttpError> {
         let connected = self.connector.clone().call(uri.clone());
         let stream = connected.await.map_err(HttpError::Connecting)?;
-        let shaken = http1::handshake(stream).await;
+        let shaken = http1::Builder::new()
+            .max_buf_size(ANSWER_READ_BYTES_MAX)
+            .handshake(stream)
+            .await;
         let (sender, connection) = shaken.map_err(HttpError::Sending)?;
         Ok(Box::new(Socket {
             to,
