@@ -30,7 +30,8 @@ pub(super) type Inbox = mpsc::UnboundedReceiver<Box<BackendMessage>>;
 /// A running connection, which ends when this is dropped.
 pub(crate) struct Life {
     number: u64,
-    task: AbortHandle,
+    /// What ends with this; `None` once it was let go.
+    task: Option<AbortHandle>,
 }
 
 impl Mailbox {
@@ -83,7 +84,7 @@ impl Life {
         }));
         Self {
             number,
-            task: task.abort_handle(),
+            task: Some(task.abort_handle()),
         }
     }
 
@@ -93,14 +94,16 @@ impl Life {
     }
 
     /// Lets the connection go on until it ends by itself.
-    pub(crate) fn let_go(self) {
-        std::mem::forget(self);
+    pub(crate) fn let_go(mut self) {
+        self.task = None;
     }
 }
 
 impl Drop for Life {
     fn drop(&mut self) {
-        self.task.abort();
+        if let Some(task) = &self.task {
+            task.abort();
+        }
     }
 }
 

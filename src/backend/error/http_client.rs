@@ -55,9 +55,16 @@ impl HttpError {
         })
     }
 
-    /// This one and what is behind it, the innermost last.
+    /// What the client met and what is behind that, the innermost last.
     fn causes(&self) -> impl Iterator<Item = &(dyn Error + 'static)> {
-        let first: &(dyn Error + 'static) = self;
+        // Not by `source`, which is transparent: it would leave out the very error that this stands for.
+        let first: &(dyn Error + 'static) = match self {
+            Self::SetUp(error) | Self::Connecting(error) => &**error,
+            Self::Sending(error) | Self::Body(error) => error,
+            Self::Client(error) => error,
+            Self::Listening(error) => error,
+            Self::Ended => self,
+        };
         std::iter::successors(Some(first), |error| {
             let error: &(dyn Error + 'static) = *error;
             error.source()
@@ -123,6 +130,13 @@ mod tests {
 
     use super::*;
     use crate::backend::{error::Retry, transport::call_client::CallClient};
+
+    #[test]
+    fn a_connection_that_comes_too_late_is_told_as_such() {
+        let late = io::Error::from(io::ErrorKind::TimedOut);
+        let error = HttpError::Connecting(late.into());
+        assert_eq!(root_cause(&error), "it did not accept a connection in time");
+    }
 
     #[tokio::test]
     async fn a_refused_connection_left_nothing_and_shows_no_address() {
