@@ -45,7 +45,7 @@ pub use error::AppError;
 ///
 /// Why the program could not start, with the remedy.
 pub fn run(config: Config) -> Result<ExitCode, AppError> {
-    let _log = telemetry::init(config.log_format, &config.log_filter)?;
+    let _log = telemetry::init(config.log_format, &config.log_filter, config.log_delay)?;
     dumps::turn_off();
     open_files::allow_many();
     let runtime = tokio::runtime::Builder::new_multi_thread()

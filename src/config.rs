@@ -78,6 +78,8 @@ pub struct Config {
     pub edge: Edge,
     /// How log lines look.
     pub log_format: LogFormat,
+    /// How long log lines gather to be written out together.
+    pub log_delay: Duration,
     /// Which log lines are written.
     pub log_filter: LogFilter,
 }
@@ -228,6 +230,7 @@ impl Flags {
             allowed_origins: self.listening.allowed_origin,
             edge: self.edge.try_into()?,
             log_format: self.log.log_format,
+            log_delay: self.log.log_delay,
             log_filter: log_filter(self.log.log_level, environment)?,
         })
     }

@@ -54,6 +54,8 @@ pub const BODY_TIMEOUT: Bounds<Duration> = Bounds::new(MILLISECONDS_10, HOURS_24
 pub const KEEP_OPEN: Bounds<Duration> = Bounds::new(MILLISECONDS_10, HOURS_24);
 /// How long a client may take nothing of what is sent to it: memory and its backend's call wait for it.
 pub const WRITE_TIMEOUT: Bounds<Duration> = Bounds::new(MILLISECONDS_10, HOURS_24);
+/// How long lines of the log may gather to be written out together: what is not out yet is lost to a kill.
+pub const LOG_DELAY: Bounds<Duration> = Bounds::new(Duration::ZERO, Duration::from_secs(1));
 /// Requests at once on one HTTP/2 connection.
 pub const HTTP2_STREAMS: Bounds<u32> = Bounds::new(1, 10_000);
 /// Bytes of a request's line and headers; less than the least would refuse common browsers.

@@ -9,6 +9,7 @@ mod safe;
 use std::{
     io::{self, IsTerminal as _, Stderr},
     str::FromStr,
+    time::Duration,
 };
 
 use tracing::{Subscriber, level_filters::LevelFilter};
@@ -124,13 +125,18 @@ impl Drop for LogGuard {
     }
 }
 
-/// Sets up the log of this process; call once, first of all.
+/// Sets up the log of this process; call once, first of all. Its lines gather for so long to be written out together;
+/// not at all for nought.
 ///
 /// # Errors
 ///
 /// [`TelemetryError::Twice`] when called again, [`TelemetryError::NoThread`] when the system gives none.
-pub fn init(format: LogFormat, filter: &LogFilter) -> Result<LogGuard, TelemetryError> {
-    let lines = Lines::to(io::stderr()).map_err(TelemetryError::NoThread)?;
+pub fn init(
+    format: LogFormat,
+    filter: &LogFilter,
+    delay: Duration,
+) -> Result<LogGuard, TelemetryError> {
+    let lines = Lines::to(io::stderr(), delay).map_err(TelemetryError::NoThread)?;
     let guard = LogGuard(lines.clone());
     subscriber(format, filter, lines)
         .try_init()

@@ -39,6 +39,10 @@ impl Weighed for Event {
     fn bytes(&self) -> usize {
         self.bytes()
     }
+
+    fn is_piece(&self) -> bool {
+        matches!(self, Self::Part(_))
+    }
 }
 
 /// Commands, facts and questions of one connection.

@@ -250,6 +250,11 @@ pub(super) struct Log {
     #[arg(value_parser = PossibleValuesParser::new(LogFormat::WORDS).try_map(|word| word.parse::<LogFormat>()))]
     pub(super) log_format: LogFormat,
 
+    /// How long lines gather to be written out together; 0s writes each at once, as warnings and errors always are
+    #[arg(long, global = true, env = "LOG_DELAY", value_name = "DURATION")]
+    #[arg(default_value = "5ms", value_parser = |text: &str| limits::LOG_DELAY.read(text))]
+    pub(super) log_delay: Duration,
+
     /// Lines to write: off, error, warn, info, debug or trace, or directives such as
     /// info,mcp_gateway=debug [default: info]
     #[arg(long, global = true, env = "LOG_LEVEL", value_name = "LEVEL")]

@@ -15,8 +15,6 @@ use std::{
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// How long lines gather: short enough that nobody who reads along notices.
-const GATHERED_WITHIN: Duration = Duration::from_millis(5);
 /// How much may gather: with more, whoever writes a line writes it out, and waits for a slow reader.
 const GATHERED_BYTES_MAX: usize = 256 * 1024;
 /// What is kept of the memory for the next lines.
@@ -31,6 +29,8 @@ struct Shared<W> {
     woken: Condvar,
     /// Locked before `gathered` is, so that lines stay in their order.
     out: Mutex<Out<W>>,
+    /// How long lines gather.
+    delay: Duration,
 }
 
 #[derive(Default)]
@@ -58,13 +58,16 @@ impl<W> Clone for Lines<W> {
 }
 
 impl<W: Write + Send + 'static> Lines<W> {
-    /// Lines for this writer, and a thread that writes them out.
+    /// Lines for this writer, and a thread that writes them out after this delay; none where there is no delay.
     ///
     /// # Errors
     ///
     /// When the system has no thread to give.
-    pub(super) fn to(writer: W) -> io::Result<Self> {
-        let lines = Self::untended(writer);
+    pub(super) fn to(writer: W, delay: Duration) -> io::Result<Self> {
+        let lines = Self::untended(writer, delay);
+        if delay.is_zero() {
+            return Ok(lines);
+        }
         let tended = lines.clone();
         thread::Builder::new()
             .name("log".to_owned())
@@ -82,7 +85,7 @@ impl<W: Write + Send + 'static> Lines<W> {
             if is_over {
                 return;
             }
-            thread::sleep(GATHERED_WITHIN);
+            thread::sleep(self.0.delay);
             self.write_out();
         }
     }
@@ -96,12 +99,13 @@ impl<W: Write> Lines<W> {
         self.write_out();
     }
 
-    fn untended(writer: W) -> Self {
+    fn untended(writer: W, delay: Duration) -> Self {
         let spare = Vec::new();
         Self(Arc::new(Shared {
             gathered: Mutex::default(),
             woken: Condvar::new(),
             out: Mutex::new(Out { writer, spare }),
+            delay,
         }))
     }
 
@@ -121,8 +125,8 @@ impl<W: Write> Lines<W> {
         let is_first = gathered.bytes.is_empty();
         gathered.bytes.extend_from_slice(line);
         let is_full = gathered.bytes.len() > GATHERED_BYTES_MAX;
-        // After the end nobody comes for it.
-        let is_now = is_urgent || is_full || gathered.is_over;
+        // After the end nobody comes for it, nor where nothing is to gather.
+        let is_now = is_urgent || is_full || gathered.is_over || self.0.delay.is_zero();
         drop(gathered);
         if is_now {
             self.write_out();
@@ -174,6 +178,8 @@ mod tests {
 
     use super::*;
 
+    const DELAY: Duration = Duration::from_millis(5);
+
     /// Tells of each piece that is written.
     struct Pieces(Sender<String>);
 
@@ -201,7 +207,7 @@ mod tests {
     #[test]
     fn a_warning_goes_out_at_once_with_all_that_was_before_it() {
         let (written, pieces) = channel();
-        let lines = Lines::untended(Pieces(written));
+        let lines = Lines::untended(Pieces(written), DELAY);
         log_into(&lines, || {
             tracing::info!("one");
             tracing::info!("two");
@@ -215,7 +221,7 @@ mod tests {
     #[test]
     fn what_gathers_goes_out_by_itself_and_at_the_end() {
         let (written, pieces) = channel();
-        let lines = Lines::to(Pieces(written)).unwrap();
+        let lines = Lines::to(Pieces(written), DELAY).unwrap();
         log_into(&lines, || tracing::info!("one"));
         assert_eq!(pieces.recv().unwrap(), " INFO one\n");
         log_into(&lines, || tracing::info!("two"));
@@ -228,9 +234,19 @@ mod tests {
     }
 
     #[test]
+    fn without_a_delay_each_line_goes_out_at_once() {
+        let (written, pieces) = channel();
+        let lines = Lines::to(Pieces(written), Duration::ZERO).unwrap();
+        for line in ["one", "two"] {
+            log_into(&lines, || tracing::info!("{line}"));
+            assert_eq!(pieces.try_recv().unwrap(), format!(" INFO {line}\n"));
+        }
+    }
+
+    #[test]
     fn no_more_than_a_bound_gathers_and_nothing_is_lost() {
         let (written, pieces) = channel();
-        let lines = Lines::untended(Pieces(written));
+        let lines = Lines::untended(Pieces(written), DELAY);
         let filling = "x".repeat(1000);
         let numbers = 0..2 * GATHERED_BYTES_MAX / filling.len();
         log_into(&lines, || {
