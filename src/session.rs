@@ -95,6 +95,7 @@ struct Parts {
     store: Store,
     quota: Quota,
     dormant_after: Duration,
+    session_idle_ttl: Option<Duration>,
 }
 
 impl Sessions {
@@ -129,6 +130,7 @@ impl Sessions {
             store,
             quota,
             dormant_after: patience.dormant_after,
+            session_idle_ttl: patience.session_idle_ttl,
         })))
     }
 

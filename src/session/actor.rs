@@ -18,6 +18,7 @@ mod subscribing;
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
+    time::Duration,
 };
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -77,6 +78,7 @@ pub(super) struct Session {
     owner: Option<Arc<str>>,
     name: Option<String>,
     naming: Naming,
+    idle_expiry: Option<Duration>,
     created_ms: i64,
     last_used_ms: i64,
     /// What the database holds of `last_used_ms`.
@@ -105,6 +107,8 @@ pub(super) struct Session {
     uses_credentials: bool,
     resources: ResourceIndex,
     kept_lists: KeptLists,
+    /// Counts the changes of what the session shows of its backends' lists.
+    edition: u64,
     /// Backends of which clients were told that they cannot be reached.
     unreachable: HashSet<BackendName>,
     mcp_sessions: HashMap<Uuid, McpSession>,
@@ -256,6 +260,7 @@ impl Session {
             owner: record.owner,
             name: record.name,
             naming: record.naming,
+            idle_expiry: record.idle_expiry,
             created_ms: record.created_ms,
             last_used_ms: record.last_used_ms,
             stored_used_ms: record.last_used_ms,
@@ -276,6 +281,7 @@ impl Session {
             uses_credentials,
             resources: ResourceIndex::new(backends),
             kept_lists: KeptLists::default(),
+            edition: 0,
             unreachable: HashSet::new(),
             deaths: 0,
             ending: Ending::No,

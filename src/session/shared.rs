@@ -5,10 +5,10 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     backend::HttpClients,
     registry::Registry,
-    store::{Store, StoredServer},
+    store::{Store, StoredServer, Unused},
 };
 
-use super::clock::before_now_ms;
+use super::clock::{before_now_ms, now_ms};
 
 /// What every session of the process shares.
 #[derive(Clone)]
@@ -41,8 +41,11 @@ impl Shared {
         before_now_ms(self.mcp_session_ttl)
     }
 
-    /// Sessions last used before this have expired; `None` where none ever does.
-    pub(super) fn oldest_session_ms(&self) -> Option<i64> {
-        self.session_idle_ttl.map(before_now_ms)
+    /// Which sessions have expired.
+    pub(super) fn unused_sessions(&self) -> Unused {
+        Unused {
+            since_ms: self.session_idle_ttl.map(before_now_ms),
+            now_ms: now_ms(),
+        }
     }
 }

@@ -57,6 +57,7 @@ async fn world() -> World {
     let new = NewSession {
         name: None,
         naming: Naming::Auto,
+        idle_expiry: None,
         servers: Vec::new(),
     };
     let id = everybody.create(new).await.unwrap();
@@ -177,6 +178,7 @@ async fn a_stranger_wakes_no_session() {
         owner: Some("ada".into()),
         name: None,
         naming: Naming::Auto,
+        idle_expiry: None,
         servers: Vec::new(),
         created_ms: 1,
         last_used_ms: 1,

@@ -27,6 +27,7 @@ mod calls;
 mod cancellation;
 mod capabilities;
 mod changes;
+mod choices;
 mod command_line;
 mod completion;
 mod core_dumps;

@@ -14,6 +14,7 @@ use crate::{
     mcp::{discovery::Discovery, kind::ListKind, name::BackendName, request::Context},
     session::{
         clock::now_ms,
+        kept::KeptLists,
         message::SessionMessage,
         patch::{PatchError, Patched, Place, Plan, SessionPatch},
     },
@@ -148,12 +149,43 @@ impl Session {
 
     /// Makes the session what is stored.
     fn apply(&mut self, mut plan: Plan) {
+        self.choose(&mut plan);
+        if plan.changes_servers() {
+            self.apply_servers(plan);
+            self.show_others(&ListKind::ALL);
+        } else {
+            self.show_others(plan.changed_lists());
+        }
+    }
+
+    /// Takes what the session chose for itself.
+    fn choose(&mut self, plan: &mut Plan) {
         if let Change::To(name) = std::mem::take(&mut plan.name) {
             self.name = name;
         }
-        if !plan.changes_servers() {
+        if let Change::To(expiry) = plan.idle_expiry {
+            self.idle_expiry = expiry;
+        }
+        self.naming = plan.naming.unwrap_or(self.naming);
+        for place in &plan.places {
+            if let (Some(from), Change::To(tools)) = (place.from, &place.tools) {
+                self.servers[from].tools.clone_from(tools);
+            }
+        }
+    }
+
+    /// Lists are others now, be it that the backends' are not: clients are told, and no list that was made before is
+    /// shown again.
+    fn show_others(&mut self, kinds: &[ListKind]) {
+        if kinds.is_empty() {
             return;
         }
+        self.edition += 1;
+        self.kept_lists = KeptLists::default();
+        self.tell_of_lists(kinds, &Hearers::AllBut(Vec::new()));
+    }
+
+    fn apply_servers(&mut self, plan: Plan) {
         let parts = std::mem::take(&mut self.servers)
             .into_iter()
             .zip(std::mem::take(&mut self.backends))
@@ -186,11 +218,15 @@ impl Session {
         let listening = self.listening_where_links_ended(&stayed, &kept);
         self.rearrange(&stayed, &kept);
         self.connect_anew(&kept, listening);
-        self.tell_of_lists(&ListKind::ALL, &Hearers::AllBut(Vec::new()));
     }
 
     /// Keeps a backend's connection, or starts one in its place.
     fn settle(&mut self, place: Place, part: Option<Part>) -> Part {
+        let tools = match (&part, place.tools) {
+            (Some((server, ..)), _) => server.tools.clone(),
+            (None, Change::To(tools)) => tools,
+            (None, Change::Keep) => None,
+        };
         let (before, credential) = match (part, place.credential) {
             (Some(part), Change::Keep) => return part,
             (part, Change::Keep) => (part, None),
@@ -199,6 +235,7 @@ impl Session {
         let server = StoredServer {
             backend: place.backend,
             credential: Ok(credential),
+            tools,
         };
         if let Some((_, backend, _)) = before
             && backend.retire()
