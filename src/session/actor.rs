@@ -10,6 +10,7 @@ mod lists;
 mod mcp_session;
 mod patching;
 mod questions;
+mod renewing;
 mod reports;
 mod resting;
 mod running;
@@ -234,6 +235,7 @@ impl Actor for SessionActor {
                 outcome,
                 reply,
             } => session.patched(*plan, outcome, reply),
+            SessionMessage::MeetRegistry => session.meet_registry(),
             SessionMessage::Describe(reply) => session.describe(reply),
         }
         Ok(())

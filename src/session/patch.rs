@@ -113,12 +113,14 @@ pub(super) struct Place {
     pub(super) credential: Change<SecretString>,
     /// Which of its tools are offered from now on, if others than before.
     pub(super) tools: Change<Arc<ToolFilter>>,
+    /// Whether another connection takes the place of the one there is, whatever its credential.
+    pub(super) is_renewed: bool,
 }
 
 impl Place {
     /// Whether its connection goes on.
     pub(super) const fn is_kept(&self) -> bool {
-        self.from.is_some() && matches!(self.credential, Change::Keep)
+        self.from.is_some() && matches!(self.credential, Change::Keep) && !self.is_renewed
     }
 }
 
@@ -149,6 +151,7 @@ impl Plan {
             let place = Place {
                 credential: credential(given, before),
                 tools: tools(filter, before),
+                is_renewed: false,
                 from,
                 backend,
             };
@@ -175,6 +178,24 @@ impl Plan {
             removed: leaves.map(|(_, backend)| backend).collect(),
             places,
         })
+    }
+
+    /// The session as it is, with other connections to some of its backends, by their positions.
+    pub(super) fn renewing(now: &[StoredServer], others: &HashSet<usize>) -> Self {
+        let place = |(at, server): (usize, &StoredServer)| Place {
+            backend: server.backend.clone(),
+            from: Some(at),
+            credential: Change::Keep,
+            tools: Change::Keep,
+            is_renewed: others.contains(&at),
+        };
+        Self {
+            name: Change::Keep,
+            naming: None,
+            idle_expiry: Change::Keep,
+            places: now.iter().enumerate().map(place).collect(),
+            removed: Vec::new(),
+        }
     }
 
     /// The lists that clients see otherwise than before, though the servers are the same.

@@ -1,10 +1,10 @@
 //! What every session of the process shares, and when its own things expire.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use crate::{
     backend::HttpClients,
-    registry::Registry,
+    registry::CurrentRegistry,
     store::{Store, StoredServer, Unused},
 };
 
@@ -13,7 +13,7 @@ use super::clock::{before_now_ms, now_ms};
 /// What every session of the process shares.
 #[derive(Clone)]
 pub(super) struct Shared {
-    pub(super) registry: Arc<Registry>,
+    pub(super) registry: CurrentRegistry,
     pub(super) store: Store,
     pub(super) clients: HttpClients,
     /// How long `initialize` waits for slow backends.

@@ -9,7 +9,7 @@ use super::*;
 use crate::{
     limits::MCP_SESSIONS_PER_SESSION_MAX,
     mcp::{failure::Failure, name::Naming, request::Context, version::Revision},
-    registry::Defaults,
+    registry::{Defaults, Registry},
     store::{SealingKey, SessionRecord},
 };
 
@@ -50,7 +50,7 @@ async fn world() -> World {
         dormant_after: Duration::from_mins(1),
         input_timeout: Duration::from_mins(1),
     };
-    let registry = Arc::new(registry.unwrap());
+    let registry = CurrentRegistry::new(registry.unwrap());
     let sessions = Sessions::start(registry, store.clone(), patience, CAPS);
     let sessions = sessions.await.unwrap();
     let everybody = sessions.seen_by(&Caller::anonymous());

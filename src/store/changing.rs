@@ -68,6 +68,16 @@ impl Store {
         self.write(change).await.map(drop)
     }
 
+    /// Forgets what the connections of all sessions with some backends learned: it would be said to another server.
+    ///
+    /// # Errors
+    ///
+    /// What the database refuses.
+    pub async fn forget_links(&self, backends: &[BackendName]) -> Result<(), StoreError> {
+        let names = backends.iter().map(ToString::to_string).collect();
+        self.write(Operation::ForgetLinks(names)).await.map(drop)
+    }
+
     /// Deletes a session that nobody used for too long; says whether it was there, and idle still.
     ///
     /// # Errors

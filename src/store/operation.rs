@@ -17,7 +17,7 @@ use super::{
     record::Unused,
 };
 
-use change::{change_servers, choose, unlink};
+use change::{change_servers, choose, forget_links, unlink};
 
 pub(super) use change::{ChangedServer, Chosen};
 
@@ -50,6 +50,8 @@ pub(super) enum Operation {
     },
     DeleteMcpSession(Uuid),
     PutLink(link::Model),
+    /// Those with some backends, of every session.
+    ForgetLinks(Vec<String>),
     /// When sessions were last used.
     Touch(Vec<(Uuid, i64)>),
     /// When MCP sessions were last used.
@@ -106,6 +108,7 @@ impl Operation {
             }
             Self::DeleteMcpSession(id) => delete_mcp_session(*id, database).await,
             Self::PutLink(row) => put_link(row, database).await,
+            Self::ForgetLinks(backends) => forget_links(backends, database).await,
             Self::Touch(used) => touch(used, database).await,
             Self::TouchMcpSessions(used) => touch_mcp_sessions(used, database).await,
             Self::ExpireMcpSessions { unused_since_ms } => {

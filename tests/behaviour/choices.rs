@@ -11,6 +11,8 @@ use crate::{
 };
 
 const TOOLS_CHANGED: &str = "notifications/tools/list_changed";
+const GATED: &str =
+    r#"{"name":"one.progress","arguments":{"steps":1,"gated":true},"_meta":{"progressToken":1}}"#;
 const PROMPTS_CHANGED: &str = "notifications/prompts/list_changed";
 
 fn pairings() -> impl Iterator<Item = Pairing> {
@@ -117,25 +119,28 @@ async fn another_filter_is_told_and_outlives_kill_9() {
         client.call("two.echo", json!({})).await.result();
         assert_eq!(client.tool_names().await, client.tool_names().await);
         let mut changes = client.changes(Wanted::lists()).await;
-        let waits = client.open("tools/call", r#"{"name":"one.wait"}"#).await;
-        backends[0]
-            .until("the call", |it| it.executions("wait") == 1)
-            .await;
-
-        let wanted =
-            json!({"two": {"deny": ["*"]}, "one": {"allow": ["wait", "echo"], "deny": ["wait"]}});
-        change(&gateway, &session, json!({"tools": wanted})).await;
-        assert_eq!(told(&mut changes).await, TOOLS_CHANGED, "{pairing}");
+        let wanted = json!({"two": {"deny": ["*"]}, "one": {"allow": ["progress", "echo"], "deny": ["progress"]}});
+        let gated = client.open("tools/call", GATED);
+        let meanwhile = async {
+            let begun = |it: &FakeBackend| it.executions("progress") == 1;
+            backends[0].until("the call", begun).await;
+            change(&gateway, &session, json!({"tools": wanted})).await;
+            assert_eq!(told(&mut changes).await, TOOLS_CHANGED, "{pairing}");
+            assert_eq!(
+                client.tool_names().await,
+                ["one.echo"],
+                "no list is shown that was kept"
+            );
+            client.call("one.progress", json!({})).await.error();
+            backends[0].step();
+        };
+        let answer = async { gated.await.finish().await };
+        let (answer, ()) = tokio::join!(answer, meanwhile);
         assert_eq!(
-            client.tool_names().await,
-            ["one.echo"],
-            "no list is shown that was kept"
+            answer.text(),
+            "1 steps",
+            "what was under way is not cut off"
         );
-        client.call("one.wait", json!({})).await.error();
-        // What was under way is not cut off.
-        backends[0].release();
-        assert_eq!(backends[0].cancellations().len(), 0);
-        drop(waits);
         // What changes nothing of what clients see is told to nobody: the next that is told is what does.
         change(
             &gateway,
@@ -152,16 +157,13 @@ async fn another_filter_is_told_and_outlives_kill_9() {
         gateway.kill();
         gateway.restart();
         assert_eq!(client.tool_names().await, ["one.echo"], "{pairing}");
-        client.call("one.wait", json!({})).await.error();
+        client.call("one.progress", json!({})).await.error();
         let described = gateway
             .get(&format!("/session/{}", session.id))
             .await
             .json();
         assert_eq!(described["idle_expiry"], "1h");
-        assert_eq!(
-            described["tools"],
-            json!({"one": {"allow": ["wait", "echo"], "deny": ["wait"]}})
-        );
+        assert_eq!(described["tools"], json!({"one": wanted["one"]}));
         // A filter goes with its server, and is taken away by null.
         let body = json!({"servers": ["two", "one"], "tools": {"one": null}, "idle_expiry": null});
         let described = change(&gateway, &session, body).await;

@@ -75,6 +75,7 @@ mod questions_of_many;
 mod questions_on_get_stream;
 mod questions_taken_back;
 mod questions_told;
+mod reload;
 mod resources;
 mod rest_api;
 mod restart;

@@ -59,7 +59,7 @@ impl Session {
         let start = Start {
             number,
             name: server.backend.clone(),
-            spec: self.shared.registry.get(server.backend.as_str()).cloned(),
+            spec: self.shared.registry.get(server.backend.as_str()),
             credential: match &server.credential {
                 Ok(credential) => Ok(credential.clone()),
                 Err(error) => Err(error.to_string()),

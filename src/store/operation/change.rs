@@ -126,3 +126,15 @@ pub(super) async fn unlink(
         .await?;
     Ok(1)
 }
+
+/// Forgets what the connections of all sessions with some backends learned.
+pub(super) async fn forget_links(
+    backends: &[String],
+    database: &impl ConnectionTrait,
+) -> Result<u64, StoreError> {
+    Ok(link::Entity::delete_many()
+        .filter(link::Column::Backend.is_in(backends.iter().map(String::as_str)))
+        .exec(database)
+        .await?
+        .rows_affected)
+}

@@ -1,0 +1,40 @@
+//! Providers are others now: the connections with them are replaced while their clients go on.
+
+use std::collections::HashSet;
+
+use crate::{mcp::kind::ListKind, session::patch::Plan};
+
+use super::{McpSession, Session};
+
+impl Session {
+    /// Replaces the connections with providers that are others now, that are gone, or that are back. A session without
+    /// any notices nothing.
+    ///
+    /// As where a credential changes: calls on their way finish over the old connection.
+    pub(super) fn meet_registry(&mut self) {
+        if self.is_ending() {
+            return;
+        }
+        let registry = self.shared.registry.now();
+        let backends = self.backends.iter().enumerate();
+        let others = backends.filter(|(_, it)| !it.is_of(registry.get(it.name().as_str())));
+        let others: HashSet<usize> = others.map(|(position, _)| position).collect();
+        if others.is_empty() {
+            return;
+        }
+        let plan = Plan::renewing(&self.servers, &others);
+        let mut new = self.apply_servers(plan);
+        if !self.is_listened_to() {
+            // Nobody would hear of it: who needs a provider connects to it, not all of its sessions at once. One that
+            // is gone costs nothing, and says so in how the session stands.
+            new.retain(|at| registry.get(self.names[*at].as_str()).is_none());
+        }
+        self.connect_at(&new);
+        self.show_others(&ListKind::ALL);
+    }
+
+    /// Whether somebody hears of changes.
+    pub(super) fn is_listened_to(&self) -> bool {
+        !self.subscribers.is_empty() || self.mcp_sessions.values().any(McpSession::has_listener)
+    }
+}
