@@ -174,7 +174,7 @@ impl Sessions {
         tokio::spawn(async move {
             // First: what is stored must not be said to whoever is behind the name now.
             if !void.is_empty()
-                && let Err(error) = sessions.0.store.forget_links(&void).await
+                && let Err(error) = sessions.0.store.forget_links(None, &void).await
             {
                 tracing::warn!(%error, "could not forget what providers said that are others now; after a restart they are asked for it");
             }

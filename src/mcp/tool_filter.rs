@@ -23,10 +23,10 @@ impl ToolFilter {
     /// # Errors
     ///
     /// The first pattern that cannot be one, and why; or a list that has too many.
-    pub fn new(allow: Option<Vec<String>>, deny: Vec<String>) -> Result<Self, PatternError> {
+    pub fn new(allow: Option<&[String]>, deny: &[String]) -> Result<Self, PatternError> {
         Ok(Self {
-            allow: allow.map(|texts| patterns("allow", &texts)).transpose()?,
-            deny: patterns("deny", &deny)?,
+            allow: allow.map(|texts| patterns("allow", texts)).transpose()?,
+            deny: patterns("deny", deny)?,
         })
     }
 
@@ -131,7 +131,7 @@ impl TryFrom<Written> for ToolFilter {
     type Error = PatternError;
 
     fn try_from(written: Written) -> Result<Self, PatternError> {
-        Self::new(written.allow, written.deny)
+        Self::new(written.allow.as_deref(), &written.deny)
     }
 }
 
@@ -140,8 +140,10 @@ mod tests {
     use super::*;
 
     fn filter(allow: Option<&[&str]>, deny: &[&str]) -> ToolFilter {
-        let texts = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
-        ToolFilter::new(allow.map(texts), texts(deny)).unwrap()
+        let texts =
+            |texts: &[&str]| -> Vec<String> { texts.iter().map(ToString::to_string).collect() };
+        let allow = allow.map(texts);
+        ToolFilter::new(allow.as_deref(), &texts(deny)).unwrap()
     }
 
     #[test]
@@ -195,8 +197,8 @@ mod tests {
 
     #[test]
     fn what_no_name_can_follow_is_refused_where_it_stands() {
-        let refused = |allow: Vec<String>| ToolFilter::new(Some(allow), Vec::new()).unwrap_err();
-        let one = |text: String| refused(vec!["ok".to_owned(), text]).to_string();
+        let refused = |allow: &[String]| ToolFilter::new(Some(allow), &[]).unwrap_err();
+        let one = |text: String| refused(&["ok".to_owned(), text]).to_string();
         assert_eq!(one(String::new()), "allow[1] is empty");
         assert_eq!(
             one("a\u{1b}".to_owned()),
@@ -207,6 +209,6 @@ mod tests {
             "allow[1] has more than 128 characters"
         );
         let many = vec!["a".to_owned(); TOOL_PATTERNS_MAX + 1];
-        assert_eq!(refused(many), PatternError::TooMany { list: "allow" });
+        assert_eq!(refused(&many), PatternError::TooMany { list: "allow" });
     }
 }

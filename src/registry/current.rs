@@ -42,6 +42,7 @@ impl CurrentRegistry {
     }
 
     /// Puts another registry in the place of the one before; tells what that changes.
+    #[must_use]
     pub fn replace(&self, registry: Registry) -> Differences {
         let before = self.0.load();
         let differences = Differences::between(&before, &registry);
@@ -142,11 +143,11 @@ mod tests {
             ("retries: {", "timeouts: { idle: 9s }, retries: {"),
             ("retries: {", "protocol: 2025-06-18, retries: {"),
         ] {
-            told(before.to_owned());
+            let _reset = told(before.to_owned());
             let is_told = told(before.replacen(old, new, 1));
             assert!(is_told.starts_with("changed "), "{new}: {is_told}");
         }
-        told(before.to_owned());
+        let _reset = told(before.to_owned());
         let other = "d: { url: http://127.0.0.1:9/mcp }, a: { url: http://127.0.0.1:8/mcp }";
         assert_eq!(told(other.to_owned()), "added d; changed a; removed b, c");
         assert!(current.get("b").is_none() && current.now().len() == 2);

@@ -148,6 +148,7 @@ impl Plan {
             let given = given.map_or(Change::Keep, Change::To);
             let before = from.and_then(|from| now.get(from));
             let filter = patch.tools.remove(&backend);
+            let filter = filter.map_or(Change::Keep, Change::To);
             let place = Place {
                 credential: credential(given, before),
                 tools: tools(filter, before),
@@ -257,13 +258,10 @@ fn credential(given: Change<SecretString>, now: Option<&StoredServer>) -> Change
 }
 
 /// Which tools of a backend are offered from now on.
-fn tools(
-    given: Option<Option<Arc<ToolFilter>>>,
-    now: Option<&StoredServer>,
-) -> Change<Arc<ToolFilter>> {
+fn tools(given: Change<Arc<ToolFilter>>, now: Option<&StoredServer>) -> Change<Arc<ToolFilter>> {
     let before = now.and_then(|now| now.tools.as_ref());
     match given {
-        Some(given) if given.as_ref() != before => Change::To(given),
+        Change::To(given) if given.as_ref() != before => Change::To(given),
         _ => Change::Keep,
     }
 }

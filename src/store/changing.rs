@@ -15,7 +15,7 @@ use super::{
     sealing::Place,
     tools,
 };
-use crate::mcp::name::BackendName;
+use crate::mcp::name::{BackendName, Naming};
 
 impl Store {
     /// Changes a session: all of it, or nothing.
@@ -54,7 +54,7 @@ impl Store {
             id: change.id,
             chosen: Chosen {
                 name: change.name,
-                naming: change.naming.map(|naming| naming.as_str()),
+                naming: change.naming.map(Naming::as_str),
                 idle_expiry_ms: match change.idle_expiry {
                     Change::Keep => Change::Keep,
                     Change::To(expiry) => Change::To(expiry.map(in_ms)),
@@ -68,14 +68,20 @@ impl Store {
         self.write(change).await.map(drop)
     }
 
-    /// Forgets what the connections of all sessions with some backends learned: it would be said to another server.
+    /// Forgets what connections with some backends learned, those of one session or of all: it would be said to another
+    /// server.
     ///
     /// # Errors
     ///
     /// What the database refuses.
-    pub async fn forget_links(&self, backends: &[BackendName]) -> Result<(), StoreError> {
-        let names = backends.iter().map(ToString::to_string).collect();
-        self.write(Operation::ForgetLinks(names)).await.map(drop)
+    pub async fn forget_links(
+        &self,
+        session: Option<Uuid>,
+        backends: &[BackendName],
+    ) -> Result<(), StoreError> {
+        let backends = backends.iter().map(ToString::to_string).collect();
+        let forget = Operation::ForgetLinks { session, backends };
+        self.write(forget).await.map(drop)
     }
 
     /// Deletes a session that nobody used for too long; says whether it was there, and idle still.

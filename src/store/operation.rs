@@ -17,7 +17,7 @@ use super::{
     record::Unused,
 };
 
-use change::{change_servers, choose, forget_links, unlink};
+use change::{change_servers, choose, unlink};
 
 pub(super) use change::{ChangedServer, Chosen};
 
@@ -50,8 +50,11 @@ pub(super) enum Operation {
     },
     DeleteMcpSession(Uuid),
     PutLink(link::Model),
-    /// Those with some backends, of every session.
-    ForgetLinks(Vec<String>),
+    /// Those with some backends: of one session, or of every one.
+    ForgetLinks {
+        session: Option<Uuid>,
+        backends: Vec<String>,
+    },
     /// When sessions were last used.
     Touch(Vec<(Uuid, i64)>),
     /// When MCP sessions were last used.
@@ -88,7 +91,7 @@ impl Operation {
                 choose(*id, chosen, database).await?;
                 touch(&[(*id, *used_ms)], database).await?;
                 change_servers(*id, servers, removed, database).await?;
-                unlink(*id, unlinked, database).await
+                unlink(Some(*id), unlinked, database).await
             }
             Self::DeleteSession(id) => Ok(session::Entity::delete_by_id(*id)
                 .exec(database)
@@ -108,7 +111,7 @@ impl Operation {
             }
             Self::DeleteMcpSession(id) => delete_mcp_session(*id, database).await,
             Self::PutLink(row) => put_link(row, database).await,
-            Self::ForgetLinks(backends) => forget_links(backends, database).await,
+            Self::ForgetLinks { session, backends } => unlink(*session, backends, database).await,
             Self::Touch(used) => touch(used, database).await,
             Self::TouchMcpSessions(used) => touch_mcp_sessions(used, database).await,
             Self::ExpireMcpSessions { unused_since_ms } => {

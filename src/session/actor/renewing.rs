@@ -2,7 +2,10 @@
 
 use std::collections::HashSet;
 
-use crate::{mcp::kind::ListKind, session::patch::Plan};
+use crate::{
+    mcp::{kind::ListKind, name::BackendName},
+    session::patch::Plan,
+};
 
 use super::{McpSession, Session};
 
@@ -22,6 +25,7 @@ impl Session {
         if others.is_empty() {
             return;
         }
+        self.forget_links(&others);
         let plan = Plan::renewing(&self.servers, &others);
         let mut new = self.apply_servers(plan);
         if !self.is_listened_to() {
@@ -31,6 +35,19 @@ impl Session {
         }
         self.connect_at(&new);
         self.show_others(&ListKind::ALL);
+    }
+
+    /// Forgets what the old connections learned just before: it must not be said to whoever is behind the names now.
+    fn forget_links(&mut self, others: &HashSet<usize>) {
+        let backends: Vec<BackendName> = others.iter().map(|at| self.names[*at].clone()).collect();
+        let links = std::mem::take(&mut self.link_writes);
+        let (session, store) = (self.id, self.shared.store.clone());
+        tokio::spawn(async move {
+            links.end().await;
+            if let Err(error) = store.forget_links(Some(session), &backends).await {
+                tracing::warn!(%error, "could not forget connections that were replaced; after a restart they are taken up");
+            }
+        });
     }
 
     /// Whether somebody hears of changes.

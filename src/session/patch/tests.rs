@@ -122,9 +122,7 @@ fn what_does_not_fit_is_refused() {
 
 #[test]
 fn only_what_clients_see_otherwise_is_told() {
-    let filter = Some(Arc::new(
-        ToolFilter::new(None, vec!["x".to_owned()]).unwrap(),
-    ));
+    let filter = Some(Arc::new(ToolFilter::new(None, &["x".to_owned()]).unwrap()));
     let told = |patch: SessionPatch, now: &[StoredServer]| {
         let plan = Plan::make(patch, now, Naming::Auto, &registry()).unwrap();
         assert!(!plan.changes_servers());

@@ -113,28 +113,17 @@ pub(super) async fn change_servers(
     Ok(())
 }
 
-/// Forgets what a session's connections with some backends learned.
+/// Forgets what a session's connections with some backends learned, or those of all sessions.
 pub(super) async fn unlink(
-    id: Uuid,
+    session: Option<Uuid>,
     backends: &[String],
     database: &impl ConnectionTrait,
 ) -> Result<u64, StoreError> {
+    let of_session = session.map(|id| link::Column::SessionId.eq(id));
     link::Entity::delete_many()
-        .filter(link::Column::SessionId.eq(id))
+        .filter(Condition::all().add_option(of_session))
         .filter(link::Column::Backend.is_in(backends.iter().map(String::as_str)))
         .exec(database)
         .await?;
     Ok(1)
-}
-
-/// Forgets what the connections of all sessions with some backends learned.
-pub(super) async fn forget_links(
-    backends: &[String],
-    database: &impl ConnectionTrait,
-) -> Result<u64, StoreError> {
-    Ok(link::Entity::delete_many()
-        .filter(link::Column::Backend.is_in(backends.iter().map(String::as_str)))
-        .exec(database)
-        .await?
-        .rows_affected)
 }

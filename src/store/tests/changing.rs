@@ -88,6 +88,17 @@ async fn what_is_changed_is_changed_and_the_rest_is_kept() {
     assert_eq!(links.len(), 2);
     assert!(links.iter().all(|link| link.backend.as_str() == "c"));
 
+    let names: Vec<_> = ["c", "d"]
+        .iter()
+        .map(|name| name.parse().unwrap())
+        .collect();
+    let links = async || store.session(id).await.unwrap().unwrap().links.len();
+    let other = session(Vec::new()).id;
+    store.forget_links(Some(other), &names).await.unwrap();
+    assert_eq!(links().await, 2, "those are another session's");
+    store.forget_links(None, &names).await.unwrap();
+    assert_eq!(links().await, 0);
+
     let mut nothing = change(
         id,
         &[
@@ -152,7 +163,7 @@ async fn only_a_session_that_is_idle_still_is_deleted_for_it() {
 async fn what_a_session_chose_is_kept_and_changed() {
     let home = Home::new();
     let store = home.open().await;
-    let filter = |deny: &str| Arc::new(ToolFilter::new(None, vec![deny.to_owned()]).unwrap());
+    let filter = |deny: &str| Arc::new(ToolFilter::new(None, &[deny.to_owned()]).unwrap());
     let mut record = session(vec![server("a", None), server("b", None)]);
     record.servers[0].tools = Some(filter("x*"));
     record.idle_expiry = Some(Duration::from_secs(9));

@@ -81,7 +81,7 @@ fn read_filter(field: &str, value: Json) -> Result<Option<Arc<ToolFilter>>, Prob
         texts.transpose()
     };
     let (allow, deny) = (read("allow", allow)?, read("deny", deny)?);
-    let filter = ToolFilter::new(allow, deny.unwrap_or_default());
+    let filter = ToolFilter::new(allow.as_deref(), &deny.unwrap_or_default());
     let filter = filter.map_err(|error| match error {
         PatternError::TooMany { list } => Problem::at(
             format!("{field}.{list}"),
