@@ -1,6 +1,7 @@
 //! Builds every part once, starts them in order, and stops them in reverse.
 
 mod announcement;
+mod auditing;
 mod check;
 mod dumps;
 mod edge;
@@ -92,6 +93,7 @@ async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> 
     let _callers_watch = callers.watch().map_err(AppError::Runtime)?;
     let _registry_watch =
         reload::watch(&config, &registry, &sessions).map_err(AppError::Runtime)?;
+    let auditing = auditing::Auditing::begin(config.audit.clone())?;
     announce(
         address,
         certificates.is_some(),
@@ -102,6 +104,7 @@ async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> 
     sessions.rehydrate();
     let endpoint = mcp::route(McpState {
         sessions: sessions.clone(),
+        audit: auditing.log.clone(),
         body: BodyBounds {
             size_bytes_max: config.body_bytes_max,
             within: config.edge.body_timeout,
@@ -141,6 +144,7 @@ async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> 
     let rest = async {
         sessions.rest().await;
         store.close().await;
+        auditing.end().await;
     };
     if timeout(REST_WITHIN, rest).await.is_err() {
         tracing::warn!("the database is slow: stopped before all was written down");

@@ -20,6 +20,7 @@ pub use self::flags::KeysCommand;
 pub use self::edge::{Edge, TlsPaths};
 use self::flags::{Flags, Verb};
 use crate::{
+    audit::AuditTo,
     callers::TokenSettings,
     registry::{self, Retries, Timeouts},
     telemetry::{LogFilter, LogFormat},
@@ -80,6 +81,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// Which log lines are written.
     pub log_filter: LogFilter,
+    /// Where the audit log goes, if one is written.
+    pub audit: Option<AuditTo>,
 }
 
 /// What the program is to do.
@@ -229,6 +232,16 @@ impl Flags {
             edge: self.edge.try_into()?,
             log_format: self.log.log_format,
             log_filter: log_filter(self.log.log_level, environment)?,
+            audit: self.log.audit_log.map(|path| {
+                if path.as_os_str() == "-" {
+                    return AuditTo::Output;
+                }
+                let size_bytes_max = self.log.audit_log_size as u64;
+                AuditTo::File {
+                    path,
+                    size_bytes_max,
+                }
+            }),
         })
     }
 }

@@ -210,6 +210,12 @@ pub const TOOL_PATTERN_CHARS_MAX: usize = 128;
 /// Tools that are held against a filter in one go: the worst patterns and names take a few milliseconds for them, and
 /// others are served in between.
 pub const TOOLS_FILTERED_AT_ONCE: usize = 16;
+/// Bytes of one file of the audit log: less would be a file for each few lines.
+pub const AUDIT_FILE_BYTES: Bounds<usize> = Bounds::new(64 * 1024, 1024 * 1024 * 1024);
+/// Files of the audit log, the present one included: with it the disk it may take is bounded.
+pub const AUDIT_FILES_MAX: usize = 8;
+/// Lines of the audit log that wait to be written: a second of a busy gateway.
+pub const AUDIT_QUEUE_MAX: usize = 8192;
 /// Changes of one session that wait for the one before: people make one at a time.
 pub const PATCHES_WAITING_MAX: usize = 16;
 /// Secrets that one transaction seals anew when the sealing key changes.

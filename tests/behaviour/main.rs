@@ -15,6 +15,7 @@ mod world;
 
 mod apps;
 mod at_most_once;
+mod audit;
 mod backlogs;
 mod backup;
 mod batches;

@@ -10,6 +10,7 @@ use super::{
     super::taken::Taken, *,
 };
 use crate::{
+    audit::AuditLog,
     channel::{self, channel},
     front::fixture,
     limits::EVENTS_IN_FLIGHT,
@@ -53,6 +54,7 @@ impl World {
             session: short(id),
             caller: None,
             address: None,
+            audit: AuditLog::default(),
         };
         let wanted = Wanted {
             session: session.clone(),
