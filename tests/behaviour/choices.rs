@@ -6,7 +6,7 @@ use crate::{
     LATEST_LEGACY, MODERN,
     world::{
         Answers, Client, FakeBackend, Gateway, Pairing, Program, Wanted, client::Changes,
-        gateway::Session,
+        gateway::Session, within,
     },
 };
 
@@ -30,7 +30,8 @@ async fn change(gateway: &Gateway, session: &Session, body: Value) -> Value {
 
 /// What a client is told next, of a change of lists.
 async fn told(changes: &mut Changes) -> String {
-    changes.next().await.method().unwrap_or_default()
+    let message = within("a change of lists", changes.next()).await;
+    message.method().unwrap_or_default()
 }
 
 /// Two backends, of the first of which some tools are hidden.

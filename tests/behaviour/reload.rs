@@ -8,7 +8,7 @@ use crate::{
     LATEST_LEGACY, MODERN, UNAVAILABLE,
     world::{
         Answers, Client, FakeBackend, Gateway, Pairing, Wanted, client::Changes, eventually,
-        gateway::Session,
+        gateway::Session, within,
     },
 };
 
@@ -46,7 +46,7 @@ async fn rewrite(gateway: &Gateway, providers: &[(&str, &FakeBackend)], differs:
 async fn all_changed(changes: &mut Changes) {
     for list in ["tools", "prompts", "resources"] {
         let method = format!("notifications/{list}/list_changed");
-        changes.next_of(&method).await;
+        within("all lists to change", changes.next_of(&method)).await;
     }
 }
 
