@@ -1,6 +1,7 @@
 //! Builds every part once, starts them in order, and stops them in reverse.
 
 mod announcement;
+mod auditing;
 mod check;
 mod dumps;
 mod edge;
@@ -9,10 +10,11 @@ mod exposure;
 mod file_size;
 mod keys;
 mod open_files;
+mod reload;
 mod rotation;
 mod signal;
 
-use std::{io::Write as _, net::SocketAddr, process::ExitCode, sync::Arc};
+use std::{io::Write as _, net::SocketAddr, process::ExitCode};
 
 use secrecy::ExposeSecret as _;
 use tokio::{net::TcpListener, time::timeout};
@@ -31,7 +33,7 @@ use crate::{
         via::TrustedProxies,
     },
     limits::{HURRIED_WITHIN, REST_WITHIN},
-    registry::Registry,
+    registry::{CurrentRegistry, Registry},
     session::{Caps, Patience, Sessions},
     store::{KeyRing, Store},
     telemetry,
@@ -89,16 +91,20 @@ async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> 
     let watch = certificates.as_ref().map(edge::watch).transpose();
     let _watch = watch.map_err(AppError::Runtime)?;
     let _callers_watch = callers.watch().map_err(AppError::Runtime)?;
+    let _registry_watch =
+        reload::watch(&config, &registry, &sessions).map_err(AppError::Runtime)?;
+    let auditing = auditing::Auditing::begin(config.audit.clone())?;
     announce(
         address,
         certificates.is_some(),
-        &registry,
+        &registry.now(),
         sessions.count(),
         &callers,
     );
     sessions.rehydrate();
     let endpoint = mcp::route(McpState {
         sessions: sessions.clone(),
+        audit: auditing.log.clone(),
         body: BodyBounds {
             size_bytes_max: config.body_bytes_max,
             within: config.edge.body_timeout,
@@ -138,6 +144,7 @@ async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> 
     let rest = async {
         sessions.rest().await;
         store.close().await;
+        auditing.end().await;
     };
     if timeout(REST_WITHIN, rest).await.is_err() {
         tracing::warn!("the database is slow: stopped before all was written down");
@@ -151,14 +158,14 @@ struct Started {
     listener: TcpListener,
     certificates: Option<Certificates>,
     gate: Gate,
-    registry: Arc<Registry>,
+    registry: CurrentRegistry,
     store: Store,
     sessions: Sessions,
     callers: Callers,
 }
 
 async fn start(config: &Config) -> Result<Started, AppError> {
-    let registry = Arc::new(read_registry(config)?);
+    let registry = CurrentRegistry::new(read_registry(config)?);
     let gate = Gate::new(&config.host, &config.allowed_hosts, &config.allowed_origins)?;
     let certificates = edge::certificates(&config.edge)?;
     let callers = start_callers(config)?;
@@ -177,8 +184,7 @@ async fn start(config: &Config) -> Result<Started, AppError> {
         dormant_after: config.session_dormant_after,
         input_timeout: config.input_timeout,
     };
-    let sessions =
-        Sessions::start(Arc::clone(&registry), store.clone(), patience, caps(config)).await?;
+    let sessions = Sessions::start(registry.clone(), store.clone(), patience, caps(config)).await?;
     Ok(Started {
         listener,
         certificates,
@@ -218,10 +224,14 @@ fn read_registry(config: &Config) -> Result<Registry, AppError> {
         &config.registry_defaults,
         &config::environment,
     )?;
+    tell_warnings(&registry);
+    Ok(registry)
+}
+
+fn tell_warnings(registry: &Registry) {
     for warning in registry.warnings() {
         tracing::warn!("{warning}");
     }
-    Ok(registry)
 }
 
 async fn open_store(config: &Config) -> Result<Store, AppError> {

@@ -20,6 +20,7 @@ pub use self::flags::KeysCommand;
 pub use self::edge::{Edge, TlsPaths};
 use self::flags::{Flags, Verb};
 use crate::{
+    audit::AuditTo,
     callers::TokenSettings,
     registry::{self, Retries, Timeouts},
     telemetry::{LogFilter, LogFormat},
@@ -82,6 +83,8 @@ pub struct Config {
     pub log_delay: Duration,
     /// Which log lines are written.
     pub log_filter: LogFilter,
+    /// Where the audit log goes, if one is written.
+    pub audit: Option<AuditTo>,
 }
 
 /// What the program is to do.
@@ -232,6 +235,16 @@ impl Flags {
             log_format: self.log.log_format,
             log_delay: self.log.log_delay,
             log_filter: log_filter(self.log.log_level, environment)?,
+            audit: self.log.audit_log.map(|path| {
+                if path.as_os_str() == "-" {
+                    return AuditTo::Output;
+                }
+                let size_bytes_max = self.log.audit_log_size as u64;
+                AuditTo::File {
+                    path,
+                    size_bytes_max,
+                }
+            }),
         })
     }
 }

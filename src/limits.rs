@@ -204,6 +204,20 @@ pub const BURIED_AT_ONCE_MAX: u64 = 100;
 pub const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 /// Sessions, or MCP sessions, whose use one write tells of: other writes wait meanwhile.
 pub const USED_AT_ONCE_MAX: usize = 1_000;
+/// Patterns of tools that a session allows of one server, and of those that it denies: a server with more tools than that
+/// is told by a few `*`. Each tool of a list is held against all of them.
+pub const TOOL_PATTERNS_MAX: usize = 100;
+/// Characters of such a pattern, and of a name that is held against it: MCP gives a tool's name up to 128.
+pub const TOOL_PATTERN_CHARS_MAX: usize = 128;
+/// Tools that are held against a filter in one go: the worst patterns and names take a few milliseconds for them, and
+/// others are served in between.
+pub const TOOLS_FILTERED_AT_ONCE: usize = 16;
+/// Bytes of one file of the audit log: less would be a file for each few lines.
+pub const AUDIT_FILE_BYTES: Bounds<usize> = Bounds::new(64 * 1024, 1024 * 1024 * 1024);
+/// Files of the audit log, the present one included: with it the disk it may take is bounded.
+pub const AUDIT_FILES_MAX: usize = 8;
+/// Lines of the audit log that wait to be written: a second of a busy gateway.
+pub const AUDIT_QUEUE_MAX: usize = 8192;
 /// Changes of one session that wait for the one before: people make one at a time.
 pub const PATCHES_WAITING_MAX: usize = 16;
 /// Secrets that one transaction seals anew when the sealing key changes.

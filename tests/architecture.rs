@@ -22,7 +22,9 @@ use source::Source;
 const ROOMS: Table<'static> = &[
     (
         "front",
-        &["session", "callers", "registry", "mcp", "channel", "limits"],
+        &[
+            "session", "callers", "registry", "audit", "mcp", "channel", "limits",
+        ],
     ),
     (
         "session",
@@ -38,8 +40,12 @@ const ROOMS: Table<'static> = &[
     ("mcp", &["limits"]),
     // Not rooms, but files that rooms stand on.
     ("limits", &[]),
-    ("config", &["registry", "callers", "telemetry", "limits"]),
+    (
+        "config",
+        &["registry", "callers", "audit", "telemetry", "limits"],
+    ),
     ("telemetry", &[]),
+    ("audit", &["mcp", "files", "limits"]),
     ("watch", &["limits"]),
     ("channel", &["limits"]),
     ("files", &[]),
@@ -82,7 +88,7 @@ const ERA_EXCEPTIONS: [(&str, &str); 3] = [
 ];
 
 /// Files that may ask the wall clock, and what for.
-const CLOCK_EXCEPTIONS: [(&str, &str); 9] = [
+const CLOCK_EXCEPTIONS: [(&str, &str); 11] = [
     ("src/session/clock.rs", "when a session was made and used"),
     ("src/front/api/sessions.rs", "shows people those times"),
     (
@@ -98,6 +104,8 @@ const CLOCK_EXCEPTIONS: [(&str, &str); 9] = [
         "the same",
     ),
     ("src/telemetry/safe.rs", "when a line was written"),
+    ("src/audit.rs", "when a request had ended"),
+    ("src/audit/writing.rs", "the same"),
     ("src/watch.rs", "whether a file has changed"),
     ("src/callers/keys.rs", "when a key was made"),
     ("src/callers/tokens.rs", "when a token expires"),

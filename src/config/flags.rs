@@ -67,7 +67,7 @@ pub(super) struct Flags {
     #[command(flatten)]
     pub(super) backends: Backends,
     #[command(flatten)]
-    pub(super) log: Log,
+    pub(super) log: LogFlags,
 }
 
 #[derive(Debug, Clone, Subcommand)]
@@ -243,7 +243,7 @@ pub(super) struct Backends {
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Log")]
-pub(super) struct Log {
+pub(super) struct LogFlags {
     /// Look of log lines: auto is text, with colours on a terminal; pretty is text with colours
     /// anywhere; json is one object a line
     #[arg(long, global = true, env = "LOG_FORMAT", default_value = "auto")]
@@ -259,4 +259,14 @@ pub(super) struct Log {
     /// info,mcp_gateway=debug [default: info]
     #[arg(long, global = true, env = "LOG_LEVEL", value_name = "LEVEL")]
     pub(super) log_level: Option<LogFilter>,
+
+    /// File for the audit log: one JSON object for each request, with whom it concerned and how it ended, never with
+    /// what was in it; - is standard output [default: none is written]
+    #[arg(long, global = true, env = "AUDIT_LOG", value_name = "FILE")]
+    pub(super) audit_log: Option<PathBuf>,
+
+    /// Size at which the audit log goes on in another file; 7 older ones are kept, with numbers
+    #[arg(long, global = true, env = "AUDIT_LOG_SIZE", value_name = "SIZE")]
+    #[arg(default_value = "64MiB", value_parser = |text: &str| limits::AUDIT_FILE_BYTES.read(text))]
+    pub(super) audit_log_size: usize,
 }

@@ -1,21 +1,24 @@
 //! The log's line for one request.
 
-use std::{fmt, net::IpAddr, sync::Arc, time::Instant};
+use std::{fmt, mem, net::IpAddr, sync::Arc, time::Instant};
 
 use http::{Method, StatusCode};
 use warp::reply::Response;
 
-use crate::mcp::{
-    error::code_of,
-    event::Outcome,
-    failure::{Failure, shortened},
-    message::Message,
-    method::{PROMPTS_GET, TOOLS_CALL, subject_member},
-    name::BackendName,
+use crate::{
+    audit::{AuditLog, Entry},
+    mcp::{
+        error::code_of,
+        event::Outcome,
+        failure::{Failure, shortened},
+        message::Message,
+        method::{PROMPTS_GET, TOOLS_CALL, subject_member},
+        name::BackendName,
+    },
 };
 
 /// Whose a request is, as the log tells it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Sender {
     /// The part of the session's id that may stand in logs.
     pub(super) session: String,
@@ -23,6 +26,8 @@ pub(super) struct Sender {
     pub(super) caller: Option<Arc<str>>,
     /// The client's address; `None` where no connection brought the request.
     pub(super) address: Option<IpAddr>,
+    /// Where a line is written for each of its requests, too.
+    pub(super) audit: AuditLog,
 }
 
 /// An address as it stands in the log. Most are of four octets, and every request has one: written in one piece they
@@ -125,6 +130,25 @@ impl Record {
             "{}{separator}{name}: {outcome} in {elapsed_ms} ms",
             self.method,
         );
+        if self.sender.audit.is_open() {
+            self.audit(backend, outcome, elapsed_ms);
+        }
+    }
+
+    /// The same without words, for whoever keeps an eye on who does what. The record is at its end.
+    fn audit(&mut self, backend: Option<&BackendName>, outcome: &'static str, elapsed_ms: u64) {
+        let subject = self.subject.take();
+        let tool = subject.filter(|_| self.method == TOOLS_CALL);
+        self.sender.audit.write(Entry {
+            caller: self.sender.caller.take(),
+            session: mem::take(&mut self.sender.session),
+            client: self.sender.address,
+            method: mem::take(&mut self.method),
+            provider: backend.cloned(),
+            tool,
+            outcome,
+            elapsed_ms,
+        });
     }
 }
 
