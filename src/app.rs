@@ -20,6 +20,7 @@ use tokio::{net::TcpListener, time::timeout};
 use crate::{
     callers::{Callers, CallersError},
     config::{self, CallersFile, Command, Config, SealingKey},
+    console,
     front::{
         self, FrontState,
         admission::Admission,
@@ -57,6 +58,14 @@ pub fn run(config: Config) -> Result<ExitCode, AppError> {
             Command::Serve => serve_until_told_to_stop(config).await,
             Command::Check { connect } => check::run(&config, connect).await,
             Command::Keys(command) => keys::run(&config, command).await,
+            Command::Session(flags) => {
+                console::session(&flags, config.caller_key, &config::environment).await?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Command::Entry(flags) => {
+                console::entry(&flags, config.caller_key).await?;
+                Ok(ExitCode::SUCCESS)
+            }
         }
     });
     // Nothing that waits in a thread of its own, such as for a name to be resolved, holds up the end.

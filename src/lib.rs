@@ -11,6 +11,7 @@ pub mod callers;
 pub mod channel;
 pub mod clients;
 pub mod config;
+pub mod console;
 mod files;
 pub mod front;
 pub mod limits;

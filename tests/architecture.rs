@@ -41,6 +41,7 @@ const ROOMS: Table<'static> = &[
     ("mcp", &["limits"]),
     // Not rooms, but files that rooms stand on.
     ("limits", &[]),
+    ("console", &["config", "registry", "callers", "limits"]),
     ("config", &["registry", "callers", "telemetry", "limits"]),
     ("telemetry", &[]),
     ("watch", &["limits"]),
@@ -59,7 +60,7 @@ const CRATES: Table<'static> = &[
     ("tokio_rustls", &["front"]),
     ("webpki", &["front"]),
     ("ractor", &["session"]),
-    ("reqwest", &["backend", "callers"]),
+    ("reqwest", &["backend", "callers", "console"]),
     ("hyper_rustls", &["backend"]),
     ("tower_service", &["backend"]),
     ("tokio_retry", &["backend"]),

@@ -30,6 +30,7 @@ mod changes;
 mod client_entries;
 mod command_line;
 mod completion;
+mod console;
 mod core_dumps;
 mod damage;
 mod definitions;
