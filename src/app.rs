@@ -2,6 +2,7 @@
 
 mod announcement;
 mod check;
+mod demo;
 mod dumps;
 mod edge;
 mod error;
@@ -38,6 +39,8 @@ use crate::{
     telemetry,
 };
 
+use demo::Demo;
+
 pub use error::AppError;
 
 /// Does what the configuration says, to the end.
@@ -56,6 +59,10 @@ pub fn run(config: Config) -> Result<ExitCode, AppError> {
     let done = runtime.block_on(async {
         match config.command.clone() {
             Command::Serve => serve_until_told_to_stop(config).await,
+            Command::Demo => {
+                let demo = Demo::start(config).await?;
+                serve_until_told_to_stop(demo.config.clone()).await
+            }
             Command::Check { connect } => check::run(&config, connect).await,
             Command::Keys(command) => keys::run(&config, command).await,
             Command::Session(flags) => {
@@ -64,6 +71,15 @@ pub fn run(config: Config) -> Result<ExitCode, AppError> {
             }
             Command::Entry(flags) => {
                 console::entry(&flags, config.caller_key).await?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Command::Import { file, write } => {
+                let import = console::Import {
+                    from: &file,
+                    registry: &config.registry_path,
+                    write,
+                };
+                console::import(&import, &config.registry_defaults, &config::environment)?;
                 Ok(ExitCode::SUCCESS)
             }
         }
@@ -98,13 +114,11 @@ async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> 
     let watch = certificates.as_ref().map(edge::watch).transpose();
     let _watch = watch.map_err(AppError::Runtime)?;
     let _callers_watch = callers.watch().map_err(AppError::Runtime)?;
-    announce(
-        address,
-        certificates.is_some(),
-        &registry,
-        sessions.count(),
-        &callers,
-    );
+    let encrypted = certificates.is_some();
+    match config.command {
+        Command::Demo => demo::welcome(&sessions, &registry, encrypted, address).await?,
+        _ => announce(address, encrypted, &registry, sessions.count(), &callers),
+    }
     sessions.rehydrate();
     let endpoint = mcp::route(McpState {
         sessions: sessions.clone(),

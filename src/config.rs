@@ -91,6 +91,8 @@ pub struct Config {
 pub enum Command {
     /// Serve until told to stop.
     Serve,
+    /// Serve an example until told to stop, and keep nothing.
+    Demo,
     /// Check the registry, print what is wrong with it, and end.
     Check {
         /// Whether to try every provider, too.
@@ -102,6 +104,13 @@ pub enum Command {
     Session(SessionFlags),
     /// Print what to paste into a client.
     Entry(EntryFlags),
+    /// Bring the servers of a client's file into the registry, and end.
+    Import {
+        /// The client's file.
+        file: PathBuf,
+        /// Whether the registry is changed.
+        write: bool,
+    },
 }
 
 /// What callers may hold.
@@ -210,10 +219,12 @@ impl Flags {
         Ok(Config {
             command: match self.verb {
                 None | Some(Verb::Serve) => Command::Serve,
+                Some(Verb::Demo) => Command::Demo,
                 Some(Verb::Check { connect }) => Command::Check { connect },
                 Some(Verb::Keys(command)) => Command::Keys(command),
                 Some(Verb::Session(session)) => Command::Session(session),
                 Some(Verb::Config(entry)) => Command::Entry(entry),
+                Some(Verb::Import { file, write }) => Command::Import { file, write },
             },
             host: self.listening.host,
             port: self.listening.port,

@@ -1,4 +1,4 @@
-//! What a person does at a terminal with a gateway that runs: sessions, and entries for clients.
+//! What a person does at a terminal: sessions of a gateway that runs, entries for clients, and servers from their files.
 //!
 //! It speaks HTTP with the gateway, as any program may, and knows nothing that the API does not tell. A credential or a
 //! key is never an argument: it is read from an environment variable or a file, or asked for unseen.
@@ -7,7 +7,13 @@ mod credentials;
 mod entry;
 mod failure;
 mod gateway;
+mod import;
 mod printing;
 mod session;
 
-pub use self::{entry::run as entry, failure::Failure, session::run as session};
+pub use self::{
+    entry::run as entry,
+    failure::Failure,
+    import::{Import, run as import},
+    session::run as session,
+};

@@ -12,6 +12,7 @@ pub mod channel;
 pub mod clients;
 pub mod config;
 pub mod console;
+pub mod example;
 mod files;
 pub mod front;
 pub mod limits;

@@ -34,6 +34,7 @@ const ROOMS: Table<'static> = &[
     ),
     ("callers", &["watch", "files", "limits"]),
     ("clients", &[]),
+    ("example", &["limits"]),
     ("backend", &["registry", "mcp", "channel", "limits"]),
     ("routing", &["mcp", "limits"]),
     ("store", &["mcp", "limits", "files"]),
@@ -41,7 +42,10 @@ const ROOMS: Table<'static> = &[
     ("mcp", &["limits"]),
     // Not rooms, but files that rooms stand on.
     ("limits", &[]),
-    ("console", &["config", "registry", "callers", "limits"]),
+    (
+        "console",
+        &["config", "registry", "callers", "files", "limits"],
+    ),
     ("config", &["registry", "callers", "telemetry", "limits"]),
     ("telemetry", &[]),
     ("watch", &["limits"]),

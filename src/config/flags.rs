@@ -42,7 +42,7 @@ pub(super) const CALLER_KEY: &str = "MCP_GATEWAY_KEY";
 pub(super) const RUST_LOG: &str = "RUST_LOG";
 
 /// Commands to which the flags of serving mean nothing.
-const OWN_HELP: [&str; 2] = ["session", "config"];
+const OWN_HELP: [&str; 3] = ["session", "config", "import"];
 
 const AFTER_HELP: &str = "\
 Environment variables without a flag:
@@ -90,6 +90,8 @@ pub(super) enum Verb {
         #[arg(long)]
         connect: bool,
     },
+    /// Serve an example server that is built in, with a session to try it; nothing is kept
+    Demo,
     /// Make, list and revoke keys, and end
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -97,6 +99,14 @@ pub(super) enum Verb {
     Session(SessionFlags),
     /// Print what to paste into an MCP client, so that it uses a session
     Config(EntryFlags),
+    /// Bring the servers of a client's file into the registry (--registry), without the secrets in it
+    Import {
+        /// File of Claude Desktop, Claude Code, Cursor, VS Code, Windsurf or Gemini CLI
+        file: PathBuf,
+        /// Write the entries into the registry, behind what is there, instead of printing them
+        #[arg(long)]
+        write: bool,
+    },
 }
 
 #[derive(Debug, Args)]

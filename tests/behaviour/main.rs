@@ -35,6 +35,7 @@ mod core_dumps;
 mod damage;
 mod definitions;
 mod degradation;
+mod demo;
 mod dormant;
 mod durability;
 mod elicitation;
