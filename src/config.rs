@@ -13,10 +13,11 @@ use std::{
 };
 
 use clap::{CommandFactory as _, FromArgMatches as _, error::ErrorKind};
+use clap_complete::Shell;
 use secrecy::{ExposeSecret as _, SecretString};
 
 pub use self::flags::{
-    Edit, EntryFlags, GatewayFlags, KeysCommand, NamingWord, SessionFlags, SessionVerb,
+    Choice, Edit, EntryFlags, GatewayFlags, KeysCommand, NamingWord, SessionFlags, SessionVerb,
 };
 
 pub use self::edge::{Edge, TlsPaths};
@@ -101,9 +102,11 @@ pub enum Command {
     /// Make, list or revoke keys, and end.
     Keys(KeysCommand),
     /// Do something with sessions of a gateway that runs.
-    Session(SessionFlags),
+    Session(Box<SessionFlags>),
     /// Print what to paste into a client.
     Entry(EntryFlags),
+    /// Print what this shell completes, and end.
+    Completions(Shell),
     /// Bring the servers of a client's file into the registry, and end.
     Import {
         /// The client's file.
@@ -179,6 +182,15 @@ impl Config {
     }
 }
 
+/// What a shell completes of the commands and flags.
+#[must_use]
+pub fn completions(shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    let mut command = flags::own_help(Flags::command());
+    clap_complete::generate(shell, &mut command, "mcp-gateway", &mut script);
+    script
+}
+
 /// The value of an environment variable of this process, for `env:NAME` in the registry.
 #[must_use]
 pub fn environment(name: &str) -> Option<String> {
@@ -224,6 +236,7 @@ impl Flags {
                 Some(Verb::Keys(command)) => Command::Keys(command),
                 Some(Verb::Session(session)) => Command::Session(session),
                 Some(Verb::Config(entry)) => Command::Entry(entry),
+                Some(Verb::Completions { shell }) => Command::Completions(shell),
                 Some(Verb::Import { file, write }) => Command::Import { file, write },
             },
             host: self.listening.host,

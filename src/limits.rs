@@ -4,11 +4,16 @@
 
 mod backlog;
 mod bounds;
+mod console;
 
 use std::time::Duration;
 
 pub use backlog::Backlog;
 pub use bounds::{Bounds, OutOfBounds};
+pub use console::{
+    CONSOLE_ANSWER_BYTES_MAX, CONSOLE_CONNECT_WITHIN, CONSOLE_WITHIN, EXAMPLE_BODY_BYTES_MAX,
+    EXAMPLE_SESSIONS_MAX, IMPORT_BYTES_MAX,
+};
 
 /// How long opening a connection to a backend may take: less fails on a healthy but distant host,
 /// more only hides that the host is gone.
@@ -65,18 +70,6 @@ pub const BODY_BYTES: Bounds<usize> = Bounds::new(1024, 256 * 1024 * 1024);
 
 /// Bytes of `registry.yaml`: thousands of providers, and no mistaken path to something huge.
 pub const REGISTRY_BYTES_MAX: usize = 1024 * 1024;
-/// Bytes of an answer that a command reads: the description of an API with thousands of providers.
-pub const CONSOLE_ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// How long connecting to it may take.
-pub const CONSOLE_CONNECT_WITHIN: Duration = Duration::from_secs(5);
-/// How long a gateway may take to answer a command: it waits for its disk, and for no backend.
-pub const CONSOLE_WITHIN: Duration = Duration::from_secs(30);
-/// Bytes of a request to the example server: what a person types.
-pub const EXAMPLE_BODY_BYTES_MAX: usize = 1024 * 1024;
-/// Sessions of the example server; a new one takes the place of the oldest.
-pub const EXAMPLE_SESSIONS_MAX: usize = 1000;
-/// Bytes of a client's file that is imported: some clients keep much else in theirs.
-pub const IMPORT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Bytes of the callers file: thousands of keys, and no mistaken path to something huge.
 pub const CALLERS_BYTES_MAX: usize = 1024 * 1024;
 /// How far the clock of whoever issues tokens may be from this machine's.
@@ -214,6 +207,14 @@ pub const BURIED_AT_ONCE_MAX: u64 = 100;
 pub const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 /// Sessions, or MCP sessions, whose use one write tells of: other writes wait meanwhile.
 pub const USED_AT_ONCE_MAX: usize = 1_000;
+/// Patterns of tools that a session allows of one server, and of those that it denies: a server with more tools than that
+/// is told by a few `*`. Each tool of a list is held against all of them.
+pub const TOOL_PATTERNS_MAX: usize = 100;
+/// Characters of such a pattern, and of a name that is held against it: MCP gives a tool's name up to 128.
+pub const TOOL_PATTERN_CHARS_MAX: usize = 128;
+/// Tools that are held against a filter in one go: the worst patterns and names take a few milliseconds for them, and
+/// others are served in between.
+pub const TOOLS_FILTERED_AT_ONCE: usize = 16;
 /// Changes of one session that wait for the one before: people make one at a time.
 pub const PATCHES_WAITING_MAX: usize = 16;
 /// Secrets that one transaction seals anew when the sealing key changes.

@@ -77,6 +77,8 @@ const CRATES: Table<'static> = &[
     ("jsonwebtoken", &["callers"]),
     ("serde_yaml", &["registry", "callers"]),
     ("clap", &["app", "main", "config"]),
+    ("clap_complete", &["config"]),
+    ("indicatif", &["app"]),
 ];
 
 /// Rooms without I/O, clocks and async.

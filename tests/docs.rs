@@ -209,7 +209,9 @@ fn limits_are_what_it_says() {
         RETRY_BUDGET_SHARE,
         RETRY_BUDGET_FLOOR,
         RETRY_BUDGET_MAX,
-        REPLIES_IN_FLIGHT_MAX
+        REPLIES_IN_FLIGHT_MAX,
+        TOOL_PATTERNS_MAX,
+        TOOL_PATTERN_CHARS_MAX
     ];
     let spans = named![span:
         LIST_DEADLINE,

@@ -16,6 +16,7 @@ use clap::{
     Args, Id, Parser, Subcommand,
     builder::{PossibleValuesParser, TypedValueParser as _},
 };
+use clap_complete::Shell;
 use secrecy::SecretString;
 
 pub(super) use self::edge::Edge;
@@ -26,7 +27,7 @@ use crate::{
 };
 
 pub use self::{
-    console::{Edit, EntryFlags, GatewayFlags, NamingWord, SessionFlags, SessionVerb},
+    console::{Choice, Edit, EntryFlags, GatewayFlags, NamingWord, SessionFlags, SessionVerb},
     keys::KeysCommand,
 };
 
@@ -42,7 +43,7 @@ pub(super) const CALLER_KEY: &str = "MCP_GATEWAY_KEY";
 pub(super) const RUST_LOG: &str = "RUST_LOG";
 
 /// Commands to which the flags of serving mean nothing.
-const OWN_HELP: [&str; 3] = ["session", "config", "import"];
+const OWN_HELP: [&str; 4] = ["session", "config", "completions", "import"];
 
 const AFTER_HELP: &str = "\
 Environment variables without a flag:
@@ -96,9 +97,14 @@ pub(super) enum Verb {
     #[command(subcommand)]
     Keys(KeysCommand),
     /// Make, list, show, change and delete sessions of a gateway that runs
-    Session(SessionFlags),
+    Session(Box<SessionFlags>),
     /// Print what to paste into an MCP client, so that it uses a session
     Config(EntryFlags),
+    /// Print what a shell completes of these commands and flags, for its configuration
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
     /// Bring the servers of a client's file into the registry (--registry), without the secrets in it
     Import {
         /// File of Claude Desktop, Claude Code, Cursor, VS Code, Windsurf or Gemini CLI

@@ -138,7 +138,7 @@ impl Route {
 pub fn routes(
     state: FrontState,
 ) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static {
-    let document = openapi::document(&state.registry);
+    let document = openapi::Document::of(state.registry.clone());
     create_route(state.clone())
         .or(sessions_routes(state.clone()))
         .unify()
@@ -299,7 +299,7 @@ fn health_routes(
 }
 
 fn documentation_routes(
-    document: Bytes,
+    document: openapi::Document,
 ) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone {
     let root = warp::path::end()
         .and(warp::method())
@@ -313,8 +313,8 @@ fn documentation_routes(
     let document = warp::path!("openapi.json")
         .and(warp::method())
         .and(with(document))
-        .map(|method: Method, document: Bytes| {
-            read_only(&OPENAPI, &method, || Ok(openapi::serve(document)))
+        .map(|method: Method, document: openapi::Document| {
+            read_only(&OPENAPI, &method, || Ok(openapi::serve(document.now())))
         });
     root.or(page).unify().or(file).unify().or(document).unify()
 }

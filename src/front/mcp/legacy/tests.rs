@@ -36,6 +36,7 @@ impl World {
         let new = NewSession {
             name: None,
             naming: Naming::Auto,
+            idle_expiry: None,
             servers: Vec::new(),
         };
         let sessions = state.sessions.seen_by(&crate::callers::Caller::anonymous());
