@@ -3,6 +3,7 @@
 mod announcement;
 mod auditing;
 mod check;
+mod demo;
 mod dumps;
 mod edge;
 mod error;
@@ -10,6 +11,7 @@ mod exposure;
 mod file_size;
 mod keys;
 mod open_files;
+mod progress;
 mod reload;
 mod rotation;
 mod signal;
@@ -22,6 +24,7 @@ use tokio::{net::TcpListener, time::timeout};
 use crate::{
     callers::{Callers, CallersError},
     config::{self, CallersFile, Command, Config, SealingKey},
+    console,
     front::{
         self, FrontState,
         admission::Admission,
@@ -38,6 +41,8 @@ use crate::{
     store::{KeyRing, Store},
     telemetry,
 };
+
+use demo::Demo;
 
 pub use error::AppError;
 
@@ -57,8 +62,36 @@ pub fn run(config: Config) -> Result<ExitCode, AppError> {
     let done = runtime.block_on(async {
         match config.command.clone() {
             Command::Serve => serve_until_told_to_stop(config).await,
+            Command::Demo => {
+                let demo = Demo::start(config).await?;
+                serve_until_told_to_stop(demo.config.clone()).await
+            }
             Command::Check { connect } => check::run(&config, connect).await,
             Command::Keys(command) => keys::run(&config, command).await,
+            Command::Session(flags) => {
+                console::session(&flags, config.caller_key, &config::environment).await?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Command::Entry(flags) => {
+                console::entry(&flags, config.caller_key).await?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Command::Completions(shell) => {
+                let script = config::completions(shell);
+                std::io::stdout()
+                    .write_all(&script)
+                    .map_err(AppError::Output)?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Command::Import { file, write } => {
+                let import = console::Import {
+                    from: &file,
+                    registry: &config.registry_path,
+                    write,
+                };
+                console::import(&import, &config.registry_defaults, &config::environment)?;
+                Ok(ExitCode::SUCCESS)
+            }
         }
     });
     // Nothing that waits in a thread of its own, such as for a name to be resolved, holds up the end.
@@ -94,13 +127,11 @@ async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> 
     let _registry_watch =
         reload::watch(&config, &registry, &sessions).map_err(AppError::Runtime)?;
     let auditing = auditing::Auditing::begin(config.audit.clone())?;
-    announce(
-        address,
-        certificates.is_some(),
-        &registry.now(),
-        sessions.count(),
-        &callers,
-    );
+    let (providers, encrypted) = (registry.now(), certificates.is_some());
+    match config.command {
+        Command::Demo => demo::welcome(&sessions, &providers, encrypted, address).await?,
+        _ => announce(address, encrypted, &providers, sessions.count(), &callers),
+    }
     sessions.rehydrate();
     let endpoint = mcp::route(McpState {
         sessions: sessions.clone(),
@@ -114,6 +145,7 @@ async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> 
         sessions: sessions.clone(),
         registry,
         callers: callers.clone(),
+        public_url: config.public_url.as_deref().map(Into::into),
         body_within: config.edge.body_timeout,
     };
     let admission = Admission::new(callers, config.public_url.as_deref());

@@ -13,9 +13,12 @@ use std::{
 };
 
 use clap::{CommandFactory as _, FromArgMatches as _, error::ErrorKind};
+use clap_complete::Shell;
 use secrecy::{ExposeSecret as _, SecretString};
 
-pub use self::flags::KeysCommand;
+pub use self::flags::{
+    Choice, Edit, EntryFlags, GatewayFlags, KeysCommand, NamingWord, SessionFlags, SessionVerb,
+};
 
 pub use self::edge::{Edge, TlsPaths};
 use self::flags::{Flags, Verb};
@@ -45,6 +48,8 @@ pub struct Config {
     pub caps: CallerCaps,
     /// Where clients reach the gateway, if not where it listens: `scheme://host` or `scheme://host:port`.
     pub public_url: Option<String>,
+    /// What this program shows where it is itself a caller.
+    pub caller_key: Option<SecretString>,
     /// The database's URL: it may hold a password.
     pub database_url: SecretString,
     /// Where the key that seals credentials at rest comes from.
@@ -92,6 +97,8 @@ pub struct Config {
 pub enum Command {
     /// Serve until told to stop.
     Serve,
+    /// Serve an example until told to stop, and keep nothing.
+    Demo,
     /// Check the registry, print what is wrong with it, and end.
     Check {
         /// Whether to try every provider, too.
@@ -99,6 +106,19 @@ pub enum Command {
     },
     /// Make, list or revoke keys, and end.
     Keys(KeysCommand),
+    /// Do something with sessions of a gateway that runs.
+    Session(Box<SessionFlags>),
+    /// Print what to paste into a client.
+    Entry(EntryFlags),
+    /// Print what this shell completes, and end.
+    Completions(Shell),
+    /// Bring the servers of a client's file into the registry, and end.
+    Import {
+        /// The client's file.
+        file: PathBuf,
+        /// Whether the registry is changed.
+        write: bool,
+    },
 }
 
 /// What callers may hold.
@@ -158,13 +178,22 @@ impl Config {
         arguments: impl IntoIterator<Item = OsString>,
         environment: registry::Lookup<'_>,
     ) -> Result<Self, clap::Error> {
-        let mut command = command;
+        let mut command = flags::own_help(command);
         let matches = command.try_get_matches_from_mut(arguments)?;
         let flags = Flags::from_arg_matches(&matches)?;
         flags
             .into_config(environment)
             .map_err(|message| command.error(ErrorKind::ValueValidation, message))
     }
+}
+
+/// What a shell completes of the commands and flags.
+#[must_use]
+pub fn completions(shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    let mut command = flags::own_help(Flags::command());
+    clap_complete::generate(shell, &mut command, "mcp-gateway", &mut script);
+    script
 }
 
 /// The value of an environment variable of this process, for `env:NAME` in the registry.
@@ -207,8 +236,13 @@ impl Flags {
         Ok(Config {
             command: match self.verb {
                 None | Some(Verb::Serve) => Command::Serve,
+                Some(Verb::Demo) => Command::Demo,
                 Some(Verb::Check { connect }) => Command::Check { connect },
                 Some(Verb::Keys(command)) => Command::Keys(command),
+                Some(Verb::Session(session)) => Command::Session(session),
+                Some(Verb::Config(entry)) => Command::Entry(entry),
+                Some(Verb::Completions { shell }) => Command::Completions(shell),
+                Some(Verb::Import { file, write }) => Command::Import { file, write },
             },
             host: self.listening.host,
             port: self.listening.port,
@@ -217,6 +251,7 @@ impl Flags {
             insecure: callers.insecure,
             caps: callers.caps,
             public_url: self.listening.public_url,
+            caller_key: environment(flags::CALLER_KEY).map(SecretString::from),
             database_url,
             sealing_key,
             old_sealing_keys: environment(flags::OLD_SECRET_KEYS).map(SecretString::from),

@@ -25,6 +25,7 @@ pub use self::{
     auth::{AuthSpec, CredentialError},
     current::{CurrentRegistry, Differences},
     finding::Finding,
+    secret::Source,
     spec::{Defaults, Protocol, ProviderSpec, Retries, Timeouts},
 };
 use crate::{limits, mcp::name::BackendName};

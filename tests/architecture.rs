@@ -23,7 +23,7 @@ const ROOMS: Table<'static> = &[
     (
         "front",
         &[
-            "session", "callers", "registry", "audit", "mcp", "channel", "limits",
+            "session", "callers", "clients", "registry", "audit", "mcp", "channel", "limits",
         ],
     ),
     (
@@ -33,6 +33,8 @@ const ROOMS: Table<'static> = &[
         ],
     ),
     ("callers", &["watch", "files", "limits"]),
+    ("clients", &[]),
+    ("example", &["limits"]),
     ("backend", &["registry", "mcp", "channel", "limits"]),
     ("routing", &["mcp", "limits"]),
     ("store", &["mcp", "limits", "files"]),
@@ -43,6 +45,10 @@ const ROOMS: Table<'static> = &[
     (
         "config",
         &["registry", "callers", "audit", "telemetry", "limits"],
+    ),
+    (
+        "console",
+        &["config", "registry", "callers", "files", "limits"],
     ),
     ("telemetry", &[]),
     ("audit", &["mcp", "files", "limits"]),
@@ -62,7 +68,7 @@ const CRATES: Table<'static> = &[
     ("tokio_rustls", &["front"]),
     ("webpki", &["front"]),
     ("ractor", &["session"]),
-    ("reqwest", &["backend", "callers"]),
+    ("reqwest", &["backend", "callers", "console"]),
     ("hyper_rustls", &["backend"]),
     ("tower_service", &["backend"]),
     ("tokio_retry", &["backend"]),
@@ -75,10 +81,12 @@ const CRATES: Table<'static> = &[
     ("jsonwebtoken", &["callers"]),
     ("serde_yaml", &["registry", "callers"]),
     ("clap", &["app", "main", "config"]),
+    ("clap_complete", &["config"]),
+    ("indicatif", &["app"]),
 ];
 
 /// Rooms without I/O, clocks and async.
-const PURE: [&str; 2] = ["routing", "mcp"];
+const PURE: [&str; 3] = ["routing", "clients", "mcp"];
 
 /// Files outside the adapters that may look at an era, and why.
 const ERA_EXCEPTIONS: [(&str, &str); 3] = [

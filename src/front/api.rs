@@ -4,6 +4,7 @@
 
 pub mod openapi;
 
+mod clients;
 mod create;
 mod docs;
 mod health;
@@ -57,6 +58,8 @@ const CREATE: Route = Route::new("/create-session", "POST");
 const SESSIONS: Route = Route::new("/sessions", "GET, HEAD");
 /// Describes, changes and deletes a session.
 const SESSION: Route = Route::new("/session/{session_id}", "GET, HEAD, PATCH, DELETE");
+/// What to paste into MCP clients.
+const CLIENTS: Route = Route::new("/session/{session_id}/clients", "GET, HEAD");
 /// A session's MCP endpoint, served by [`super::mcp`].
 pub const MCP: Route = Route::new("/session/{session_id}/mcp", "GET, POST, DELETE");
 /// The process lives.
@@ -80,11 +83,12 @@ const PROTECTED_MCP: Route = Route::new(
 );
 
 /// Every route of the gateway; the OpenAPI document is held to it by a test.
-pub const ROUTES: [&Route; 12] = [
+pub const ROUTES: [&Route; 13] = [
     &ROOT,
     &CREATE,
     &SESSIONS,
     &SESSION,
+    &CLIENTS,
     &MCP,
     &HEALTH,
     &READY,
@@ -137,6 +141,8 @@ pub fn routes(
     let document = openapi::Document::of(state.registry.clone());
     create_route(state.clone())
         .or(sessions_routes(state.clone()))
+        .unify()
+        .or(clients::route(state.clone()))
         .unify()
         .or(login_routes(state.clone()))
         .unify()

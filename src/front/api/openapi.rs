@@ -17,7 +17,8 @@ use utoipa::OpenApi;
 use warp::reply::Response;
 
 use super::{
-    CREATE, MCP, SESSION, create, docs, health, json_response, patch, protected_resource, sessions,
+    CREATE, MCP, SESSION, clients, create, docs, health, json_response, patch, protected_resource,
+    sessions,
 };
 use crate::{
     front::problem::{PROBLEM_JSON, ProblemDocument},
@@ -43,6 +44,7 @@ const METHODS: [&str; 8] = [
         sessions::describe,
         patch::patch,
         sessions::delete,
+        clients::list,
         health::alive,
         health::ready,
         docs::root,
