@@ -48,7 +48,7 @@ use view::Asker;
 
 pub use crate::store::Change;
 pub use describe::{
-    ConnectionDescription, ConnectionState, NewServer, NewSession, SessionDescription,
+    ConnectionDescription, ConnectionState, NewServer, NewSession, Presence, SessionDescription,
     SessionListing, SessionsError,
 };
 pub use directory::SessionRef;
@@ -94,6 +94,8 @@ struct Parts {
     supervisor: ActorRef<SupervisorMessage>,
     store: Store,
     quota: Quota,
+    /// What the connections of all sessions go through.
+    clients: HttpClients,
     dormant_after: Duration,
 }
 
@@ -111,10 +113,11 @@ impl Sessions {
     ) -> Result<Self, SessionsError> {
         let quota = Quota::new(caps, store.count_sessions().await?);
         let directory = Directory::new(store.sealer(), quota.clone());
+        let clients = HttpClients::default();
         let shared = Shared {
             registry,
             store: store.clone(),
-            clients: HttpClients::default(),
+            clients: clients.clone(),
             initialize_deadline: patience.initialize_deadline,
             mcp_session_ttl: patience.mcp_session_ttl,
             session_idle_ttl: patience.session_idle_ttl,
@@ -128,6 +131,7 @@ impl Sessions {
             supervisor,
             store,
             quota,
+            clients,
             dormant_after: patience.dormant_after,
         })))
     }

@@ -174,6 +174,7 @@ impl Admission {
 fn is_open(path: &str) -> bool {
     ["/", "/healthz", "/readyz", "/docs", "/openapi.json"].contains(&path)
         || path.starts_with("/docs/")
+        || path.starts_with("/page/")
         || path.starts_with("/.well-known/")
 }
 
@@ -269,6 +270,7 @@ mod tests {
             "/readyz",
             "/docs",
             "/docs/a.css",
+            "/page/main.js",
             "/openapi.json",
             "/.well-known/x",
         ] {
@@ -281,6 +283,8 @@ mod tests {
             "/create-session",
             "/session/x/mcp",
             "/docsx",
+            "/page",
+            "/providers",
             "/healthz/",
             "/metrics",
         ] {

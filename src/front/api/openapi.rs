@@ -14,10 +14,14 @@ use utoipa::OpenApi;
 use warp::reply::Response;
 
 use super::{
-    CREATE, MCP, SESSION, create, docs, health, json_response, patch, protected_resource, sessions,
+    CREATE, MCP, SESSION, create, docs, health, json_response, patch, protected_resource,
+    providers, sessions,
 };
 use crate::{
-    front::problem::{PROBLEM_JSON, ProblemDocument},
+    front::{
+        page,
+        problem::{PROBLEM_JSON, ProblemDocument},
+    },
     registry::Registry,
 };
 
@@ -35,6 +39,9 @@ const METHODS: [&str; 8] = [
             Refusals are `application/problem+json` whose `detail` says what to do.",
     ),
     paths(
+        page::root,
+        page::file,
+        providers::list,
         create::create,
         sessions::list,
         sessions::describe,
@@ -42,7 +49,6 @@ const METHODS: [&str; 8] = [
         sessions::delete,
         health::alive,
         health::ready,
-        docs::root,
         docs::page,
         docs::file,
         openapi_json,
@@ -55,6 +61,7 @@ const METHODS: [&str; 8] = [
         (name = "mcp", description = "The MCP endpoint of a session, for MCP clients."),
         (name = "authorization", description = "Where clients log in, if they can."),
         (name = "health", description = "For whoever supervises the process."),
+        (name = "page", description = "The page for people, and its files."),
         (name = "documentation", description = "This description."),
     ),
 )]
