@@ -108,6 +108,7 @@ async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> 
         sessions: sessions.clone(),
         registry,
         callers: callers.clone(),
+        public_url: config.public_url.as_deref().map(Into::into),
         body_within: config.edge.body_timeout,
     };
     let admission = Admission::new(callers, config.public_url.as_deref());

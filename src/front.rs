@@ -50,6 +50,8 @@ pub struct FrontState {
     pub registry: Arc<Registry>,
     /// Who may call, for whoever asks where to log in.
     pub callers: Callers,
+    /// Where clients reach the gateway, if not where they say they do.
+    pub public_url: Option<Arc<str>>,
     /// How long the body of a request may take to arrive.
     pub body_within: Duration,
 }

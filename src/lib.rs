@@ -9,6 +9,7 @@ pub mod app;
 mod backend;
 pub mod callers;
 pub mod channel;
+pub mod clients;
 pub mod config;
 mod files;
 pub mod front;

@@ -22,7 +22,9 @@ use source::Source;
 const ROOMS: Table<'static> = &[
     (
         "front",
-        &["session", "callers", "registry", "mcp", "channel", "limits"],
+        &[
+            "session", "callers", "clients", "registry", "mcp", "channel", "limits",
+        ],
     ),
     (
         "session",
@@ -31,6 +33,7 @@ const ROOMS: Table<'static> = &[
         ],
     ),
     ("callers", &["watch", "files", "limits"]),
+    ("clients", &[]),
     ("backend", &["registry", "mcp", "channel", "limits"]),
     ("routing", &["mcp", "limits"]),
     ("store", &["mcp", "limits", "files"]),
@@ -72,7 +75,7 @@ const CRATES: Table<'static> = &[
 ];
 
 /// Rooms without I/O, clocks and async.
-const PURE: [&str; 2] = ["routing", "mcp"];
+const PURE: [&str; 3] = ["routing", "clients", "mcp"];
 
 /// Files outside the adapters that may look at an era, and why.
 const ERA_EXCEPTIONS: [(&str, &str); 3] = [

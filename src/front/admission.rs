@@ -29,7 +29,7 @@ const REALM: &str = "mcp-gateway";
 #[derive(Clone)]
 pub struct Admission {
     callers: Callers,
-    /// Where clients reach the gateway, without a slash at its end; else it is wherever they say they do.
+    /// Where clients reach the gateway; else it is wherever they say they do.
     public_url: Option<String>,
 }
 
@@ -43,7 +43,7 @@ impl Admission {
     pub fn new(callers: Callers, public_url: Option<&str>) -> Self {
         Self {
             callers,
-            public_url: public_url.map(|url| url.trim_end_matches('/').to_owned()),
+            public_url: public_url.map(str::to_owned),
         }
     }
 
@@ -161,12 +161,18 @@ impl Admission {
     }
 
     fn base<B>(&self, request: &Request<B>) -> Base {
-        if let Some(url) = &self.public_url {
-            return Base(url.clone());
+        Base::of(self.public_url.as_deref(), request.extensions().get())
+    }
+}
+
+impl Base {
+    /// The public URL, if there is one; else what a request's way tells, in which the host was checked at the gate.
+    #[must_use]
+    pub fn of(public_url: Option<&str>, via: Option<&Via>) -> Self {
+        match public_url {
+            Some(url) => Self(url.trim_end_matches('/').to_owned()),
+            None => Self(via.and_then(Via::base_url).unwrap_or_default()),
         }
-        // The host in it was checked at the gate.
-        let via = request.extensions().get::<Via>();
-        Base(via.and_then(Via::base_url).unwrap_or_default())
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod openapi;
 
+mod clients;
 mod create;
 mod docs;
 mod health;
@@ -63,6 +64,8 @@ const CREATE: Route = Route::new("/create-session", "POST");
 const SESSIONS: Route = Route::new("/sessions", "GET, HEAD");
 /// Describes, changes and deletes a session.
 const SESSION: Route = Route::new("/session/{session_id}", "GET, HEAD, PATCH, DELETE");
+/// What to paste into MCP clients.
+const CLIENTS: Route = Route::new("/session/{session_id}/clients", "GET, HEAD");
 /// A session's MCP endpoint, served by [`super::mcp`].
 pub const MCP: Route = Route::new("/session/{session_id}/mcp", "GET, POST, DELETE");
 /// The process lives.
@@ -86,13 +89,14 @@ const PROTECTED_MCP: Route = Route::new(
 );
 
 /// Every route of the gateway; the OpenAPI document is held to it by a test.
-pub const ROUTES: [&Route; 14] = [
+pub const ROUTES: [&Route; 15] = [
     &ROOT,
     &PAGE_FILE,
     &PROVIDERS,
     &CREATE,
     &SESSIONS,
     &SESSION,
+    &CLIENTS,
     &MCP,
     &HEALTH,
     &READY,
@@ -147,6 +151,8 @@ pub fn routes(
         .or(providers_route(state.clone()))
         .unify()
         .or(sessions_routes(state.clone()))
+        .unify()
+        .or(clients::route(state.clone()))
         .unify()
         .or(open::routes(state, document))
         .unify()

@@ -59,6 +59,7 @@ pub(super) async fn state() -> (FrontState, TempDir) {
         sessions,
         registry,
         callers,
+        public_url: None,
         body_within: Duration::from_secs(30),
     };
     (state, directory)

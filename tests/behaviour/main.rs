@@ -27,6 +27,7 @@ mod calls;
 mod cancellation;
 mod capabilities;
 mod changes;
+mod client_entries;
 mod command_line;
 mod completion;
 mod core_dumps;

@@ -64,6 +64,7 @@ fn probes() -> Vec<Probe> {
         (Method::PATCH, "", Some(json!({"name": "mine"})), vec![]),
         (Method::PATCH, "", Some(json!({"servers": ["it"]})), vec![]),
         (Method::PUT, "", None, vec![]),
+        (Method::GET, "/clients", None, vec![]),
         (Method::POST, "/mcp", Some(call.clone()), vec![JSON]),
         (Method::POST, "/mcp", Some(call.clone()), vec![]),
         (Method::POST, "/mcp", Some(json!([call])), vec![JSON]),

@@ -14,7 +14,7 @@ use utoipa::OpenApi;
 use warp::reply::Response;
 
 use super::{
-    CREATE, MCP, SESSION, create, docs, health, json_response, patch, protected_resource,
+    CREATE, MCP, SESSION, clients, create, docs, health, json_response, patch, protected_resource,
     providers, sessions,
 };
 use crate::{
@@ -47,6 +47,7 @@ const METHODS: [&str; 8] = [
         sessions::describe,
         patch::patch,
         sessions::delete,
+        clients::list,
         health::alive,
         health::ready,
         docs::page,
