@@ -182,6 +182,7 @@ fn limits_are_what_it_says() {
         MCP_SESSIONS_PER_SESSION_MAX,
         LISTENERS_PER_MCP_SESSION_MAX,
         BACKEND_LISTENERS_MAX,
+        PRESENCE_LOOKS_MAX,
         WAITING_CALLS_MAX,
         SESSIONS_MAX,
         SESSIONS_PER_CALLER_MAX,
@@ -212,6 +213,7 @@ fn limits_are_what_it_says() {
         REPLIES_IN_FLIGHT_MAX
     ];
     let spans = named![span:
+        PRESENCE_KEPT,
         LIST_DEADLINE,
         RETRY_AFTER_MAX,
         BREAKER_PAUSE,

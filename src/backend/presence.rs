@@ -10,7 +10,10 @@ use std::{
 
 use tokio::{sync::Semaphore, time::Instant};
 
-use super::provider::{Provider, is_unwell};
+use super::{
+    error::BackendError,
+    provider::{Provider, is_unwell},
+};
 use crate::limits::PRESENCE_KEPT;
 
 /// What is known of a provider.
@@ -75,8 +78,8 @@ impl Drop for Looking {
 /// Tells what is known of a provider now, and has it looked at if that is old.
 pub(super) fn of(provider: &Arc<Provider>, within: Duration, permits: &Arc<Semaphore>) -> Presence {
     // What calls meet counts for more than a look, and costs none.
-    if let Some(gone) = provider.gone() {
-        return Presence::Away(gone.to_string().into());
+    if let Some(BackendError::Gone { cause, .. }) = provider.gone() {
+        return Presence::Away(cause);
     }
     let (presence, looks) = provider.looked.ask();
     if looks {

@@ -106,7 +106,7 @@ export function ago(time) {
 export function span(milliseconds) {
   if (milliseconds < 1000) return `${Math.round(milliseconds)} ms`;
   const seconds = milliseconds / 1000;
-  return seconds < 90 ? `${seconds.toFixed(seconds < 10 ? 1 : 0)} s` : `${Math.round(seconds / 60)} minutes`;
+  return seconds < 90 ? `${Number(seconds.toFixed(seconds < 10 ? 1 : 0))} s` : `${Math.round(seconds / 60)} minutes`;
 }
 
 /** A heading for a view, which gets the focus when the view is shown. */

@@ -19,7 +19,7 @@ function route() {
   return { place: 'build', show: build, parts };
 }
 
-function show() {
+function show({ isFirst } = {}) {
   showing.abort();
   showing = new AbortController();
   asking = false;
@@ -33,8 +33,8 @@ function show() {
   fill(view, root);
   scrollTo(0, 0);
   show(root, showing.signal, parts);
-  // So that whoever does not look is told where they are.
-  root.querySelector('h1')?.focus({ preventScroll: true });
+  // So that whoever does not look is told where they are. A page just loaded begins at its beginning.
+  if (!isFirst) root.querySelector('h1')?.focus({ preventScroll: true });
 }
 
 addEventListener('hashchange', () => {
@@ -74,4 +74,4 @@ signOut.addEventListener('click', () => {
 });
 
 route.last = location.hash || '#/';
-show();
+show({ isFirst: true });

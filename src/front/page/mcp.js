@@ -4,6 +4,8 @@ import { Problem, headers, refusal } from './api.js';
 import { events } from './events.js';
 
 const REVISION = '2025-11-25';
+/** Where the gateway names the servers that a list lacks. */
+const MISSING = 'mcp-gateway/missing';
 /** How often a stream that broke off is gone on with before the request is given up. */
 const RESUMED_MOST = 5;
 
@@ -45,13 +47,14 @@ export class Client {
     }
   }
 
-  /** All entries of a list, page after page. */
-  async list(method, member, signal) {
+  /** All entries of a list, page after page. `missing` is told which servers it lacks, and why. */
+  async list(method, member, signal, missing = {}) {
     const entries = [];
     let cursor;
     do {
       const page = await this.request(method, cursor === undefined ? {} : { cursor }, { signal });
       entries.push(...(page[member] ?? []));
+      Object.assign(missing, page._meta?.[MISSING]);
       cursor = page.nextCursor;
     } while (cursor !== undefined);
     return entries;

@@ -10,12 +10,18 @@ export function keepFresh(look, signal, usual = 5000) {
   let timer;
   let failures = 0;
   let running = false;
+  let asked = false;
   const next = (wait) => {
     clearTimeout(timer);
     if (!signal.aborted && !document.hidden) timer = setTimeout(run, wait);
   };
   const run = async () => {
-    if (running || signal.aborted) return;
+    if (signal.aborted) return;
+    if (running) {
+      // What is under way may have begun before whatever makes somebody ask.
+      asked = true;
+      return;
+    }
     running = true;
     clearTimeout(timer);
     let wait = usual;
@@ -30,7 +36,8 @@ export function keepFresh(look, signal, usual = 5000) {
     } finally {
       running = false;
     }
-    next(wait);
+    next(asked ? 0 : wait);
+    asked = false;
   };
   document.addEventListener('visibilitychange', () => document.hidden || run(), { signal });
   addEventListener('focus', run, { signal });

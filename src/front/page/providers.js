@@ -60,6 +60,13 @@ export class CredentialField {
     return text ? { [this.kind.member]: text } : undefined;
   }
 
+  /** What the API says of it, as somebody needs it who has this field before them. */
+  inWords(words) {
+    const word = this.kind.words;
+    if (!this.input.value.trim()) return `Paste the ${word === 'Token' ? 'token' : word}: this server works only with one.`;
+    return words.replace(/^credentials\.\S+/i, `The ${word === 'Token' ? 'token' : word}`);
+  }
+
   refuse(words) {
     fill(this.error, words);
     if (words) this.input.setAttribute('aria-invalid', 'true');
@@ -122,7 +129,7 @@ export class Choice {
     const name = field?.match(/^credentials\.([^.]+)/)?.[1];
     const credential = name && this.cards.get(name)?.credential;
     if (!credential) return false;
-    credential.refuse(words);
+    credential.refuse(credential.inWords(words));
     credential.focus();
     return true;
   }
@@ -190,7 +197,7 @@ class Card {
     this.shown = state + error;
     fill(this.state, presence(provider));
     const away = state === 'away';
-    fill(this.why, away && `The gateway cannot reach it: ${error}. You can choose it all the same; it is tried again by itself.`);
+    fill(this.why, away && `The gateway cannot use it just now: ${error}. You can choose it all the same; it is tried again by itself.`);
   }
 
   #open() {

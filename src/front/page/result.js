@@ -7,8 +7,10 @@ const pretty = (value) => JSON.stringify(value, null, 2);
 
 /** The result of a tool. */
 export function toolResult(result) {
-  const parts = (result.content ?? []).map(content);
   const structured = result.structuredContent;
+  // Tools say structured content once more as text, for clients that read nothing else.
+  const isTwice = ({ type, text: words }) => structured !== undefined && type === 'text' && isSame(words, structured);
+  const parts = (result.content ?? []).filter((part) => !isTwice(part)).map(content);
   return [
     result.isError && el('p', { class: 'notice bad' }, el('strong', {}, 'The tool says that it failed.')),
     parts,
@@ -16,6 +18,14 @@ export function toolResult(result) {
     structured !== undefined && block('Structured content', pretty(structured)),
     whole(result),
   ];
+}
+
+function isSame(words, structured) {
+  try {
+    return JSON.stringify(JSON.parse(words)) === JSON.stringify(structured);
+  } catch {
+    return false;
+  }
 }
 
 /** The messages of a prompt. */

@@ -30,6 +30,8 @@ export function switchableForm(schema) {
   const area = el('textarea', { id, rows: 8, spellcheck: false, class: 'mono', 'aria-describedby': `${id}-error` });
   const error = el('p', { class: 'field-error', id: `${id}-error`, role: 'alert' });
   const raw = el('div', { class: 'field', hidden: true }, el('label', { htmlFor: id }, 'Arguments as JSON'), area, error);
+  // Where there is nothing but JSON to write, there is nothing to switch to.
+  if (form.fields.size === 0 || form.fields.has('')) return form;
   const toggle = el('button', { type: 'button', class: 'quiet', 'aria-pressed': 'false' }, 'Write JSON instead');
   let isRaw = false;
   toggle.addEventListener('click', () => {
@@ -49,7 +51,7 @@ export function switchableForm(schema) {
       return value;
     } catch (why) {
       fill(error, `This is no JSON object: ${why.message}.`);
-      throw new Unfit('The JSON cannot be read.', area);
+      throw new Unfit('', area);
     }
   };
   return { element: el('div', { class: 'stack' }, form.element, raw, el('div', {}, toggle)), read };
@@ -90,7 +92,7 @@ function glance(field) {
 }
 
 /** Follows references within the schema, and takes `null` out of what may be that or something else. */
-function resolve(schema, root, hops = 0) {
+export function resolve(schema, root, hops = 0) {
   if (typeof schema !== 'object' || schema === null || hops > DEPTH_MAX) return {};
   if (typeof schema.$ref === 'string') {
     const { $ref, ...more } = schema;

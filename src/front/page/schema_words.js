@@ -1,11 +1,12 @@
 // A schema as people read it: what it is called, what it is, what it is for.
 
 import { el } from './dom.js';
+import { resolve } from './schema_form.js';
 
 const DEPTH_MAX = 5;
 
 /** The members of an object as a list of definitions. */
-export function schemaWords(schema, depth = 0) {
+export function schemaWords(schema, root = schema, depth = 0) {
   const members = Object.entries(schema?.properties ?? {});
   if (members.length === 0) return el('p', { class: 'hint' }, schema?.properties ? 'Nothing.' : 'The schema does not say.');
   const required = new Set(schema.required ?? []);
@@ -13,13 +14,15 @@ export function schemaWords(schema, depth = 0) {
     el('dt', {}, el('code', {}, name), el('span', { class: 'kind' }, kind(property)),
       required.has(name) && el('span', { class: 'tag' }, 'required')),
     el('dd', {}, property?.description, limits(property),
-      inner(property) && depth < DEPTH_MAX && schemaWords(inner(property), depth + 1)),
+      inner(property, root) && depth < DEPTH_MAX && schemaWords(inner(property, root), root, depth + 1)),
   ]));
 }
 
-function inner(property) {
-  if (property?.properties) return property;
-  return property?.items?.properties ? property.items : null;
+function inner(written, root) {
+  const property = resolve(written, root);
+  if (property.properties) return property;
+  const items = resolve(property.items ?? {}, root);
+  return items.properties ? items : null;
 }
 
 function kind(property) {

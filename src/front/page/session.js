@@ -10,7 +10,7 @@ import { tryOut } from './try.js';
 
 const PARTS = [
   ['', 'Servers', servers],
-  ['connect', 'Connect a client', connect],
+  ['connect', 'Connect', connect],
   ['try', 'Try it', tryOut],
   ['change', 'Change', change],
 ];
@@ -131,11 +131,12 @@ class Line {
     this.shown = state;
     this.kind = said.kind + said.word;
     fill(this.about, said.about);
-    fill(this.why, said.why && ['What it said: ', el('q', {}, said.why)]);
+    // What to do about it stands above already, in the page's own words.
+    fill(this.why, said.why && ['What happened: ', el('span', { class: 'why' }, said.why.split('; ')[0]), '.']);
     if (same) return;
     fill(this.state, el('span', { class: `state ${said.kind}` }, said.word));
     fill(this.actions,
-      said.credential && el('a', { class: 'button primary', href: `#/session/${this.id}/change` }, 'Give another'),
+      said.credential && el('a', { class: 'button primary', href: `#/session/${this.id}/change` }, said.button),
       said.obtain && outside(said.obtain, 'Where to get one'));
   }
 }

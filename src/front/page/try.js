@@ -16,9 +16,10 @@ export async function tryOut(root, signal, { id, session }) {
   signal.addEventListener('abort', close);
   addEventListener('pagehide', close, { signal });
   try {
-    const offers = await everything(client, signal);
+    const missing = {};
+    const offers = await everything(client, signal, missing);
     if (signal.aborted) return;
-    new Catalogue(root, offers, (offer) => (run = new Run(client, offer, signal)), () => tryOut(root, signal, { id, session }));
+    new Catalogue(root, offers, missing, (offer) => (run = new Run(client, offer, signal)), () => tryOut(root, signal, { id, session }));
   } catch (error) {
     if (signal.aborted || error.status === 401) return;
     close();
@@ -29,8 +30,8 @@ export async function tryOut(root, signal, { id, session }) {
 }
 
 /** All that the session offers, each with how to ask for it. */
-async function everything(client, signal) {
-  const tools = await client.list('tools/list', 'tools', signal);
+async function everything(client, signal, missing) {
+  const tools = await client.list('tools/list', 'tools', signal, missing);
   const has = client.capabilities;
   const prompts = has.prompts ? await client.list('prompts/list', 'prompts', signal) : [];
   const resources = has.resources ? await client.list('resources/list', 'resources', signal) : [];
@@ -93,14 +94,17 @@ function template(definition) {
 
 /** The list on the left, what was picked on the right. */
 class Catalogue {
-  constructor(root, offers, begin, reload) {
+  constructor(root, offers, missing, begin, reload) {
     this.offers = offers;
     this.begin = begin;
     this.panel = el('section', { class: 'offer', 'aria-label': 'What was picked', tabIndex: -1 });
     this.list = el('ul', { class: 'offers' });
     this.count = el('p', { class: 'hint', role: 'status' });
+    const lacks = Object.keys(missing);
+    const told = lacks.length > 0 && el('p', { class: 'notice' },
+      `Not in the list, because they could not be asked: ${lacks.join(', ')}. The servers’ part says why, and what to do.`);
     if (offers.length === 0) {
-      fill(root, el('div', { class: 'empty card' },
+      fill(root, told, el('div', { class: 'empty card' },
         el('p', {}, 'The servers offer nothing just now. If one is out of reach, its tools come back with it.'),
         el('button', { type: 'button', onclick: reload }, 'Look again')));
       return;
@@ -109,7 +113,7 @@ class Catalogue {
     const search = el('input', { id, type: 'search', placeholder: 'Search', autocomplete: 'off' });
     search.addEventListener('input', () => this.#search(search.value));
     const again = el('button', { type: 'button', class: 'quiet', onclick: reload }, 'Look again');
-    fill(root, el('div', { class: 'try' },
+    fill(root, told, el('div', { class: 'try' },
       el('div', { class: 'try-list' },
         el('div', { class: 'field' }, el('label', { htmlFor: id, class: 'unseen' }, 'Search tools, prompts and resources'), search),
         el('div', { class: 'spread' }, this.count, again), this.list),

@@ -6,7 +6,7 @@ const CREDENTIAL = { bearer: 'token', api_key: 'API key' };
 
 /** Says how one server of a session stands: a mark, a word, a sentence, and whether another credential may help. */
 export function standing(server, provider) {
-  const why = server.last_error;
+  const why = server.last_error?.replace(/^it is out of reach for every session \((.*)\); .*$/, '$1');
   const speaks = server.revision ? `It speaks MCP ${server.revision}.` : '';
   switch (server.state) {
     case 'ready':
@@ -37,14 +37,23 @@ function refused(server, provider) {
     };
   }
   const credential = CREDENTIAL[provider.auth.type];
+  const article = credential === 'API key' ? 'an' : 'a';
   if (!credential) {
     return {
       kind: 'bad', word: 'Turned down', why,
       about: 'The server takes no credential from here and refuses the gateway. Ask whoever runs the gateway about its registry entry.',
     };
   }
+  // It works without for some, and not for this session.
+  if (why?.includes('without a credential')) {
+    return {
+      kind: 'bad', word: 'It wants a credential', why, credential: true, button: `Give ${article} ${credential}`,
+      about: `The server does not serve without one. Give the session ${article} ${credential}; clients stay connected meanwhile.`,
+      obtain: provider.auth.obtain,
+    };
+  }
   return {
-    kind: 'bad', word: `The ${credential} was refused`, why, credential: true,
+    kind: 'bad', word: `The ${credential} was refused`, why, credential: true, button: `Give another ${credential}`,
     about: `It may be wrong, expired, or may not do enough. Give the session another ${credential}; clients stay connected meanwhile.`,
     obtain: provider.auth.obtain,
   };
@@ -57,5 +66,6 @@ function tools(count) {
 }
 
 function again(wait) {
-  return wait ? `The gateway tries again by itself in ${span(wait)}.` : 'The gateway tries again by itself.';
+  const when = wait > 1500 ? ` in ${span(Math.ceil(wait / 1000) * 1000)}` : '';
+  return `The gateway tries again by itself${when}.`;
 }
