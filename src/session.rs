@@ -2,6 +2,7 @@
 //!
 //! Knows backends, routing, the store and the registry; never HTTP, bytes or eras.
 
+mod activity;
 mod actor;
 mod clock;
 mod describe;
@@ -47,6 +48,7 @@ use supervisor::{Finder, Supervisor, SupervisorMessage};
 use view::Asker;
 
 pub use crate::store::Change;
+pub use activity::{Activity, Done, Watcher};
 pub use describe::{
     ConnectionDescription, ConnectionState, NewServer, NewSession, Presence, SessionDescription,
     SessionListing, SessionsError,

@@ -183,6 +183,8 @@ fn limits_are_what_it_says() {
         LISTENERS_PER_MCP_SESSION_MAX,
         BACKEND_LISTENERS_MAX,
         PRESENCE_LOOKS_MAX,
+        ACTIVITY_KEPT,
+        ACTIVITY_WATCHERS_MAX,
         WAITING_CALLS_MAX,
         SESSIONS_MAX,
         SESSIONS_PER_CALLER_MAX,

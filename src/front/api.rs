@@ -4,6 +4,7 @@
 
 pub mod openapi;
 
+mod activity;
 mod clients;
 mod create;
 mod docs;
@@ -66,6 +67,8 @@ const SESSIONS: Route = Route::new("/sessions", "GET, HEAD");
 const SESSION: Route = Route::new("/session/{session_id}", "GET, HEAD, PATCH, DELETE");
 /// What to paste into MCP clients.
 const CLIENTS: Route = Route::new("/session/{session_id}/clients", "GET, HEAD");
+/// Tells a session's exchanges as they end.
+const ACTIVITY: Route = Route::new("/session/{session_id}/activity", "GET");
 /// A session's MCP endpoint, served by [`super::mcp`].
 pub const MCP: Route = Route::new("/session/{session_id}/mcp", "GET, POST, DELETE");
 /// The process lives.
@@ -89,7 +92,7 @@ const PROTECTED_MCP: Route = Route::new(
 );
 
 /// Every route of the gateway; the OpenAPI document is held to it by a test.
-pub const ROUTES: [&Route; 15] = [
+pub const ROUTES: [&Route; 16] = [
     &ROOT,
     &PAGE_FILE,
     &PROVIDERS,
@@ -97,6 +100,7 @@ pub const ROUTES: [&Route; 15] = [
     &SESSIONS,
     &SESSION,
     &CLIENTS,
+    &ACTIVITY,
     &MCP,
     &HEALTH,
     &READY,
@@ -153,6 +157,8 @@ pub fn routes(
         .or(sessions_routes(state.clone()))
         .unify()
         .or(clients::route(state.clone()))
+        .unify()
+        .or(activity::route(state.clone()))
         .unify()
         .or(open::routes(state, document))
         .unify()

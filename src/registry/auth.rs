@@ -244,7 +244,14 @@ mod tests {
             (true, Some("a".into())),
             (false, Some("a".into())),
         ] {
-            assert!(!AuthSpec::Bearer { required, default }.must_be_brought());
+            assert!(
+                !AuthSpec::Bearer {
+                    required,
+                    default,
+                    obtain: None
+                }
+                .must_be_brought()
+            );
         }
     }
 }

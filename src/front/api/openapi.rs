@@ -14,8 +14,8 @@ use utoipa::OpenApi;
 use warp::reply::Response;
 
 use super::{
-    CREATE, MCP, SESSION, clients, create, docs, health, json_response, patch, protected_resource,
-    providers, sessions,
+    CREATE, MCP, SESSION, activity, clients, create, docs, health, json_response, patch,
+    protected_resource, providers, sessions,
 };
 use crate::{
     front::{
@@ -48,6 +48,7 @@ const METHODS: [&str; 8] = [
         patch::patch,
         sessions::delete,
         clients::list,
+        activity::watch,
         health::alive,
         health::ready,
         docs::page,

@@ -1,17 +1,21 @@
 //! The log's line for one request.
 
-use std::{fmt, net::IpAddr, sync::Arc, time::Instant};
+use std::{fmt, mem, net::IpAddr, sync::Arc};
 
 use http::{Method, StatusCode};
+use tokio::time::Instant;
 use warp::reply::Response;
 
-use crate::mcp::{
-    error::code_of,
-    event::Outcome,
-    failure::{Failure, shortened},
-    message::Message,
-    method::{PROMPTS_GET, TOOLS_CALL, subject_member},
-    name::BackendName,
+use crate::{
+    mcp::{
+        error::code_of,
+        event::Outcome,
+        failure::{Failure, shortened},
+        message::Message,
+        method::{PROMPTS_GET, TOOLS_CALL, subject_member},
+        name::BackendName,
+    },
+    session::{Activity, Done},
 };
 
 /// Whose a request is, as the log tells it.
@@ -23,6 +27,8 @@ pub(super) struct Sender {
     pub(super) caller: Option<Arc<str>>,
     /// The client's address; `None` where no connection brought the request.
     pub(super) address: Option<IpAddr>,
+    /// Where the session's owner sees it.
+    pub(super) activity: Activity,
 }
 
 /// An address as it stands in the log. Most are of four octets, and every request has one: written in one piece they
@@ -104,7 +110,8 @@ impl Record {
 
     fn write(&mut self, backend: Option<&BackendName>, outcome: &'static str, why: Option<&str>) {
         self.written = true;
-        let elapsed_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let elapsed = self.began.elapsed();
+        let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         let name = self.subject.as_deref().unwrap_or_default();
         let separator = if name.is_empty() { "" } else { " " };
         let member = subject_member(&self.method);
@@ -125,6 +132,15 @@ impl Record {
             "{}{separator}{name}: {outcome} in {elapsed_ms} ms",
             self.method,
         );
+        // Nobody needs the words any more: they are kept as they are.
+        self.sender.activity.note(Done {
+            method: mem::take(&mut self.method),
+            subject: self.subject.take(),
+            backend: backend.cloned(),
+            outcome,
+            elapsed_ms,
+            at: self.began + elapsed,
+        });
     }
 }
 

@@ -6,12 +6,14 @@ import { keepFresh } from './polling.js';
 import { standing } from './words.js';
 import { change } from './change.js';
 import { connect } from './connect.js';
+import { live } from './live.js';
 import { tryOut } from './try.js';
 
 const PARTS = [
   ['', 'Servers', servers],
   ['connect', 'Connect', connect],
   ['try', 'Try it', tryOut],
+  ['live', 'Live', live],
   ['change', 'Change', change],
 ];
 

@@ -34,6 +34,9 @@ export async function run(parts) {
       await page.goto(`${world.open}/#/session/${id}/connect`);
       await page.locator('.entry pre').waitFor();
       await look('connect');
+      await page.goto(`${world.open}/#/session/${id}/live`);
+      await says(page, '[role=status]', 'Requests show up');
+      await look('live');
       await page.goto(`${world.open}/#/session/${id}/change`);
       await page.locator('[data-provider=kitchen]').waitFor();
       await look('change');

@@ -76,6 +76,24 @@ export async function run(parts) {
     await other.locator('h1', { hasText: /gone|Sessions/ }).waitFor();
   });
 
+  await parts.part('requests show up as they end, with a plot for each server', async (open) => {
+    const id = await parts.session({ servers: ['kitchen'], name: 'busy' });
+    const page = await open(world.open, `#/session/${id}/live`);
+    await says(page, '.empty', 'Nothing yet');
+    await says(page, '[role=status]', 'Requests show up');
+    const call = (name) => fetch(`${world.open}/session/${id}/mcp`, {
+      method: 'POST', headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name, arguments: {} } }),
+    });
+    await call('kitchen.echo');
+    await says(page, 'tbody tr', 'kitchen.echo');
+    await call('kitchen.fail');
+    await says(page, 'tbody tr.bad', 'kitchen.fail');
+    await says(page, '.plots', '2 requests, 1 failed');
+    assert.equal(await page.locator('.plot-bar').count(), 2);
+    await shoot(page, 'live');
+  });
+
   await parts.part('a gateway that is away is told as that, and what is shown stays', async (open) => {
     const id = await parts.session({ servers: ['kitchen'], name: 'patient' });
     const page = await open(world.open, `#/session/${id}`);

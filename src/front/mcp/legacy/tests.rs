@@ -52,6 +52,7 @@ impl World {
             session: short(id),
             caller: None,
             address: None,
+            activity: session.activity().clone(),
         };
         let wanted = Wanted {
             session: session.clone(),
