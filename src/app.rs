@@ -2,6 +2,7 @@
 
 mod announcement;
 mod check;
+mod demo;
 mod dumps;
 mod edge;
 mod error;
@@ -20,6 +21,7 @@ use tokio::{net::TcpListener, time::timeout};
 use crate::{
     callers::{Callers, CallersError},
     config::{self, CallersFile, Command, Config, SealingKey},
+    console,
     front::{
         self, FrontState,
         admission::Admission,
@@ -36,6 +38,8 @@ use crate::{
     store::{KeyRing, Store},
     telemetry,
 };
+
+use demo::Demo;
 
 pub use error::AppError;
 
@@ -55,8 +59,29 @@ pub fn run(config: Config) -> Result<ExitCode, AppError> {
     let done = runtime.block_on(async {
         match config.command.clone() {
             Command::Serve => serve_until_told_to_stop(config).await,
+            Command::Demo => {
+                let demo = Demo::start(config).await?;
+                serve_until_told_to_stop(demo.config.clone()).await
+            }
             Command::Check { connect } => check::run(&config, connect).await,
             Command::Keys(command) => keys::run(&config, command).await,
+            Command::Session(flags) => {
+                console::session(&flags, config.caller_key, &config::environment).await?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Command::Entry(flags) => {
+                console::entry(&flags, config.caller_key).await?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Command::Import { file, write } => {
+                let import = console::Import {
+                    from: &file,
+                    registry: &config.registry_path,
+                    write,
+                };
+                console::import(&import, &config.registry_defaults, &config::environment)?;
+                Ok(ExitCode::SUCCESS)
+            }
         }
     });
     // Nothing that waits in a thread of its own, such as for a name to be resolved, holds up the end.
@@ -89,13 +114,11 @@ async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> 
     let watch = certificates.as_ref().map(edge::watch).transpose();
     let _watch = watch.map_err(AppError::Runtime)?;
     let _callers_watch = callers.watch().map_err(AppError::Runtime)?;
-    announce(
-        address,
-        certificates.is_some(),
-        &registry,
-        sessions.count(),
-        &callers,
-    );
+    let encrypted = certificates.is_some();
+    match config.command {
+        Command::Demo => demo::welcome(&sessions, &registry, encrypted, address).await?,
+        _ => announce(address, encrypted, &registry, sessions.count(), &callers),
+    }
     sessions.rehydrate();
     let endpoint = mcp::route(McpState {
         sessions: sessions.clone(),

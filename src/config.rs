@@ -15,7 +15,9 @@ use std::{
 use clap::{CommandFactory as _, FromArgMatches as _, error::ErrorKind};
 use secrecy::{ExposeSecret as _, SecretString};
 
-pub use self::flags::KeysCommand;
+pub use self::flags::{
+    Edit, EntryFlags, GatewayFlags, KeysCommand, NamingWord, SessionFlags, SessionVerb,
+};
 
 pub use self::edge::{Edge, TlsPaths};
 use self::flags::{Flags, Verb};
@@ -44,6 +46,8 @@ pub struct Config {
     pub caps: CallerCaps,
     /// Where clients reach the gateway, if not where it listens: `scheme://host` or `scheme://host:port`.
     pub public_url: Option<String>,
+    /// What this program shows where it is itself a caller.
+    pub caller_key: Option<SecretString>,
     /// The database's URL: it may hold a password.
     pub database_url: SecretString,
     /// Where the key that seals credentials at rest comes from.
@@ -87,6 +91,8 @@ pub struct Config {
 pub enum Command {
     /// Serve until told to stop.
     Serve,
+    /// Serve an example until told to stop, and keep nothing.
+    Demo,
     /// Check the registry, print what is wrong with it, and end.
     Check {
         /// Whether to try every provider, too.
@@ -94,6 +100,17 @@ pub enum Command {
     },
     /// Make, list or revoke keys, and end.
     Keys(KeysCommand),
+    /// Do something with sessions of a gateway that runs.
+    Session(SessionFlags),
+    /// Print what to paste into a client.
+    Entry(EntryFlags),
+    /// Bring the servers of a client's file into the registry, and end.
+    Import {
+        /// The client's file.
+        file: PathBuf,
+        /// Whether the registry is changed.
+        write: bool,
+    },
 }
 
 /// What callers may hold.
@@ -153,7 +170,7 @@ impl Config {
         arguments: impl IntoIterator<Item = OsString>,
         environment: registry::Lookup<'_>,
     ) -> Result<Self, clap::Error> {
-        let mut command = command;
+        let mut command = flags::own_help(command);
         let matches = command.try_get_matches_from_mut(arguments)?;
         let flags = Flags::from_arg_matches(&matches)?;
         flags
@@ -202,8 +219,12 @@ impl Flags {
         Ok(Config {
             command: match self.verb {
                 None | Some(Verb::Serve) => Command::Serve,
+                Some(Verb::Demo) => Command::Demo,
                 Some(Verb::Check { connect }) => Command::Check { connect },
                 Some(Verb::Keys(command)) => Command::Keys(command),
+                Some(Verb::Session(session)) => Command::Session(session),
+                Some(Verb::Config(entry)) => Command::Entry(entry),
+                Some(Verb::Import { file, write }) => Command::Import { file, write },
             },
             host: self.listening.host,
             port: self.listening.port,
@@ -212,6 +233,7 @@ impl Flags {
             insecure: callers.insecure,
             caps: callers.caps,
             public_url: self.listening.public_url,
+            caller_key: environment(flags::CALLER_KEY).map(SecretString::from),
             database_url,
             sealing_key,
             old_sealing_keys: environment(flags::OLD_SECRET_KEYS).map(SecretString::from),

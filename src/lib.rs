@@ -11,6 +11,8 @@ pub mod callers;
 pub mod channel;
 pub mod clients;
 pub mod config;
+pub mod console;
+pub mod example;
 mod files;
 pub mod front;
 pub mod limits;

@@ -14,7 +14,7 @@ fn main() -> ExitCode {
         Err(error) => {
             // With standard error gone there is nobody left to tell.
             let _nobody_left = writeln!(std::io::stderr(), "mcp-gateway: {error}");
-            ExitCode::FAILURE
+            error.exit_code()
         }
     }
 }

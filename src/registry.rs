@@ -23,6 +23,7 @@ use std::{
 pub use self::{
     auth::{AuthSpec, CredentialError},
     finding::Finding,
+    secret::Source,
     spec::{Defaults, Protocol, ProviderSpec, Retries, Timeouts},
 };
 use crate::{limits, mcp::name::BackendName};

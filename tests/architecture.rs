@@ -34,6 +34,7 @@ const ROOMS: Table<'static> = &[
     ),
     ("callers", &["watch", "files", "limits"]),
     ("clients", &[]),
+    ("example", &["limits"]),
     ("backend", &["registry", "mcp", "channel", "limits"]),
     ("routing", &["mcp", "limits"]),
     ("store", &["mcp", "limits", "files"]),
@@ -41,6 +42,10 @@ const ROOMS: Table<'static> = &[
     ("mcp", &["limits"]),
     // Not rooms, but files that rooms stand on.
     ("limits", &[]),
+    (
+        "console",
+        &["config", "registry", "callers", "files", "limits"],
+    ),
     ("config", &["registry", "callers", "telemetry", "limits"]),
     ("telemetry", &[]),
     ("watch", &["limits"]),
@@ -59,7 +64,7 @@ const CRATES: Table<'static> = &[
     ("tokio_rustls", &["front"]),
     ("webpki", &["front"]),
     ("ractor", &["session"]),
-    ("reqwest", &["backend", "callers"]),
+    ("reqwest", &["backend", "callers", "console"]),
     ("hyper_rustls", &["backend"]),
     ("tower_service", &["backend"]),
     ("tokio_retry", &["backend"]),

@@ -1,9 +1,10 @@
 //! Why the program cannot start, told once with everything that led to it.
 
-use std::{error::Error, fmt, io, net::SocketAddr, path::PathBuf};
+use std::{error::Error, fmt, io, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use crate::{
     callers::CallersError,
+    console::Failure,
     front::{origin::GateError, tls::TlsError},
     registry::RegistryError,
     session::SessionsError,
@@ -22,6 +23,8 @@ pub enum AppError {
     Registry(RegistryError),
     /// The callers file is of no use.
     Callers(CallersError),
+    /// A command that speaks with a gateway was not done.
+    Console(Failure),
     /// Standard output takes nothing.
     Output(io::Error),
     /// An allowed host or origin cannot be read.
@@ -69,6 +72,7 @@ impl fmt::Display for AppError {
             ),
             Self::Registry(error) => chain(formatter, error),
             Self::Callers(error) => chain(formatter, error),
+            Self::Console(failure) => write!(formatter, "{failure}"),
             Self::Output(error) => write!(
                 formatter,
                 "cannot write to standard output: {error}; a key made just now was shown to nobody: revoke it"
@@ -103,6 +107,17 @@ impl fmt::Display for AppError {
 
 impl Error for AppError {}
 
+impl AppError {
+    /// The code that the program ends with.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Console(failure) => failure.code().into(),
+            _ => ExitCode::FAILURE,
+        }
+    }
+}
+
 /// Writes an error and its causes, each once.
 fn chain(formatter: &mut fmt::Formatter<'_>, error: &dyn Error) -> fmt::Result {
     write!(formatter, "{error}")?;
@@ -128,6 +143,7 @@ from! {
     TelemetryError => Telemetry,
     RegistryError => Registry,
     CallersError => Callers,
+    Failure => Console,
     GateError => Gate,
     TlsError => Tls,
     KeyError => Key,

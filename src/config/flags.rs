@@ -6,13 +6,14 @@
 )]
 
 mod callers;
+mod console;
 mod edge;
 mod keys;
 
 use std::{path::PathBuf, time::Duration};
 
 use clap::{
-    Args, Parser, Subcommand,
+    Args, Id, Parser, Subcommand,
     builder::{PossibleValuesParser, TypedValueParser as _},
 };
 use secrecy::SecretString;
@@ -24,7 +25,10 @@ use crate::{
     telemetry::{LogFilter, LogFormat},
 };
 
-pub use self::keys::KeysCommand;
+pub use self::{
+    console::{Edit, EntryFlags, GatewayFlags, NamingWord, SessionFlags, SessionVerb},
+    keys::KeysCommand,
+};
 
 pub(super) use self::callers::CallerFlags;
 
@@ -32,8 +36,13 @@ pub(super) use self::callers::CallerFlags;
 pub(super) const SECRET_KEY: &str = "GATEWAY_SECRET_KEY";
 /// The variable that holds the keys which the sealing key was before.
 pub(super) const OLD_SECRET_KEYS: &str = "GATEWAY_OLD_SECRET_KEYS";
+/// The variable that holds the key by which this program is a caller; entries of clients name it, too.
+pub(super) const CALLER_KEY: &str = "MCP_GATEWAY_KEY";
 /// The variable that Rust programs take their log filter from.
 pub(super) const RUST_LOG: &str = "RUST_LOG";
+
+/// Commands to which the flags of serving mean nothing.
+const OWN_HELP: [&str; 3] = ["session", "config", "import"];
 
 const AFTER_HELP: &str = "\
 Environment variables without a flag:
@@ -42,6 +51,7 @@ Environment variables without a flag:
   GATEWAY_OLD_SECRET_KEYS
                       Keys that sealed before, separated by commas: they open what they sealed.
                       After `mcp-gateway keys rotate` they may go
+  MCP_GATEWAY_KEY     Your key, for the commands that speak with a gateway, where it authenticates callers
   RUST_LOG            The log level where neither --log-level nor LOG_LEVEL gives one
   NO_COLOR            Set to anything, keeps colours out of the log, unless --log-format is pretty
 
@@ -80,9 +90,23 @@ pub(super) enum Verb {
         #[arg(long)]
         connect: bool,
     },
+    /// Serve an example server that is built in, with a session to try it; nothing is kept
+    Demo,
     /// Make, list and revoke keys, and end
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Make, list, show, change and delete sessions of a gateway that runs
+    Session(SessionFlags),
+    /// Print what to paste into an MCP client, so that it uses a session
+    Config(EntryFlags),
+    /// Bring the servers of a client's file into the registry (--registry), without the secrets in it
+    Import {
+        /// File of Claude Desktop, Claude Code, Cursor, VS Code, Windsurf or Gemini CLI
+        file: PathBuf,
+        /// Write the entries into the registry, behind what is there, instead of printing them
+        #[arg(long)]
+        write: bool,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -254,4 +278,31 @@ pub(super) struct Log {
     /// info,mcp_gateway=debug [default: info]
     #[arg(long, global = true, env = "LOG_LEVEL", value_name = "LEVEL")]
     pub(super) log_level: Option<LogFilter>,
+}
+
+/// Has the help of commands that do not serve, and read no registry and no database, show their own flags alone.
+pub(super) fn own_help(mut command: clap::Command) -> clap::Command {
+    let inherited: Vec<Id> = command
+        .get_arguments()
+        .map(|arg| arg.get_id().clone())
+        .collect();
+    command.build();
+    for verb in OWN_HELP {
+        command = command.mut_subcommand(verb, |verb| hide(verb, &inherited));
+    }
+    command
+}
+
+fn hide(command: clap::Command, inherited: &[Id]) -> clap::Command {
+    let names: Vec<String> = command
+        .get_subcommands()
+        .map(|verb| verb.get_name().to_owned())
+        .collect();
+    let command = command.mut_args(|arg| {
+        let is_inherited = inherited.contains(arg.get_id());
+        if is_inherited { arg.hide(true) } else { arg }
+    });
+    names.iter().fold(command, |command, name| {
+        command.mut_subcommand(name, |verb| hide(verb, inherited))
+    })
 }

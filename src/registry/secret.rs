@@ -7,17 +7,20 @@ use secrecy::{SecretString, zeroize::Zeroizing};
 use super::Lookup;
 use crate::limits;
 
-/// Where a default credential is kept.
+/// Where a credential is kept.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Source<'a> {
+pub enum Source<'a> {
+    /// In an environment variable.
     Environment(&'a str),
+    /// In a file.
     File(&'a Path),
 }
 
 impl<'a> Source<'a> {
     /// Reads `env:NAME` or `file:PATH`. Nothing for any other text, which may well be the secret
     /// itself: it must not be repeated.
-    pub(super) fn parse(text: &'a str) -> Option<Self> {
+    #[must_use]
+    pub fn parse(text: &'a str) -> Option<Self> {
         if let Some(name) = text.strip_prefix("env:") {
             let is_name = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
                 && !name.starts_with(|c: char| c.is_ascii_digit());
@@ -32,11 +35,7 @@ impl<'a> Source<'a> {
     /// # Errors
     ///
     /// What is wrong with the source, for people. Never any of what it holds.
-    pub(super) fn fetch(
-        &self,
-        folder: &Path,
-        environment: Lookup<'_>,
-    ) -> Result<SecretString, String> {
+    pub fn fetch(&self, folder: &Path, environment: Lookup<'_>) -> Result<SecretString, String> {
         match self {
             Self::Environment(name) => environment(name)
                 .filter(|value| !value.is_empty())

@@ -1,0 +1,19 @@
+//! What a person does at a terminal: sessions of a gateway that runs, entries for clients, and servers from their files.
+//!
+//! It speaks HTTP with the gateway, as any program may, and knows nothing that the API does not tell. A credential or a
+//! key is never an argument: it is read from an environment variable or a file, or asked for unseen.
+
+mod credentials;
+mod entry;
+mod failure;
+mod gateway;
+mod import;
+mod printing;
+mod session;
+
+pub use self::{
+    entry::run as entry,
+    failure::Failure,
+    import::{Import, run as import},
+    session::run as session,
+};

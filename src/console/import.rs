@@ -1,0 +1,162 @@
+//! `mcp-gateway import`: servers from the file of a client, as entries of the registry.
+//!
+//! Nothing secret is copied: a credential in that file becomes the name of an environment variable, and the person is
+//! told what to put there.
+
+mod registry_file;
+mod server;
+
+use std::{
+    fs,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Map, Value};
+
+use self::{registry_file::RegistryFile, server::Imported};
+use super::{
+    Failure,
+    printing::{note, print},
+};
+use crate::{
+    limits::IMPORT_BYTES_MAX,
+    registry::{Defaults, Lookup},
+};
+
+/// What is brought from where to where.
+#[derive(Debug)]
+pub struct Import<'a> {
+    /// The client's file.
+    pub from: &'a Path,
+    /// The registry.
+    pub registry: &'a Path,
+    /// Whether the registry is changed; else its new entries are printed.
+    pub write: bool,
+}
+
+/// Prints the entries for the servers of a client's file, or writes them into the registry behind what is there.
+///
+/// # Errors
+///
+/// Why nothing was brought, with the remedy.
+pub fn run(
+    import: &Import<'_>,
+    defaults: &Defaults,
+    environment: Lookup<'_>,
+) -> Result<(), Failure> {
+    let file = read(import.from)?;
+    let found = servers(&file);
+    if found.is_empty() {
+        return Err(Failure::Usage(format!(
+            "{} lists no MCP servers; name a file that has them under mcpServers or servers, such as \
+             claude_desktop_config.json, .mcp.json, ~/.claude.json, .cursor/mcp.json or .vscode/mcp.json",
+            import.from.display()
+        )));
+    }
+    let mut registry = RegistryFile::read(import.registry, defaults, environment)?;
+    let mut text = String::new();
+    let mut brought = 0;
+    for (name, server) in found {
+        match server::read(name, server) {
+            Err(reason) => note(&format!("left out {name}: {reason}")),
+            Ok(imported) if registry.has_url(&imported.url) => {
+                note(&format!(
+                    "left out {name}: the registry has its address already"
+                ));
+            }
+            Ok(imported) => {
+                let name = registry.take_name(&imported);
+                for what in &imported.to_do {
+                    note(&format!("{name}: {what}"));
+                }
+                text.push_str(&entry(&name, &imported, registry.indent()));
+                brought += 1;
+            }
+        }
+    }
+    if brought == 0 {
+        note("nothing to bring");
+        return Ok(());
+    }
+    if !import.write {
+        return print(&format!("providers:\n{text}"));
+    }
+    registry.append(&text, environment)?;
+    let servers = if brought == 1 { "server" } else { "servers" };
+    note(&format!(
+        "wrote {brought} {servers} into {}; a gateway that runs takes them up when it is started again",
+        import.registry.display()
+    ));
+    Ok(())
+}
+
+/// Reads JSON in which comments and commas too many are no mistakes, as editors have it.
+fn read(path: &Path) -> Result<Value, Failure> {
+    let unreadable = |source| Failure::Unreadable {
+        path: PathBuf::from(path),
+        source,
+    };
+    let mut text = String::new();
+    let file = fs::File::open(path).map_err(unreadable)?;
+    file.take(IMPORT_BYTES_MAX)
+        .read_to_string(&mut text)
+        .map_err(unreadable)?;
+    let read = jsonc_parser::parse_to_serde_value(&text, &jsonc_parser::ParseOptions::default());
+    read.map_err(|error| Failure::Usage(format!("{} is not JSON: {error}", path.display())))
+}
+
+/// Every server of the file, by its name: of Claude Desktop, Cursor, Windsurf and Gemini CLI under `mcpServers`, of VS
+/// Code under `servers`, of Claude Code also in each project.
+fn servers(file: &Value) -> Vec<(&str, &Value)> {
+    let mut found: Vec<(&str, &Value)> = Vec::new();
+    let projects = file["projects"].as_object();
+    let of_projects = projects.into_iter().flat_map(Map::values);
+    let of_projects = of_projects.map(|project| &project["mcpServers"]);
+    let maps = [
+        &file["mcpServers"],
+        &file["servers"],
+        &file["mcp"]["servers"],
+    ];
+    for map in maps.into_iter().chain(of_projects) {
+        for (name, server) in map.as_object().into_iter().flatten() {
+            let entry = (name.as_str(), server);
+            if !found.contains(&entry) {
+                found.push(entry);
+            }
+        }
+    }
+    found
+}
+
+/// An entry of the registry.
+fn entry(name: &str, imported: &Imported, indent: usize) -> String {
+    let outer = " ".repeat(indent);
+    let inner = " ".repeat(indent * 2);
+    let Imported { url, auth, .. } = imported;
+    let mut text = format!(
+        "{outer}{name}:\n{inner}url: {}\n{inner}auth: {auth}\n",
+        scalar(url)
+    );
+    if !imported.headers.is_empty() {
+        let pairs = imported.headers.iter();
+        let pairs = pairs.map(|(name, value)| format!("{name}: {}", Value::from(value.as_str())));
+        let pairs: Vec<String> = pairs.collect();
+        text = format!("{text}{inner}headers: {{ {} }}\n", pairs.join(", "));
+    }
+    text
+}
+
+/// A text of YAML: as it is where nothing in it means anything there, else as JSON has it.
+fn scalar(text: &str) -> String {
+    let is_plain =
+        |character: char| character.is_ascii_alphanumeric() || "-_./:?=&%~+@".contains(character);
+    if text.chars().all(is_plain) && text.starts_with(|first: char| first.is_ascii_alphabetic()) {
+        text.to_owned()
+    } else {
+        Value::from(text).to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests;
