@@ -73,7 +73,10 @@ impl Activity {
             ring.done.push_back(done);
             ring.noted += 1;
         }
-        self.0.news.notify_waiters();
+        // Whoever is not counted yet has not looked into the ring yet either.
+        if self.0.watchers.load(Ordering::Relaxed) > 0 {
+            self.0.news.notify_waiters();
+        }
     }
 
     /// Ends whoever watches: the session ends, or the gateway does.

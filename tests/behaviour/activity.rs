@@ -26,7 +26,7 @@ impl Watcher {
         within("an exchange to be told", async {
             while self.text.matches("\n\n").count() < exchanges + 1 {
                 let chunk = self.response.chunk().await.unwrap();
-                self.text += std::str::from_utf8(&chunk.expect("the stream goes on")).unwrap();
+                self.text += std::str::from_utf8(&chunk.unwrap()).unwrap();
             }
         })
         .await;

@@ -12,6 +12,7 @@ use super::{ACTIVITY, RETRY_AFTER, client, failure, with};
 use crate::{
     callers::Admitted,
     front::{FrontState, mcp::event_stream, problem::Problem, session_id},
+    mcp::name::BackendName,
     session::{Done, Watcher},
 };
 
@@ -100,7 +101,7 @@ fn event(done: &Done) -> String {
         ago_ms: u64::try_from(ago.as_millis()).unwrap_or(u64::MAX),
         method: &done.method,
         name: done.subject.as_deref(),
-        server: done.backend.as_ref().map(|backend| backend.as_str()),
+        server: done.backend.as_ref().map(BackendName::as_str),
         outcome: done.outcome,
         elapsed_ms: done.elapsed_ms,
     };

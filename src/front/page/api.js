@@ -1,6 +1,7 @@
 // The REST API, as whoever has signed in. The key is kept by this tab alone, and only until it is closed.
 
 const KEPT = 'gateway-key';
+let unkept = null;
 
 /** A refusal of the gateway, or its silence. `field` names the field of the request that is wrong. */
 export class Problem extends Error {
@@ -13,13 +14,23 @@ export class Problem extends Error {
 }
 
 /** The key that requests show, if there is one. */
-export const key = () => sessionStorage.getItem(KEPT);
+export const key = () => {
+  try {
+    return sessionStorage.getItem(KEPT);
+  } catch {
+    return unkept; // A browser that keeps nothing: until the page is loaded anew.
+  }
+};
 
 /** Shows this key from now on; none, without one. */
 export function useKey(value) {
-  if (value) sessionStorage.setItem(KEPT, value);
-  else sessionStorage.removeItem(KEPT);
-  dispatchEvent(new Event('gateway-key'));
+  unkept = value;
+  try {
+    if (value) sessionStorage.setItem(KEPT, value);
+    else sessionStorage.removeItem(KEPT);
+  } catch {
+    // As above.
+  }
 }
 
 /** What every request carries. */

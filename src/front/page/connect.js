@@ -62,7 +62,7 @@ function entry(client) {
   const steps = (client.steps ?? []).map((step) => el('li', {}, step));
   return [
     el('h2', {}, client.title),
-    client.where && el('p', { class: 'where' }, client.where),
+    client.where && el('ul', { class: 'where' }, client.where.split('; ').map((place) => el('li', {}, place))),
     client.install_link && el('p', {}, el('a', { class: 'button primary', href: client.install_link }, `Install in ${client.title}`)),
     el('div', { class: 'code' }, el('pre', { tabIndex: 0 }, el('code', {}, client.entry)),
       copyButton(client.entry, `Copy the entry for ${client.title}`)),

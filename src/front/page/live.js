@@ -14,7 +14,16 @@ const BAD = new Set(['error', 'failed']);
 export function live(root, signal, { id, session }) {
   const view = new View(root, session);
   let streaming = null;
+  let watching = false;
   const watch = async () => {
+    if (watching) return;
+    watching = true;
+    await untilNobodySees();
+    watching = false;
+    // Somebody may have come back while the last stream ended.
+    if (!streaming?.over && !signal.aborted && !document.hidden) watch();
+  };
+  const untilNobodySees = async () => {
     let failures = 0;
     while (!signal.aborted && !document.hidden) {
       streaming = new AbortController();
@@ -22,9 +31,11 @@ export function live(root, signal, { id, session }) {
         await follow(id, view, streaming.signal);
         failures = 0;
       } catch (error) {
-        if (streaming.signal.aborted || error.status === 401) return;
+        if (streaming.signal.aborted) return;
         // Gone for good, or not this caller's: said once.
-        if (error.status === 404) return view.refuse(error);
+        streaming.over = error.status === 404 || error.status === 401;
+        if (error.status === 404) view.refuse(error);
+        if (streaming.over) return;
         failures += 1;
         view.say(`${error.message} Trying again.`);
       }

@@ -29,6 +29,9 @@ export class Run {
       el('div', { class: 'course stack' }, this.phase, this.bar, this.questions, this.log, this.result));
   }
 
+  /** Stops what is under way: nobody sees it any more. */
+  leave() {}
+
   async #begin(event) {
     event.preventDefault();
     fill(this.wrong);
@@ -45,6 +48,7 @@ export class Run {
     const stop = () => stopping.abort();
     this.leaves.addEventListener('abort', stop);
     this.stop.onclick = stop;
+    this.leave = stop;
     this.#show(true);
     const began = performance.now();
     try {

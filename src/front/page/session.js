@@ -9,6 +9,9 @@ import { connect } from './connect.js';
 import { live } from './live.js';
 import { tryOut } from './try.js';
 
+/** As long as a browser can wait. */
+const NEVER_MS = 2 ** 30;
+
 const PARTS = [
   ['', 'Servers', servers],
   ['connect', 'Connect', connect],
@@ -25,7 +28,9 @@ export function session(root, signal, [id, part = '']) {
   const shown = { id, current: null, listeners: new Set() };
   let providers = [];
   let begun = false;
+  let isOver = false;
   const again = keepFresh(async () => {
+    if (isOver) return NEVER_MS;
     try {
       if (!begun) ({ providers } = await ask('GET', '/providers', { signal }));
       const current = await ask('GET', `/session/${encodeURIComponent(id)}`, { signal });
@@ -42,7 +47,11 @@ export function session(root, signal, [id, part = '']) {
       return current.servers.some((server) => server.state === 'connecting') ? 1000 : 5000;
     } catch (error) {
       if (signal.aborted || error.status === 401) throw error;
-      if (error.status === 404) return gone(root, signal);
+      if (error.status === 404) {
+        isOver = true;
+        gone(root);
+        return NEVER_MS;
+      }
       if (!begun) fill(body, trouble(error, () => again()));
       throw error;
     }
@@ -50,8 +59,7 @@ export function session(root, signal, [id, part = '']) {
 }
 
 /** Somebody deleted it, here or elsewhere, or it expired: nothing more is asked. */
-function gone(root, signal) {
-  if (signal.aborted) return Infinity;
+function gone(root) {
   document.title = 'Session gone · Multi-MCP Gateway';
   fill(root,
     el('div', { class: 'title' }, el('h1', { tabIndex: -1 }, 'This session is gone')),
@@ -59,7 +67,6 @@ function gone(root, signal) {
     el('p', {}, el('a', { class: 'button', href: '#/sessions' }, 'See your sessions'), ' ',
       el('a', { class: 'button primary', href: '#/' }, 'Build a new one')));
   root.querySelector('h1').focus();
-  return 2 ** 30;
 }
 
 function name(root, current) {

@@ -19,7 +19,12 @@ export async function tryOut(root, signal, { id, session }) {
     const missing = {};
     const offers = await everything(client, signal, missing);
     if (signal.aborted) return;
-    new Catalogue(root, offers, missing, (offer) => (run = new Run(client, offer, signal)), () => tryOut(root, signal, { id, session }));
+    const begin = (offer) => {
+      run?.leave();
+      run = new Run(client, offer, signal);
+      return run;
+    };
+    new Catalogue(root, offers, missing, begin, () => tryOut(root, signal, { id, session }));
   } catch (error) {
     if (signal.aborted || error.status === 401) return;
     close();
