@@ -30,6 +30,7 @@ mod ongoing;
 mod open;
 mod own;
 mod pending;
+mod presence;
 mod provider;
 mod refusal;
 mod resuming;
@@ -65,6 +66,7 @@ pub(crate) use link::LinkKey;
 pub(crate) use listing::{Listing, list};
 pub(crate) use mailbox::Life;
 pub(crate) use message::{Call, Description, Hearers, Memory, Report, Translation, Unmet, Wants};
+pub(crate) use presence::Presence;
 pub(crate) use state::State;
 
 /// Hears what a connection has to tell its session.

@@ -8,6 +8,7 @@ pub mod api;
 pub mod body;
 pub mod mcp;
 pub mod origin;
+mod page;
 pub mod problem;
 pub mod server;
 pub mod tls;

@@ -345,6 +345,15 @@ pub const CAPABLE_LINKS_MAX: usize = 16;
 pub const CAPABLE_LINK_IDLE_MAX: Duration = MINUTES_10;
 /// How long a backend may take to end a stream after its answer before the connection is given up.
 pub const STREAM_END_WITHIN: Duration = Duration::from_secs(1);
+/// Exchanges of a session that are remembered for whoever watches it: a screen of them.
+pub const ACTIVITY_KEPT: usize = 32;
+/// Streams on which one session is watched: its owner's windows.
+pub const ACTIVITY_WATCHERS_MAX: usize = 16;
+/// How long is kept what a look at a provider showed, for people who choose: whoever asks, a provider is looked at no
+/// more often.
+pub const PRESENCE_KEPT: Duration = Duration::from_secs(30);
+/// Providers that are looked at at once: a registry may have hundreds.
+pub const PRESENCE_LOOKS_MAX: usize = 8;
 /// Idle sockets kept for each provider, shared by all sessions: as many as one session's exchanges.
 pub const POOL_IDLE_PER_BACKEND: usize = EXCHANGES_PER_SESSION_MAX;
 /// How long an idle socket is kept. Common servers close theirs after 5 s, and a call sent in that

@@ -2,6 +2,7 @@
 //!
 //! Knows backends, routing, the store and the registry; never HTTP, bytes or eras.
 
+mod activity;
 mod actor;
 mod clock;
 mod describe;
@@ -47,8 +48,9 @@ use supervisor::{Finder, Supervisor, SupervisorMessage};
 use view::Asker;
 
 pub use crate::store::Change;
+pub use activity::{Activity, Done, Watcher};
 pub use describe::{
-    ConnectionDescription, ConnectionState, NewServer, NewSession, SessionDescription,
+    ConnectionDescription, ConnectionState, NewServer, NewSession, Presence, SessionDescription,
     SessionListing, SessionsError,
 };
 pub use directory::SessionRef;
@@ -94,6 +96,8 @@ struct Parts {
     supervisor: ActorRef<SupervisorMessage>,
     store: Store,
     quota: Quota,
+    /// What the connections of all sessions go through.
+    clients: HttpClients,
     dormant_after: Duration,
     session_idle_ttl: Option<Duration>,
 }
@@ -112,10 +116,11 @@ impl Sessions {
     ) -> Result<Self, SessionsError> {
         let quota = Quota::new(caps, store.count_sessions().await?);
         let directory = Directory::new(store.sealer(), quota.clone());
+        let clients = HttpClients::default();
         let shared = Shared {
             registry,
             store: store.clone(),
-            clients: HttpClients::default(),
+            clients: clients.clone(),
             initialize_deadline: patience.initialize_deadline,
             mcp_session_ttl: patience.mcp_session_ttl,
             session_idle_ttl: patience.session_idle_ttl,
@@ -129,6 +134,7 @@ impl Sessions {
             supervisor,
             store,
             quota,
+            clients,
             dormant_after: patience.dormant_after,
             session_idle_ttl: patience.session_idle_ttl,
         })))

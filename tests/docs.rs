@@ -182,6 +182,9 @@ fn limits_are_what_it_says() {
         MCP_SESSIONS_PER_SESSION_MAX,
         LISTENERS_PER_MCP_SESSION_MAX,
         BACKEND_LISTENERS_MAX,
+        PRESENCE_LOOKS_MAX,
+        ACTIVITY_KEPT,
+        ACTIVITY_WATCHERS_MAX,
         WAITING_CALLS_MAX,
         SESSIONS_MAX,
         SESSIONS_PER_CALLER_MAX,
@@ -216,6 +219,7 @@ fn limits_are_what_it_says() {
         AUDIT_FILES_MAX
     ];
     let spans = named![span:
+        PRESENCE_KEPT,
         LIST_DEADLINE,
         RETRY_AFTER_MAX,
         BREAKER_PAUSE,

@@ -39,7 +39,7 @@ pub(crate) enum Behind {
 #[derive(Debug, Clone)]
 enum Sender {
     Reqwest(reqwest::Client),
-    Hyper(Client<HttpConnector, Full<Bytes>>),
+    Hyper(Box<Client<HttpConnector, Full<Bytes>>>),
 }
 
 /// Why a request got no answer; the load counts it as an error, whatever it says.
@@ -100,7 +100,9 @@ impl Sender {
                 let builder = reqwest::Client::builder().no_proxy().redirect(redirect);
                 Self::Reqwest(builder.build()?)
             }
-            Behind::Hyper => Self::Hyper(Client::builder(TokioExecutor::new()).build_http()),
+            Behind::Hyper => {
+                Self::Hyper(Box::new(Client::builder(TokioExecutor::new()).build_http()))
+            }
         })
     }
 

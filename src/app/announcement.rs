@@ -27,7 +27,7 @@ pub(super) fn text(
          Next, create a session:\n  \
          curl -X POST {scheme}://{reachable}/create-session -H 'content-type: application/json'{key} \
          -d '{body}'\n\
-         The API is described at {scheme}://{reachable}/docs\n",
+         Or open {scheme}://{reachable}/ in a browser; the API is described at {scheme}://{reachable}/docs\n",
         version = env!("CARGO_PKG_VERSION"),
         providers = super::counted(registry.len() as u64, "provider"),
         sessions = super::counted(sessions, "stored session"),

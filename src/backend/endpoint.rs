@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     channel::Room,
     limits::{
-        BACKEND_LISTENERS_MAX, LISTENING_KEEP_ALIVE, NOTICES_IN_FLIGHT, REPLIES_IN_FLIGHT_MAX,
+        BACKEND_LISTENERS_MAX, LISTENING_KEEP_ALIVE, NOTICES_IN_FLIGHT, PRESENCE_LOOKS_MAX,
+        REPLIES_IN_FLIGHT_MAX,
     },
     mcp::{discovery::Discovery, name::BackendName},
     registry::{AuthSpec, Protocol, ProviderSpec, Registry, Retries, Timeouts},
@@ -20,6 +21,7 @@ use crate::{
 use super::{
     breaker::Witness,
     error::BackendError,
+    presence::{self, Presence},
     provider::{self, Leave, Provider},
     scrub::Scrubber,
     transport::{
@@ -132,6 +134,8 @@ impl Endpoint {
 pub(crate) struct HttpClients {
     providers: Arc<DashMap<BackendName, Arc<Provider>>>,
     listeners: Arc<Semaphore>,
+    /// A permit for each look whether a provider answers.
+    looks: Arc<Semaphore>,
 }
 
 impl Default for HttpClients {
@@ -139,6 +143,7 @@ impl Default for HttpClients {
         Self {
             providers: Arc::default(),
             listeners: Arc::new(Semaphore::new(BACKEND_LISTENERS_MAX)),
+            looks: Arc::new(Semaphore::new(PRESENCE_LOOKS_MAX)),
         }
     }
 }
@@ -159,6 +164,14 @@ impl HttpClients {
             let now = registry.get(name.as_str());
             now.is_some_and(|spec| spec.is_met_as(&provider.spec))
         });
+    }
+
+    /// Whether a provider answers, as far as that is known; has it looked at if that is old.
+    pub(crate) fn presence(&self, spec: &Arc<ProviderSpec>) -> Presence {
+        match self.of(spec) {
+            Ok(provider) => presence::of(&provider, spec.timeouts.handshake, &self.looks),
+            Err(error) => Presence::Away(error.to_string().into()),
+        }
     }
 
     fn of(&self, spec: &Arc<ProviderSpec>) -> Result<Arc<Provider>, BackendError> {

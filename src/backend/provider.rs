@@ -27,6 +27,7 @@ use super::{
     budget::Budget,
     catalogue::Catalogue,
     error::BackendError,
+    presence::Looked,
     transport::streamable_http::{Address, Content, Reply},
 };
 
@@ -39,6 +40,8 @@ pub(super) struct Provider {
     catalogues: Alike<Catalogue>,
     offers: Alike<Offer>,
     breaker: Breaker,
+    /// For people who ask whether it answers.
+    pub(super) looked: Looked,
     /// What the last attempt met while it is gone. Nobody reads it who can use it.
     cause: Mutex<Arc<str>>,
     budget: Budget,
@@ -72,6 +75,7 @@ impl Provider {
             catalogues: Alike::default(),
             offers: Alike::default(),
             breaker: Breaker::default(),
+            looked: Looked::default(),
             cause: Mutex::new(Arc::from("")),
             budget: Budget::new(),
             since: Instant::now(),
@@ -248,7 +252,7 @@ fn sign_of_error(error: &BackendError, witness: Witness) -> Option<Sign> {
 }
 
 /// Whether a status says that nobody is served. 429 speaks of one caller.
-const fn is_unwell(status: StatusCode) -> bool {
+pub(super) const fn is_unwell(status: StatusCode) -> bool {
     matches!(
         status,
         StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT

@@ -180,6 +180,7 @@ impl Base {
 fn is_open(path: &str) -> bool {
     ["/", "/healthz", "/readyz", "/docs", "/openapi.json"].contains(&path)
         || path.starts_with("/docs/")
+        || path.starts_with("/page/")
         || path.starts_with("/.well-known/")
 }
 
@@ -275,6 +276,7 @@ mod tests {
             "/readyz",
             "/docs",
             "/docs/a.css",
+            "/page/main.js",
             "/openapi.json",
             "/.well-known/x",
         ] {
@@ -287,6 +289,8 @@ mod tests {
             "/create-session",
             "/session/x/mcp",
             "/docsx",
+            "/page",
+            "/providers",
             "/healthz/",
             "/metrics",
         ] {

@@ -4,13 +4,16 @@
 
 pub mod openapi;
 
+mod activity;
 mod clients;
 mod create;
 mod docs;
 mod health;
 mod json;
+mod open;
 mod patch;
 mod protected_resource;
+mod providers;
 mod sessions;
 
 use std::{
@@ -32,9 +35,9 @@ use warp::{
     reply::{Reply, Response},
 };
 
-use super::{FrontState, admission::Base, problem::Problem, via::Via};
+use super::{FrontState, problem::Problem, via::Via};
 use crate::{
-    callers::{Admitted, Caller, Callers},
+    callers::{Admitted, Caller},
     session::SessionsError,
 };
 
@@ -50,8 +53,12 @@ pub struct Route {
     pub allow: &'static str,
 }
 
-/// Leads to the documentation.
+/// The page.
 const ROOT: Route = Route::new("/", "GET, HEAD");
+/// The page's files.
+const PAGE_FILE: Route = Route::new("/page/{file}", "GET, HEAD");
+/// Lists what a session may name.
+const PROVIDERS: Route = Route::new("/providers", "GET, HEAD");
 /// Makes a session.
 const CREATE: Route = Route::new("/create-session", "POST");
 /// Lists sessions.
@@ -60,6 +67,8 @@ const SESSIONS: Route = Route::new("/sessions", "GET, HEAD");
 const SESSION: Route = Route::new("/session/{session_id}", "GET, HEAD, PATCH, DELETE");
 /// What to paste into MCP clients.
 const CLIENTS: Route = Route::new("/session/{session_id}/clients", "GET, HEAD");
+/// Tells a session's exchanges as they end.
+const ACTIVITY: Route = Route::new("/session/{session_id}/activity", "GET");
 /// A session's MCP endpoint, served by [`super::mcp`].
 pub const MCP: Route = Route::new("/session/{session_id}/mcp", "GET, POST, DELETE");
 /// The process lives.
@@ -83,12 +92,15 @@ const PROTECTED_MCP: Route = Route::new(
 );
 
 /// Every route of the gateway; the OpenAPI document is held to it by a test.
-pub const ROUTES: [&Route; 13] = [
+pub const ROUTES: [&Route; 16] = [
     &ROOT,
+    &PAGE_FILE,
+    &PROVIDERS,
     &CREATE,
     &SESSIONS,
     &SESSION,
     &CLIENTS,
+    &ACTIVITY,
     &MCP,
     &HEALTH,
     &READY,
@@ -140,15 +152,15 @@ pub fn routes(
 ) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static {
     let document = openapi::Document::of(state.registry.clone());
     create_route(state.clone())
+        .or(providers_route(state.clone()))
+        .unify()
         .or(sessions_routes(state.clone()))
         .unify()
         .or(clients::route(state.clone()))
         .unify()
-        .or(login_routes(state.clone()))
+        .or(activity::route(state.clone()))
         .unify()
-        .or(health_routes(state))
-        .unify()
-        .or(documentation_routes(document))
+        .or(open::routes(state, document))
         .unify()
         .boxed()
 }
@@ -194,6 +206,27 @@ fn create_route(
                     }
                 };
                 CREATE.answer(method.clone(), client, handler).await
+            },
+        )
+}
+
+fn providers_route(
+    state: FrontState,
+) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone {
+    warp::path!("providers")
+        .and(warp::method())
+        .and(with(state))
+        .and(theirs())
+        .and(client())
+        .then(
+            |method: Method, state: FrontState, caller, client| async move {
+                let handler = async {
+                    match method {
+                        Method::GET | Method::HEAD => providers::list(&state.of(&caller)),
+                        _ => Err(PROVIDERS.method_not_allowed()),
+                    }
+                };
+                PROVIDERS.answer(method.clone(), client, handler).await
             },
         )
 }
@@ -247,88 +280,6 @@ fn sessions_routes(
 /// Whoever sent the request. Without one, which is a mistake of ours, no route answers.
 fn theirs() -> impl Filter<Extract = (Caller,), Error = Rejection> + Clone {
     warp::ext::get::<Admitted>().map(|admitted: Admitted| admitted.caller)
-}
-
-/// Open to all, and so not logged either.
-fn login_routes(
-    state: FrontState,
-) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone {
-    let known = || warp::path!(".well-known" / "oauth-protected-resource" / ..);
-    let gateway = known()
-        .and(warp::path::end())
-        .and(warp::method())
-        .and(with(state.callers.clone()))
-        .and(warp::ext::get::<Base>())
-        .map(|method: Method, callers: Callers, base| {
-            read_only(&PROTECTED_RESOURCE, &method, || {
-                protected_resource::of_gateway(&callers, base)
-            })
-        });
-    let endpoint = known()
-        .and(warp::path!("session" / String / "mcp"))
-        .and(warp::method())
-        .and(with(state.callers))
-        .and(warp::ext::get::<Base>())
-        .map(|id: String, method: Method, callers: Callers, base| {
-            read_only(&PROTECTED_MCP, &method, || {
-                protected_resource::of_mcp_endpoint(&callers, base, &id)
-            })
-        });
-    gateway.or(endpoint).unify()
-}
-
-/// Probes come every few seconds for ever: they are not logged.
-fn health_routes(
-    state: FrontState,
-) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone {
-    let alive = warp::path!("healthz")
-        .and(warp::method())
-        .map(|method: Method| read_only(&HEALTH, &method, health::alive));
-    let ready = warp::path!("readyz")
-        .and(warp::method())
-        .and(with(state))
-        .then(|method: Method, state| async move {
-            match method {
-                Method::GET | Method::HEAD => health::ready(state)
-                    .await
-                    .unwrap_or_else(Problem::into_response),
-                _ => READY.method_not_allowed().into_response(),
-            }
-        });
-    alive.or(ready).unify()
-}
-
-fn documentation_routes(
-    document: openapi::Document,
-) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone {
-    let root = warp::path::end()
-        .and(warp::method())
-        .map(|method: Method| read_only(&ROOT, &method, || Ok(docs::root())));
-    let page = warp::path!("docs")
-        .and(warp::method())
-        .map(|method: Method| read_only(&DOCS, &method, || Ok(docs::page())));
-    let file = warp::path!("docs" / String)
-        .and(warp::method())
-        .map(|file: String, method: Method| read_only(&DOCS_FILE, &method, || docs::file(&file)));
-    let document = warp::path!("openapi.json")
-        .and(warp::method())
-        .and(with(document))
-        .map(|method: Method, document: openapi::Document| {
-            read_only(&OPENAPI, &method, || Ok(openapi::serve(document.now())))
-        });
-    root.or(page).unify().or(file).unify().or(document).unify()
-}
-
-fn read_only(
-    route: &Route,
-    method: &Method,
-    handler: impl FnOnce() -> Result<Response, Problem>,
-) -> Response {
-    match *method {
-        Method::GET | Method::HEAD => handler(),
-        _ => Err(route.method_not_allowed()),
-    }
-    .unwrap_or_else(Problem::into_response)
 }
 
 /// An answer in JSON. It may hold session ids, so no cache keeps it.

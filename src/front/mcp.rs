@@ -8,7 +8,7 @@ mod answering;
 mod depth;
 mod description;
 mod encode;
-mod event_stream;
+pub(super) mod event_stream;
 mod head;
 mod input_required;
 mod legacy;
@@ -121,13 +121,14 @@ where
         Err(error) => return unavailable(&error),
     };
     let caller = Caller {
-        session,
         sender: Sender {
             session: short,
             caller: admitted.caller.name().cloned(),
             address: via.map(|via| via.address),
             audit: state.audit,
+            activity: session.activity().clone(),
         },
+        session,
         pass: admitted.pass,
         accepts: Accepts::read(headers.get_all(ACCEPT)),
         headers,

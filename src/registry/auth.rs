@@ -2,6 +2,7 @@
 
 use http::{HeaderName, HeaderValue, header};
 use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
+use url::Url;
 
 use crate::limits;
 
@@ -19,6 +20,8 @@ pub enum AuthSpec {
         required: bool,
         /// What is sent for a session that brings none.
         default: Option<SecretString>,
+        /// The page where people get one.
+        obtain: Option<Url>,
     },
     /// A key in a header of its own.
     ApiKey {
@@ -28,6 +31,8 @@ pub enum AuthSpec {
         required: bool,
         /// What is sent for a session that brings none.
         default: Option<SecretString>,
+        /// The page where people get one.
+        obtain: Option<Url>,
     },
 }
 
@@ -56,12 +61,23 @@ impl AuthSpec {
         }
     }
 
+    /// The page where people get a credential, if the entry names one.
+    #[must_use]
+    pub const fn obtain(&self) -> Option<&Url> {
+        match self {
+            Self::None => None,
+            Self::Bearer { obtain, .. } | Self::ApiKey { obtain, .. } => obtain.as_ref(),
+        }
+    }
+
     /// Whether a session must bring a credential: one is required, and there is no default.
     #[must_use]
     pub const fn must_be_brought(&self) -> bool {
         match self {
             Self::None => false,
-            Self::Bearer { required, default }
+            Self::Bearer {
+                required, default, ..
+            }
             | Self::ApiKey {
                 required, default, ..
             } => *required && default.is_none(),
@@ -182,6 +198,7 @@ mod tests {
         AuthSpec::Bearer {
             required: true,
             default: None,
+            obtain: None,
         }
     }
 
@@ -197,6 +214,7 @@ mod tests {
             header: AuthSpec::API_KEY_HEADER,
             required: true,
             default: Some(secret.clone()),
+            obtain: None,
         };
         assert!(!format!("{key:?}").contains("hf_123"));
         let (name, value) = key.header(&secret).unwrap().unwrap();
@@ -238,7 +256,14 @@ mod tests {
             (true, Some("a".into())),
             (false, Some("a".into())),
         ] {
-            assert!(!AuthSpec::Bearer { required, default }.must_be_brought());
+            assert!(
+                !AuthSpec::Bearer {
+                    required,
+                    default,
+                    obtain: None
+                }
+                .must_be_brought()
+            );
         }
     }
 }

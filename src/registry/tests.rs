@@ -85,7 +85,7 @@ fn an_entry_with_everything_is_read_to_the_last_field() {
   internal_search:
     url: https://mcp.example.com/mcp?tools=a,b
     description: Search
-    auth: { type: api_key, header: X-Search-Key, default: env:SEARCH_KEY }
+    auth: { type: api_key, header: X-Search-Key, default: env:SEARCH_KEY, obtain: https://a.example/keys }
     headers: { x-team: search }
     timeouts: { connect: 1s, handshake: 2s, idle: 3s, call: 4m }
     retries: { attempts: 0, base: 50ms, max: 1s }
@@ -104,6 +104,8 @@ fn an_entry_with_everything_is_read_to_the_last_field() {
         "s3cret"
     );
     assert!(!provider.auth.must_be_brought());
+    let page = provider.auth.obtain().map(url::Url::as_str);
+    assert_eq!(page, Some("https://a.example/keys"));
     let AuthSpec::ApiKey {
         header, required, ..
     } = &provider.auth
@@ -249,4 +251,39 @@ fn a_file_that_is_absent_or_huge_is_told_with_the_flag_that_names_another() {
     let huge = load();
     assert!(matches!(huge, RegistryError::TooLarge { .. }));
     assert!(huge.to_string().contains("1048576 bytes"), "{huge}");
+}
+
+#[test]
+fn where_a_credential_is_had_is_a_page_that_a_browser_opens() {
+    for (auth, problem) in [
+        (
+            "type: bearer, obtain: \"javascript:alert(1)\"",
+            "is not an http",
+        ),
+        (
+            "type: bearer, obtain: https://me:pw@a.example/",
+            "is not an http",
+        ),
+        ("type: bearer, obtain: keys", "is not an http"),
+        (
+            "type: api_key, obtain: \"https://a.example/ x\"",
+            "white space",
+        ),
+        ("type: none, obtain: https://a.example/", "has no meaning"),
+    ] {
+        let found = mistakes(with_lines(&format!("    auth: {{ {auth} }}\n")));
+        assert_eq!(found.len(), 1, "{auth}");
+        let told = found[0].to_string();
+        assert!(
+            told.contains(problem) && told.contains("providers.a.auth.obtain"),
+            "{told}"
+        );
+        assert!(!told.contains("pw@"), "{told}");
+    }
+    let found = with_lines("    auth: { type: api_key, obtain: \"http://wiki/keys#mcp\" }\n");
+    let provider = Arc::clone(found.unwrap().get("a").unwrap());
+    assert_eq!(
+        provider.auth.obtain().unwrap().as_str(),
+        "http://wiki/keys#mcp"
+    );
 }

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use crate::{
-    backend::State,
+    backend::{self, State},
     mcp::{
         name::{BackendName, Naming},
         tool_filter::ToolFilter,
@@ -35,6 +35,27 @@ pub struct NewServer {
     pub credential: Option<SecretString>,
     /// Which of its tools are offered; `None` for all.
     pub tools: Option<Arc<ToolFilter>>,
+}
+
+/// Whether a provider answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Presence {
+    /// Not known yet: it is being looked at.
+    Unknown,
+    /// It does.
+    There,
+    /// It does not, for this reason.
+    Away(Arc<str>),
+}
+
+impl From<backend::Presence> for Presence {
+    fn from(presence: backend::Presence) -> Self {
+        match presence {
+            backend::Presence::Unknown => Self::Unknown,
+            backend::Presence::There => Self::There,
+            backend::Presence::Away(why) => Self::Away(why),
+        }
+    }
 }
 
 /// One line of the list of sessions.

@@ -26,6 +26,7 @@ use crate::{
 };
 
 use super::{
+    activity::Activity,
     describe::SessionDescription,
     exchange::{Exchange, InFlight, Place, next_number},
     heard::{Heard, Listener},
@@ -82,6 +83,7 @@ impl Directory {
             stopping: Arc::clone(&self.stopping),
             states: RequestStates::new(id, self.sealer.clone()),
             outbox,
+            activity: Activity::default(),
         }));
         self.live.insert(id, session.clone());
         session
@@ -122,6 +124,13 @@ struct Live {
     stopping: Arc<AtomicBool>,
     states: RequestStates,
     outbox: Outbox,
+    activity: Activity,
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.activity.end();
+    }
 }
 
 impl SessionRef {

@@ -6,12 +6,13 @@ use uuid::Uuid;
 
 use crate::{
     callers::Caller,
+    registry::ProviderSpec,
     store::{ServerRecord, SessionRecord},
 };
 
 use super::{
-    NewSession, PatchError, SessionDescription, SessionListing, SessionPatch, SessionRef, Sessions,
-    SessionsError, clock::now_ms, supervisor::SupervisorMessage,
+    NewSession, PatchError, Presence, SessionDescription, SessionListing, SessionPatch, SessionRef,
+    Sessions, SessionsError, clock::now_ms, supervisor::SupervisorMessage,
 };
 
 /// What somebody wants of a session.
@@ -167,6 +168,12 @@ impl SessionsView {
             None => Err(PatchError::Gone),
             Some(_) => Err(SessionsError::Interrupted.into()),
         }
+    }
+
+    /// Whether a provider answers, as far as that is known; has it looked at if that is old.
+    #[must_use]
+    pub fn presence(&self, provider: &Arc<ProviderSpec>) -> Presence {
+        self.sessions.0.clients.presence(provider).into()
     }
 
     /// Tells how a session stands; `None` when there is none.

@@ -13,6 +13,7 @@
 #[path = "../support/world.rs"]
 mod world;
 
+mod activity;
 mod apps;
 mod at_most_once;
 mod audit;

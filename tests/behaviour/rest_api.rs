@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     LATEST_LEGACY,
-    world::{Client, FakeBackend, Gateway},
+    world::{Client, FakeBackend, Gateway, eventually},
 };
 
 /// A gateway with a provider of each kind of credential.
@@ -258,4 +258,40 @@ async fn sessions_are_listed_page_by_page() {
     seen.sort();
     made.sort();
     assert_eq!(seen, made);
+}
+
+#[tokio::test]
+async fn a_provider_is_looked_at_once_and_without_a_credential_however_often_somebody_asks() {
+    let backend = FakeBackend::legacy()
+        .demands_bearer("of-the-registry")
+        .start();
+    let gateway = Gateway::setup()
+        .provider_with(
+            "it",
+            &backend,
+            "auth: { type: bearer, default: env:TOKEN, obtain: https://a.example/keys }\nheaders: { x-team: search }",
+        )
+        .entry("away", "http://127.0.0.1:1/mcp", "")
+        .environment("TOKEN", "of-the-registry")
+        .start();
+    let providers = async || gateway.get("/providers").await.json()["providers"].clone();
+    eventually("both looks", async || {
+        let providers = providers().await;
+        let states = [0, 1].map(|place| providers[place]["state"].clone());
+        states == [json!("answers"), json!("away")]
+    })
+    .await;
+    for _ in 0..20 {
+        providers().await;
+    }
+    let listed = providers().await;
+    assert_eq!(listed[0]["auth"]["obtain"], "https://a.example/keys");
+    let why = listed[1]["error"].as_str().unwrap();
+    assert!(why.contains("refused"), "{why}");
+    let looks = backend.requests();
+    assert_eq!(looks.len(), 1);
+    assert_eq!(looks[0].http_method, http::Method::HEAD);
+    for secret in ["authorization", "x-team"] {
+        assert_eq!(looks[0].header(secret), None);
+    }
 }

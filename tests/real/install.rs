@@ -17,11 +17,11 @@ use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
 /// Why the parts cannot be installed, for a person.
-type Failure = Box<dyn Error>;
+pub(crate) type Failure = Box<dyn Error>;
 
 /// Where the lock files and scripts of Node and Python stand.
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/real");
-const OLDEST_NODE: u32 = 20;
+pub(crate) const OLDEST_NODE: u32 = 20;
 /// That of the official suite and the Inspector.
 const NEWER_NODE: u32 = 22;
 /// The minor version after `3.`.
@@ -156,7 +156,7 @@ fn newer_node(script: &Path) -> Result<Command, Failure> {
 }
 
 /// What a test needs, or nothing, said loudly. Where `CI` is `true` a test must not be skipped.
-fn or_skipped<T>(installed: Result<T, Failure>) -> Option<T> {
+pub(crate) fn or_skipped<T>(installed: Result<T, Failure>) -> Option<T> {
     let why = match installed {
         Ok(parts) => return Some(parts),
         Err(why) => why,
@@ -170,7 +170,7 @@ fn or_skipped<T>(installed: Result<T, Failure>) -> Option<T> {
 }
 
 /// The folder with the npm packages that the lock file in `sources` pins.
-fn install_npm_packages(name: &str, sources: &Path) -> Result<PathBuf, Failure> {
+pub(crate) fn install_npm_packages(name: &str, sources: &Path) -> Result<PathBuf, Failure> {
     let locks = ["package.json", "package-lock.json", ".npmrc"].map(|lock| sources.join(lock));
     install_once(name, &locks, |folder| {
         for lock in &locks {
@@ -216,7 +216,7 @@ fn install_once(
 }
 
 /// Copies a file that changed. In one step: another test may be reading the old one.
-fn copy(file: &Path, folder: &Path) -> Result<(), Failure> {
+pub(crate) fn copy(file: &Path, folder: &Path) -> Result<(), Failure> {
     let copied = folder.join(file.file_name().unwrap_or_default());
     let content = fs::read(file)?;
     if fs::read(&copied).ok().as_ref() != Some(&content) {
@@ -228,7 +228,7 @@ fn copy(file: &Path, folder: &Path) -> Result<(), Failure> {
 }
 
 /// Whether `program --version` names a version whose part number `part` is at least `oldest`.
-fn at_least(program: &str, part: usize, oldest: u32) -> Result<(), Failure> {
+pub(crate) fn at_least(program: &str, part: usize, oldest: u32) -> Result<(), Failure> {
     let said = Command::new(program)
         .arg("--version")
         .output()

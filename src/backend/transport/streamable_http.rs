@@ -6,6 +6,7 @@
 
 mod body;
 mod events;
+mod knocking;
 mod outgoing;
 mod retry_after;
 

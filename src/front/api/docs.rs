@@ -4,13 +4,12 @@ use std::{borrow::Cow, sync::Arc};
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, StatusCode,
-    header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION},
+    HeaderValue,
+    header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE},
 };
 use utoipa_swagger_ui::Config;
 use warp::reply::Response;
 
-use super::empty;
 use crate::front::problem::Problem;
 
 /// Everything from the gateway itself. Swagger UI writes styles into its elements and draws its
@@ -83,18 +82,4 @@ pub(super) fn file(name: &str) -> Result<Response, Problem> {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("max-age=3600"));
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     Ok(response)
-}
-
-/// Leads a browser to the documentation.
-#[utoipa::path(
-    get, path = "/", operation_id = "root", tag = "documentation",
-    responses((status = 303, description = "See /docs.",
-        headers(("Location" = String, description = "Always `/docs`."))))
-)]
-pub(super) fn root() -> Response {
-    let mut response = empty(StatusCode::SEE_OTHER);
-    response
-        .headers_mut()
-        .insert(LOCATION, HeaderValue::from_static("/docs"));
-    response
 }

@@ -17,11 +17,14 @@ use utoipa::OpenApi;
 use warp::reply::Response;
 
 use super::{
-    CREATE, MCP, SESSION, clients, create, docs, health, json_response, patch, protected_resource,
-    sessions,
+    CREATE, MCP, SESSION, activity, clients, create, docs, health, json_response, patch,
+    protected_resource, providers, sessions,
 };
 use crate::{
-    front::problem::{PROBLEM_JSON, ProblemDocument},
+    front::{
+        page,
+        problem::{PROBLEM_JSON, ProblemDocument},
+    },
     registry::{CurrentRegistry, Registry},
 };
 
@@ -39,15 +42,18 @@ const METHODS: [&str; 8] = [
             Refusals are `application/problem+json` whose `detail` says what to do.",
     ),
     paths(
+        page::root,
+        page::file,
+        providers::list,
         create::create,
         sessions::list,
         sessions::describe,
         patch::patch,
         sessions::delete,
         clients::list,
+        activity::watch,
         health::alive,
         health::ready,
-        docs::root,
         docs::page,
         docs::file,
         openapi_json,
@@ -60,6 +66,7 @@ const METHODS: [&str; 8] = [
         (name = "mcp", description = "The MCP endpoint of a session, for MCP clients."),
         (name = "authorization", description = "Where clients log in, if they can."),
         (name = "health", description = "For whoever supervises the process."),
+        (name = "page", description = "The page for people, and its files."),
         (name = "documentation", description = "This description."),
     ),
 )]

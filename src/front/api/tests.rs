@@ -257,11 +257,6 @@ async fn a_body_that_is_too_large_is_refused() {
 #[tokio::test]
 async fn the_documentation_needs_nothing_from_elsewhere() {
     let (state, _directory) = fixture::state().await;
-    let root = get(&state, "/").await;
-    assert_eq!(
-        (root.status().as_u16(), &root.headers()[LOCATION]),
-        (303, &HeaderValue::from_static("/docs"))
-    );
     for path in ["/docs", "/docs/"] {
         let page = get(&state, path).await;
         assert_eq!(page.status(), 200);
@@ -309,4 +304,55 @@ fn what_the_sessions_cannot_do_is_worth_another_try() {
         assert_eq!(response.status(), 503);
         assert_eq!(response.headers()["retry-after"], "5");
     }
+}
+
+#[tokio::test]
+async fn the_page_names_files_that_are_served_and_is_taken_once() {
+    let (state, _directory) = fixture::state().await;
+    let page = get(&state, "/").await;
+    assert_eq!(page.status(), 200);
+    let policy = page.headers()["content-security-policy"].to_str().unwrap();
+    assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self';"));
+    assert!(!policy.contains("unsafe"), "{policy}");
+    let text = std::str::from_utf8(page.body()).unwrap().to_owned();
+    let files: Vec<_> = text
+        .split('"')
+        .filter(|it| it.starts_with("/page/"))
+        .collect();
+    assert!(files.len() > 5, "{files:?}");
+    for file in files {
+        let answer = get(&state, file).await;
+        assert_eq!(answer.status(), 200, "{file}");
+        assert!(answer.headers().contains_key("etag"), "{file}");
+    }
+    let known = page.headers()["etag"].clone();
+    let again = request("GET", "/").header("if-none-match", known);
+    let again = send(&state, again, "").await;
+    assert_eq!((again.status().as_u16(), again.body().len()), (304, 0));
+}
+
+#[tokio::test]
+async fn providers_tell_what_they_take_and_nothing_of_what_the_registry_has() {
+    let (state, _directory) = fixture::state().await;
+    let answer = get(&state, "/providers").await;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.headers()["cache-control"], "no-store");
+    let text = String::from_utf8(answer.body().to_vec()).unwrap();
+    assert!(
+        !text.contains("of-the-registry") && !text.contains("127.0.0.1"),
+        "{text}"
+    );
+    let listed = body(&answer);
+    let auth = |place: usize| listed["providers"][place]["auth"].clone();
+    let credential = |kind: &str, required: bool, has_default: bool| json!({"type": kind, "required": required, "has_default": has_default, "obtain": null});
+    assert_eq!(listed["providers"].as_array().unwrap().len(), 5);
+    assert_eq!(auth(0), credential("none", false, false));
+    assert_eq!(auth(1), credential("bearer", true, false));
+    assert_eq!(auth(2), credential("bearer", false, false));
+    assert_eq!(auth(3), credential("bearer", false, true));
+    assert_eq!(auth(4), credential("api_key", true, false));
+    assert_eq!(
+        listed["providers"][0]["state"], "unknown",
+        "a look is under way"
+    );
 }

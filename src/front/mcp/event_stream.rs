@@ -115,8 +115,15 @@ pub(super) fn kept_alive(
     })
 }
 
+/// Answers with a stream of events that stays open, in which comments stand while there are none.
+pub(in crate::front) fn live(events: impl Stream<Item = Bytes> + Send + 'static) -> Response {
+    // A first comment shows what is in between that the stream lives.
+    let opened = stream::once(async { Ok(KEEP_ALIVE) });
+    self::events(opened.chain(kept_alive(events)))
+}
+
 /// Ends a stream that stays open when whoever opened it is not let in any more; another answer is left as it is.
-pub(super) fn while_good(response: Response, pass: Pass) -> Response {
+pub(in crate::front) fn while_good(response: Response, pass: Pass) -> Response {
     let content = response.headers().get(CONTENT_TYPE);
     if !response.status().is_success() || content != Some(&EVENT_STREAM) {
         return response;

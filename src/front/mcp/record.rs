@@ -1,8 +1,9 @@
 //! The log's line for one request.
 
-use std::{fmt, mem, net::IpAddr, sync::Arc, time::Instant};
+use std::{fmt, mem, net::IpAddr, sync::Arc};
 
 use http::{Method, StatusCode};
+use tokio::time::Instant;
 use warp::reply::Response;
 
 use crate::{
@@ -15,6 +16,7 @@ use crate::{
         method::{PROMPTS_GET, TOOLS_CALL, subject_member},
         name::BackendName,
     },
+    session::{Activity, Done},
 };
 
 /// Whose a request is, as the log tells it.
@@ -28,6 +30,8 @@ pub(super) struct Sender {
     pub(super) address: Option<IpAddr>,
     /// Where a line is written for each of its requests, too.
     pub(super) audit: AuditLog,
+    /// Where the session's owner sees it.
+    pub(super) activity: Activity,
 }
 
 /// An address as it stands in the log. Most are of four octets, and every request has one: written in one piece they
@@ -109,7 +113,8 @@ impl Record {
 
     fn write(&mut self, backend: Option<&BackendName>, outcome: &'static str, why: Option<&str>) {
         self.written = true;
-        let elapsed_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let elapsed = self.began.elapsed();
+        let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         let name = self.subject.as_deref().unwrap_or_default();
         let separator = if name.is_empty() { "" } else { " " };
         let member = subject_member(&self.method);
@@ -133,19 +138,28 @@ impl Record {
         if self.sender.audit.is_open() {
             self.audit(backend, outcome, elapsed_ms);
         }
+        // Nobody needs the words any more: they are kept as they are.
+        self.sender.activity.note(Done {
+            method: mem::take(&mut self.method),
+            subject: self.subject.take(),
+            backend: backend.cloned(),
+            outcome,
+            elapsed_ms,
+            at: self.began + elapsed,
+        });
     }
 
-    /// The same without words, for whoever keeps an eye on who does what. The record is at its end.
-    fn audit(&mut self, backend: Option<&BackendName>, outcome: &'static str, elapsed_ms: u64) {
-        let subject = self.subject.take();
+    /// The same without words, for whoever keeps an eye on who does what.
+    fn audit(&self, backend: Option<&BackendName>, outcome: &'static str, elapsed_ms: u64) {
+        let subject = self.subject.as_ref();
         let tool = subject.filter(|_| self.method == TOOLS_CALL);
         self.sender.audit.write(Entry {
-            caller: self.sender.caller.take(),
-            session: mem::take(&mut self.sender.session),
+            caller: self.sender.caller.clone(),
+            session: self.sender.session.clone(),
             client: self.sender.address,
-            method: mem::take(&mut self.method),
+            method: self.method.clone(),
             provider: backend.cloned(),
-            tool,
+            tool: tool.cloned(),
             outcome,
             elapsed_ms,
         });

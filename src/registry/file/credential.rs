@@ -2,20 +2,26 @@
 
 use http::HeaderName;
 use secrecy::SecretString;
+use url::Url;
 
-use crate::registry::{
-    auth::AuthSpec,
-    reading::{Field, Fields, Reader},
-    reserved,
-    secret::Source,
+use crate::{
+    limits,
+    registry::{
+        auth::AuthSpec,
+        reading::{Field, Fields, Reader},
+        reserved,
+        secret::Source,
+    },
 };
 
+/// What it may hold, in the order the documentation lists it.
+const KNOWN: [&str; 5] = ["type", "header", "required", "default", "obtain"];
 const TYPE_REMEDY: &str = "write type: none, bearer or api_key";
 
 impl Reader<'_> {
     /// Checks which credential a provider takes, and fetches its default.
     pub(super) fn auth(&mut self, field: &Field<'_>) -> Option<AuthSpec> {
-        let fields = self.known_fields(field, &["type", "header", "required", "default"])?;
+        let fields = self.known_fields(field, &KNOWN)?;
         let Some(kind_field) = fields.get("type") else {
             let path = fields.path_of("type");
             self.mistake_at(fields.place, path, "is missing", TYPE_REMEDY);
@@ -24,8 +30,8 @@ impl Reader<'_> {
         let kind = self.text(&kind_field, TYPE_REMEDY)?;
         let allowed: &[&str] = match kind {
             "none" => &["type"],
-            "bearer" => &["type", "required", "default"],
-            "api_key" => &["type", "header", "required", "default"],
+            "bearer" => &["type", "required", "default", "obtain"],
+            "api_key" => &KNOWN,
             _ => {
                 self.mistake(&kind_field, "is no kind of credential", TYPE_REMEDY);
                 return None;
@@ -39,16 +45,22 @@ impl Reader<'_> {
             Some(field) if kind == "api_key" => self.key_header(&field),
             _ => Some(AuthSpec::API_KEY_HEADER),
         };
+        let obtain = fields
+            .get("obtain")
+            .filter(|_| kind != "none")
+            .and_then(|field| self.page(&field));
         let mut auth = match kind {
             "none" => return Some(AuthSpec::None),
             "bearer" => AuthSpec::Bearer {
                 required: required?,
                 default: None,
+                obtain,
             },
             _ => AuthSpec::ApiKey {
                 header: header?,
                 required: required?,
                 default: None,
+                obtain,
             },
         };
         if let Some(field) = fields.get("default") {
@@ -66,7 +78,7 @@ impl Reader<'_> {
             "bearer" => "leave it out: a bearer token goes into Authorization",
             _ => "leave it out, or write type: bearer or api_key",
         };
-        for name in ["header", "required", "default"] {
+        for name in ["header", "required", "default", "obtain"] {
             if let Some(field) = fields.get(name).filter(|_| !allowed.contains(&name)) {
                 let problem = format!("has no meaning with type: {kind}");
                 self.mistake(&field, problem, remedy);
@@ -86,6 +98,29 @@ impl Reader<'_> {
             return None;
         }
         Some(header)
+    }
+
+    /// Takes the address of a page that people open in a browser.
+    fn page(&mut self, field: &Field<'_>) -> Option<Url> {
+        const REMEDY: &str =
+            "write the page where people get the credential, such as https://example.com/keys";
+        let text = self.text(field, REMEDY)?;
+        let stray = |c: char| c.is_whitespace() || c.is_control();
+        if text.len() > limits::URL_BYTES_MAX || text.contains(stray) {
+            let problem = "is too long, or holds white space or control characters";
+            self.mistake(field, problem, REMEDY);
+            return None;
+        }
+        // Browsers run the text of some others, such as `javascript:`.
+        let page = Url::parse(text).ok().filter(|page| {
+            let is_page = matches!(page.scheme(), "http" | "https") && page.has_host();
+            is_page && page.username().is_empty() && page.password().is_none()
+        });
+        if page.is_none() {
+            let problem = "is not an http or https address without user and password";
+            self.mistake(field, problem, REMEDY);
+        }
+        page
     }
 
     /// Fetches the default credential. One that cannot be had is a warning: sessions may bring

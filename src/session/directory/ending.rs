@@ -2,7 +2,10 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{EXCHANGES_PER_SESSION_MAX, Failure, SessionMessage, SessionRef};
+use super::{
+    super::activity::{Activity, Watcher},
+    EXCHANGES_PER_SESSION_MAX, Failure, SessionMessage, SessionRef,
+};
 
 impl SessionRef {
     /// Says whether it is not too late to begin something. Of what listens it is asked when that has
@@ -12,6 +15,22 @@ impl SessionRef {
             return Err(Failure::Stopping);
         }
         Ok(())
+    }
+
+    /// Its last exchanges.
+    #[must_use]
+    pub fn activity(&self) -> &Activity {
+        &self.0.activity
+    }
+
+    /// Watches its exchanges, from the first one on that is kept; `None` when as many watch as may.
+    #[must_use]
+    pub fn watch(&self) -> Option<Watcher> {
+        let watcher = self.0.activity.watch();
+        if self.go_on().is_err() {
+            self.0.activity.end();
+        }
+        watcher
     }
 
     /// Waits until all work on exchanges has ended, at the backends, too.
@@ -27,5 +46,6 @@ impl SessionRef {
 
     pub(in crate::session) fn stop_listening(&self) {
         self.tell(SessionMessage::StopListening);
+        self.0.activity.end();
     }
 }

@@ -113,9 +113,7 @@ async fn take_up(caller: &Caller, mcp_session: Uuid, last: &str) -> Option<Respo
 /// Answers with a stream that cannot be taken up again.
 fn plain(messages: impl Stream<Item = Bytes> + Send + 'static) -> Response {
     let events = messages.map(|message| event_stream::event(&message));
-    // A first comment shows what is in between that the stream lives.
-    let opened = stream::once(async { Ok(event_stream::KEEP_ALIVE) });
-    event_stream::events(opened.chain(event_stream::kept_alive(events)))
+    event_stream::live(events)
 }
 
 /// Writes what a listener hears.

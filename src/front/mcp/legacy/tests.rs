@@ -55,6 +55,7 @@ impl World {
             caller: None,
             address: None,
             audit: AuditLog::default(),
+            activity: session.activity().clone(),
         };
         let wanted = Wanted {
             session: session.clone(),

@@ -1,0 +1,158 @@
+//! The page in a real browser, before the real gateway and scripted backends.
+//!
+//! `node/page.mjs` drives one Chromium for all there is to show and says of each part whether it holds; here stands the
+//! world it meets. Chromium is the machine's own; its driver is installed below the target directory on first use. Where
+//! Node or Chromium is missing the test says that it was skipped; with `CI=true` in the environment it fails instead.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "../real/install.rs"]
+#[expect(dead_code, reason = "it installs more for others")]
+mod install;
+#[path = "../support/world.rs"]
+#[expect(dead_code, unused_imports, reason = "others have more of the world")]
+mod world;
+
+use std::{
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use install::{Failure, OLDEST_NODE, at_least, copy, install_npm_packages, or_skipped};
+use serde_json::{Value, json};
+use tokio::{io::AsyncWriteExt as _, process::Command, time::timeout};
+use world::{FakeBackend, Gateway};
+
+/// All parts together take a tenth of it on a machine that has nothing else to do.
+const DEADLINE: Duration = Duration::from_mins(4);
+/// The tools whose forms are filled in.
+const ORDER: &str = r##"{
+    "name": "order", "title": "Order a meal", "description": "Takes an order of any kind and repeats it.",
+    "annotations": {"destructiveHint": true},
+    "inputSchema": {
+        "type": "object", "required": ["dish", "portions", "address"],
+        "properties": {
+            "dish": {"type": "string", "title": "Dish", "description": "What to cook", "minLength": 2},
+            "portions": {"type": "integer", "minimum": 1, "maximum": 9, "default": 2},
+            "price": {"type": "number"},
+            "hot": {"type": "boolean"},
+            "size": {"type": "string", "enum": ["small", "large"]},
+            "extras": {"type": "array", "items": {"type": "string", "enum": ["salt", "pepper"]}},
+            "notes": {"type": "array", "items": {"type": "string"}},
+            "address": {"$ref": "#/$defs/address"},
+            "anything": {}
+        },
+        "$defs": {"address": {"type": "object", "required": ["street"], "properties": {"street": {"type": "string"}, "floor": {"type": ["integer", "null"]}}}}
+    }
+}"##;
+
+/// The script with what it needs, and the browser it drives.
+struct Browser {
+    script: PathBuf,
+    chromium: PathBuf,
+}
+
+impl Browser {
+    fn found() -> Result<Self, Failure> {
+        at_least("node", 0, OLDEST_NODE)?;
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let chromium = std::env::split_paths(&path)
+            .flat_map(|folder| ["chromium", "chromium-browser"].map(|name| folder.join(name)))
+            .find(|program| program.is_file())
+            .ok_or("there is no chromium in PATH; install the package chromium")?;
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page/node");
+        let folder = install_npm_packages("page", &sources)?;
+        for file in fs::read_dir(&sources)? {
+            let file = file?.path();
+            if file.extension().is_some_and(|extension| extension == "mjs") {
+                copy(&file, &folder)?;
+            }
+        }
+        let script = folder.join("page.mjs");
+        Ok(Self { script, chromium })
+    }
+
+    /// Has it meet a world: whether all parts hold, and what it says of each.
+    async fn meet(&self, world: &Value) -> (bool, String) {
+        let home = tempfile::tempdir().unwrap();
+        let mut node = Command::new("node")
+            .arg(&self.script)
+            .env("CHROMIUM", &self.chromium)
+            .env("HOME", home.path())
+            .current_dir(home.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // Chromium ends when the pipe does that it is driven through.
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut stdin = node.stdin.take().unwrap();
+        stdin.write_all(world.to_string().as_bytes()).await.unwrap();
+        drop(stdin);
+        let ended = timeout(DEADLINE, node.wait_with_output()).await;
+        let output = ended.unwrap_or_else(|_| panic!("the browser is not done after {DEADLINE:?}"));
+        let output = output.unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        (output.status.success(), said)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_build_watch_and_try_sessions_on_the_page() {
+    let Some(browser) = or_skipped(Browser::found()) else {
+        return;
+    };
+    let kitchen = FakeBackend::legacy().tool(ORDER).all_tools().start();
+    let locked = FakeBackend::legacy()
+        .demands_bearer("the-right-token")
+        .start();
+    // Nobody listens there while this holds it.
+    let held = TcpListener::bind("127.0.0.1:0").unwrap();
+    let away = format!("http://{}/mcp", held.local_addr().unwrap());
+    drop(held);
+    let obtain = "auth: { type: bearer, obtain: https://example.com/tokens }";
+    let setup = || {
+        Gateway::setup()
+            .provider_with(
+                "kitchen",
+                &kitchen,
+                "description: Orders, questions and progress",
+            )
+            .provider_with(
+                "locked",
+                &locked,
+                &format!("description: Opens with a token\n{obtain}"),
+            )
+    };
+    let open = setup()
+        .entry("away", &away, "description: A server that is down")
+        .start();
+    let guarded = setup().caller("ada").operator("olga").start();
+    let world = json!({
+        "open": open.url(""),
+        "guarded": guarded.url(""),
+        "keys": {"ada": guarded.key("ada"), "olga": guarded.key("olga")},
+        "token": "the-right-token",
+    });
+    let (holds, said) = browser.meet(&world).await;
+    assert!(holds, "{said}");
+    let parts = said.lines().filter(|line| line.starts_with("ok ")).count();
+    assert!(parts >= 10, "{said}");
+    for (backend, words) in [(&kitchen, "the kitchen"), (&locked, "the locked one")] {
+        assert_eq!(backend.complaints(), [""; 0], "{words}");
+    }
+    for key in ["ada", "olga"] {
+        assert!(
+            !guarded.logs().contains(guarded.key(key)),
+            "a key in the log"
+        );
+    }
+}
