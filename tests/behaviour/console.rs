@@ -414,7 +414,7 @@ async fn a_shell_completes_commands() {
     let script = done(&gateway, &["completions", "bash"], &[]);
     std::fs::write(gateway.folder().join("script"), script.out).unwrap();
     let asked = "source ./script; COMP_WORDS=(mcp-gateway session del); COMP_CWORD=2; \
-                 _mcp__gateway mcp-gateway del session; echo \"${COMPREPLY[*]}\"";
+                 _mcp_gateway mcp-gateway del session; echo \"${COMPREPLY[*]}\"";
     let output = Command::new("bash")
         .args(["-c", asked])
         .current_dir(gateway.folder())
