@@ -1,6 +1,7 @@
 //! Builds every part once, starts them in order, and stops them in reverse.
 
 mod announcement;
+mod auditing;
 mod check;
 mod demo;
 mod dumps;
@@ -10,10 +11,12 @@ mod exposure;
 mod file_size;
 mod keys;
 mod open_files;
+mod progress;
+mod reload;
 mod rotation;
 mod signal;
 
-use std::{io::Write as _, net::SocketAddr, process::ExitCode, sync::Arc};
+use std::{io::Write as _, net::SocketAddr, process::ExitCode};
 
 use secrecy::ExposeSecret as _;
 use tokio::{net::TcpListener, time::timeout};
@@ -33,7 +36,7 @@ use crate::{
         via::TrustedProxies,
     },
     limits::{HURRIED_WITHIN, REST_WITHIN},
-    registry::Registry,
+    registry::{CurrentRegistry, Registry},
     session::{Caps, Patience, Sessions},
     store::{KeyRing, Store},
     telemetry,
@@ -49,7 +52,7 @@ pub use error::AppError;
 ///
 /// Why the program could not start, with the remedy.
 pub fn run(config: Config) -> Result<ExitCode, AppError> {
-    telemetry::init(config.log_format, &config.log_filter)?;
+    let _log = telemetry::init(config.log_format, &config.log_filter, config.log_delay)?;
     dumps::turn_off();
     open_files::allow_many();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -71,6 +74,13 @@ pub fn run(config: Config) -> Result<ExitCode, AppError> {
             }
             Command::Entry(flags) => {
                 console::entry(&flags, config.caller_key).await?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Command::Completions(shell) => {
+                let script = config::completions(shell);
+                std::io::stdout()
+                    .write_all(&script)
+                    .map_err(AppError::Output)?;
                 Ok(ExitCode::SUCCESS)
             }
             Command::Import { file, write } => {
@@ -114,14 +124,18 @@ async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> 
     let watch = certificates.as_ref().map(edge::watch).transpose();
     let _watch = watch.map_err(AppError::Runtime)?;
     let _callers_watch = callers.watch().map_err(AppError::Runtime)?;
-    let encrypted = certificates.is_some();
+    let _registry_watch =
+        reload::watch(&config, &registry, &sessions).map_err(AppError::Runtime)?;
+    let auditing = auditing::Auditing::begin(config.audit.clone())?;
+    let (providers, encrypted) = (registry.now(), certificates.is_some());
     match config.command {
-        Command::Demo => demo::welcome(&sessions, &registry, encrypted, address).await?,
-        _ => announce(address, encrypted, &registry, sessions.count(), &callers),
+        Command::Demo => demo::welcome(&sessions, &providers, encrypted, address).await?,
+        _ => announce(address, encrypted, &providers, sessions.count(), &callers),
     }
     sessions.rehydrate();
     let endpoint = mcp::route(McpState {
         sessions: sessions.clone(),
+        audit: auditing.log.clone(),
         body: BodyBounds {
             size_bytes_max: config.body_bytes_max,
             within: config.edge.body_timeout,
@@ -162,6 +176,7 @@ async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> 
     let rest = async {
         sessions.rest().await;
         store.close().await;
+        auditing.end().await;
     };
     if timeout(REST_WITHIN, rest).await.is_err() {
         tracing::warn!("the database is slow: stopped before all was written down");
@@ -175,14 +190,14 @@ struct Started {
     listener: TcpListener,
     certificates: Option<Certificates>,
     gate: Gate,
-    registry: Arc<Registry>,
+    registry: CurrentRegistry,
     store: Store,
     sessions: Sessions,
     callers: Callers,
 }
 
 async fn start(config: &Config) -> Result<Started, AppError> {
-    let registry = Arc::new(read_registry(config)?);
+    let registry = CurrentRegistry::new(read_registry(config)?);
     let gate = Gate::new(&config.host, &config.allowed_hosts, &config.allowed_origins)?;
     let certificates = edge::certificates(&config.edge)?;
     let callers = start_callers(config)?;
@@ -201,8 +216,7 @@ async fn start(config: &Config) -> Result<Started, AppError> {
         dormant_after: config.session_dormant_after,
         input_timeout: config.input_timeout,
     };
-    let sessions =
-        Sessions::start(Arc::clone(&registry), store.clone(), patience, caps(config)).await?;
+    let sessions = Sessions::start(registry.clone(), store.clone(), patience, caps(config)).await?;
     Ok(Started {
         listener,
         certificates,
@@ -242,10 +256,14 @@ fn read_registry(config: &Config) -> Result<Registry, AppError> {
         &config.registry_defaults,
         &config::environment,
     )?;
+    tell_warnings(&registry);
+    Ok(registry)
+}
+
+fn tell_warnings(registry: &Registry) {
     for warning in registry.warnings() {
         tracing::warn!("{warning}");
     }
-    Ok(registry)
 }
 
 async fn open_store(config: &Config) -> Result<Store, AppError> {

@@ -99,18 +99,19 @@ impl Connection {
             .iter()
             .map(|(_, memory)| memory.revision)
             .next_back();
-        let endpoint = match start.spec {
+        let endpoint = match &start.spec {
             Some(spec) => start
                 .credential
                 .map_err(|reason| BackendError::CredentialUnusable { reason })
                 .and_then(|credential| {
-                    Endpoint::new(&spec, credential.as_ref(), &start.clients, start.witness)
+                    Endpoint::new(spec, credential.as_ref(), &start.clients, start.witness)
                 }),
             None => Err(BackendError::Unregistered),
         };
         Self {
             number: start.number,
             name: start.name,
+            spec: start.spec,
             endpoint: endpoint.map(Arc::new),
             machine: Machine::new(),
             links: start

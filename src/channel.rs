@@ -34,6 +34,11 @@ pub use work::{Desk, Work};
 pub trait Weighed {
     /// The bytes of it that whoever wrote it decides about.
     fn bytes(&self) -> usize;
+
+    /// Whether it is a piece of something larger, of which whoever receives it takes the next as soon as it can.
+    fn is_piece(&self) -> bool {
+        false
+    }
 }
 
 /// Room for what waits. A clone is another handle of the same.
@@ -233,14 +238,40 @@ impl<T> WeakSender<T> {
     }
 }
 
-impl<T> Receiver<T> {
+impl<T: Weighed> Receiver<T> {
     /// Waits for the next message; `None` when there will be none. Losing interest loses nothing.
     pub async fn recv(&mut self) -> Option<T> {
         poll_fn(|context| self.poll(context)).await
     }
 
-    /// Takes on the work whose messages are received, for as long as nothing came of it: behind its first message it
-    /// goes on by itself, as it does when this is dropped. Who takes it on has to wait for messages until then.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<T>> {
+        if self.worker.is_busy() {
+            // What the work sends while it is carried on here need wake nobody.
+            let asleep = &mut Context::from_waker(Waker::noop());
+            if let Poll::Ready(received) = self.received.poll_recv(asleep) {
+                return Poll::Ready(self.taken(received));
+            }
+        }
+        self.worker.carry_on(context);
+        let received = self.received.poll_recv(context);
+        received.map(|received| self.taken(received))
+    }
+
+    fn taken(&mut self, received: Option<Held<T>>) -> Option<T> {
+        if !received
+            .as_ref()
+            .is_some_and(|held| held.message.is_piece())
+        {
+            self.let_go();
+        }
+        received.map(|held| held.message)
+    }
+}
+
+impl<T> Receiver<T> {
+    /// Takes on the work whose messages are received, for as long as nothing but pieces came of it: behind its first
+    /// other message it goes on by itself, as it does when this is dropped. Who takes it on has to wait for messages
+    /// until then.
     pub fn desk(&mut self) -> Desk {
         let (desk, worker) = Worker::new();
         self.worker = worker;
@@ -250,23 +281,6 @@ impl<T> Receiver<T> {
     /// Has the work go on by itself, and takes on none any more.
     pub fn let_go(&mut self) {
         self.worker = Worker::Idle;
-    }
-
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<T>> {
-        if self.worker.is_busy() {
-            // What the work sends while it is carried on here need wake nobody.
-            let asleep = &mut Context::from_waker(Waker::noop());
-            if let Poll::Ready(received) = self.received.poll_recv(asleep) {
-                self.let_go();
-                return Poll::Ready(received.map(|held| held.message));
-            }
-        }
-        self.worker.carry_on(context);
-        let received = self.received.poll_recv(context);
-        if let Poll::Ready(Some(_)) = &received {
-            self.let_go();
-        }
-        received.map(|held| held.map(|held| held.message))
     }
 
     /// Takes the next message, if there is one already.

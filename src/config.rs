@@ -13,15 +13,17 @@ use std::{
 };
 
 use clap::{CommandFactory as _, FromArgMatches as _, error::ErrorKind};
+use clap_complete::Shell;
 use secrecy::{ExposeSecret as _, SecretString};
 
 pub use self::flags::{
-    Edit, EntryFlags, GatewayFlags, KeysCommand, NamingWord, SessionFlags, SessionVerb,
+    Choice, Edit, EntryFlags, GatewayFlags, KeysCommand, NamingWord, SessionFlags, SessionVerb,
 };
 
 pub use self::edge::{Edge, TlsPaths};
 use self::flags::{Flags, Verb};
 use crate::{
+    audit::AuditTo,
     callers::TokenSettings,
     registry::{self, Retries, Timeouts},
     telemetry::{LogFilter, LogFormat},
@@ -82,8 +84,12 @@ pub struct Config {
     pub edge: Edge,
     /// How log lines look.
     pub log_format: LogFormat,
+    /// How long log lines gather to be written out together.
+    pub log_delay: Duration,
     /// Which log lines are written.
     pub log_filter: LogFilter,
+    /// Where the audit log goes, if one is written.
+    pub audit: Option<AuditTo>,
 }
 
 /// What the program is to do.
@@ -101,9 +107,11 @@ pub enum Command {
     /// Make, list or revoke keys, and end.
     Keys(KeysCommand),
     /// Do something with sessions of a gateway that runs.
-    Session(SessionFlags),
+    Session(Box<SessionFlags>),
     /// Print what to paste into a client.
     Entry(EntryFlags),
+    /// Print what this shell completes, and end.
+    Completions(Shell),
     /// Bring the servers of a client's file into the registry, and end.
     Import {
         /// The client's file.
@@ -179,6 +187,15 @@ impl Config {
     }
 }
 
+/// What a shell completes of the commands and flags.
+#[must_use]
+pub fn completions(shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    let mut command = flags::own_help(Flags::command());
+    clap_complete::generate(shell, &mut command, "mcp-gateway", &mut script);
+    script
+}
+
 /// The value of an environment variable of this process, for `env:NAME` in the registry.
 #[must_use]
 pub fn environment(name: &str) -> Option<String> {
@@ -224,6 +241,7 @@ impl Flags {
                 Some(Verb::Keys(command)) => Command::Keys(command),
                 Some(Verb::Session(session)) => Command::Session(session),
                 Some(Verb::Config(entry)) => Command::Entry(entry),
+                Some(Verb::Completions { shell }) => Command::Completions(shell),
                 Some(Verb::Import { file, write }) => Command::Import { file, write },
             },
             host: self.listening.host,
@@ -250,7 +268,18 @@ impl Flags {
             allowed_origins: self.listening.allowed_origin,
             edge: self.edge.try_into()?,
             log_format: self.log.log_format,
+            log_delay: self.log.log_delay,
             log_filter: log_filter(self.log.log_level, environment)?,
+            audit: self.log.audit_log.map(|path| {
+                if path.as_os_str() == "-" {
+                    return AuditTo::Output;
+                }
+                let size_bytes_max = self.log.audit_log_size as u64;
+                AuditTo::File {
+                    path,
+                    size_bytes_max,
+                }
+            }),
         })
     }
 }

@@ -34,7 +34,7 @@ use warp::{
 use self::{admission::Admission, origin::Gate, problem::Problem};
 use crate::{
     callers::{Caller, Callers},
-    registry::Registry,
+    registry::{CurrentRegistry, Registry},
     session::{Sessions, SessionsView},
 };
 
@@ -47,7 +47,7 @@ pub struct FrontState {
     /// The sessions.
     pub sessions: Sessions,
     /// The providers that a session may name.
-    pub registry: Arc<Registry>,
+    pub registry: CurrentRegistry,
     /// Who may call, for whoever asks where to log in.
     pub callers: Callers,
     /// Where clients reach the gateway, if not where they say they do.
@@ -61,7 +61,7 @@ impl FrontState {
     fn of(&self, caller: &Caller) -> CallersState {
         CallersState {
             sessions: self.sessions.seen_by(caller),
-            registry: Arc::clone(&self.registry),
+            registry: self.registry.now(),
             body_within: self.body_within,
         }
     }
@@ -70,6 +70,7 @@ impl FrontState {
 /// What the requests of one caller work with.
 struct CallersState {
     sessions: SessionsView,
+    /// As it was when the request came.
     registry: Arc<Registry>,
     body_within: Duration,
 }

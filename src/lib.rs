@@ -6,6 +6,7 @@
 //! words. A room uses only the rooms to the right of it or below it.
 
 pub mod app;
+pub mod audit;
 mod backend;
 pub mod callers;
 pub mod channel;

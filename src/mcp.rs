@@ -21,4 +21,5 @@ pub mod object;
 pub mod request;
 pub mod shelf;
 pub mod tool;
+pub mod tool_filter;
 pub mod version;

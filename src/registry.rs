@@ -1,9 +1,10 @@
-//! The providers that sessions may choose from: `registry.yaml`, read and checked at start.
+//! The providers that sessions may choose from: `registry.yaml`, read and checked at start and when it changes.
 //!
 //! Nothing here uses the network, and nothing reads the environment: who loads a registry says
 //! where a name's value comes from.
 
 mod auth;
+mod current;
 mod file;
 mod finding;
 mod reading;
@@ -22,6 +23,7 @@ use std::{
 
 pub use self::{
     auth::{AuthSpec, CredentialError},
+    current::{CurrentRegistry, Differences},
     finding::Finding,
     secret::Source,
     spec::{Defaults, Protocol, ProviderSpec, Retries, Timeouts},

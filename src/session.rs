@@ -36,7 +36,7 @@ use crate::{
     backend::HttpClients,
     callers::Caller,
     limits::{REHYDRATED_MAX, REHYDRATION_PAUSE},
-    registry::Registry,
+    registry::{CurrentRegistry, Differences},
     store::Store,
 };
 
@@ -99,6 +99,7 @@ struct Parts {
     /// What the connections of all sessions go through.
     clients: HttpClients,
     dormant_after: Duration,
+    session_idle_ttl: Option<Duration>,
 }
 
 impl Sessions {
@@ -108,7 +109,7 @@ impl Sessions {
     ///
     /// When the supervisor cannot be started, or the store does not answer.
     pub async fn start(
-        registry: Arc<Registry>,
+        registry: CurrentRegistry,
         store: Store,
         patience: Patience,
         caps: Caps,
@@ -135,6 +136,7 @@ impl Sessions {
             quota,
             clients,
             dormant_after: patience.dormant_after,
+            session_idle_ttl: patience.session_idle_ttl,
         })))
     }
 
@@ -167,6 +169,23 @@ impl Sessions {
             if awake > 0 {
                 tracing::info!(sessions = awake, "woke {awake} stored sessions");
             }
+        });
+    }
+
+    /// Has what the registry says now hold for sessions that are there, by what it said before. What its providers
+    /// said that are others now is forgotten, and of live sessions those connections that they have with them are
+    /// replaced; all else goes on.
+    pub fn meet_registry(&self, differences: &Differences) {
+        let (void, sessions) = (differences.void(), self.clone());
+        tokio::spawn(async move {
+            // First: what is stored must not be said to whoever is behind the name now.
+            if !void.is_empty()
+                && let Err(error) = sessions.0.store.forget_links(None, &void).await
+            {
+                tracing::warn!(%error, "could not forget what providers said that are others now; after a restart they are asked for it");
+            }
+            // Without a supervisor there is no live session either.
+            let _gone = sessions.0.supervisor.cast(SupervisorMessage::MeetRegistry);
         });
     }
 

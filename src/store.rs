@@ -23,12 +23,14 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use sea_orm::{DatabaseConnection, sqlx::sqlite::SqliteConnectOptions};
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
+
+use crate::mcp::tool_filter::ToolFilter;
 
 use self::{
     entity::{link, mcp_session, server, session},
@@ -41,7 +43,7 @@ pub use self::{
     key::{KeyError, SealingKey},
     record::{
         Change, LinkRecord, McpSessionRecord, ServerChange, ServerRecord, SessionChange,
-        SessionRecord, SessionSummary, StoredServer, StoredSession,
+        SessionRecord, SessionSummary, StoredServer, StoredSession, Unused,
     },
     ring::KeyRing,
     rotation::{Rotation, RotationError, Unopened},
@@ -123,6 +125,7 @@ impl Store {
             naming: record.naming.as_str().to_owned(),
             created_ms: record.created_ms,
             last_used_ms: record.last_used_ms,
+            idle_expiry_ms: record.idle_expiry.map(in_ms),
         };
         let mut servers = Vec::with_capacity(record.servers.len());
         for (position, server) in (0..).zip(record.servers) {
@@ -133,6 +136,7 @@ impl Store {
                 backend: server.backend.to_string(),
                 position,
                 credential: server.credential.map(seal).transpose()?,
+                tools: server.tools.as_deref().map(tools).transpose()?,
             });
         }
         let create = Operation::CreateSession { session, servers };
@@ -347,6 +351,17 @@ impl Store {
             .map_err(|_| StoreError::Closed)?;
         answered.await.unwrap_or(Err(StoreError::Closed))
     }
+}
+
+/// The longest that is stored is bounded far below what fits.
+fn in_ms(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn tools(filter: &ToolFilter) -> Result<String, StoreError> {
+    serde_json::to_string(filter).map_err(|error| StoreError::Unreadable {
+        detail: error.to_string(),
+    })
 }
 
 fn text(json: Box<RawValue>) -> String {

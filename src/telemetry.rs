@@ -3,15 +3,19 @@
 //! Lines go to standard error. Text that others wrote (a tool's name, a backend's error) stands in
 //! them, so no character of it may act on a terminal or begin a line of its own.
 
+mod lines;
 mod safe;
 
 use std::{
-    io::{self, IsTerminal as _},
+    io::{self, IsTerminal as _, Stderr},
     str::FromStr,
+    time::Duration,
 };
 
 use tracing::{Subscriber, level_filters::LevelFilter};
-use tracing_subscriber::{EnvFilter, util::SubscriberInitExt as _};
+use tracing_subscriber::{EnvFilter, fmt::MakeWriter, util::SubscriberInitExt as _};
+
+use self::lines::Lines;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -106,24 +110,44 @@ pub enum TelemetryError {
     /// This process has a log already.
     #[error("the log is set up already")]
     Twice(#[source] tracing_subscriber::util::TryInitError),
+    /// The system has no thread for it.
+    #[error("no thread for the log: {0}; allow this process one more")]
+    NoThread(#[source] io::Error),
 }
 
-/// Sets up the log of this process; call once, first of all.
+/// Dropped, it writes out what is left of the log. What is logged afterwards goes out at once.
+#[must_use = "what is left when it is dropped is written out"]
+pub struct LogGuard(Lines<Stderr>);
+
+impl Drop for LogGuard {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// Sets up the log of this process; call once, first of all. Its lines gather for so long to be written out together;
+/// not at all for nought.
 ///
 /// # Errors
 ///
-/// [`TelemetryError::Twice`] when called again.
-pub fn init(format: LogFormat, filter: &LogFilter) -> Result<(), TelemetryError> {
-    subscriber(format, filter, io::stderr)
-        .try_init()
-        .map_err(TelemetryError::Twice)
-}
-
-fn subscriber<W: io::Write + 'static>(
+/// [`TelemetryError::Twice`] when called again, [`TelemetryError::NoThread`] when the system gives none.
+pub fn init(
     format: LogFormat,
     filter: &LogFilter,
-    open: impl Fn() -> W + Send + Sync + 'static,
-) -> Box<dyn Subscriber + Send + Sync> {
+    delay: Duration,
+) -> Result<LogGuard, TelemetryError> {
+    let lines = Lines::to(io::stderr(), delay).map_err(TelemetryError::NoThread)?;
+    let guard = LogGuard(lines.clone());
+    subscriber(format, filter, lines)
+        .try_init()
+        .map_err(TelemetryError::Twice)?;
+    Ok(guard)
+}
+
+fn subscriber<M>(format: LogFormat, filter: &LogFilter, out: M) -> Box<dyn Subscriber + Send + Sync>
+where
+    M: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     let filter = filter.to_env_filter();
     let text = tracing_subscriber::fmt()
         .compact()
@@ -137,23 +161,23 @@ fn subscriber<W: io::Write + 'static>(
                 .with_span_list(false);
             Box::new(
                 json.with_env_filter(filter)
-                    .with_writer(move || safe::Json(open()))
+                    .with_writer(safe::Json(out))
                     .finish(),
             )
         }
         LogFormat::Pretty => Box::new(
             text.with_env_filter(filter)
                 .with_ansi(true)
-                .with_writer(open)
+                .with_writer(out)
                 .finish(),
         ),
         LogFormat::Auto if io::stderr().is_terminal() => {
-            Box::new(text.with_env_filter(filter).with_writer(open).finish())
+            Box::new(text.with_env_filter(filter).with_writer(out).finish())
         }
         LogFormat::Auto => Box::new(
             text.with_env_filter(filter)
                 .with_ansi(false)
-                .with_writer(open)
+                .with_writer(out)
                 .finish(),
         ),
     }

@@ -23,7 +23,7 @@ const ROOMS: Table<'static> = &[
     (
         "front",
         &[
-            "session", "callers", "clients", "registry", "mcp", "channel", "limits",
+            "session", "callers", "clients", "registry", "audit", "mcp", "channel", "limits",
         ],
     ),
     (
@@ -43,11 +43,15 @@ const ROOMS: Table<'static> = &[
     // Not rooms, but files that rooms stand on.
     ("limits", &[]),
     (
+        "config",
+        &["registry", "callers", "audit", "telemetry", "limits"],
+    ),
+    (
         "console",
         &["config", "registry", "callers", "files", "limits"],
     ),
-    ("config", &["registry", "callers", "telemetry", "limits"]),
     ("telemetry", &[]),
+    ("audit", &["mcp", "files", "limits"]),
     ("watch", &["limits"]),
     ("channel", &["limits"]),
     ("files", &[]),
@@ -77,6 +81,8 @@ const CRATES: Table<'static> = &[
     ("jsonwebtoken", &["callers"]),
     ("serde_yaml", &["registry", "callers"]),
     ("clap", &["app", "main", "config"]),
+    ("clap_complete", &["config"]),
+    ("indicatif", &["app"]),
 ];
 
 /// Rooms without I/O, clocks and async.
@@ -90,7 +96,7 @@ const ERA_EXCEPTIONS: [(&str, &str); 3] = [
 ];
 
 /// Files that may ask the wall clock, and what for.
-const CLOCK_EXCEPTIONS: [(&str, &str); 9] = [
+const CLOCK_EXCEPTIONS: [(&str, &str); 11] = [
     ("src/session/clock.rs", "when a session was made and used"),
     ("src/front/api/sessions.rs", "shows people those times"),
     (
@@ -106,6 +112,8 @@ const CLOCK_EXCEPTIONS: [(&str, &str); 9] = [
         "the same",
     ),
     ("src/telemetry/safe.rs", "when a line was written"),
+    ("src/audit.rs", "when a request had ended"),
+    ("src/audit/writing.rs", "the same"),
     ("src/watch.rs", "whether a file has changed"),
     ("src/callers/keys.rs", "when a key was made"),
     ("src/callers/tokens.rs", "when a token expires"),

@@ -212,7 +212,11 @@ fn limits_are_what_it_says() {
         RETRY_BUDGET_SHARE,
         RETRY_BUDGET_FLOOR,
         RETRY_BUDGET_MAX,
-        REPLIES_IN_FLIGHT_MAX
+        REPLIES_IN_FLIGHT_MAX,
+        TOOL_PATTERNS_MAX,
+        TOOL_PATTERN_CHARS_MAX,
+        AUDIT_QUEUE_MAX,
+        AUDIT_FILES_MAX
     ];
     let spans = named![span:
         PRESENCE_KEPT,

@@ -3,6 +3,7 @@
 mod answer;
 mod backend;
 mod backends;
+mod bare;
 mod child;
 mod client;
 mod contest;
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
     }
     let outcome = match &line.program {
         Some(Program::Backend(options)) => return backend::run(options),
+        Some(Program::Bare(options)) => return bare::run(options),
         Some(Program::Suite(options)) => run(suite::run(options), None),
         None => run(measure(&line.options), Some(limit(&line.options))),
     };

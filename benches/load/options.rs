@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Serialize, Serializer};
 
 use crate::backend::BackendOptions;
+use crate::bare::BareOptions;
 use crate::fault::RunError;
 use crate::side::Beside;
 use crate::suite::SuiteOptions;
@@ -39,6 +40,9 @@ pub(crate) struct CommandLine {
 pub(crate) enum Program {
     /// Runs the fake MCP backend alone, to put a gateway of your own in front of it.
     Backend(BackendOptions),
+    /// Runs the proxy of `--beside warp-reqwest,warp-hyper`.
+    #[command(hide = true)]
+    Bare(BareOptions),
     /// Runs every scenario, and says of each what it must reach and whether it does.
     Suite(SuiteOptions),
 }

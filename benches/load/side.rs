@@ -1,5 +1,6 @@
 //! Sides: what the load is put on, all of them in front of the same fake backends. One file a side.
 
+mod bare;
 mod contextforge;
 mod direct;
 mod fastmcp;
@@ -20,6 +21,7 @@ use tempfile::TempDir;
 
 pub(crate) use self::gateway::Installation;
 use crate::backends::Backends;
+use crate::bare::Behind;
 use crate::child::Running;
 use crate::endpoint::Endpoint;
 use crate::fault::RunError;
@@ -49,7 +51,7 @@ pub(crate) enum Kind {
     Beside(Beside),
 }
 
-/// Other gateways.
+/// Other gateways, and what ours stands on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Beside {
@@ -59,6 +61,10 @@ pub(crate) enum Beside {
     Fastmcp,
     /// The Python package mcp-contextforge-gateway
     Contextforge,
+    /// A bare proxy of warp and reqwest
+    WarpReqwest,
+    /// A bare proxy of warp and the client that reqwest stands on
+    WarpHyper,
 }
 
 impl Kind {
@@ -90,6 +96,8 @@ impl fmt::Display for Kind {
             Kind::Beside(Beside::McpProxy) => "mcp-proxy",
             Kind::Beside(Beside::Fastmcp) => "fastmcp",
             Kind::Beside(Beside::Contextforge) => "contextforge",
+            Kind::Beside(Beside::WarpReqwest) => "warp-reqwest",
+            Kind::Beside(Beside::WarpHyper) => "warp-hyper",
         })
     }
 }
@@ -145,6 +153,10 @@ impl Side {
             Kind::Beside(Beside::McpProxy) => mcp_proxy::set(options, backends).await,
             Kind::Beside(Beside::Fastmcp) => fastmcp::set(options, backends).await,
             Kind::Beside(Beside::Contextforge) => contextforge::set(options, backends).await,
+            Kind::Beside(Beside::WarpReqwest) => {
+                bare::set(Behind::Reqwest, options, backends).await
+            }
+            Kind::Beside(Beside::WarpHyper) => bare::set(Behind::Hyper, options, backends).await,
         }
     }
 

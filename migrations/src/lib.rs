@@ -7,6 +7,7 @@ mod m0001_sessions;
 mod m0002_wants;
 mod m0003_owners;
 mod m0004_use;
+mod m0005_choices;
 
 use std::collections::HashSet;
 
@@ -80,6 +81,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_wants::Migration),
             Box::new(m0003_owners::Migration),
             Box::new(m0004_use::Migration),
+            Box::new(m0005_choices::Migration),
         ]
     }
 }

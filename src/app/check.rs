@@ -11,7 +11,7 @@ use crate::{
     registry::{ProviderSpec, Registry},
 };
 
-use super::AppError;
+use super::{AppError, progress::Progress};
 
 /// What one provider said.
 struct Finding {
@@ -59,11 +59,14 @@ pub(super) async fn run(config: &Config, connect: bool) -> Result<ExitCode, AppE
 
 async fn try_all(registry: &Registry) -> Vec<Finding> {
     let clients = HttpClients::default();
+    let progress = Progress::counting(registry.len(), "asking providers");
+    let progress = &progress;
     join_all(registry.iter().map(|spec| {
         let clients = clients.clone();
         async move {
             let began = Instant::now();
             let said = try_one(spec, clients).await;
+            progress.step();
             Finding {
                 name: spec.name.to_string(),
                 ms: began.elapsed().as_millis(),

@@ -70,10 +70,12 @@ pub(super) async fn welcome(
     let servers = registry.names().map(|name| NewServer {
         backend: name.clone(),
         credential: None,
+        tools: None,
     });
     let wanted = NewSession {
         name: Some(NAME.to_owned()),
         naming: Naming::default(),
+        idle_expiry: None,
         servers: servers.collect(),
     };
     let id = sessions

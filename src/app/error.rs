@@ -39,6 +39,8 @@ pub enum AppError {
     Rotation(RotationError),
     /// The sessions could not be started.
     Sessions(SessionsError),
+    /// The audit log cannot be written.
+    Audit(io::Error),
     /// Everybody in the network could use every session.
     Exposed {
         /// What would be listened on.
@@ -96,6 +98,10 @@ impl fmt::Display for AppError {
                  every session",
                 super::counted(*sessions, "session"),
                 callers.display()
+            ),
+            Self::Audit(error) => write!(
+                formatter,
+                "cannot write the audit log: {error}; name another file with --audit-log or AUDIT_LOG"
             ),
             Self::Listen { host, port, source } => write!(
                 formatter,

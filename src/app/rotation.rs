@@ -10,7 +10,7 @@ use crate::{
     store::{KeyRing, Rotation},
 };
 
-use super::{AppError, counted};
+use super::{AppError, counted, progress::Progress};
 
 /// Secrets that no key opens, named in the report.
 const UNOPENED_SHOWN_MAX: usize = 20;
@@ -21,6 +21,7 @@ const UNOPENED_SHOWN_MAX: usize = 20;
 pub(super) async fn run(config: &Config) -> Result<ExitCode, AppError> {
     let url = config.database_url.expose_secret();
     let old = config.old_sealing_keys.as_ref();
+    let progress = Progress::spinning("sealing secrets anew");
     let (done, next) = match &config.sealing_key {
         SealingKey::File(path) => {
             let done = Rotation::of_file(url, path, old).await?;
@@ -48,6 +49,7 @@ pub(super) async fn run(config: &Config) -> Result<ExitCode, AppError> {
             (done, next.to_owned())
         }
     };
+    drop(progress);
     // A closed standard output has no reader; the exit code still tells.
     let _closed = std::io::stdout().write_all(report(&done, &next).as_bytes());
     Ok(if done.unopened.is_empty() {

@@ -31,6 +31,7 @@ use crate::{
         request::{Asking, Context},
         version::Revision,
     },
+    registry::ProviderSpec,
 };
 
 use super::{
@@ -57,6 +58,8 @@ use tools::Reason;
 pub(crate) struct Connection {
     pub(super) number: u64,
     pub(super) name: BackendName,
+    /// Its provider's entry, if there is one.
+    pub(super) spec: Option<Arc<ProviderSpec>>,
     /// Where the backend is; an error when the session's credential cannot be used.
     pub(super) endpoint: Result<Arc<Endpoint>, BackendError>,
     pub(super) machine: Machine,
@@ -192,6 +195,7 @@ impl Connection {
             name: self.name.clone(),
             mailbox: self.myself.clone(),
             changes: Arc::clone(&self.changes),
+            spec: self.spec.clone(),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::{
         REPLIES_IN_FLIGHT_MAX,
     },
     mcp::{discovery::Discovery, name::BackendName},
-    registry::{AuthSpec, Protocol, ProviderSpec, Retries, Timeouts},
+    registry::{AuthSpec, Protocol, ProviderSpec, Registry, Retries, Timeouts},
 };
 
 use super::{
@@ -63,7 +63,7 @@ impl Endpoint {
     ///
     /// When the credential fits no header, or no HTTP client can be made.
     pub(crate) fn new(
-        spec: &ProviderSpec,
+        spec: &Arc<ProviderSpec>,
         credential: Option<&SecretString>,
         clients: &HttpClients,
         witness: Witness,
@@ -158,15 +158,26 @@ impl HttpClients {
     }
 
     /// Whether a provider answers, as far as that is known; has it looked at if that is old.
-    pub(crate) fn presence(&self, spec: &ProviderSpec) -> Presence {
+    pub(crate) fn presence(&self, spec: &Arc<ProviderSpec>) -> Presence {
         match self.of(spec) {
             Ok(provider) => presence::of(&provider, spec.timeouts.handshake, &self.looks),
             Err(error) => Presence::Away(error.to_string().into()),
         }
     }
 
-    fn of(&self, spec: &ProviderSpec) -> Result<Arc<Provider>, BackendError> {
-        if let Some(provider) = self.providers.get(&spec.name) {
+    /// Lets go of those that are met in another way now, or not at all. Connections that have them keep them until
+    /// they end.
+    pub(crate) fn keep_those_of(&self, registry: &Registry) {
+        self.providers.retain(|name, provider| {
+            let now = registry.get(name.as_str());
+            now.is_some_and(|spec| spec.is_met_as(&provider.spec))
+        });
+    }
+
+    fn of(&self, spec: &Arc<ProviderSpec>) -> Result<Arc<Provider>, BackendError> {
+        if let Some(provider) = self.providers.get(&spec.name)
+            && provider.spec.is_met_as(spec)
+        {
             return Ok(Arc::clone(&provider));
         }
         let calls = CallClient::new(spec.timeouts.connect);
@@ -182,10 +193,16 @@ impl HttpClients {
                 .map_err(|error| BackendError::from_http(error.into()))?,
         };
         let address = Address::new(clients, &spec.url, spec.headers.clone(), spec.timeouts.idle)?;
+        let new = Arc::new(Provider::new(Arc::clone(spec), address));
         // Of two that come at once the first gives it: there is one breaker for all.
-        let provider = self.providers.entry(spec.name.clone());
-        let new = || Arc::new(Provider::new(spec.name.clone(), address));
-        Ok(Arc::clone(&provider.or_insert_with(new)))
+        let mut held = self
+            .providers
+            .entry(spec.name.clone())
+            .or_insert_with(|| Arc::clone(&new));
+        if !held.spec.is_met_as(spec) {
+            *held = new;
+        }
+        Ok(Arc::clone(&held))
     }
 }
 

@@ -94,8 +94,8 @@ pub(crate) enum BackendError {
     /// The server left the session.
     #[error("it was taken out of this session")]
     Removed,
-    /// A connection with another credential took this one's place.
-    #[error("its credential was just replaced; send the request again")]
+    /// A connection with another credential, or by another entry, took this one's place.
+    #[error("its credential or its entry was just replaced; send the request again")]
     Replaced,
     /// The registry has no such provider any more.
     #[error(

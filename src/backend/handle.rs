@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use tokio::sync::{oneshot, watch};
 
-use crate::mcp::{
-    discovery::Discovery,
-    event::{Notification, Outcome},
-    failure::Failure,
-    kind::ListKind,
-    name::BackendName,
-    request::Context,
+use crate::{
+    mcp::{
+        discovery::Discovery,
+        event::{Notification, Outcome},
+        failure::Failure,
+        kind::ListKind,
+        name::BackendName,
+        request::Context,
+    },
+    registry::ProviderSpec,
 };
 
 use super::{
@@ -29,6 +32,8 @@ pub(crate) struct Backend {
     pub(super) name: BackendName,
     pub(super) mailbox: Mailbox,
     pub(super) changes: Arc<Changes>,
+    /// The entry it was started with.
+    pub(super) spec: Option<Arc<ProviderSpec>>,
 }
 
 impl Backend {
@@ -49,6 +54,14 @@ impl Backend {
     /// The backend's name.
     pub(crate) const fn name(&self) -> &BackendName {
         &self.name
+    }
+
+    /// Whether a connection that is started with this entry would be as good as this one.
+    pub(crate) fn is_of(&self, spec: Option<&Arc<ProviderSpec>>) -> bool {
+        match (&self.spec, spec) {
+            (Some(own), Some(spec)) => Arc::ptr_eq(own, spec) || own.is_met_as(spec),
+            (own, spec) => own.is_none() && spec.is_none(),
+        }
     }
 
     /// Hands over a call; it is answered through its own channel, whatever happens.

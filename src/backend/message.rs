@@ -39,6 +39,10 @@ impl Weighed for Event {
     fn bytes(&self) -> usize {
         self.bytes()
     }
+
+    fn is_piece(&self) -> bool {
+        matches!(self, Self::Part(_))
+    }
 }
 
 /// Commands, facts and questions of one connection.
@@ -265,10 +269,16 @@ impl Call {
 
     /// Ends the call. The channel's other end may be gone, with nobody left to tell.
     pub(crate) async fn finish(&self, backend: &BackendName, outcome: Outcome) {
-        let finished = Finished {
-            backend: Some(backend.clone()),
-            outcome,
-        };
+        self.end(Some(backend.clone()), outcome).await;
+    }
+
+    /// Ends a call that its backend does not get to see.
+    pub(crate) async fn refuse(&self, failure: Failure) {
+        self.end(None, Outcome::Failed(failure)).await;
+    }
+
+    async fn end(&self, backend: Option<BackendName>, outcome: Outcome) {
+        let finished = Finished { backend, outcome };
         let _nobody_left = self.events.send(Event::Finished(finished)).await;
     }
 }

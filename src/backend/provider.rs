@@ -18,6 +18,7 @@ use crate::{
         discovery::{Discovery, Offer},
         name::BackendName,
     },
+    registry::ProviderSpec,
 };
 
 use super::{
@@ -33,6 +34,8 @@ use super::{
 /// One provider, as all sessions know it together.
 pub(super) struct Provider {
     name: BackendName,
+    /// The entry by which it is met.
+    pub(super) spec: Arc<ProviderSpec>,
     pub(super) address: Arc<Address>,
     catalogues: Alike<Catalogue>,
     offers: Alike<Offer>,
@@ -64,9 +67,10 @@ pub(super) struct Probe<'a> {
 }
 
 impl Provider {
-    pub(super) fn new(name: BackendName, address: Address) -> Self {
+    pub(super) fn new(spec: Arc<ProviderSpec>, address: Address) -> Self {
         Self {
-            name,
+            name: spec.name.clone(),
+            spec,
             address: Arc::new(address),
             catalogues: Alike::default(),
             offers: Alike::default(),

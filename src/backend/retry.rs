@@ -98,6 +98,8 @@ impl<'a> Policy<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use http::StatusCode;
 
     use super::*;
@@ -107,6 +109,7 @@ mod tests {
             streamable_http::{Address, Clients},
         },
         limits::RETRY_BUDGET_MAX,
+        registry::{AuthSpec, Protocol, ProviderSpec, Timeouts},
     };
 
     fn overloaded(seconds: u64) -> BackendError {
@@ -132,9 +135,18 @@ mod tests {
             calls: CallClient::new(within).unwrap(),
             listening: reqwest::Client::new(),
         };
-        let url = "http://127.0.0.1/".parse().unwrap();
-        let address = Address::new(clients, &url, http::HeaderMap::new(), within).unwrap();
-        Provider::new("it".parse().unwrap(), address)
+        let spec = ProviderSpec {
+            name: "it".parse().unwrap(),
+            url: "http://127.0.0.1/".parse().unwrap(),
+            description: None,
+            auth: AuthSpec::None,
+            headers: http::HeaderMap::new(),
+            timeouts: Timeouts::default(),
+            retries: RETRIES,
+            protocol: Protocol::Auto,
+        };
+        let address = Address::new(clients, &spec.url, spec.headers.clone(), within).unwrap();
+        Provider::new(Arc::new(spec), address)
     }
 
     #[test]

@@ -224,6 +224,40 @@ mod tests {
         assert_eq!(receiver.try_recv(), Ok(2));
     }
 
+    /// A piece of something larger.
+    struct Piece;
+
+    impl crate::channel::Weighed for Piece {
+        fn bytes(&self) -> usize {
+            1
+        }
+
+        fn is_piece(&self) -> bool {
+            true
+        }
+    }
+
+    #[tokio::test]
+    async fn work_that_says_one_thing_in_pieces_stays_with_who_takes_them() {
+        let (sender, mut receiver) = channel(BACKLOG);
+        let here = tokio::task::try_id();
+        let (says, mut by_whom) = tokio::sync::mpsc::unbounded_channel();
+        let desk = receiver.desk();
+        desk.put(Work::new(async move {
+            // More than may wait at once.
+            for _ in 0..10 {
+                says.send(tokio::task::try_id()).unwrap();
+                sender.send(Piece).await.unwrap();
+            }
+        }));
+        while receiver.recv().await.is_some() {
+            assert_eq!(by_whom.recv().await.unwrap(), here);
+            // Were it a task, it would go on meanwhile.
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(by_whom.recv().await, None);
+    }
+
     #[tokio::test]
     async fn work_goes_on_when_nobody_waits_for_it() {
         for (let_go, is_begun) in [(false, false), (false, true), (true, false), (true, true)] {

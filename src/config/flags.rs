@@ -16,6 +16,7 @@ use clap::{
     Args, Id, Parser, Subcommand,
     builder::{PossibleValuesParser, TypedValueParser as _},
 };
+use clap_complete::Shell;
 use secrecy::SecretString;
 
 pub(super) use self::edge::Edge;
@@ -26,7 +27,7 @@ use crate::{
 };
 
 pub use self::{
-    console::{Edit, EntryFlags, GatewayFlags, NamingWord, SessionFlags, SessionVerb},
+    console::{Choice, Edit, EntryFlags, GatewayFlags, NamingWord, SessionFlags, SessionVerb},
     keys::KeysCommand,
 };
 
@@ -42,7 +43,7 @@ pub(super) const CALLER_KEY: &str = "MCP_GATEWAY_KEY";
 pub(super) const RUST_LOG: &str = "RUST_LOG";
 
 /// Commands to which the flags of serving mean nothing.
-const OWN_HELP: [&str; 3] = ["session", "config", "import"];
+const OWN_HELP: [&str; 4] = ["session", "config", "completions", "import"];
 
 const AFTER_HELP: &str = "\
 Environment variables without a flag:
@@ -77,7 +78,7 @@ pub(super) struct Flags {
     #[command(flatten)]
     pub(super) backends: Backends,
     #[command(flatten)]
-    pub(super) log: Log,
+    pub(super) log: LogFlags,
 }
 
 #[derive(Debug, Clone, Subcommand)]
@@ -96,9 +97,14 @@ pub(super) enum Verb {
     #[command(subcommand)]
     Keys(KeysCommand),
     /// Make, list, show, change and delete sessions of a gateway that runs
-    Session(SessionFlags),
+    Session(Box<SessionFlags>),
     /// Print what to paste into an MCP client, so that it uses a session
     Config(EntryFlags),
+    /// Print what a shell completes of these commands and flags, for its configuration
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
     /// Bring the servers of a client's file into the registry (--registry), without the secrets in it
     Import {
         /// File of Claude Desktop, Claude Code, Cursor, VS Code, Windsurf or Gemini CLI
@@ -267,17 +273,32 @@ pub(super) struct Backends {
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Log")]
-pub(super) struct Log {
+pub(super) struct LogFlags {
     /// Look of log lines: auto is text, with colours on a terminal; pretty is text with colours
     /// anywhere; json is one object a line
     #[arg(long, global = true, env = "LOG_FORMAT", default_value = "auto")]
     #[arg(value_parser = PossibleValuesParser::new(LogFormat::WORDS).try_map(|word| word.parse::<LogFormat>()))]
     pub(super) log_format: LogFormat,
 
+    /// How long lines gather to be written out together; 0s writes each at once, as warnings and errors always are
+    #[arg(long, global = true, env = "LOG_DELAY", value_name = "DURATION")]
+    #[arg(default_value = "5ms", value_parser = |text: &str| limits::LOG_DELAY.read(text))]
+    pub(super) log_delay: Duration,
+
     /// Lines to write: off, error, warn, info, debug or trace, or directives such as
     /// info,mcp_gateway=debug [default: info]
     #[arg(long, global = true, env = "LOG_LEVEL", value_name = "LEVEL")]
     pub(super) log_level: Option<LogFilter>,
+
+    /// File for the audit log: one JSON object for each request, with whom it concerned and how it ended, never with
+    /// what was in it; - is standard output [default: none is written]
+    #[arg(long, global = true, env = "AUDIT_LOG", value_name = "FILE")]
+    pub(super) audit_log: Option<PathBuf>,
+
+    /// Size at which the audit log goes on in another file; 7 older ones are kept, with numbers
+    #[arg(long, global = true, env = "AUDIT_LOG_SIZE", value_name = "SIZE")]
+    #[arg(default_value = "64MiB", value_parser = |text: &str| limits::AUDIT_FILE_BYTES.read(text))]
+    pub(super) audit_log_size: usize,
 }
 
 /// Has the help of commands that do not serve, and read no registry and no database, show their own flags alone.

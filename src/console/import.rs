@@ -85,7 +85,7 @@ pub fn run(
     registry.append(&text, environment)?;
     let servers = if brought == 1 { "server" } else { "servers" };
     note(&format!(
-        "wrote {brought} {servers} into {}; a gateway that runs takes them up when it is started again",
+        "wrote {brought} {servers} into {}; a gateway that runs takes them up by itself",
         import.registry.display()
     ));
     Ok(())

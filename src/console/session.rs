@@ -11,7 +11,7 @@ use super::{
     printing::{Table, note, print, print_json, shown, state},
 };
 use crate::{
-    config::{Edit, NamingWord, SessionFlags, SessionVerb},
+    config::{Choice, Edit, SessionFlags, SessionVerb},
     registry::Lookup,
 };
 
@@ -31,19 +31,19 @@ pub async fn run(
         SessionVerb::Create {
             servers,
             name,
-            naming,
             credential,
+            choice,
         } => {
             let providers = Providers::of(&gateway).await?;
             for server in servers {
                 providers.know(server)?;
             }
             let credentials = gather(credential, servers, &providers, environment)?;
-            let naming = naming.map(NamingWord::as_str);
-            let wanted = json!({
-                "servers": servers, "credentials": credentials, "name": name, "naming": naming,
-            });
-            create(&gateway, &wanted, json).await
+            let mut wanted = chosen(choice, &providers)?;
+            wanted.insert("servers".to_owned(), json!(servers));
+            wanted.insert("credentials".to_owned(), Value::Object(credentials));
+            wanted.insert("name".to_owned(), json!(name));
+            create(&gateway, &Value::Object(wanted), json).await
         }
         SessionVerb::List => list(&gateway, json).await,
         SessionVerb::Show { session } => {
@@ -149,11 +149,19 @@ async fn delete(gateway: &Gateway, sessions: &[String], json: bool) -> Result<()
 
 async fn change(gateway: &Gateway, edit: &Edit, environment: Lookup<'_>) -> Result<Value, Failure> {
     let id = gateway.session_id(&edit.session).await?;
-    let mut patch = Map::new();
+    let providers = Providers::of(gateway).await?;
+    let mut patch = chosen(&edit.choice, &providers)?;
+    for server in &edit.all_tools {
+        providers.know(server)?;
+        // Without a pattern nothing is filtered.
+        patch.entry("tools").or_insert_with(|| json!({}))[server.as_str()] = Value::Null;
+    }
+    if edit.no_idle_expiry {
+        patch.insert("idle_expiry".to_owned(), Value::Null);
+    }
     if edit.name.is_some() || edit.no_name {
         patch.insert("name".to_owned(), json!(edit.name));
     }
-    let providers = Providers::of(gateway).await?;
     if !(edit.add.is_empty() && edit.remove.is_empty()) {
         let servers = servers_after(gateway, &id, edit, &providers).await?;
         patch.insert("servers".to_owned(), json!(servers));
@@ -175,6 +183,36 @@ async fn change(gateway: &Gateway, edit: &Edit, environment: Lookup<'_>) -> Resu
     let place = format!("/session/{id}");
     let wanted = Value::Object(patch);
     known(&id, gateway.ask(Method::PATCH, &place, Some(&wanted)).await)
+}
+
+/// What the flags say of tools, names and life, as the API has it.
+fn chosen(choice: &Choice, providers: &Providers) -> Result<Map<String, Value>, Failure> {
+    let mut chosen = Map::new();
+    let mut tools = json!({});
+    for (side, patterns) in [("allow", &choice.allow), ("deny", &choice.deny)] {
+        for pattern in patterns {
+            let Some((server, pattern)) = pattern.split_once('=') else {
+                return Err(Failure::Usage(format!(
+                    "--{side} {pattern} names no pattern; write SERVER=PATTERN, such as {pattern}=search_*"
+                )));
+            };
+            providers.know(server)?;
+            match &mut tools[server][side] {
+                Value::Array(patterns) => patterns.push(json!(pattern)),
+                none => *none = json!([pattern]),
+            }
+        }
+    }
+    if tools != json!({}) {
+        chosen.insert("tools".to_owned(), tools);
+    }
+    if let Some(naming) = choice.naming {
+        chosen.insert("naming".to_owned(), json!(naming.as_str()));
+    }
+    if let Some(expiry) = &choice.idle_expiry {
+        chosen.insert("idle_expiry".to_owned(), json!(expiry));
+    }
+    Ok(chosen)
 }
 
 async fn servers_after(
@@ -217,11 +255,20 @@ fn print_session(gateway: &Gateway, session: &Value, json: bool) -> Result<(), F
         ("owner", shown(&session["owner"])),
         ("endpoint", gateway.url(&shown(&session["mcp_endpoint"]))),
         ("naming", shown(&session["naming"])),
+        ("lives", shown(&session["idle_expiry"])),
         ("created", moment(&session["created"])),
         ("last used", moment(&session["last_used"])),
     ] {
         if !value.is_empty() {
             text = format!("{text}{title:9}  {value}\n");
+        }
+    }
+    for (server, filter) in session["tools"].as_object().into_iter().flatten() {
+        for side in ["allow", "deny"] {
+            let patterns = names(&filter[side]);
+            if !patterns.is_empty() {
+                text = format!("{text}{side:9}  {server}: {patterns}\n");
+            }
         }
     }
     let mut table = Table::new(&["server", "state", "revision", "tools", "last error"]);

@@ -150,7 +150,7 @@ impl Route {
 pub fn routes(
     state: FrontState,
 ) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static {
-    let document = openapi::document(&state.registry);
+    let document = openapi::Document::of(state.registry.clone());
     create_route(state.clone())
         .or(providers_route(state.clone()))
         .unify()

@@ -1,6 +1,6 @@
 //! What the tests of this room stand on: a registry with one provider of each kind, and sessions.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, time::Duration};
 
 use tempfile::TempDir;
 use warp::{Filter, Rejection, reply::Reply, reply::Response};
@@ -8,7 +8,7 @@ use warp::{Filter, Rejection, reply::Reply, reply::Response};
 use super::{FrontState, api};
 use crate::{
     callers::Callers,
-    registry::{Defaults, Registry},
+    registry::{CurrentRegistry, Defaults, Registry},
     session::{Caps, Patience, Sessions},
     store::{SealingKey, Store},
 };
@@ -38,7 +38,7 @@ pub(super) async fn state() -> (FrontState, TempDir) {
     );
     let key = SealingKey::parse(&"00".repeat(32).into()).unwrap();
     let store = Store::open(&url, key).await.unwrap();
-    let registry = Arc::new(registry());
+    let registry = CurrentRegistry::new(registry());
     let patience = Patience {
         initialize_deadline: Duration::from_secs(1),
         mcp_session_ttl: Duration::from_mins(1),
@@ -52,7 +52,7 @@ pub(super) async fn state() -> (FrontState, TempDir) {
         sessions_of_anonymous: None,
         requests_per_caller: 1000,
     };
-    let sessions = Sessions::start(Arc::clone(&registry), store, patience, caps);
+    let sessions = Sessions::start(registry.clone(), store, patience, caps);
     let sessions = sessions.await.unwrap();
     let callers = Callers::start(&directory.path().join("callers.yaml"), None).unwrap();
     let state = FrontState {

@@ -32,6 +32,7 @@ use warp::{
 };
 
 use crate::{
+    audit::AuditLog,
     callers::{Admitted, Pass},
     front::{
         Headers,
@@ -62,6 +63,8 @@ use record::Sender;
 pub struct McpState {
     /// The sessions.
     pub sessions: Sessions,
+    /// Who had what carried out.
+    pub audit: AuditLog,
     /// What a message may measure, and how long it may take to arrive.
     pub body: BodyBounds,
 }
@@ -123,6 +126,7 @@ where
             caller: admitted.caller.name().cloned(),
             address: via.map(|via| via.address),
             activity: session.activity().clone(),
+            audit: state.audit,
         },
         session,
         pass: admitted.pass,

@@ -1,7 +1,7 @@
 //! The credential a provider takes, and the header it travels in.
 
 use http::{HeaderName, HeaderValue, header};
-use secrecy::{ExposeSecret as _, SecretString, zeroize::Zeroizing};
+use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 use url::Url;
 
 use crate::limits;
@@ -82,6 +82,18 @@ impl AuthSpec {
                 required, default, ..
             } => *required && default.is_none(),
         }
+    }
+
+    /// Whether the same credentials are sent in the same header; whether a session has to bring one is another matter.
+    pub(super) fn is_the_same(&self, other: &Self) -> bool {
+        let header = |auth: &Self| match auth {
+            Self::ApiKey { header, .. } => Some(header.clone()),
+            Self::None | Self::Bearer { .. } => None,
+        };
+        self.kind() == other.kind()
+            && header(self) == header(other)
+            && self.default_secret().map(ExposeSecret::expose_secret)
+                == other.default_secret().map(ExposeSecret::expose_secret)
     }
 
     /// The header that carries `secret` to this provider, its value marked sensitive; nothing for

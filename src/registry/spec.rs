@@ -30,6 +30,20 @@ pub struct ProviderSpec {
     pub protocol: Protocol,
 }
 
+impl ProviderSpec {
+    /// Whether connections with the one are as good as connections with the other.
+    #[must_use]
+    pub fn is_met_as(&self, other: &Self) -> bool {
+        self.name == other.name
+            && self.url == other.url
+            && self.auth.is_the_same(&other.auth)
+            && self.headers == other.headers
+            && self.timeouts == other.timeouts
+            && self.retries == other.retries
+            && self.protocol == other.protocol
+    }
+}
+
 /// How long to wait for a backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {

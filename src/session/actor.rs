@@ -10,6 +10,7 @@ mod lists;
 mod mcp_session;
 mod patching;
 mod questions;
+mod renewing;
 mod reports;
 mod resting;
 mod running;
@@ -18,6 +19,7 @@ mod subscribing;
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
+    time::Duration,
 };
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -77,6 +79,7 @@ pub(super) struct Session {
     owner: Option<Arc<str>>,
     name: Option<String>,
     naming: Naming,
+    idle_expiry: Option<Duration>,
     created_ms: i64,
     last_used_ms: i64,
     /// What the database holds of `last_used_ms`.
@@ -105,6 +108,8 @@ pub(super) struct Session {
     uses_credentials: bool,
     resources: ResourceIndex,
     kept_lists: KeptLists,
+    /// Counts the changes of what the session shows of its backends' lists.
+    edition: u64,
     /// Backends of which clients were told that they cannot be reached.
     unreachable: HashSet<BackendName>,
     mcp_sessions: HashMap<Uuid, McpSession>,
@@ -230,6 +235,7 @@ impl Actor for SessionActor {
                 outcome,
                 reply,
             } => session.patched(*plan, outcome, reply),
+            SessionMessage::MeetRegistry => session.meet_registry(),
             SessionMessage::Describe(reply) => session.describe(reply),
         }
         Ok(())
@@ -256,6 +262,7 @@ impl Session {
             owner: record.owner,
             name: record.name,
             naming: record.naming,
+            idle_expiry: record.idle_expiry,
             created_ms: record.created_ms,
             last_used_ms: record.last_used_ms,
             stored_used_ms: record.last_used_ms,
@@ -276,6 +283,7 @@ impl Session {
             uses_credentials,
             resources: ResourceIndex::new(backends),
             kept_lists: KeptLists::default(),
+            edition: 0,
             unreachable: HashSet::new(),
             deaths: 0,
             ending: Ending::No,

@@ -9,6 +9,7 @@ use crate::{
     backend::{self, State},
     mcp::{
         name::{BackendName, Naming},
+        tool_filter::ToolFilter,
         version::Revision,
     },
     store::StoreError,
@@ -20,6 +21,8 @@ pub struct NewSession {
     pub name: Option<String>,
     /// How its tools are called.
     pub naming: Naming,
+    /// For how long it lives unused; `None` for as long as the gateway says.
+    pub idle_expiry: Option<Duration>,
     /// Its backends, in the order of its lists.
     pub servers: Vec<NewServer>,
 }
@@ -30,6 +33,8 @@ pub struct NewServer {
     pub backend: BackendName,
     /// The session's own credential for it.
     pub credential: Option<SecretString>,
+    /// Which of its tools are offered; `None` for all.
+    pub tools: Option<Arc<ToolFilter>>,
 }
 
 /// Whether a provider answers.
@@ -81,6 +86,10 @@ pub struct SessionDescription {
     pub name: Option<String>,
     /// How its tools are called.
     pub naming: Naming,
+    /// For how long it lives unused; `None` for as long as the gateway says.
+    pub idle_expiry: Option<Duration>,
+    /// Which tools are offered, of the backends of which not all are.
+    pub tools: Vec<(BackendName, Arc<ToolFilter>)>,
     /// Milliseconds since 1970.
     pub created_ms: i64,
     /// Milliseconds since 1970.

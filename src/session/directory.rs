@@ -366,6 +366,11 @@ impl SessionRef {
         asked.await.ok()
     }
 
+    /// Has the session meet the registry that is in force now.
+    pub(super) fn meet_registry(&self) {
+        self.tell(SessionMessage::MeetRegistry);
+    }
+
     pub(super) async fn describe(&self) -> Result<SessionDescription, Failure> {
         self.ask(SessionMessage::Describe).await
     }

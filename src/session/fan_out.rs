@@ -2,15 +2,15 @@
 //!
 //! Each runs in a task of its own: the session's actor only starts them.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use serde_json::{Map, Value, value::RawValue};
-use tokio::time::timeout;
+use tokio::{task::yield_now, time::timeout};
 
 use crate::{
     backend::{Backend, Fresh, LinkKey, Listing, list},
-    limits::LIST_DEADLINE,
+    limits::{LIST_DEADLINE, TOOLS_FILTERED_AT_ONCE},
     mcp::{
         discovery::Discovery,
         event::{Freshness, ResultBody},
@@ -18,7 +18,8 @@ use crate::{
         name::{BackendName, Naming},
         object::to_raw,
         request::Context,
-        shelf::Shelf,
+        shelf::{Item, Shelf},
+        tool_filter::ToolFilter,
     },
     routing::{
         capabilities,
@@ -37,6 +38,8 @@ pub(super) struct Lists {
     pub(super) shelf: Shelf,
     /// The backends that may have something on it.
     pub(super) backends: Vec<Backend>,
+    /// Which of their tools are offered: one for each of them, or none at all.
+    pub(super) filters: Vec<Option<Arc<ToolFilter>>>,
     pub(super) link: LinkKey,
     pub(super) context: Context,
     pub(super) naming: Naming,
@@ -62,6 +65,11 @@ impl Lists {
     /// its return is announced.
     pub(super) async fn make(&self) -> Listed {
         let mut listings = join_all(self.backends.iter().map(|backend| self.ask(backend))).await;
+        for (listing, filter) in listings.iter_mut().zip(&self.filters) {
+            if let (Ok(listing), Some(filter)) = (listing, filter) {
+                offer(&mut listing.items, filter).await;
+            }
+        }
         let fresh = listings.iter_mut().map(|it| it.as_mut().ok()?.fresh.take());
         let parts: Option<Vec<Fresh>> = fresh.collect();
         let found = || {
@@ -146,6 +154,20 @@ impl Lists {
             to_raw(&meta.into())
         })
     }
+}
+
+/// Leaves those tools that a session offers. Others are served in between, whatever names and patterns there are.
+async fn offer(tools: &mut Vec<Item>, filter: &ToolFilter) {
+    let mut offered = Vec::with_capacity(tools.len());
+    for (number, tool) in std::mem::take(tools).into_iter().enumerate() {
+        if number % TOOLS_FILTERED_AT_ONCE == TOOLS_FILTERED_AT_ONCE - 1 {
+            yield_now().await;
+        }
+        if filter.offers(&tool.key) {
+            offered.push(tool);
+        }
+    }
+    *tools = offered;
 }
 
 /// Why a backend is not there, without its name.

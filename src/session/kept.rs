@@ -25,6 +25,8 @@ pub(super) struct Asker {
     /// `None` where that makes no difference.
     link: Option<LinkKey>,
     spelling: Spelling,
+    /// Of what the session shows: see [`super::actor`].
+    edition: u64,
     client_info: Option<Arc<RawValue>>,
     capabilities: Option<Arc<RawValue>>,
     /// The connections that may have something on the list, by their numbers.
@@ -49,13 +51,14 @@ impl Asker {
     pub(super) fn new(
         shelf: Shelf,
         (link, context): (LinkKey, &Context),
-        spelling: Spelling,
+        (spelling, edition): (Spelling, u64),
         backends: &[Backend],
     ) -> Self {
         Self {
             shelf,
             link: Some(link),
             spelling,
+            edition,
             client_info: context.client_info.clone(),
             capabilities: context.capabilities.clone(),
             connections: backends.iter().map(Backend::number).collect(),
@@ -73,6 +76,7 @@ impl Asker {
         self.shelf == other.shelf
             && links.is_none_or(|(one, other)| one == other)
             && self.spelling == other.spelling
+            && self.edition == other.edition
             && self.connections == other.connections
             && text(self.client_info.as_ref()) == text(other.client_info.as_ref())
             && text(self.capabilities.as_ref()) == text(other.capabilities.as_ref())
@@ -178,7 +182,7 @@ mod tests {
         Asker::new(
             Shelf::Tools,
             (LinkKey::Default, &context),
-            Spelling::Dot,
+            (Spelling::Dot, 0),
             &[],
         )
     }

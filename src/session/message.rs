@@ -173,6 +173,8 @@ pub(crate) enum SessionMessage {
         outcome: Result<(), StoreError>,
         reply: Patcher,
     },
+    /// Command: replace the connections with providers that are others now.
+    MeetRegistry,
     /// Question: how does the session stand?
     Describe(oneshot::Sender<SessionDescription>),
 }

@@ -3,6 +3,7 @@
 //! A stream is written by a task of its own and read by at most one connection at a time. What was
 //! written stays for a while, so that the next connection gets what the last one may have lost.
 
+mod keeping;
 mod log;
 mod reader;
 mod writer;
@@ -11,7 +12,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -28,12 +29,38 @@ pub use writer::Writer;
 #[derive(Clone, Default)]
 pub struct Outbox {
     streams: Arc<Mutex<Streams>>,
+    names: Arc<Names>,
+    /// Whether somebody sees to those that ended.
+    is_tended: Arc<AtomicBool>,
     /// The bytes that all of them hold.
     held: Arc<AtomicUsize>,
 }
 
 /// By MCP session, the oldest first.
 type Streams = HashMap<Uuid, Vec<Arc<Log>>>;
+
+/// Names of streams: no stream of this outbox, or of one before a restart, has the name of another. Made of one random
+/// part, because the system takes its time to give one.
+struct Names {
+    outbox: Uuid,
+    given: AtomicU64,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self {
+            outbox: Uuid::new_v4(),
+            given: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Names {
+    fn next(&self, kind: Kind) -> String {
+        let number = self.given.fetch_add(1, Ordering::Relaxed);
+        format!("{}{}.{number}", kind.mark(), self.outbox.simple())
+    }
+}
 
 /// What a stream is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +116,11 @@ impl Outbox {
             let oldest = own.iter().position(|log| log.has_ended())?;
             own.remove(oldest).forget();
         }
-        let log = Arc::new(Log::new(kind, Arc::clone(&self.held)));
+        let log = Arc::new(Log::new(
+            kind,
+            self.names.next(kind),
+            Arc::clone(&self.held),
+        ));
         own.push(Arc::clone(&log));
         Some(Writer::new(log, self.clone(), mcp_session))
     }

@@ -1,12 +1,20 @@
 //! What is to change of a session, and what the session is then: decided here, done by its actor.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use secrecy::SecretString;
 use uuid::Uuid;
 
 use crate::{
-    mcp::name::{BackendName, Naming},
+    mcp::{
+        kind::ListKind,
+        name::{BackendName, Naming},
+        tool_filter::ToolFilter,
+    },
     registry::Registry,
     store::{Change, ServerChange, SessionChange, StoreError, StoredServer},
 };
@@ -21,10 +29,16 @@ use super::{
 pub struct SessionPatch {
     /// Its name.
     pub name: Change<String>,
+    /// How its tools are called from now on; `None` for as before.
+    pub naming: Option<Naming>,
+    /// For how long it lives unused; `To(None)` for as long as the gateway says.
+    pub idle_expiry: Change<Duration>,
     /// All of its backends from now on, in order; `None` keeps those there are.
     pub servers: Option<Vec<BackendName>>,
     /// New credentials; `None` takes the session's own away.
     pub credentials: HashMap<BackendName, Option<SecretString>>,
+    /// Which tools it offers of a backend; `None` for all of them.
+    pub tools: HashMap<BackendName, Option<Arc<ToolFilter>>>,
 }
 
 /// How a session stands once it is changed, or why it was not.
@@ -39,13 +53,19 @@ pub enum PatchError {
         /// Which one.
         server: BackendName,
     },
+    /// There is a filter for a backend that the session would not have.
+    #[error("the session has no server {server} whose tools could be chosen")]
+    FilterOfNoServer {
+        /// Which one.
+        server: BackendName,
+    },
     /// A backend needs a credential that nobody has.
     #[error("{server} needs a credential")]
     CredentialMissing {
         /// Which one.
         server: BackendName,
     },
-    /// Tools keep their own names in this session, which takes one backend.
+    /// Tools keep their own names in this session, or are to keep them, which takes one backend.
     #[error("the session's naming is none, which is for one server")]
     OneServerOnly,
     /// There is no such session, or it was deleted meanwhile.
@@ -75,6 +95,9 @@ impl From<StoreError> for PatchError {
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) name: Change<String>,
+    /// How its tools are called, if that is another way than before.
+    pub(super) naming: Option<Naming>,
+    pub(super) idle_expiry: Change<Duration>,
     pub(super) places: Vec<Place>,
     /// Backends that leave the session.
     pub(super) removed: Vec<BackendName>,
@@ -88,12 +111,16 @@ pub(super) struct Place {
     pub(super) from: Option<usize>,
     /// Its credential from now on.
     pub(super) credential: Change<SecretString>,
+    /// Which of its tools are offered from now on, if others than before.
+    pub(super) tools: Change<Arc<ToolFilter>>,
+    /// Whether another connection takes the place of the one there is, whatever its credential.
+    pub(super) is_renewed: bool,
 }
 
 impl Place {
     /// Whether its connection goes on.
     pub(super) const fn is_kept(&self) -> bool {
-        self.from.is_some() && matches!(self.credential, Change::Keep)
+        self.from.is_some() && matches!(self.credential, Change::Keep) && !self.is_renewed
     }
 }
 
@@ -111,7 +138,7 @@ impl Plan {
     ) -> Result<Self, PatchError> {
         let names = || now.iter().map(|server| server.backend.clone());
         let backends = patch.servers.unwrap_or_else(|| names().collect());
-        if naming == Naming::None && backends.len() > 1 {
+        if patch.naming.unwrap_or(naming) == Naming::None && backends.len() > 1 {
             return Err(PatchError::OneServerOnly);
         }
         let mut places = Vec::with_capacity(backends.len());
@@ -119,8 +146,13 @@ impl Plan {
             let from = now.iter().position(|server| server.backend == backend);
             let given = patch.credentials.remove(&backend);
             let given = given.map_or(Change::Keep, Change::To);
+            let before = from.and_then(|from| now.get(from));
+            let filter = patch.tools.remove(&backend);
+            let filter = filter.map_or(Change::Keep, Change::To);
             let place = Place {
-                credential: credential(given, from.and_then(|from| now.get(from))),
+                credential: credential(given, before),
+                tools: tools(filter, before),
+                is_renewed: false,
                 from,
                 backend,
             };
@@ -135,16 +167,51 @@ impl Plan {
         if let Some(server) = patch.credentials.into_keys().min() {
             return Err(PatchError::NotAServer { server });
         }
+        if let Some(server) = patch.tools.into_keys().min() {
+            return Err(PatchError::FilterOfNoServer { server });
+        }
         let stays: HashSet<usize> = places.iter().filter_map(|place| place.from).collect();
         let leaves = names().enumerate().filter(|(at, _)| !stays.contains(at));
         Ok(Self {
             name: patch.name,
+            naming: patch.naming.filter(|it| *it != naming),
+            idle_expiry: patch.idle_expiry,
             removed: leaves.map(|(_, backend)| backend).collect(),
             places,
         })
     }
 
-    /// Whether clients see another session than before.
+    /// The session as it is, with other connections to some of its backends, by their positions.
+    pub(super) fn renewing(now: &[StoredServer], others: &HashSet<usize>) -> Self {
+        let place = |(at, server): (usize, &StoredServer)| Place {
+            backend: server.backend.clone(),
+            from: Some(at),
+            credential: Change::Keep,
+            tools: Change::Keep,
+            is_renewed: others.contains(&at),
+        };
+        Self {
+            name: Change::Keep,
+            naming: None,
+            idle_expiry: Change::Keep,
+            places: now.iter().enumerate().map(place).collect(),
+            removed: Vec::new(),
+        }
+    }
+
+    /// The lists that clients see otherwise than before, though the servers are the same.
+    pub(super) fn changed_lists(&self) -> &'static [ListKind] {
+        let filters = self.places.iter().map(|place| &place.tools);
+        if self.naming.is_some() {
+            &[ListKind::Tools, ListKind::Prompts]
+        } else if filters.into_iter().any(|it| *it != Change::Keep) {
+            &[ListKind::Tools]
+        } else {
+            &[]
+        }
+    }
+
+    /// Whether clients see other servers than before.
     pub(super) fn changes_servers(&self) -> bool {
         let in_place = |(at, place): (usize, &Place)| place.is_kept() && place.from == Some(at);
         !self.removed.is_empty() || !self.places.iter().enumerate().all(in_place)
@@ -162,12 +229,15 @@ impl Plan {
         SessionChange {
             id: session,
             name: self.name.clone(),
+            naming: self.naming,
+            idle_expiry: self.idle_expiry.clone(),
             servers: self
                 .places
                 .iter()
                 .map(|place| ServerChange {
                     backend: place.backend.clone(),
                     credential: place.credential.clone(),
+                    tools: place.tools.clone(),
                 })
                 .collect(),
             removed: self.removed.clone(),
@@ -187,125 +257,14 @@ fn credential(given: Change<SecretString>, now: Option<&StoredServer>) -> Change
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use secrecy::ExposeSecret;
-
-    use super::*;
-    use crate::{registry::Defaults, store::UnsealError};
-
-    fn registry() -> Registry {
-        let text = "providers: { a: { url: http://127.0.0.1:9/mcp }, \
-                    b: { url: http://127.0.0.1:9/mcp, auth: { type: bearer } }, \
-                    c: { url: http://127.0.0.1:9/mcp, auth: { type: bearer, required: false } } }";
-        let (defaults, path) = (Defaults::default(), Path::new("registry.yaml"));
-        Registry::parse(text, path, &defaults, &|_: &str| None).unwrap()
-    }
-
-    fn name(text: &str) -> BackendName {
-        text.parse().unwrap()
-    }
-
-    fn now() -> Vec<StoredServer> {
-        let server = |backend, credential| StoredServer {
-            backend: name(backend),
-            credential,
-        };
-        vec![
-            server("a", Ok(None)),
-            server("b", Err(UnsealError::OtherKey)),
-            server("c", Ok(Some("old".into()))),
-        ]
-    }
-
-    fn patch(servers: Option<&[&str]>, credentials: &[(&str, Option<&str>)]) -> SessionPatch {
-        let credential = |(backend, secret): &(&str, Option<&str>)| {
-            (name(backend), secret.map(SecretString::from))
-        };
-        SessionPatch {
-            name: Change::Keep,
-            servers: servers.map(|servers| servers.iter().map(|text| name(text)).collect()),
-            credentials: credentials.iter().map(credential).collect(),
-        }
-    }
-
-    fn plan(patch: SessionPatch, naming: Naming) -> Result<Plan, PatchError> {
-        Plan::make(patch, &now(), naming, &registry())
-    }
-
-    /// Where each backend was, and what becomes of its credential.
-    fn shown(plan: &Plan) -> Vec<(Option<usize>, Change<&str>)> {
-        let places = plan.places.iter().map(|place| {
-            let credential = match &place.credential {
-                Change::Keep => Change::Keep,
-                Change::To(secret) => Change::To(secret.as_ref().map(ExposeSecret::expose_secret)),
-            };
-            (place.from, credential)
-        });
-        places.collect()
-    }
-
-    #[test]
-    fn what_is_not_named_stays_as_it_is() {
-        let plan = plan(patch(None, &[("c", Some("new"))]), Naming::Auto).unwrap();
-        let kept = |at| (Some(at), Change::Keep);
-        assert_eq!(
-            shown(&plan),
-            [kept(0), kept(1), (Some(2), Change::To(Some("new")))]
-        );
-        assert_eq!(plan.unlinked(), [name("c")]);
-        assert!(plan.removed.is_empty() && plan.changes_servers());
-
-        let nothing = super::Plan::make(
-            SessionPatch {
-                name: Change::To(None),
-                ..SessionPatch::default()
-            },
-            &now(),
-            Naming::Auto,
-            &registry(),
-        )
-        .unwrap();
-        assert!(!nothing.changes_servers() && nothing.unlinked().is_empty());
-    }
-
-    #[test]
-    fn a_new_list_is_the_whole_list() {
-        let servers = ["c", "a"];
-        let plan = plan(patch(Some(&servers), &[("c", None)]), Naming::Auto).unwrap();
-        assert_eq!(
-            shown(&plan),
-            [(Some(2), Change::To(None)), (Some(0), Change::Keep)]
-        );
-        assert_eq!(plan.removed, [name("b")]);
-        assert_eq!(plan.unlinked(), [name("c"), name("b")]);
-    }
-
-    #[test]
-    fn to_take_away_what_is_not_there_changes_nothing() {
-        let plan = plan(patch(None, &[("a", None)]), Naming::Auto).unwrap();
-        assert!(!plan.changes_servers());
-    }
-
-    #[test]
-    fn what_does_not_fit_is_refused() {
-        let refused = |patch, naming| plan(patch, naming).unwrap_err();
-        assert!(matches!(
-            refused(patch(Some(&["a"]), &[("b", Some("x"))]), Naming::Auto),
-            PatchError::NotAServer { server } if server == name("b")
-        ));
-        assert!(matches!(
-            refused(patch(None, &[("b", None)]), Naming::Auto),
-            PatchError::CredentialMissing { server } if server == name("b")
-        ));
-        assert!(matches!(
-            refused(patch(Some(&["a", "c"]), &[]), Naming::None),
-            PatchError::OneServerOnly
-        ));
-        let now = &now()[..1];
-        let added = Plan::make(patch(Some(&["b"]), &[]), now, Naming::Auto, &registry());
-        assert!(matches!(added, Err(PatchError::CredentialMissing { .. })));
+/// Which tools of a backend are offered from now on.
+fn tools(given: Change<Arc<ToolFilter>>, now: Option<&StoredServer>) -> Change<Arc<ToolFilter>> {
+    let before = now.and_then(|now| now.tools.as_ref());
+    match given {
+        Change::To(given) if given.as_ref() != before => Change::To(given),
+        _ => Change::Keep,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,19 +1,19 @@
 //! What every session of the process shares, and when its own things expire.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use crate::{
     backend::HttpClients,
-    registry::Registry,
-    store::{Store, StoredServer},
+    registry::CurrentRegistry,
+    store::{Store, StoredServer, Unused},
 };
 
-use super::clock::before_now_ms;
+use super::clock::{before_now_ms, now_ms};
 
 /// What every session of the process shares.
 #[derive(Clone)]
 pub(super) struct Shared {
-    pub(super) registry: Arc<Registry>,
+    pub(super) registry: CurrentRegistry,
     pub(super) store: Store,
     pub(super) clients: HttpClients,
     /// How long `initialize` waits for slow backends.
@@ -41,8 +41,11 @@ impl Shared {
         before_now_ms(self.mcp_session_ttl)
     }
 
-    /// Sessions last used before this have expired; `None` where none ever does.
-    pub(super) fn oldest_session_ms(&self) -> Option<i64> {
-        self.session_idle_ttl.map(before_now_ms)
+    /// Which sessions have expired.
+    pub(super) fn unused_sessions(&self) -> Unused {
+        Unused {
+            since_ms: self.session_idle_ttl.map(before_now_ms),
+            now_ms: now_ms(),
+        }
     }
 }

@@ -51,6 +51,8 @@ pub(super) enum SupervisorMessage {
     },
     /// Command: have every live session write down what was used, and those sleep that nobody uses.
     Sweep,
+    /// Command: have every live session meet the registry that is in force now.
+    MeetRegistry,
     /// Command: have a session sleep, if nobody has it.
     Rest { id: Uuid },
     /// Fact: a session that was to sleep stays awake.
@@ -149,6 +151,7 @@ impl Actor for Supervisor {
             } => state.deleted_for(id, was_there, reply),
             SupervisorMessage::Expired { id } => state.expired(id),
             SupervisorMessage::Sweep => state.sweep(),
+            SupervisorMessage::MeetRegistry => state.meet_registry(),
             SupervisorMessage::Rest { id } => state.rest(id),
             SupervisorMessage::Stayed { id } => state.stayed(id),
         }
@@ -202,6 +205,15 @@ impl State {
                 Err(error) => drop(reply.send(Err(error.into()))),
             }
         });
+    }
+
+    /// Each session that was started before now is told: those that are started later find the registry themselves.
+    fn meet_registry(&self) {
+        let registry = self.shared.registry.now();
+        self.shared.clients.keep_those_of(&registry);
+        for session in self.directory.all().iter().chain(self.on_their_way()) {
+            session.meet_registry();
+        }
     }
 
     fn deleted_for(

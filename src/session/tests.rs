@@ -9,7 +9,7 @@ use super::*;
 use crate::{
     limits::MCP_SESSIONS_PER_SESSION_MAX,
     mcp::{failure::Failure, name::Naming, request::Context, version::Revision},
-    registry::Defaults,
+    registry::{Defaults, Registry},
     store::{SealingKey, SessionRecord},
 };
 
@@ -50,13 +50,14 @@ async fn world() -> World {
         dormant_after: Duration::from_mins(1),
         input_timeout: Duration::from_mins(1),
     };
-    let registry = Arc::new(registry.unwrap());
+    let registry = CurrentRegistry::new(registry.unwrap());
     let sessions = Sessions::start(registry, store.clone(), patience, CAPS);
     let sessions = sessions.await.unwrap();
     let everybody = sessions.seen_by(&Caller::anonymous());
     let new = NewSession {
         name: None,
         naming: Naming::Auto,
+        idle_expiry: None,
         servers: Vec::new(),
     };
     let id = everybody.create(new).await.unwrap();
@@ -177,6 +178,7 @@ async fn a_stranger_wakes_no_session() {
         owner: Some("ada".into()),
         name: None,
         naming: Naming::Auto,
+        idle_expiry: None,
         servers: Vec::new(),
         created_ms: 1,
         last_used_ms: 1,

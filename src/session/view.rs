@@ -1,6 +1,6 @@
 //! The sessions as one caller sees them: the only way to any of them.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
@@ -89,6 +89,12 @@ impl SessionsView {
         })
     }
 
+    /// The longest that a session may live unused, where the gateway bounds that.
+    #[must_use]
+    pub fn idle_expiry_max(&self) -> Option<Duration> {
+        self.sessions.0.session_idle_ttl
+    }
+
     /// Makes a session of this caller. It is durable when this returns, and its backends are being connected to.
     ///
     /// # Errors
@@ -102,12 +108,14 @@ impl SessionsView {
         let servers = new.servers.into_iter().map(|server| ServerRecord {
             backend: server.backend,
             credential: server.credential,
+            tools: server.tools,
         });
         let record = SessionRecord {
             id,
             owner,
             name: new.name,
             naming: new.naming,
+            idle_expiry: new.idle_expiry,
             servers: servers.collect(),
             created_ms: now,
             last_used_ms: now,
@@ -164,7 +172,7 @@ impl SessionsView {
 
     /// Whether a provider answers, as far as that is known; has it looked at if that is old.
     #[must_use]
-    pub fn presence(&self, provider: &ProviderSpec) -> Presence {
+    pub fn presence(&self, provider: &Arc<ProviderSpec>) -> Presence {
         self.sessions.0.clients.presence(provider).into()
     }
 

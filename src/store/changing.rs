@@ -8,12 +8,14 @@ use super::{
     Store,
     entity::server,
     error::StoreError,
-    operation::Operation,
+    in_ms,
+    operation::{ChangedServer, Chosen, Operation},
     reading,
-    record::{Change, SessionChange},
+    record::{Change, SessionChange, Unused},
     sealing::Place,
+    tools,
 };
-use crate::mcp::name::BackendName;
+use crate::mcp::name::{BackendName, Naming};
 
 impl Store {
     /// Changes a session: all of it, or nothing.
@@ -31,17 +33,33 @@ impl Store {
                 Change::Keep => (false, None),
                 Change::To(credential) => (true, credential),
             };
+            let (changes_tools, offered) = match server.tools {
+                Change::Keep => (false, None),
+                Change::To(filter) => (true, filter),
+            };
             let row = server::Model {
                 session_id: change.id,
                 backend: server.backend.to_string(),
                 position,
                 credential: credential.map(seal).transpose()?,
+                tools: offered.as_deref().map(tools).transpose()?,
             };
-            servers.push((row, changes_credential));
+            servers.push(ChangedServer {
+                row,
+                changes_credential,
+                changes_tools,
+            });
         }
         let change = Operation::ChangeSession {
             id: change.id,
-            name: change.name,
+            chosen: Chosen {
+                name: change.name,
+                naming: change.naming.map(Naming::as_str),
+                idle_expiry_ms: match change.idle_expiry {
+                    Change::Keep => Change::Keep,
+                    Change::To(expiry) => Change::To(expiry.map(in_ms)),
+                },
+            },
             servers,
             removed: names(change.removed),
             unlinked: names(change.unlinked),
@@ -50,20 +68,29 @@ impl Store {
         self.write(change).await.map(drop)
     }
 
-    /// Deletes a session that was last used before a moment; says whether it was there, and idle still.
+    /// Forgets what connections with some backends learned, those of one session or of all: it would be said to another
+    /// server.
     ///
     /// # Errors
     ///
     /// What the database refuses.
-    pub async fn delete_idle_session(
+    pub async fn forget_links(
         &self,
-        id: Uuid,
-        unused_since_ms: i64,
-    ) -> Result<bool, StoreError> {
-        let delete = Operation::DeleteIdleSession {
-            id,
-            unused_since_ms,
-        };
+        session: Option<Uuid>,
+        backends: &[BackendName],
+    ) -> Result<(), StoreError> {
+        let backends = backends.iter().map(ToString::to_string).collect();
+        let forget = Operation::ForgetLinks { session, backends };
+        self.write(forget).await.map(drop)
+    }
+
+    /// Deletes a session that nobody used for too long; says whether it was there, and idle still.
+    ///
+    /// # Errors
+    ///
+    /// What the database refuses.
+    pub async fn delete_idle_session(&self, id: Uuid, unused: Unused) -> Result<bool, StoreError> {
+        let delete = Operation::DeleteIdleSession { id, unused };
         Ok(self.write(delete).await? > 0)
     }
 
@@ -80,16 +107,16 @@ impl Store {
         reading::with_idle_mcp_sessions(&self.reading, unused_since_ms, limit).await
     }
 
-    /// Lists ids and owners of some sessions that were last used before a moment, at most 1,000.
+    /// Lists ids and owners of some sessions that nobody used for too long, at most 1,000.
     ///
     /// # Errors
     ///
     /// What the database refuses.
     pub async fn idle_sessions(
         &self,
-        unused_since_ms: i64,
+        unused: Unused,
         limit: u64,
     ) -> Result<Vec<(Uuid, Option<Arc<str>>)>, StoreError> {
-        reading::idle_sessions(&self.reading, unused_since_ms, limit).await
+        reading::idle_sessions(&self.reading, unused, limit).await
     }
 }

@@ -14,6 +14,8 @@ pub(super) mod session {
         pub created_ms: i64,
         pub last_used_ms: i64,
         pub owner: Option<String>,
+        /// For how long it lives unused; null for as long as the gateway says.
+        pub idle_expiry_ms: Option<i64>,
     }
 
     #[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]
@@ -36,6 +38,8 @@ pub(super) mod server {
         pub position: i32,
         /// Sealed.
         pub credential: Option<Vec<u8>>,
+        /// JSON: which of its tools are offered; null for all.
+        pub tools: Option<String>,
     }
 
     #[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]

@@ -1,10 +1,12 @@
 //! One change of the database, as the writer runs it within a transaction.
 
+mod change;
+
 use std::collections::BTreeSet;
 
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, DeleteMany, EntityTrait, InsertMany,
-    IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect, QueryTrait,
+    IntoActiveModel, QueryFilter, QuerySelect, QueryTrait,
     sea_query::{Expr, OnConflict},
 };
 use uuid::Uuid;
@@ -12,8 +14,12 @@ use uuid::Uuid;
 use super::{
     entity::{link, mcp_session, server, session},
     error::StoreError,
-    record::Change,
+    record::Unused,
 };
+
+use change::{change_servers, choose, unlink};
+
+pub(super) use change::{ChangedServer, Chosen};
 
 /// A change, with its secrets sealed already.
 #[derive(Debug)]
@@ -22,11 +28,10 @@ pub(super) enum Operation {
         session: session::Model,
         servers: Vec<server::Model>,
     },
-    /// Each server with whether its credential is another; else what is stored stays.
     ChangeSession {
         id: Uuid,
-        name: Change<String>,
-        servers: Vec<(server::Model, bool)>,
+        chosen: Chosen,
+        servers: Vec<ChangedServer>,
         removed: Vec<String>,
         unlinked: Vec<String>,
         used_ms: i64,
@@ -35,7 +40,7 @@ pub(super) enum Operation {
     /// Unless it was used since.
     DeleteIdleSession {
         id: Uuid,
-        unused_since_ms: i64,
+        unused: Unused,
     },
     PutMcpSession(mcp_session::Model),
     /// What the client of an MCP session wants to hear: JSON.
@@ -45,6 +50,11 @@ pub(super) enum Operation {
     },
     DeleteMcpSession(Uuid),
     PutLink(link::Model),
+    /// Those with some backends: of one session, or of every one.
+    ForgetLinks {
+        session: Option<Uuid>,
+        backends: Vec<String>,
+    },
     /// When sessions were last used.
     Touch(Vec<(Uuid, i64)>),
     /// When MCP sessions were last used.
@@ -72,27 +82,24 @@ impl Operation {
             }
             Self::ChangeSession {
                 id,
-                name,
+                chosen,
                 servers,
                 removed,
                 unlinked,
                 used_ms,
             } => {
-                rename(*id, name, database).await?;
+                choose(*id, chosen, database).await?;
                 touch(&[(*id, *used_ms)], database).await?;
                 change_servers(*id, servers, removed, database).await?;
-                unlink(*id, unlinked, database).await
+                unlink(Some(*id), unlinked, database).await
             }
             Self::DeleteSession(id) => Ok(session::Entity::delete_by_id(*id)
                 .exec(database)
                 .await?
                 .rows_affected),
-            Self::DeleteIdleSession {
-                id,
-                unused_since_ms,
-            } => Ok(session::Entity::delete_many()
+            Self::DeleteIdleSession { id, unused } => Ok(session::Entity::delete_many()
                 .filter(session::Column::Id.eq(*id))
-                .filter(session::Column::LastUsedMs.lt(*unused_since_ms))
+                .filter(unused.condition())
                 .exec(database)
                 .await?
                 .rows_affected),
@@ -104,6 +111,7 @@ impl Operation {
             }
             Self::DeleteMcpSession(id) => delete_mcp_session(*id, database).await,
             Self::PutLink(row) => put_link(row, database).await,
+            Self::ForgetLinks { session, backends } => unlink(*session, backends, database).await,
             Self::Touch(used) => touch(used, database).await,
             Self::TouchMcpSessions(used) => touch_mcp_sessions(used, database).await,
             Self::ExpireMcpSessions { unused_since_ms } => {
@@ -136,67 +144,6 @@ pub(super) async fn create(
             .await?;
     }
     Ok(created)
-}
-
-/// Gives a session another name, if that is wanted. Only what is there is changed, whatever else is: a
-/// session that was deleted does not come back.
-async fn rename(
-    id: Uuid,
-    name: &Change<String>,
-    database: &impl ConnectionTrait,
-) -> Result<(), StoreError> {
-    let here = session::Entity::find_by_id(id);
-    if here.count(database).await? == 0 {
-        return Err(StoreError::Gone);
-    }
-    if let Change::To(name) = name {
-        session::Entity::update_many()
-            .col_expr(session::Column::Name, Expr::value(name.clone()))
-            .filter(session::Column::Id.eq(id))
-            .exec(database)
-            .await?;
-    }
-    Ok(())
-}
-
-async fn change_servers(
-    id: Uuid,
-    servers: &[(server::Model, bool)],
-    removed: &[String],
-    database: &impl ConnectionTrait,
-) -> Result<(), StoreError> {
-    use server::Column;
-    server::Entity::delete_many()
-        .filter(Column::SessionId.eq(id))
-        .filter(Column::Backend.is_in(removed.iter().map(String::as_str)))
-        .exec(database)
-        .await?;
-    for (row, changes_credential) in servers {
-        let mut changed = vec![Column::Position];
-        changed.extend(changes_credential.then_some(Column::Credential));
-        let or_update = OnConflict::columns([Column::SessionId, Column::Backend])
-            .update_columns(changed)
-            .to_owned();
-        server::Entity::insert(row.clone().into_active_model())
-            .on_conflict(or_update)
-            .exec_without_returning(database)
-            .await?;
-    }
-    Ok(())
-}
-
-/// Forgets what a session's connections with some backends learned.
-async fn unlink(
-    id: Uuid,
-    backends: &[String],
-    database: &impl ConnectionTrait,
-) -> Result<u64, StoreError> {
-    link::Entity::delete_many()
-        .filter(link::Column::SessionId.eq(id))
-        .filter(link::Column::Backend.is_in(backends.iter().map(String::as_str)))
-        .exec(database)
-        .await?;
-    Ok(1)
 }
 
 /// Stores MCP sessions, none of them twice.

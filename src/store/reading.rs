@@ -2,7 +2,7 @@
 //!
 //! A row that cannot be read is reported and left out; it is never deleted.
 
-use std::{collections::HashMap, str::FromStr, sync::Arc};
+use std::{collections::HashMap, str::FromStr, sync::Arc, time::Duration};
 
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, EntityTrait,
@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{
     entity::{link, mcp_session, server, session},
     error::StoreError,
-    record::{LinkRecord, McpSessionRecord, SessionSummary, StoredServer, StoredSession},
+    record::{LinkRecord, McpSessionRecord, SessionSummary, StoredServer, StoredSession, Unused},
     ring::KeyRing,
     sealing::Place,
 };
@@ -63,6 +63,7 @@ async fn session_at(
         owner: row.owner.map(Arc::from),
         name: row.name,
         naming: readable(&row.naming, "naming")?,
+        idle_expiry: row.idle_expiry_ms.map(readable_ms).transpose()?,
         servers: records(moment, servers, |row| stored_server(row, keys)).await?,
         created_ms: row.created_ms,
         last_used_ms: row.last_used_ms,
@@ -116,10 +117,10 @@ pub(super) async fn with_idle_mcp_sessions(
     records(database, idle, |row: IdRow| Ok(row.id)).await
 }
 
-/// Ids and owners of sessions that were last used before a moment.
+/// Ids and owners of sessions that nobody used for too long.
 pub(super) async fn idle_sessions(
     database: &impl ConnectionTrait,
-    unused_since_ms: i64,
+    unused: Unused,
     limit: u64,
 ) -> Result<Vec<(Uuid, Option<Arc<str>>)>, StoreError> {
     #[derive(FromQueryResult)]
@@ -128,7 +129,7 @@ pub(super) async fn idle_sessions(
         owner: Option<String>,
     }
     let idle = session::Entity::find()
-        .filter(session::Column::LastUsedMs.lt(unused_since_ms))
+        .filter(unused.condition())
         .limit(limit.min(PAGE_MAX))
         .select_only()
         .column(session::Column::Id)
@@ -258,6 +259,12 @@ fn stored_server(row: server::Model, keys: &KeyRing) -> Result<StoredServer, Sto
             .credential
             .map(|sealed| keys.unseal(&sealed, &place))
             .transpose(),
+        // Without its filter a server would offer more than it may: it is left out.
+        tools: row
+            .tools
+            .map(|text| serde_json::from_str(&text).map(Arc::new))
+            .transpose()
+            .map_err(unreadable)?,
     })
 }
 
@@ -296,6 +303,11 @@ fn link_record(row: link::Model, keys: &KeyRing) -> Result<LinkRecord, StoreErro
 fn readable<T: FromStr<Err: std::fmt::Display>>(text: &str, column: &str) -> Result<T, StoreError> {
     text.parse()
         .map_err(|error| unreadable(format!("{column}: {error}")))
+}
+
+fn readable_ms(milliseconds: i64) -> Result<Duration, StoreError> {
+    let milliseconds = u64::try_from(milliseconds).map_err(unreadable)?;
+    Ok(Duration::from_millis(milliseconds))
 }
 
 fn json(text: String) -> Result<Box<RawValue>, StoreError> {

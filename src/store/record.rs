@@ -1,6 +1,6 @@
 //! What the store takes and gives: plain records, times in milliseconds since 1970.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use secrecy::SecretString;
 use serde_json::value::RawValue;
@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::sealing::UnsealError;
 use crate::mcp::{
     name::{BackendName, Naming},
+    tool_filter::ToolFilter,
     version::Revision,
 };
 
@@ -23,6 +24,8 @@ pub struct SessionRecord {
     pub name: Option<String>,
     /// How it spells public names.
     pub naming: Naming,
+    /// For how long it lives unused; `None` for as long as the gateway says.
+    pub idle_expiry: Option<Duration>,
     /// Its backends; their order is the session's and is kept.
     pub servers: Vec<ServerRecord>,
     /// When it was created.
@@ -38,6 +41,8 @@ pub struct ServerRecord {
     pub backend: BackendName,
     /// What the session brought for it; sealed before it reaches the disk.
     pub credential: Option<SecretString>,
+    /// Which of its tools the session offers; `None` for all.
+    pub tools: Option<Arc<ToolFilter>>,
 }
 
 /// What becomes of something that may be absent.
@@ -57,6 +62,10 @@ pub struct SessionChange {
     pub id: Uuid,
     /// Its name.
     pub name: Change<String>,
+    /// How it spells public names, if that is to be another way.
+    pub naming: Option<Naming>,
+    /// For how long it lives unused.
+    pub idle_expiry: Change<Duration>,
     /// Its backends from now on, in order.
     pub servers: Vec<ServerChange>,
     /// Those that leave it.
@@ -74,6 +83,8 @@ pub struct ServerChange {
     pub backend: BackendName,
     /// What the session brings for it from now on.
     pub credential: Change<SecretString>,
+    /// Which of its tools the session offers from now on.
+    pub tools: Change<Arc<ToolFilter>>,
 }
 
 /// A session as it was stored, with all that belongs to it.
@@ -87,6 +98,8 @@ pub struct StoredSession {
     pub name: Option<String>,
     /// How it spells public names.
     pub naming: Naming,
+    /// For how long it lives unused; `None` for as long as the gateway says.
+    pub idle_expiry: Option<Duration>,
     /// Its backends, in the session's order.
     pub servers: Vec<StoredServer>,
     /// When it was created.
@@ -106,6 +119,17 @@ pub struct StoredServer {
     pub backend: BackendName,
     /// What the session brought for it. An error costs the session this backend only.
     pub credential: Result<Option<SecretString>, UnsealError>,
+    /// Which of its tools the session offers; `None` for all.
+    pub tools: Option<Arc<ToolFilter>>,
+}
+
+/// Which sessions nobody used for too long.
+#[derive(Debug, Clone, Copy)]
+pub struct Unused {
+    /// All that were last used before this; `None` where only those go that say so themselves.
+    pub since_ms: Option<i64>,
+    /// By when those that say for how long they live unused have lived that long.
+    pub now_ms: i64,
 }
 
 /// A session in a listing: no credential is read for it.

@@ -77,6 +77,7 @@ fn server(backend: &str, credential: Option<&str>) -> ServerRecord {
     ServerRecord {
         backend: backend.parse().unwrap(),
         credential: credential.map(SecretString::from),
+        tools: None,
     }
 }
 
@@ -86,6 +87,7 @@ fn session(servers: Vec<ServerRecord>) -> SessionRecord {
         owner: None,
         name: None,
         naming: Naming::Auto,
+        idle_expiry: None,
         servers,
         created_ms: 1,
         last_used_ms: 1,

@@ -6,10 +6,13 @@ use std::{
     time::SystemTime,
 };
 
-use tracing::field::{Field, Visit};
+use tracing::{
+    Metadata,
+    field::{Field, Visit},
+};
 use tracing_subscriber::{
     field::RecordFields,
-    fmt::{FormatFields, format::Writer, time::FormatTime},
+    fmt::{FormatFields, MakeWriter, format::Writer, time::FormatTime},
 };
 
 /// The time of day in front of a line, to the microsecond.
@@ -128,10 +131,22 @@ pub(super) fn is_dangerous(character: char) -> bool {
         || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
 }
 
-/// Writes lines of JSON; escapes what a terminal acts on and JSON lets pass.
+/// Writes lines of JSON, or makes what writes them; escapes what a terminal acts on and JSON lets pass.
 ///
 /// JSON itself escapes the characters below U+0020, so any that reach here end a line.
 pub(super) struct Json<W>(pub(super) W);
+
+impl<'a, M: MakeWriter<'a>> MakeWriter<'a> for Json<M> {
+    type Writer = Json<M::Writer>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        Json(self.0.make_writer())
+    }
+
+    fn make_writer_for(&'a self, event: &Metadata<'_>) -> Self::Writer {
+        Json(self.0.make_writer_for(event))
+    }
+}
 
 impl<W: io::Write> io::Write for Json<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

@@ -111,6 +111,36 @@ async fn sessions_are_made_listed_shown_changed_and_deleted() {
         "session ID\nname Docs\nendpoint URL/session/ID/mcp\nnaming auto\ncreated DATE TIME\n\
          last used DATE TIME\n\nserver state revision tools last error\ndocs STATE"
     );
+    let edit = [
+        "session",
+        "edit",
+        "Docs",
+        "--allow=docs=e*",
+        "--deny=docs=*_x",
+        "--idle-expiry=30m",
+        "--naming=dot",
+    ];
+    let edited = done(&gateway, &edit, &[]).out;
+    for line in [
+        "lives      30m",
+        "naming     dot",
+        "allow      docs: e*",
+        "deny       docs: *_x",
+    ] {
+        assert!(edited.contains(line), "no {line:?} in {edited}");
+    }
+    let edit = [
+        "session",
+        "edit",
+        "Docs",
+        "--all-tools=docs",
+        "--no-idle-expiry",
+    ];
+    let edited = done(&gateway, &edit, &[]).out;
+    assert!(
+        !edited.contains("lives") && !edited.contains("allow"),
+        "{edited}"
+    );
     let shown = done(&gateway, &["session", "show", &id[..8], "--json"], &[]);
     let shown: Value = serde_json::from_str(&shown.out).unwrap();
     assert_eq!(
@@ -170,6 +200,11 @@ async fn what_goes_wrong_has_its_code_and_its_remedy() {
             &["session", "create", "vault", &given],
             2,
             &["env:NAME", "file:PATH"],
+        ),
+        (
+            &["session", "create", "docs", "--allow=docs"],
+            2,
+            &["--allow docs names no pattern", "docs=search_*"],
         ),
         (&["session", "create"], 2, &["<SERVER>"]),
         (
@@ -331,4 +366,60 @@ async fn import_brings_servers_into_the_registry_and_keeps_what_is_there() {
     );
     std::fs::write(folder.join("other.json"), "{}").unwrap();
     assert_eq!(run(&gateway, &["import", "other.json"], &[]).code, 2);
+}
+
+/// A terminal of a test's own, without any but the given variables.
+fn at_a_terminal(gateway: &Gateway, command: &str, variables: &[(&str, &str)]) -> String {
+    let program = env!("CARGO_BIN_EXE_mcp-gateway");
+    let output = Command::new("script")
+        .args(["-qec", &format!("{program} {command}"), "/dev/null"])
+        .current_dir(gateway.folder())
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("TERM", "xterm")
+        .env("MCP_GATEWAY_URL", gateway.url(""))
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn colours_are_for_terminals_and_not_for_those_who_want_none() {
+    let backend = FakeBackend::legacy().start();
+    let gateway = gateway(&backend);
+    done(&gateway, &["session", "create", "docs", "--name=team"], &[]);
+    let coloured = at_a_terminal(&gateway, "session list", &[]);
+    assert!(coloured.contains("\u{1b}[1msession"), "{coloured:?}");
+    let plain = at_a_terminal(&gateway, "session list", &[("NO_COLOR", "1")]);
+    assert!(
+        plain.contains("team") && !plain.contains('\u{1b}'),
+        "{plain:?}"
+    );
+    let json = at_a_terminal(&gateway, "session list --json", &[]);
+    assert!(serde_json::from_str::<Value>(&json).is_ok(), "{json:?}");
+}
+
+#[tokio::test]
+async fn a_shell_completes_commands() {
+    let backend = FakeBackend::legacy().start();
+    let gateway = gateway(&backend);
+    for (shell, sign) in [
+        ("zsh", "#compdef mcp-gateway"),
+        ("fish", "complete -c mcp-gateway"),
+    ] {
+        let script = done(&gateway, &["completions", shell], &[]);
+        assert!(script.out.contains(sign), "{shell}");
+    }
+    let script = done(&gateway, &["completions", "bash"], &[]);
+    std::fs::write(gateway.folder().join("script"), script.out).unwrap();
+    let asked = "source ./script; COMP_WORDS=(mcp-gateway session del); COMP_CWORD=2; \
+                 _mcp__gateway mcp-gateway del session; echo \"${COMPREPLY[*]}\"";
+    let output = Command::new("bash")
+        .args(["-c", asked])
+        .current_dir(gateway.folder())
+        .output()
+        .unwrap();
+    let completed = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(completed.trim(), "delete", "{output:?}");
 }

@@ -109,6 +109,31 @@ async fn a_session_that_sleeps_goes_when_its_time_is_over() {
 }
 
 #[tokio::test]
+async fn a_session_goes_when_the_time_is_over_that_it_chose() {
+    let backend = FakeBackend::modern().start();
+    // Sessions are looked after as often as they go to sleep.
+    let gateway = Gateway::setup()
+        .provider("it", &backend)
+        .argument("--session-dormant-after=400ms")
+        .start();
+    let made = async |expiry: serde_json::Value| {
+        let request = json!({"servers": ["it"], "idle_expiry": expiry});
+        gateway.create_session(&request).await
+    };
+    let (short, saved) = (made(json!("1s")).await, made(json!("1h")).await);
+    let (long, unbounded) = (made(json!("1h")).await, made(json!(null)).await);
+    is_gone(&gateway, &short.id).await;
+    let body = json!({"idle_expiry": null});
+    let changed = gateway
+        .patch(&format!("/session/{}", saved.id), &body)
+        .await;
+    assert_eq!(changed.status, 200, "{changed:?}");
+    make_old(&gateway, &[&long.id, &saved.id, &unbounded.id]).await;
+    is_gone(&gateway, &long.id).await;
+    assert!(is_listed(&gateway, &saved.id).await && is_listed(&gateway, &unbounded.id).await);
+}
+
+#[tokio::test]
 async fn without_a_limit_no_session_is_too_old() {
     let backend = FakeBackend::modern().start();
     let gateway = Gateway::with(&[("it", &backend)]);

@@ -212,9 +212,11 @@ pub(super) async fn fill(gateway: &Gateway) -> Vec<Uuid> {
             owner: None,
             name: None,
             naming: Naming::Auto,
+            idle_expiry: None,
             servers: vec![ServerRecord {
                 backend: "it".parse().unwrap(),
                 credential: None,
+                tools: None,
             }],
             created_ms: 1,
             last_used_ms: now_ms - i64::try_from(STORED - number).unwrap(),

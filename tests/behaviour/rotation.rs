@@ -252,12 +252,14 @@ async fn fill(gateway: &Gateway) -> Vec<Uuid> {
             let server = ServerRecord {
                 backend: backend.clone(),
                 credential: Some(token_of(*id).into()),
+                tools: None,
             };
             let session = SessionRecord {
                 id: *id,
                 owner: None,
                 name: None,
                 naming: mcp_gateway::mcp::name::Naming::Auto,
+                idle_expiry: None,
                 servers: vec![server],
                 created_ms: 1,
                 last_used_ms: 1,

@@ -125,6 +125,7 @@ async fn launch(folder: &TempDir, port: u16, arguments: &[String]) -> (Process, 
         ])
         .arg("--registry")
         .arg(path("registry.yaml"))
+        .args(["--log-delay", "0s"])
         .args(arguments);
     let mut process = Process::start("the gateway", command);
     let deadline = Instant::now() + START_DEADLINE;

@@ -411,6 +411,8 @@ impl Gateway {
         command
             // Nothing of the machine's settings may leak in.
             .env_clear()
+            // A test may look for the line of what was just answered.
+            .env("LOG_DELAY", "0s")
             .envs(self.setup.environment.iter().cloned())
             .current_dir(self.folder.path())
             .stdin(Stdio::null())

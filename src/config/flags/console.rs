@@ -51,13 +51,13 @@ pub enum SessionVerb {
         /// Name for people, and for the entries of clients
         #[arg(long)]
         name: Option<String>,
-        /// How public tool names are spelled
-        #[arg(long, value_enum)]
-        naming: Option<NamingWord>,
         /// Where the credential of a server is: SERVER=env:NAME or SERVER=file:PATH; SERVER alone asks for it. What a
         /// server must have and is not given here is asked for on a terminal
         #[arg(long, value_name = "SERVER[=WHERE]")]
         credential: Vec<String>,
+        /// Which tools it offers, and for how long it lives.
+        #[command(flatten)]
+        choice: Choice,
     },
     /// List your sessions; an operator's list is everybody's
     List,
@@ -74,6 +74,24 @@ pub enum SessionVerb {
         #[arg(required = true, value_name = "SESSION")]
         sessions: Vec<String>,
     },
+}
+
+/// What a session offers, and for how long it lives.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Choice {
+    /// Offer only the tools of a server whose own names fit a pattern, in which * stands for anything; repeat it for
+    /// several
+    #[arg(long, value_name = "SERVER=PATTERN")]
+    pub allow: Vec<String>,
+    /// Offer no tool of a server whose own name fits a pattern, whatever --allow says; repeat it for several
+    #[arg(long, value_name = "SERVER=PATTERN")]
+    pub deny: Vec<String>,
+    /// How public tool names are spelled
+    #[arg(long, value_enum)]
+    pub naming: Option<NamingWord>,
+    /// For how long the session lives that nobody uses, such as 30m or 7days
+    #[arg(long, value_name = "DURATION")]
+    pub idle_expiry: Option<String>,
 }
 
 /// What is to be another.
@@ -99,6 +117,15 @@ pub struct Edit {
     /// Take away the session's own credential for a server
     #[arg(long, value_name = "SERVER")]
     pub no_credential: Vec<String>,
+    /// Which tools it offers, and for how long it lives.
+    #[command(flatten)]
+    pub choice: Choice,
+    /// Offer all tools of a server again
+    #[arg(long, value_name = "SERVER")]
+    pub all_tools: Vec<String>,
+    /// Let it live as long as the gateway's other sessions again
+    #[arg(long, conflicts_with = "idle_expiry")]
+    pub no_idle_expiry: bool,
 }
 
 /// The `config` command.

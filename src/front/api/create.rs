@@ -2,6 +2,7 @@
 //!
 //! Every refusal names the field and the remedy; none repeats a credential.
 
+pub(super) mod choice;
 pub(super) mod credential;
 
 use std::{collections::HashSet, time::Duration};
@@ -14,7 +15,10 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use warp::reply::Response;
 
-use self::credential::Credentials;
+use self::{
+    choice::{read_idle_expiry, read_tools},
+    credential::Credentials,
+};
 use super::{
     answer, failure,
     json::{Json, MemberNames, shown},
@@ -38,6 +42,9 @@ pub(super) const SERVERS_MAX: usize = 100;
 pub(super) const NAME_CHARS_MAX: usize = 100;
 /// Known servers named in one answer.
 const KNOWN_SHOWN_MAX: usize = 50;
+
+/// The fields of a request.
+pub(super) const FIELDS: &str = "servers, credentials, name, naming, tools and idle_expiry";
 
 const EXAMPLE: &str =
     r#"for example {"servers": ["github"], "credentials": {"github": {"token": ".."}}}"#;
@@ -97,7 +104,7 @@ where
     B: Buf,
 {
     let body = collect(&headers, body, state.body_within).await?;
-    let new = read(&body, &state.registry)?;
+    let new = read(&body, &state.registry, state.sessions.idle_expiry_max())?;
     let id = state
         .sessions
         .create(new)
@@ -133,28 +140,34 @@ where
     Ok(body::collect(headers, body, bounds).await?)
 }
 
-fn read(body: &[u8], registry: &Registry) -> Result<NewSession, Problem> {
+fn read(
+    body: &[u8],
+    registry: &Registry,
+    idle_expiry_max: Option<Duration>,
+) -> Result<NewSession, Problem> {
     let mut fields = Json::read(body)?.into_fields("", MemberNames::Shown, EXAMPLE)?;
     let (servers, credentials) = (fields.take("servers"), fields.take("credentials"));
     let (name, naming) = (fields.take("name"), fields.take("naming"));
-    fields.finish("servers, credentials, name and naming")?;
+    let (tools, idle_expiry) = (fields.take("tools"), fields.take("idle_expiry"));
+    fields.finish(FIELDS)?;
 
     let servers = read_servers(servers, registry)?;
     let name = name.map(read_name).transpose()?;
     let naming = naming.map(read_naming).transpose()?.unwrap_or_default();
     if naming == Naming::None && servers.len() > 1 {
-        return Err(Problem::at(
-            "naming",
-            "naming none is for a session of one server: tools of several could not be told \
-             apart; choose auto, dot or underscores",
-        ));
+        return Err(own_names_of_several("naming"));
     }
+    let idle_expiry = idle_expiry
+        .map(|expiry| read_idle_expiry(expiry, idle_expiry_max))
+        .transpose()?;
+    let mut tools = read_tools(tools, Some(&servers))?;
     let mut credentials = Credentials::read(credentials, &servers, registry)?;
     let servers = servers
         .into_iter()
         .map(|backend| {
             let credential = credentials.take(&backend, registry)?;
             Ok(NewServer {
+                tools: tools.remove(&backend).flatten(),
                 backend,
                 credential,
             })
@@ -163,6 +176,7 @@ fn read(body: &[u8], registry: &Registry) -> Result<NewSession, Problem> {
     Ok(NewSession {
         name,
         naming,
+        idle_expiry,
         servers,
     })
 }
@@ -225,7 +239,14 @@ pub(super) fn read_name(name: Json) -> Result<String, Problem> {
     Ok(name)
 }
 
-fn read_naming(naming: Json) -> Result<Naming, Problem> {
+/// The refusal of a session whose tools could not be told apart; `field` is what could be another.
+pub(super) fn own_names_of_several(field: &str) -> Problem {
+    let detail = "naming none is for a session of one server: tools of several could not be told apart; choose \
+                  auto, dot or underscores, or one server";
+    Problem::at(field, detail)
+}
+
+pub(super) fn read_naming(naming: Json) -> Result<Naming, Problem> {
     let remedy = "write auto, dot, underscores or none";
     let text = naming.into_text("naming", remedy)?;
     text.parse().map_err(|_| {

@@ -1,6 +1,5 @@
 //! The routes that are open to all, and so not logged either: where to log in, probes, the documentation, the page's files.
 
-use bytes::Bytes;
 use http::{Method, header::IF_NONE_MATCH};
 use warp::{
     Filter, Rejection,
@@ -16,10 +15,10 @@ use crate::{
     front::{FrontState, admission::Base, page, problem::Problem},
 };
 
-/// All of them; `document` is the OpenAPI document.
+/// All of them; `document` is the OpenAPI document, as the registry is now.
 pub(super) fn routes(
     state: FrontState,
-    document: Bytes,
+    document: openapi::Document,
 ) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone {
     login_routes(state.clone())
         .or(health_routes(state))
@@ -79,7 +78,7 @@ fn health_routes(
 }
 
 fn documentation_routes(
-    document: Bytes,
+    document: openapi::Document,
 ) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone {
     let page = warp::path!("docs")
         .and(warp::method())
@@ -90,8 +89,8 @@ fn documentation_routes(
     let document = warp::path!("openapi.json")
         .and(warp::method())
         .and(with(document))
-        .map(|method: Method, document: Bytes| {
-            read_only(&OPENAPI, &method, || Ok(openapi::serve(document)))
+        .map(|method: Method, document: openapi::Document| {
+            read_only(&OPENAPI, &method, || Ok(openapi::serve(document.now())))
         });
     page.or(file).unify().or(document).unify()
 }

@@ -1,4 +1,4 @@
-//! `GET /openapi.json`: the document, made once at start.
+//! `GET /openapi.json`: the document, made at start and whenever the registry is another.
 //!
 //! The handlers carry the description of their own operation. Added here is what they share: the
 //! shape of a refusal, what the gate refuses on every path, the request that depends on the
@@ -7,6 +7,9 @@
 mod create_session;
 mod mcp_endpoint;
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -22,7 +25,7 @@ use crate::{
         page,
         problem::{PROBLEM_JSON, ProblemDocument},
     },
-    registry::Registry,
+    registry::{CurrentRegistry, Registry},
 };
 
 /// The members of a path that are operations.
@@ -67,7 +70,7 @@ const METHODS: [&str; 8] = [
         (name = "documentation", description = "This description."),
     ),
 )]
-struct Document;
+struct Described;
 
 /// Describes this API in OpenAPI 3.1.
 #[utoipa::path(
@@ -76,6 +79,40 @@ struct Document;
 )]
 fn openapi_json(document: Bytes) -> Response {
     json_response(document)
+}
+
+/// The document of the registry in force.
+#[derive(Clone)]
+pub struct Document {
+    registry: CurrentRegistry,
+    /// The last one, and of which registry it is.
+    made: Arc<ArcSwap<(Arc<Registry>, Bytes)>>,
+}
+
+impl Document {
+    /// Writes the document, and writes it anew when the registry is another.
+    #[must_use]
+    pub fn of(registry: CurrentRegistry) -> Self {
+        let now = registry.now();
+        let document = document(&now);
+        Self {
+            registry,
+            made: Arc::new(ArcSwap::from_pointee((now, document))),
+        }
+    }
+
+    /// The document as it is now.
+    #[must_use]
+    pub fn now(&self) -> Bytes {
+        let registry = self.registry.now();
+        let made = self.made.load();
+        if Arc::ptr_eq(&made.0, &registry) {
+            return made.1.clone();
+        }
+        let document = document(&registry);
+        self.made.store(Arc::new((registry, document.clone())));
+        document
+    }
 }
 
 /// Serves the document.
@@ -90,7 +127,7 @@ pub fn document(registry: &Registry) -> Bytes {
 }
 
 fn describe(registry: &Registry) -> Value {
-    let mut document = json!(Document::openapi());
+    let mut document = json!(Described::openapi());
     let paths = &mut document["paths"];
     paths[MCP.template] = mcp_endpoint::path();
     for operation in operations(paths) {

@@ -1,5 +1,7 @@
 //! `PATCH /session/{id}`: read as strictly as a creation, with nothing changed by what is refused.
 
+use std::time::Duration;
+
 use bytes::Buf;
 use futures_util::Stream;
 use http::{HeaderMap, StatusCode};
@@ -8,9 +10,11 @@ use warp::reply::Response;
 use super::{
     RETRY_AFTER, answer,
     create::{
+        FIELDS,
+        choice::{of_no_server, read_idle_expiry, read_tools},
         collect,
         credential::{not_listed, read_changes, to_be_brought},
-        read_name, read_servers,
+        own_names_of_several, read_name, read_naming, read_servers,
     },
     failure,
     json::{Json, MemberNames},
@@ -18,13 +22,14 @@ use super::{
 };
 use crate::{
     front::{CallersState, problem::Problem, session_id},
+    mcp::name::Naming,
     registry::Registry,
     session::{Change, PatchError, SessionPatch},
 };
 
 const EXAMPLE: &str = r#"for example {"credentials": {"github": {"token": ".."}}}"#;
 
-/// Changes a session: its servers, its credentials, its name.
+/// Changes a session: its servers, their credentials and tools, its name, its naming, its life.
 ///
 /// The answer is sent when the change is durable. The session's address and its clients' MCP sessions
 /// stay; clients are told that lists changed. Calls on their way to a server whose credential changed
@@ -57,23 +62,25 @@ where
     B: Buf,
 {
     let body = collect(&headers, body, state.body_within).await?;
-    let patch = read(&body, &state.registry)?;
+    let patch = read(&body, &state.registry, state.sessions.idle_expiry_max())?;
     let id = session_id(&id).ok_or_else(Problem::no_such_session)?;
+    let naming = patch.naming;
     let changed = state.sessions.patch(id, patch).await;
-    let session = changed.map_err(|error| refusal(&error, &state.registry))?;
+    let session = changed.map_err(|error| refusal(&error, naming, &state.registry))?;
     answer(StatusCode::OK, &Session::from(session))
 }
 
-fn read(body: &[u8], registry: &Registry) -> Result<SessionPatch, Problem> {
+fn read(
+    body: &[u8],
+    registry: &Registry,
+    idle_expiry_max: Option<Duration>,
+) -> Result<SessionPatch, Problem> {
     let mut fields = Json::read(body)?.into_fields("", MemberNames::Shown, EXAMPLE)?;
     let (servers, credentials) = (fields.take("servers"), fields.take("credentials"));
     let name = fields.take_or_null("name");
-    if fields.take_or_null("naming").is_some() {
-        let detail = "naming cannot be changed: clients would know every tool by another name; \
-                      create another session";
-        return Err(Problem::at("naming", detail));
-    }
-    fields.finish("servers, credentials and name")?;
+    let (naming, tools) = (fields.take("naming"), fields.take("tools"));
+    let idle_expiry = fields.take_or_null("idle_expiry");
+    fields.finish(FIELDS)?;
     let servers = servers
         .map(|servers| read_servers(Some(servers), registry))
         .transpose()?;
@@ -82,14 +89,22 @@ fn read(body: &[u8], registry: &Registry) -> Result<SessionPatch, Problem> {
         Some(Json::Null) => Change::To(None),
         Some(name) => Change::To(Some(read_name(name)?)),
     };
+    let idle_expiry = match idle_expiry {
+        None => Change::Keep,
+        Some(Json::Null) => Change::To(None),
+        Some(expiry) => Change::To(Some(read_idle_expiry(expiry, idle_expiry_max)?)),
+    };
     Ok(SessionPatch {
         name,
+        naming: naming.map(read_naming).transpose()?,
+        idle_expiry,
+        tools: read_tools(tools, servers.as_deref())?,
         credentials: read_changes(credentials, servers.as_deref(), registry)?,
         servers,
     })
 }
 
-fn refusal(error: &PatchError, registry: &Registry) -> Problem {
+fn refusal(error: &PatchError, naming: Option<Naming>, registry: &Registry) -> Problem {
     match error {
         PatchError::NotAServer { server } => not_listed(
             format!("credentials.{server}"),
@@ -99,11 +114,9 @@ fn refusal(error: &PatchError, registry: &Registry) -> Problem {
         ),
         PatchError::CredentialMissing { server } => to_be_brought(server, registry)
             .unwrap_or_else(|| Problem::at(format!("credentials.{server}"), error.to_string())),
-        PatchError::OneServerOnly => Problem::at(
-            "servers",
-            "this session's naming is none, which is for one server; create another session for \
-             several",
-        ),
+        PatchError::FilterOfNoServer { server } => of_no_server(server.as_str()),
+        PatchError::OneServerOnly if naming == Some(Naming::None) => own_names_of_several("naming"),
+        PatchError::OneServerOnly => own_names_of_several("servers"),
         PatchError::Gone => Problem::no_such_session(),
         PatchError::Crowded { .. } => Problem::unavailable(
             format!("{error}; try again when they are done"),
@@ -125,7 +138,7 @@ mod tests {
     const SECRET: &str = "hf_S3cr3t";
 
     fn read_value(body: &Value) -> Result<SessionPatch, Problem> {
-        read(body.to_string().as_bytes(), &fixture::registry())
+        read(body.to_string().as_bytes(), &fixture::registry(), None)
     }
 
     /// Each credential, by its server: new, or taken away.
@@ -141,11 +154,19 @@ mod tests {
 
     #[test]
     fn what_is_left_out_stays() {
-        for body in [json!({}), json!({"servers": null, "credentials": null})] {
+        for body in [
+            json!({}),
+            json!({"servers": null, "credentials": null, "naming": null, "tools": null}),
+        ] {
             let patch = read_value(&body).unwrap();
             assert!(patch.servers.is_none() && patch.name == Change::Keep);
-            assert!(patch.credentials.is_empty());
+            assert!(patch.credentials.is_empty() && patch.tools.is_empty());
+            assert!(patch.naming.is_none() && patch.idle_expiry == Change::Keep);
         }
+        let lives = |body: Value| read_value(&body).unwrap().idle_expiry;
+        assert_eq!(lives(json!({"idle_expiry": null})), Change::To(None));
+        let minute = Change::To(Some(Duration::from_mins(1)));
+        assert_eq!(lives(json!({"idle_expiry": "1m"})), minute);
         let named = |body: Value| read_value(&body).unwrap().name;
         assert_eq!(named(json!({"name": null})), Change::To(None));
         let renamed = Change::To(Some("n".to_owned()));
@@ -171,8 +192,17 @@ mod tests {
     fn every_refusal_names_its_field_and_tells_no_credential() {
         for (body, field) in [
             (json!({"server": ["open"]}), "server"),
-            (json!({"naming": "dot"}), "naming"),
-            (json!({"naming": null}), "naming"),
+            (json!({"naming": "dots"}), "naming"),
+            (json!({"idle_expiry": 30}), "idle_expiry"),
+            (json!({"idle_expiry": "30"}), "idle_expiry"),
+            (
+                json!({"tools": {"open": {"allow": [""]}}}),
+                "tools.open.allow[0]",
+            ),
+            (
+                json!({"servers": ["open"], "tools": {"key": null}}),
+                "tools.key",
+            ),
             (json!({"servers": []}), "servers"),
             (json!({"servers": "open"}), "servers"),
             (json!({"servers": ["open", "open"]}), "servers[1]"),
@@ -221,6 +251,6 @@ mod tests {
             assert_eq!(problem.into_response().status(), 400);
         }
         let twice = br#"{"credentials": {"bearer": {"token": "a"}, "bearer": {"token": "b"}}}"#;
-        assert!(read(twice, &fixture::registry()).is_err());
+        assert!(read(twice, &fixture::registry(), None).is_err());
     }
 }

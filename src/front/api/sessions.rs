@@ -1,6 +1,9 @@
 //! `GET /sessions`, `GET /session/{id}` and `DELETE /session/{id}`.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use http::StatusCode;
 use serde::Serialize;
@@ -69,6 +72,10 @@ pub(super) struct Session {
     mcp_endpoint: String,
     /// How public tool names are spelled: `auto`, `dot`, `underscores` or `none`.
     naming: &'static str,
+    /// Which tools it offers, by server: of those of which it does not offer all.
+    tools: BTreeMap<String, Offered>,
+    /// For how long it lives unused, such as `30m`; null for as long as the gateway says.
+    idle_expiry: Option<String>,
     /// When it was made.
     #[schema(format = DateTime)]
     created: String,
@@ -79,6 +86,15 @@ pub(super) struct Session {
     mcp_sessions: usize,
     /// Its servers, in the order they were asked for.
     servers: Vec<Server>,
+}
+
+/// Which tools of a server a session offers, by patterns of the server's own names.
+#[derive(Debug, Serialize, ToSchema)]
+struct Offered {
+    /// Those that are offered; null for all.
+    allow: Option<Vec<String>>,
+    /// Those that are not, whatever `allow` says.
+    deny: Vec<String>,
 }
 
 /// One server of a session, and the connection with it.
@@ -92,7 +108,7 @@ struct Server {
     era: Option<&'static str>,
     /// The MCP revision spoken; null until known.
     revision: Option<&'static str>,
-    /// How many tools it offers; null until known.
+    /// How many tools the server has, offered or not; null until known.
     tools: Option<usize>,
     /// What went wrong last, in words.
     last_error: Option<String>,
@@ -238,6 +254,17 @@ impl From<SessionDescription> for Session {
             name: session.name,
             mcp_endpoint: format!("/session/{}/mcp", session.id),
             naming: session.naming.as_str(),
+            tools: session
+                .tools
+                .iter()
+                .map(|(server, filter)| {
+                    let (allow, deny) = (filter.allow(), filter.deny());
+                    (server.to_string(), Offered { allow, deny })
+                })
+                .collect(),
+            idle_expiry: session
+                .idle_expiry
+                .map(|expiry| humantime::format_duration(expiry).to_string()),
             created: rfc3339(session.created_ms),
             last_used: rfc3339(session.last_used_ms),
             mcp_sessions: session.mcp_sessions,

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use warp::reply::Response;
 
 use crate::{
+    audit::{AuditLog, Entry},
     mcp::{
         error::code_of,
         event::Outcome,
@@ -19,7 +20,7 @@ use crate::{
 };
 
 /// Whose a request is, as the log tells it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Sender {
     /// The part of the session's id that may stand in logs.
     pub(super) session: String,
@@ -29,6 +30,8 @@ pub(super) struct Sender {
     pub(super) address: Option<IpAddr>,
     /// Where the session's owner sees it.
     pub(super) activity: Activity,
+    /// Where a line is written for each of its requests, too.
+    pub(super) audit: AuditLog,
 }
 
 /// An address as it stands in the log. Most are of four octets, and every request has one: written in one piece they
@@ -132,10 +135,24 @@ impl Record {
             "{}{separator}{name}: {outcome} in {elapsed_ms} ms",
             self.method,
         );
-        // Nobody needs the words any more: they are kept as they are.
+        let (method, subject) = (mem::take(&mut self.method), self.subject.take());
+        if self.sender.audit.is_open() {
+            let tool = subject.clone().filter(|_| method == TOOLS_CALL);
+            self.sender.audit.write(Entry {
+                caller: self.sender.caller.take(),
+                session: mem::take(&mut self.sender.session),
+                client: self.sender.address,
+                method: method.clone(),
+                provider: backend.cloned(),
+                tool,
+                outcome,
+                elapsed_ms,
+            });
+        }
+        // Nobody else needs the words any more: they are kept as they are.
         self.sender.activity.note(Done {
-            method: mem::take(&mut self.method),
-            subject: self.subject.take(),
+            method,
+            subject,
             backend: backend.cloned(),
             outcome,
             elapsed_ms,

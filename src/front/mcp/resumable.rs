@@ -33,8 +33,7 @@ pub(super) async fn answer<E: Encode>(
         first.next();
     }
     if is_whole && first.peek().is_none() {
-        log.close();
-        tokio::spawn(log.kept());
+        log.keep();
         return begin(reader, ());
     }
     let rest = stream::unfold(answering, async |mut answering| {
@@ -67,10 +66,9 @@ async fn at_hand<E: Encode>(
 pub(super) async fn write(messages: impl Stream<Item = Bytes> + Send, log: Writer) {
     let writing = messages.for_each(|message| log.write(message));
     tokio::select! {
-        () = writing => log.close(),
-        () = log.left() => return,
+        () = writing => log.keep(),
+        () = log.left() => {}
     }
-    log.kept().await;
 }
 
 /// Answers with a stream from its beginning on. Its first event says how to take it up again. When it

@@ -32,30 +32,51 @@ use super::{Session, reports};
 /// The member of a call's parameters that makes a task of it. Spec: 2025-11-25 basic/utilities/tasks.
 const TASK: &str = "task";
 
+/// What methods begin with that are about a tool.
+const OF_TOOLS: &str = "tools/";
+
 impl Session {
     /// Carries out what names a tool or a prompt.
     pub(super) fn call_named(&self, which: Shelf, exchange: Exchange, place: Place) {
         let public = exchange.request.name.clone().unwrap_or_default();
         let Some(route) = route(self.naming, &self.names, &public) else {
-            let what = match which {
-                Shelf::Prompts => "prompt",
-                _ => "tool",
-            };
-            return exchange.refuse(Failure::UnknownName {
-                what,
-                name: public,
-                known: self.known_names(),
-            });
+            return exchange.refuse(self.unknown(which, public));
         };
         if route.may_be_shortened {
             return self.call_shortened(which, route, exchange, place);
         }
+        if which == Shelf::Tools && !self.offers(&route) {
+            return exchange.refuse(self.unknown(which, public));
+        }
         self.send(route.position, Some(route.own), exchange, place);
+    }
+
+    fn unknown(&self, which: Shelf, name: String) -> Failure {
+        Failure::UnknownName {
+            what: match which {
+                Shelf::Prompts => "prompt",
+                _ => "tool",
+            },
+            name,
+            known: self.known_names(),
+        }
+    }
+
+    /// Whether the session offers a tool of this name, if its backend has one.
+    fn offers(&self, route: &Route) -> bool {
+        let filter = self.servers[route.position].tools.as_ref();
+        filter.is_none_or(|filter| filter.offers(&route.own))
     }
 
     /// The client was shown a part of the name only: the list tells the rest.
     fn call_shortened(&self, which: Shelf, route: Route, exchange: Exchange, place: Place) {
         let backend = self.backends[route.position].clone();
+        let filter = self.servers[route.position].tools.clone();
+        let filter = filter.filter(|_| which == Shelf::Tools);
+        let unknown = filter.as_ref().map(|_| {
+            let public = exchange.request.name.clone().unwrap_or_default();
+            self.unknown(which, public)
+        });
         let mut call = self.call(route.position, exchange, place);
         tokio::spawn(async move {
             let asker = (call.link, &call.request.context);
@@ -67,6 +88,12 @@ impl Session {
             let Some(own) = own else {
                 return call.finish(backend.name(), Outcome::Cancelled).await;
             };
+            // By its whole name, whatever of it the client was shown.
+            if let (Some(filter), Some(unknown)) = (filter, unknown)
+                && !filter.offers(&own)
+            {
+                return call.refuse(unknown).await;
+            }
             if call.request.method == COMPLETE {
                 let params = RawObject::parse_or_empty(call.request.params.as_deref());
                 call.request.params = Some(referring(&params, "name", &own));
@@ -97,6 +124,12 @@ impl Session {
     /// or the session's only one.
     pub(super) fn call_unknown(&self, mut exchange: Exchange, place: Place) {
         let params = RawObject::parse_or_empty(exchange.request.params.as_deref());
+        if exchange.request.method.starts_with(OF_TOOLS)
+            && let Some(name) = params.get_str("name")
+            && route(self.naming, &self.names, &name).is_some_and(|route| !self.offers(&route))
+        {
+            return exchange.refuse(self.unknown(Shelf::Tools, name));
+        }
         let named = self.named(&params);
         match named {
             Some((position, params)) => {

@@ -192,9 +192,7 @@ impl Session {
                 mcp_session.touch();
             }
         }
-        if !(self.running.is_empty() && self.parked.is_empty() && self.subscribers.is_empty())
-            || self.mcp_sessions.values().any(McpSession::has_listener)
-        {
+        if !(self.running.is_empty() && self.parked.is_empty()) || self.is_listened_to() {
             self.last_used_ms = now_ms();
         }
         let oldest_ms = self.shared.oldest_mcp_session_ms();

@@ -7,7 +7,10 @@ use tokio::sync::oneshot;
 use crate::{
     backend::{Backend, LinkKey, Memory, Start},
     limits::BACKEND_DEATHS_MAX,
-    mcp::{discovery::Discovery, failure::Failure, request::Context},
+    mcp::{
+        discovery::Discovery, failure::Failure, name::BackendName, request::Context,
+        tool_filter::ToolFilter,
+    },
     session::{
         describe::{ConnectionDescription, ConnectionState, SessionDescription},
         exchange::next_number,
@@ -56,7 +59,7 @@ impl Session {
         let start = Start {
             number,
             name: server.backend.clone(),
-            spec: self.shared.registry.get(server.backend.as_str()).cloned(),
+            spec: self.shared.registry.get(server.backend.as_str()),
             credential: match &server.credential {
                 Ok(credential) => Ok(credential.clone()),
                 Err(error) => Err(error.to_string()),
@@ -87,6 +90,8 @@ impl Session {
             owner: self.owner.clone(),
             name: self.name.clone(),
             naming: self.naming,
+            idle_expiry: self.idle_expiry,
+            tools: self.filters(),
             created_ms: self.created_ms,
             last_used_ms: self.last_used_ms,
             mcp_sessions: self.mcp_sessions.len(),
@@ -98,6 +103,13 @@ impl Session {
             }
             told(description);
         });
+    }
+
+    /// Which tools are offered, of the backends of which not all are.
+    fn filters(&self) -> Vec<(BackendName, Arc<ToolFilter>)> {
+        let servers = self.servers.iter();
+        let filter = |server: &StoredServer| Some((server.backend.clone(), server.tools.clone()?));
+        servers.filter_map(filter).collect()
     }
 
     pub(super) fn close(&mut self) {

@@ -1,5 +1,7 @@
 //! Requests that all backends answer together: lists, and what the session offers.
 
+use std::sync::Arc;
+
 use tokio::sync::oneshot;
 
 use crate::{
@@ -12,6 +14,7 @@ use crate::{
         object::RawObject,
         request::{Context, Request},
         shelf::Shelf,
+        tool_filter::ToolFilter,
     },
     routing::name::Spelling,
     session::{
@@ -38,12 +41,13 @@ impl Session {
         let spelling = Spelling::of(self.naming, client_name.as_deref());
         let link = LinkKey::of(exchange.mcp_session, &context);
         let backends = self.offering(which);
-        let asker = Asker::new(which, (link, &context), spelling, &backends);
+        let asker = Asker::new(which, (link, &context), (spelling, self.edition), &backends);
         if let Some(result) = self.kept_lists.find(&asker) {
             return exchange.answer(Outcome::Kept(result));
         }
         let lists = Lists {
             shelf: which,
+            filters: self.filters_of(which),
             backends,
             link,
             naming: self.naming,
@@ -98,6 +102,16 @@ impl Session {
         let backends = self.backends.iter().enumerate();
         let offering = backends.filter(|(position, _)| offers(*position));
         offering.map(|(_, backend)| backend.clone()).collect()
+    }
+
+    /// What each of those backends' tools are held against; nothing where all of them are offered.
+    fn filters_of(&self, which: Shelf) -> Vec<Option<Arc<ToolFilter>>> {
+        let mut filters = Vec::new();
+        if which == Shelf::Tools && self.servers.iter().any(|server| server.tools.is_some()) {
+            // All of the backends may have some.
+            filters.extend(self.servers.iter().map(|server| server.tools.clone()));
+        }
+        filters
     }
 
     /// Takes what a list showed: requests about resources are routed by it, and who asks for it again is

@@ -14,6 +14,7 @@ use crate::{
     mcp::{discovery::Discovery, kind::ListKind, name::BackendName, request::Context},
     session::{
         clock::now_ms,
+        kept::KeptLists,
         message::SessionMessage,
         patch::{PatchError, Patched, Place, Plan, SessionPatch},
     },
@@ -105,7 +106,12 @@ impl Session {
             }
             return self.patching.waiting.push_back((patch, reply));
         }
-        let plan = Plan::make(patch, &self.servers, self.naming, &self.shared.registry);
+        let plan = Plan::make(
+            patch,
+            &self.servers,
+            self.naming,
+            &self.shared.registry.now(),
+        );
         let plan = match plan {
             Ok(plan) => plan,
             Err(error) => return drop(reply.send(Err(error))),
@@ -148,12 +154,46 @@ impl Session {
 
     /// Makes the session what is stored.
     fn apply(&mut self, mut plan: Plan) {
+        self.choose(&mut plan);
+        if plan.changes_servers() {
+            let new = self.apply_servers(plan);
+            self.connect_at(&new);
+            self.show_others(&ListKind::ALL);
+        } else {
+            self.show_others(plan.changed_lists());
+        }
+    }
+
+    /// Takes what the session chose for itself.
+    fn choose(&mut self, plan: &mut Plan) {
         if let Change::To(name) = std::mem::take(&mut plan.name) {
             self.name = name;
         }
-        if !plan.changes_servers() {
+        if let Change::To(expiry) = plan.idle_expiry {
+            self.idle_expiry = expiry;
+        }
+        self.naming = plan.naming.unwrap_or(self.naming);
+        for place in &plan.places {
+            if let (Some(from), Change::To(tools)) = (place.from, &place.tools) {
+                self.servers[from].tools.clone_from(tools);
+            }
+        }
+    }
+
+    /// Lists are others now, be it that the backends' are not: clients are told, and no list that was made before is
+    /// shown again.
+    pub(super) fn show_others(&mut self, kinds: &[ListKind]) {
+        if kinds.is_empty() {
             return;
         }
+        self.edition += 1;
+        self.kept_lists = KeptLists::default();
+        self.tell_of_lists(kinds, &Hearers::AllBut(Vec::new()));
+    }
+
+    /// Puts the session's backends where they will be, and other connections in the places of some; gives the positions
+    /// of these.
+    pub(super) fn apply_servers(&mut self, plan: Plan) -> Vec<usize> {
         let parts = std::mem::take(&mut self.servers)
             .into_iter()
             .zip(std::mem::take(&mut self.backends))
@@ -185,22 +225,33 @@ impl Session {
         }
         let listening = self.listening_where_links_ended(&stayed, &kept);
         self.rearrange(&stayed, &kept);
-        self.connect_anew(&kept, listening);
-        self.tell_of_lists(&ListKind::ALL, &Hearers::AllBut(Vec::new()));
+        self.carry_anew(listening);
+        let goes_on: HashSet<usize> = kept.values().copied().collect();
+        (0..self.backends.len())
+            .filter(|at| !goes_on.contains(at))
+            .collect()
     }
 
     /// Keeps a backend's connection, or starts one in its place.
     fn settle(&mut self, place: Place, part: Option<Part>) -> Part {
-        let (before, credential) = match (part, place.credential) {
-            (Some(part), Change::Keep) => return part,
-            (part, Change::Keep) => (part, None),
-            (part, Change::To(credential)) => (part, credential),
+        let part = match part {
+            Some(part) if place.is_kept() => return part,
+            part => part,
         };
         let server = StoredServer {
             backend: place.backend,
-            credential: Ok(credential),
+            credential: match (place.credential, &part) {
+                (Change::To(credential), _) => Ok(credential),
+                (Change::Keep, Some((server, ..))) => server.credential.clone(),
+                (Change::Keep, None) => Ok(None),
+            },
+            tools: match (place.tools, &part) {
+                (_, Some((server, ..))) => server.tools.clone(),
+                (Change::To(tools), None) => tools,
+                (Change::Keep, None) => None,
+            },
         };
-        if let Some((_, backend, _)) = before
+        if let Some((_, backend, _)) = part
             && backend.retire()
         {
             self.leaving.push(backend);
@@ -265,26 +316,30 @@ impl Session {
             .collect()
     }
 
-    /// Connects where there is a new connection, and has carried over it what was carried before. All
+    /// Has carried over new connections what was carried before, and opens the links of those who hear something. All
     /// other clients' links open with their next calls.
-    fn connect_anew(
-        &self,
-        kept: &HashMap<usize, usize>,
-        listening: Vec<(LinkKey, Context, usize)>,
-    ) {
-        let goes_on: HashSet<usize> = kept.values().copied().collect();
-        let new = (0..self.backends.len()).filter(|at| !goes_on.contains(at));
-        let default = new.map(|at| (LinkKey::Default, Context::default(), at));
+    fn carry_anew(&self, listening: Vec<(LinkKey, Context, usize)>) {
         self.want_what_was_wanted();
         let subscribed = self.subscribers.values().map(Subscriber::link);
         let links: HashSet<LinkKey> = subscribed.chain([LinkKey::Default]).collect();
         for link in links {
             self.tell_wants(link);
         }
-        for (link, context, position) in default.chain(listening) {
-            let backend = self.backends[position].clone();
-            // Its outcome shows in the connection's state.
-            tokio::spawn(async move { drop(backend.connect(link, context).await) });
+        for (link, context, position) in listening {
+            self.connect(link, context, position);
         }
+    }
+
+    /// Connects to backends, whoever needs them.
+    pub(super) fn connect_at(&self, positions: &[usize]) {
+        for position in positions {
+            self.connect(LinkKey::Default, Context::default(), *position);
+        }
+    }
+
+    fn connect(&self, link: LinkKey, context: Context, position: usize) {
+        let backend = self.backends[position].clone();
+        // Its outcome shows in the connection's state.
+        tokio::spawn(async move { drop(backend.connect(link, context).await) });
     }
 }

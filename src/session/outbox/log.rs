@@ -10,7 +10,6 @@ use std::{
 
 use bytes::Bytes;
 use tokio::{sync::watch, time::Instant};
-use uuid::Uuid;
 
 use crate::limits::{OUTBOX_BYTES_MAX, STREAM_BYTES_MAX, STREAM_EVENTS_MAX, STREAM_HELD};
 
@@ -51,10 +50,8 @@ struct Share {
 }
 
 impl Log {
-    /// An empty one; what it holds is counted in `held`, too.
-    pub(super) fn new(kind: Kind, held: Arc<AtomicUsize>) -> Self {
-        let mut name = Uuid::new_v4().simple().to_string();
-        name.insert(0, kind.mark());
+    /// An empty one of this name; what it holds is counted in `held`, too.
+    pub(super) fn new(kind: Kind, name: String, held: Arc<AtomicUsize>) -> Self {
         Self {
             kind,
             name,
@@ -91,6 +88,11 @@ impl Log {
 
     pub(super) fn ended_at(&self) -> Option<Instant> {
         self.state.borrow().ended
+    }
+
+    /// When it is given up, as things stand: nobody reads it, and nobody took it up.
+    pub(super) fn given_up(&self) -> Option<Instant> {
+        self.state.borrow().given_up()
     }
 
     pub(super) fn end(&self) {

@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
-
-use crate::limits::STREAM_HELD;
 
 use super::{Attendance, Outbox, log::Log, reader::Reader};
 
@@ -15,6 +13,7 @@ pub struct Writer {
     log: Arc<Log>,
     outbox: Outbox,
     mcp_session: Uuid,
+    is_kept: bool,
 }
 
 impl Writer {
@@ -23,6 +22,7 @@ impl Writer {
             log,
             outbox,
             mcp_session,
+            is_kept: false,
         }
     }
 
@@ -90,23 +90,19 @@ impl Writer {
         }
     }
 
-    /// Keeps a stream that ended for those who may have lost a part of it.
-    pub async fn kept(self) {
-        let hold = async {
-            sleep(STREAM_HELD).await;
-            self.left().await;
-        };
-        let mut changes = self.log.state.subscribe();
-        tokio::select! {
-            () = hold => {}
-            // A reader holds what it reads itself.
-            _forgotten = changes.wait_for(|state| state.forgotten) => {}
-        }
+    /// Ends the stream, which is kept for those who may have lost a part of it.
+    pub fn keep(mut self) {
+        self.close();
+        self.is_kept = true;
+        self.outbox.keep();
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
+        if self.is_kept {
+            return;
+        }
         self.log.end();
         self.outbox.remove(self.mcp_session, &self.log);
     }
@@ -116,8 +112,10 @@ impl Drop for Writer {
 mod tests {
     use futures_util::{FutureExt, poll};
 
+    use tokio::time::sleep;
+
     use super::{super::Kind, *};
-    use crate::limits::{STREAM_BYTES_MAX, STREAM_EVENTS_MAX};
+    use crate::limits::{STREAM_BYTES_MAX, STREAM_EVENTS_MAX, STREAM_HELD};
 
     fn writer() -> Writer {
         let outbox = Outbox::default();
@@ -215,17 +213,20 @@ mod tests {
         let log = Arc::clone(&writer.log);
         let mut reader = writer.read();
         writer.write(event(1)).await;
-        writer.close();
+        let (outbox, mcp_session) = (writer.outbox.clone(), writer.mcp_session);
+        writer.keep();
         assert!(reader.next().await.is_some() && reader.next().await.is_none());
         drop(reader);
-        let (outbox, mcp_session) = (writer.outbox.clone(), writer.mcp_session);
-        let began = Instant::now();
+        sleep(STREAM_HELD / 2).await;
         let id = format!("{}-0", log.name());
-        let mut kept = Box::pin(writer.kept());
-        assert!(poll!(&mut kept).is_pending());
-        assert!(outbox.resume(mcp_session, &id).is_some());
-        kept.await;
-        assert!(began.elapsed() >= STREAM_HELD);
+        let resumed = outbox.resume(mcp_session, &id).unwrap();
+        sleep(STREAM_HELD * 2).await;
+        assert!(!outbox.is_empty(), "somebody reads it");
+        drop(resumed);
+        sleep(STREAM_HELD / 2).await;
+        assert!(!outbox.is_empty(), "its reader may come back");
+        sleep(STREAM_HELD).await;
+        assert!(outbox.is_empty());
         assert!(outbox.resume(mcp_session, &id).is_none());
     }
 }

@@ -120,12 +120,14 @@ fn as_stored(record: &SessionRecord) -> StoredSession {
         owner: record.owner.clone(),
         name: record.name.clone(),
         naming: record.naming,
+        idle_expiry: record.idle_expiry,
         servers: record
             .servers
             .iter()
             .map(|server| StoredServer {
                 backend: server.backend.clone(),
                 credential: Ok(server.credential.clone()),
+                tools: server.tools.clone(),
             })
             .collect(),
         created_ms: record.created_ms,

@@ -80,6 +80,11 @@ impl State {
         }
     }
 
+    /// All sessions on their way to sleep: they may stay awake.
+    pub(super) fn on_their_way(&self) -> impl Iterator<Item = &SessionRef> {
+        self.resting.values().map(|resting| &resting.session)
+    }
+
     /// A session on its way to sleep.
     pub(super) fn on_its_way(&self, id: Uuid) -> Option<SessionRef> {
         Some(self.resting.get(&id)?.session.clone())

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::{
     limits::BURIED_AT_ONCE_MAX,
     session::{directory::SessionRef, quota::Quota, used},
-    store::{Store, StoreError},
+    store::{Store, StoreError, Unused},
 };
 
 use super::{State, SupervisorMessage, waking::Finder};
@@ -25,7 +25,7 @@ impl State {
             quota: self.directory.quota().clone(),
             supervisor: self.myself.clone(),
             oldest_mcp_session_ms: self.shared.oldest_mcp_session_ms(),
-            oldest_session_ms: self.shared.oldest_session_ms(),
+            unused_sessions: self.shared.unused_sessions(),
         };
         tokio::spawn(sweeping.run(sessions));
     }
@@ -37,7 +37,7 @@ struct Sweeping {
     quota: Quota,
     supervisor: ActorRef<SupervisorMessage>,
     oldest_mcp_session_ms: i64,
-    oldest_session_ms: Option<i64>,
+    unused_sessions: Unused,
 }
 
 impl Sweeping {
@@ -57,9 +57,7 @@ impl Sweeping {
         if let Err(error) = self.expire_mcp_sessions().await {
             tracing::warn!(%error, "could not expire idle MCP sessions");
         }
-        if let Some(oldest_ms) = self.oldest_session_ms
-            && let Err(error) = self.expire_sessions(oldest_ms).await
-        {
+        if let Err(error) = self.expire_sessions().await {
             tracing::warn!(%error, "could not delete all sessions that nobody uses; it is tried again");
         }
     }
@@ -79,25 +77,24 @@ impl Sweeping {
     }
 
     /// Deletes the sessions that nobody uses.
-    async fn expire_sessions(&self, oldest_ms: i64) -> Result<(), StoreError> {
+    async fn expire_sessions(&self) -> Result<(), StoreError> {
         loop {
-            let idle = self.store.idle_sessions(oldest_ms, BURIED_AT_ONCE_MAX);
+            let idle = self
+                .store
+                .idle_sessions(self.unused_sessions, BURIED_AT_ONCE_MAX);
             let idle = idle.await?;
             if idle.is_empty() {
                 return Ok(());
             }
-            let expired = join_all(idle.into_iter().map(|it| self.expire(it, oldest_ms))).await;
+            let expired = join_all(idle.into_iter().map(|it| self.expire(it))).await;
             expired.into_iter().collect::<Result<(), _>>()?;
         }
     }
 
-    async fn expire(
-        &self,
-        (id, owner): (Uuid, Option<Arc<str>>),
-        oldest_ms: i64,
-    ) -> Result<(), StoreError> {
+    async fn expire(&self, (id, owner): (Uuid, Option<Arc<str>>)) -> Result<(), StoreError> {
         let awake = self.woken(id).await;
-        if self.store.delete_idle_session(id, oldest_ms).await? {
+        let unused = self.unused_sessions;
+        if self.store.delete_idle_session(id, unused).await? {
             self.quota.give_back(&owner);
             let _gone = self.supervisor.cast(SupervisorMessage::Expired { id });
         }

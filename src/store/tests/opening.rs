@@ -260,6 +260,9 @@ async fn a_database_from_before_owners_keeps_its_sessions_as_nobodys() {
     store.close().await;
     let intruder = home.intruder().await;
     for statement in [
+        "DROP INDEX sessions_by_idle_expiry",
+        "ALTER TABLE sessions DROP COLUMN idle_expiry_ms",
+        "ALTER TABLE session_servers DROP COLUMN tools",
         "DROP INDEX sessions_by_use",
         "DROP INDEX sessions_by_owner",
         "ALTER TABLE sessions DROP COLUMN owner",

@@ -61,6 +61,25 @@ fn creation() -> impl Strategy<Value = Value> {
                     json!("camel"),
                 ]),
             ),
+            (
+                "tools",
+                one_of(vec![
+                    json!({"it": {"allow": ["e*"], "deny": ["*a*a*b"]}}),
+                    json!({"it": {"deny": ["?", ""]}}),
+                    json!({"it": {"only": []}}),
+                    json!({"it": null}),
+                    json!({"nobody": {}}),
+                ]),
+            ),
+            (
+                "idle_expiry",
+                one_of(vec![
+                    json!("1h"),
+                    json!("1"),
+                    json!(60),
+                    json!("99999999999999999999y"),
+                ]),
+            ),
         ],
     )
 }

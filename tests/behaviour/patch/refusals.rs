@@ -35,7 +35,7 @@ async fn a_refused_change_names_its_field_and_changes_nothing() {
     let before = described(&gateway, &session).await;
     for (body, field) in [
         (json!({"name": "m", "nmae": 1}), "nmae"),
-        (json!({"name": "m", "naming": "dot"}), "naming"),
+        (json!({"name": "m", "naming": "dots"}), "naming"),
         (json!({"name": "m", "servers": []}), "servers"),
         (json!({"name": "m", "servers": ["nobody"]}), "servers[0]"),
         (

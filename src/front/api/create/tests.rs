@@ -10,11 +10,11 @@ use crate::{front::fixture, limits::HEADER_VALUE_BYTES_MAX};
 const SECRET: &str = "hf_S3cr3t";
 
 fn read_value(body: &Value) -> Result<NewSession, Problem> {
-    read(body.to_string().as_bytes(), &fixture::registry())
+    read(body.to_string().as_bytes(), &fixture::registry(), None)
 }
 
 fn refused(body: &[u8]) -> Value {
-    let problem = read(body, &fixture::registry()).err().unwrap();
+    let problem = read(body, &fixture::registry(), None).err().unwrap();
     assert_eq!(problem.status(), 400);
     let response = problem.into_response();
     let body = futures_util::FutureExt::now_or_never(http_body_util::BodyExt::collect(
@@ -107,11 +107,7 @@ fn a_mistake_is_told_by_its_field() {
             "open, bearer, anonymous, preset, key",
         ),
         (json!({"servers": ["open", "open"]}), "servers[1]", "twice"),
-        (
-            json!({"servers": ["open"], "extra": 1}),
-            "extra",
-            "servers, credentials, name and naming",
-        ),
+        (json!({"servers": ["open"], "extra": 1}), "extra", FIELDS),
         (json!({"servers": ["open"], "name": ""}), "name", "blank"),
         (
             json!({"servers": ["open"], "name": 1}),

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     front::api::create::{NAME_CHARS_MAX, SERVERS_MAX},
-    limits::HEADER_VALUE_BYTES_MAX,
+    limits::{HEADER_VALUE_BYTES_MAX, TOOL_PATTERN_CHARS_MAX, TOOL_PATTERNS_MAX},
     mcp::name::Naming,
     registry::{AuthSpec, ProviderSpec, Registry},
 };
@@ -15,6 +15,8 @@ const EXAMPLE_SERVERS: usize = 3;
 const RULED_PROVIDERS_MAX: usize = 4;
 /// Printable ASCII that neither begins nor ends with a space.
 const CREDENTIAL_PATTERN: &str = "^[!-~]([ -~]*[!-~])?$";
+/// No control character.
+const TOOL_PATTERN: &str = r"^[^\u0000-\u001f\u007f-\u009f]+$";
 /// Something to read, and no control character.
 const NAME_PATTERN: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
 
@@ -24,6 +26,10 @@ pub(super) fn schema(registry: &Registry) -> Value {
     let credentials: Map<String, Value> = specs
         .iter()
         .map(|spec| (spec.name.to_string(), credential(&spec.auth)))
+        .collect();
+    let tools: Map<String, Value> = specs
+        .iter()
+        .map(|spec| (spec.name.to_string(), filter()))
         .collect();
     let mut schema = json!({
         "type": "object",
@@ -60,6 +66,19 @@ pub(super) fn schema(registry: &Registry) -> Value {
                 "enum": Naming::ALL.map(|naming| json!(naming.as_str())).into_iter()
                     .chain([Value::Null]).collect::<Vec<_>>(),
             },
+            "tools": {
+                "type": ["object", "null"],
+                "description": "Which tools the session offers, by server; only names that are also in `servers`. \
+                    Of a server that is not named it offers all.",
+                "properties": tools,
+                "additionalProperties": false,
+            },
+            "idle_expiry": {
+                "type": ["string", "null"],
+                "description": "For how long the session lives that nobody uses, such as `30m` or `7days`; no longer \
+                    than the gateway lets any. Without it that is how long.",
+                "examples": ["30m", "24h"],
+            },
         },
         "example": example(&specs),
     });
@@ -73,9 +92,6 @@ pub(super) fn schema(registry: &Registry) -> Value {
 /// the session has already.
 pub(super) fn change_schema(create: &Value) -> Value {
     let mut properties = create["properties"].clone();
-    if let Some(properties) = properties.as_object_mut() {
-        properties.remove("naming");
-    }
     properties["servers"]["type"] = json!(["array", "null"]);
     properties["servers"]["description"] = json!(
         "All of the session's servers from now on, each a provider of the registry. Left out, they \
@@ -86,6 +102,13 @@ pub(super) fn change_schema(create: &Value) -> Value {
          named keeps what it has; null takes the session's own credential away."
     );
     properties["name"]["description"] = json!("A name for people; null takes it away.");
+    properties["tools"]["description"] = json!(
+        "Which tools the session offers, by server: of those that it has from now on. A server that is not named \
+         keeps what it has; null takes its filter away."
+    );
+    properties["idle_expiry"]["description"] = json!(
+        "For how long the session lives that nobody uses, such as `30m`; null for as long as the gateway says."
+    );
     let credentials = properties["credentials"]["properties"].as_object_mut();
     for credential in credentials.into_iter().flat_map(Map::values_mut) {
         credential["type"] = json!(["object", "null"]);
@@ -111,17 +134,47 @@ fn rules(registry: &Registry) -> Option<Value> {
         let credentials = json!({ "type": "object", "required": [spec.name.as_str()] });
         json!({ "required": ["credentials"], "properties": { "credentials": credentials } })
     };
+    let chooses = |spec: &ProviderSpec| {
+        let tools = json!({ "type": "object", "required": [spec.name.as_str()] });
+        json!({ "required": ["tools"], "properties": { "tools": tools } })
+    };
     let mut rules = vec![json!({
         "if": { "required": ["naming"], "properties": { "naming": { "const": "none" } } },
         "then": { "properties": { "servers": { "maxItems": 1 } } },
     })];
     for spec in registry.iter() {
         rules.push(json!({ "if": brings(spec), "then": lists(spec) }));
+        rules.push(json!({ "if": chooses(spec), "then": lists(spec) }));
         if spec.auth.must_be_brought() {
             rules.push(json!({ "if": lists(spec), "then": brings(spec) }));
         }
     }
     (registry.len() <= RULED_PROVIDERS_MAX).then(|| json!(rules))
+}
+
+fn filter() -> Value {
+    let patterns = |description: &str| {
+        json!({
+            "type": ["array", "null"],
+            "description": description,
+            "items": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": TOOL_PATTERN_CHARS_MAX,
+                "pattern": TOOL_PATTERN,
+            },
+            "maxItems": TOOL_PATTERNS_MAX,
+        })
+    };
+    json!({
+        "type": ["object", "null"],
+        "description": "Patterns of the server's own names of its tools: `*` stands for any characters, `?` for one.",
+        "properties": {
+            "allow": patterns("Those that are offered; without it, all."),
+            "deny": patterns("Those that are not, whatever `allow` says."),
+        },
+        "additionalProperties": false,
+    })
 }
 
 fn credential(auth: &AuthSpec) -> Value {

@@ -10,6 +10,7 @@ use super::{
     super::taken::Taken, *,
 };
 use crate::{
+    audit::AuditLog,
     channel::{self, channel},
     front::fixture,
     limits::EVENTS_IN_FLIGHT,
@@ -36,6 +37,7 @@ impl World {
         let new = NewSession {
             name: None,
             naming: Naming::Auto,
+            idle_expiry: None,
             servers: Vec::new(),
         };
         let sessions = state.sessions.seen_by(&crate::callers::Caller::anonymous());
@@ -53,6 +55,7 @@ impl World {
             caller: None,
             address: None,
             activity: session.activity().clone(),
+            audit: AuditLog::default(),
         };
         let wanted = Wanted {
             session: session.clone(),

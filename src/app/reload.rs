@@ -1,0 +1,78 @@
+//! The registry is read again when its file changes, and sessions meet what it says then.
+
+use std::{io, path::PathBuf};
+
+use crate::{
+    config::{self, Config},
+    registry::{CurrentRegistry, Defaults, Registry, RegistryError},
+    session::Sessions,
+    watch::Watch,
+};
+
+/// What is needed to read the registry again.
+#[derive(Clone)]
+struct Reading {
+    path: PathBuf,
+    defaults: Defaults,
+    current: CurrentRegistry,
+    sessions: Sessions,
+}
+
+/// Reads the registry again whenever its file changes.
+pub(super) fn watch(
+    config: &Config,
+    current: &CurrentRegistry,
+    sessions: &Sessions,
+) -> io::Result<Watch> {
+    let reading = Reading {
+        path: config.registry_path.clone(),
+        defaults: config.registry_defaults,
+        current: current.clone(),
+        sessions: sessions.clone(),
+    };
+    let watched = reading.clone();
+    let watch = Watch::over(vec![reading.path.clone()], move || watched.again(true))?;
+    // What changed between the start's reading and now was seen by nobody.
+    reading.again(false);
+    Ok(watch)
+}
+
+impl Reading {
+    /// Puts what the file says now in force; with a mistake in it nothing of it, and what was before stays. With
+    /// `is_told` somebody wants to hear that nothing changed, too.
+    fn again(&self, is_told: bool) {
+        let registry = match Registry::load(&self.path, &self.defaults, &config::environment) {
+            Ok(registry) => registry,
+            Err(error) => return self.complain(&error),
+        };
+        if is_told {
+            super::tell_warnings(&registry);
+        }
+        let providers = registry.len();
+        let differences = self.current.replace(registry);
+        if is_told || !differences.is_empty() {
+            let path = self.path.display();
+            tracing::info!(providers, "read the registry {path} again: {differences}");
+        }
+        if !differences.is_empty() {
+            self.sessions.meet_registry(&differences);
+        }
+    }
+
+    fn complain(&self, error: &RegistryError) {
+        if let RegistryError::Mistakes(mistakes) = error {
+            for mistake in mistakes.as_slice() {
+                tracing::error!("{mistake}");
+            }
+        }
+        let path = self.path.display();
+        let cause = match error {
+            RegistryError::Mistakes(_) => None,
+            error => Some(error as &dyn std::error::Error),
+        };
+        tracing::error!(
+            error = cause,
+            "the registry {path} changed nothing; all providers stay as they were until it is mended"
+        );
+    }
+}

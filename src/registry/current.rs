@@ -1,0 +1,155 @@
+//! The registry in force: read by whoever needs a provider, replaced as a whole when its file is another.
+
+use std::{fmt, sync::Arc};
+
+use arc_swap::ArcSwap;
+
+use super::{ProviderSpec, Registry};
+use crate::mcp::name::BackendName;
+
+/// The registry in force. A clone is another handle of the same.
+#[derive(Debug, Clone)]
+pub struct CurrentRegistry(Arc<ArcSwap<Registry>>);
+
+/// The providers by which one registry differs from the one before it.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Differences {
+    /// Those that are new.
+    pub added: Vec<BackendName>,
+    /// Those that are met in another way: at another address, with another credential, or with other patience.
+    pub changed: Vec<BackendName>,
+    /// Those that are gone.
+    pub removed: Vec<BackendName>,
+}
+
+impl CurrentRegistry {
+    /// Puts a registry in force.
+    #[must_use]
+    pub fn new(registry: Registry) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(registry)))
+    }
+
+    /// The registry as it is now.
+    #[must_use]
+    pub fn now(&self) -> Arc<Registry> {
+        self.0.load_full()
+    }
+
+    /// The provider of this name as it is now.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Arc<ProviderSpec>> {
+        self.0.load().get(name).cloned()
+    }
+
+    /// Puts another registry in the place of the one before; tells what that changes.
+    #[must_use]
+    pub fn replace(&self, registry: Registry) -> Differences {
+        let before = self.0.load();
+        let differences = Differences::between(&before, &registry);
+        self.0.store(Arc::new(registry));
+        differences
+    }
+}
+
+impl Differences {
+    fn between(before: &Registry, now: &Registry) -> Self {
+        let mut differences = Self::default();
+        for spec in now.iter() {
+            match before.get(spec.name.as_str()) {
+                None => differences.added.push(spec.name.clone()),
+                Some(known) if !known.is_met_as(spec) => {
+                    differences.changed.push(spec.name.clone());
+                }
+                Some(_) => {}
+            }
+        }
+        let gone = before
+            .names()
+            .filter(|name| now.get(name.as_str()).is_none());
+        differences.removed.extend(gone.cloned());
+        differences
+    }
+
+    /// Whether every provider is met as before, and no other.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.changed.is_empty() && self.removed.is_empty()
+    }
+
+    /// Those with whom nothing of before can be gone on with.
+    #[must_use]
+    pub fn void(&self) -> Vec<BackendName> {
+        self.changed.iter().chain(&self.removed).cloned().collect()
+    }
+}
+
+impl fmt::Display for Differences {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            return formatter.write_str("no provider is another");
+        }
+        let mut separator = "";
+        for (word, names) in [
+            ("added", &self.added),
+            ("changed", &self.changed),
+            ("removed", &self.removed),
+        ] {
+            if !names.is_empty() {
+                let names: Vec<&str> = names.iter().map(BackendName::as_str).collect();
+                write!(formatter, "{separator}{word} {}", names.join(", "))?;
+                separator = "; ";
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::registry::Defaults;
+
+    fn registry(entries: &str) -> Registry {
+        let text = format!("providers: {{ {entries} }}");
+        let environment = |name: &str| Some(format!("of-{name}"));
+        let path = Path::new("registry.yaml");
+        Registry::parse(&text, path, &Defaults::default(), &environment).unwrap()
+    }
+
+    #[test]
+    fn what_is_met_in_another_way_is_told_and_nothing_else() {
+        let before = "a: { url: http://127.0.0.1:9/mcp }, \
+                      b: { url: http://127.0.0.1:9/mcp, headers: { x-team: one }, retries: { attempts: 1 } }, \
+                      c: { url: http://127.0.0.1:9/mcp, auth: { type: bearer, default: env:ONE } }";
+        let current = CurrentRegistry::new(registry(before));
+        let told = |entries: String| current.replace(registry(&entries)).to_string();
+        assert_eq!(told(before.to_owned()), "no provider is another");
+        let described = before.replacen("{ url", "{ description: words, url", 1);
+        assert_eq!(told(described), "no provider is another");
+        assert_eq!(
+            current.get("a").unwrap().description.as_deref(),
+            Some("words")
+        );
+        let optional = before.replacen("type: bearer,", "type: bearer, required: false,", 1);
+        assert_eq!(told(optional), "no provider is another");
+        for (old, new) in [
+            (":9/", ":10/"),
+            ("one }", "two }"),
+            ("attempts: 1", "attempts: 2"),
+            ("env:ONE", "env:TWO"),
+            ("type: bearer", "type: api_key"),
+            ("retries: {", "timeouts: { idle: 9s }, retries: {"),
+            ("retries: {", "protocol: 2025-06-18, retries: {"),
+        ] {
+            let _reset = told(before.to_owned());
+            let is_told = told(before.replacen(old, new, 1));
+            assert!(is_told.starts_with("changed "), "{new}: {is_told}");
+        }
+        let _reset = told(before.to_owned());
+        let other = "d: { url: http://127.0.0.1:9/mcp }, a: { url: http://127.0.0.1:8/mcp }";
+        assert_eq!(told(other.to_owned()), "added d; changed a; removed b, c");
+        assert!(current.get("b").is_none() && current.now().len() == 2);
+    }
+}

@@ -1,0 +1,128 @@
+//! The audit log: a line for each request of whoever it was, nothing of what was in it, and all of them.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::{
+    LATEST_LEGACY, MODERN,
+    world::{FakeBackend, Gateway, Program, eventually},
+};
+
+/// What nobody may find in the file.
+const CONTENT: &str = "argument-not-to-be-told-77";
+const TOKEN: &str = "tok-5e2f1c9a8b7d-not-to-be-told";
+
+fn lines(path: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let lines = text.lines();
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// Whom a line is about, and how it ended.
+fn shown(line: &Value) -> (String, &Value, &Value, &str) {
+    let text = |member: &str| line[member].as_str().unwrap_or("-").to_owned();
+    let who = format!("{} {}", text("caller"), text("method"));
+    (
+        who,
+        &line["tool"],
+        &line["provider"],
+        line["outcome"].as_str().unwrap(),
+    )
+}
+
+#[tokio::test]
+async fn who_called_what_is_written_down_and_nothing_of_what_was_in_it() {
+    let backend = FakeBackend::legacy().demands_bearer(TOKEN).start();
+    let mut gateway = Gateway::setup()
+        .provider_with("it", &backend, "auth: { type: bearer }")
+        .argument("--audit-log=audit.jsonl")
+        .caller("ada")
+        .start();
+    let request = json!({"servers": ["it"], "credentials": {"it": {"token": TOKEN}}});
+    let made = gateway
+        .send_as("ada", http::Method::POST, "/create-session", Some(&request))
+        .await;
+    let session = made.json();
+    let endpoint = gateway.url(session["mcp_endpoint"].as_str().unwrap());
+    let (it, none) = (json!("it"), Value::Null);
+    let path = gateway.folder().join("audit.jsonl");
+    let moved = gateway.folder().join("audit.old");
+    for revision in [LATEST_LEGACY, MODERN] {
+        let client = Program::named("x").showing(gateway.key("ada"));
+        let client = client.speaking(revision, &endpoint).await;
+        let before = lines(&path).len();
+        client.call("it.echo", json!({"a": CONTENT})).await.result();
+        client
+            .call("it.fail", json!({"code": -32000, "message": CONTENT}))
+            .await
+            .error();
+        client.call("no.such", json!({"a": CONTENT})).await.error();
+        client.tool_names().await;
+        let written = async || lines(&path).len() >= before + 4;
+        eventually("the lines", written).await;
+        let lines = lines(&path).split_off(before);
+        let calls: Vec<_> = lines
+            .iter()
+            .map(shown)
+            .filter(|it| !it.0.ends_with("initialize"))
+            .collect();
+        let (call, list) = ("ada tools/call".to_owned(), "ada tools/list".to_owned());
+        assert_eq!(
+            calls,
+            [
+                (call.clone(), &json!("it.echo"), &it, "ok"),
+                (call.clone(), &json!("it.fail"), &it, "error"),
+                (call.clone(), &json!("no.such"), &none, "failed"),
+                (list, &none, &none, "ok"),
+            ],
+            "{revision}"
+        );
+        assert_eq!(
+            lines[0]["session"],
+            session["session_id"].as_str().unwrap()[..8]
+        );
+        assert_eq!(lines[0]["client"], "127.0.0.1");
+        assert!(lines[0]["elapsed_ms"].is_u64() && lines[0]["time"].is_string());
+    }
+    // Whoever moves it away says so, and no line is lost, nor is one at a clean end.
+    let before = lines(&path).len();
+    std::fs::rename(&path, &moved).unwrap();
+    gateway.hang_up();
+    eventually("another file", async || path.exists()).await;
+    let client = Program::named("x")
+        .showing(gateway.key("ada"))
+        .modern(&endpoint);
+    for _ in 0..20 {
+        client.call("it.echo", json!({"a": CONTENT})).await.result();
+    }
+    gateway.stop();
+    assert_eq!((lines(&moved).len(), lines(&path).len()), (before, 20));
+    for path in [&path, &moved] {
+        let text = std::fs::read_to_string(path).unwrap();
+        for secret in [
+            CONTENT,
+            TOKEN,
+            gateway.key("ada"),
+            session["session_id"].as_str().unwrap(),
+        ] {
+            assert!(!text.contains(secret), "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_audit_log_that_cannot_be_written_stops_the_start() {
+    let backend = FakeBackend::modern().start();
+    let mut gateway = Gateway::with(&[("it", &backend)]);
+    gateway.stop();
+    let ended = gateway
+        .command(&["--audit-log", "nowhere/audit.jsonl"])
+        .output()
+        .unwrap();
+    assert_eq!(ended.status.code(), Some(1));
+    let told = String::from_utf8(ended.stderr).unwrap();
+    assert!(told.contains("--audit-log"), "{told}");
+}
