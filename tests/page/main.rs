@@ -52,6 +52,15 @@ const ORDER: &str = r##"{
     }
 }"##;
 
+/// A tool whose schema goes round in circles: a form of all of it would never end.
+const MAZE: &str = r##"{
+    "name": "maze",
+    "inputSchema": {"type": "object", "properties": {
+        "a": {"$ref": "#"}, "b": {"$ref": "#"}, "c": {"$ref": "#"}, "d": {"$ref": "#"}, "e": {"$ref": "#"},
+        "f": {"$ref": "#"}, "g": {"$ref": "#"}, "h": {"$ref": "#"}, "i": {"$ref": "#"}, "word": {"type": "string"}
+    }}
+}"##;
+
 /// The script with what it needs, and the browser it drives.
 struct Browser {
     script: PathBuf,
@@ -110,7 +119,7 @@ async fn people_build_watch_and_try_sessions_on_the_page() {
     let Some(browser) = or_skipped(Browser::found()) else {
         return;
     };
-    let kitchen = FakeBackend::legacy().tool(ORDER).all_tools().start();
+    let kitchen = FakeBackend::legacy().tool(ORDER).tool(MAZE).all_tools().start();
     let locked = FakeBackend::legacy()
         .demands_bearer("the-right-token")
         .start();

@@ -13,10 +13,19 @@ let showing = new AbortController();
 let asking = false;
 
 function route() {
-  const parts = location.hash.replace(/^#\/?/, '').split('/').map(decodeURIComponent);
+  const parts = location.hash.replace(/^#\/?/, '').split('/').map(decoded);
   if (parts[0] === 'sessions') return { place: 'sessions', show: sessionList, parts };
   if (parts[0] === 'session' && parts[1]) return { place: 'sessions', show: session, parts: parts.slice(1) };
   return { place: 'build', show: build, parts };
+}
+
+/** A part of an address that somebody may have cut anywhere. */
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 function show({ isFirst } = {}) {

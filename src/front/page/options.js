@@ -58,7 +58,7 @@ export class Options {
   }
 
   clear() {
-    const filters = [...this.filters.values()].flatMap((filter) => [filter.allow, filter.deny]);
+    const filters = [...this.filters.values()].flatMap((filter) => [filter.which, filter.allow, filter.deny]);
     for (const one of [this.naming, this.idle, ...filters]) one.refuse(null);
   }
 }
@@ -67,30 +67,39 @@ export class Options {
 class Filter {
   constructor(name, had) {
     const area = (patterns) => el('textarea', { rows: 2, spellcheck: false, autocomplete: 'off', value: (patterns ?? []).join('\n') });
+    const choice = !had?.allow ? 'all' : had.allow.length > 0 ? 'some' : 'none';
+    const choices = [['all', 'All that it has'], ['some', 'Only some'], ['none', 'None']];
+    this.which = field(`tools.${name}`, `Tools of ${name}`,
+      el('select', {}, choices.map(([value, words]) => el('option', { value, selected: value === choice }, words))), '');
     this.allow = field(`tools.${name}.allow`, `Offer only these tools of ${name}`, area(had?.allow),
-      'One a line, by the server’s own names; * stands for anything. Empty for all.');
-    this.deny = field(`tools.${name}.deny`, `Never offer these tools of ${name}`, area(had?.deny), 'Wins over the list above.');
-    this.element = el('div', { class: 'stack' }, this.allow.element, this.deny.element);
-    this.before = this.#words;
+      'One a line, by the server’s own names; * stands for anything.');
+    this.deny = field(`tools.${name}.deny`, `Never offer these tools of ${name}`, area(had?.deny),
+      'In the same way; it wins over what is offered.');
+    this.element = el('div', { class: 'stack' }, this.which.element, this.allow.element, this.deny.element);
+    this.which.input.addEventListener('change', () => this.#show());
+    this.#show();
+    this.before = JSON.stringify(this.value);
   }
 
   /** As the API wants it; null for no filter. */
   get value() {
     const lines = (one) => one.input.value.split('\n').map((line) => line.trim()).filter(Boolean);
-    const [allow, deny] = [lines(this.allow), lines(this.deny)];
-    if (allow.length + deny.length === 0) return null;
-    return { ...(allow.length > 0 && { allow }), ...(deny.length > 0 && { deny }) };
+    const deny = lines(this.deny);
+    const allow = { all: undefined, some: lines(this.allow), none: [] }[this.which.input.value];
+    if (allow === undefined && deny.length === 0) return null;
+    return { ...(allow && { allow }), ...(deny.length > 0 && { deny }) };
   }
 
   get isChanged() {
-    return this.#words !== this.before;
+    return JSON.stringify(this.value) !== this.before;
   }
 
   of(list) {
-    return list === 'deny' ? this.deny : this.allow;
+    return { allow: this.allow, deny: this.deny }[list] ?? this.which;
   }
 
-  get #words() {
-    return `${this.allow.input.value}\0${this.deny.input.value}`;
+  #show() {
+    this.allow.element.hidden = this.which.input.value !== 'some';
+    this.deny.element.hidden = this.which.input.value === 'none';
   }
 }

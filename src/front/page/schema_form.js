@@ -5,6 +5,9 @@ import { el, fill, newId } from './dom.js';
 /** Objects within objects that get fields of their own; deeper ones are written as JSON. */
 const DEPTH_MAX = 6;
 
+/** Fields that a form shows by itself, and values of one choice: a schema may refer to itself, and is a server's word. */
+const FIELDS_MAX = 300;
+
 /** What somebody filled in cannot be sent. */
 export class Unfit extends Error {
   constructor(words, input) {
@@ -16,7 +19,7 @@ export class Unfit extends Error {
 /** A form for the members of an object. `read()` gives the object, or throws [`Unfit`]. */
 export function schemaForm(schema) {
   const root = schema ?? {};
-  const form = members(root, root, 0);
+  const form = members(root, { root, left: FIELDS_MAX }, 0);
   if (form.fields.size === 0 && root.additionalProperties === false) {
     fill(form.element, el('p', { class: 'hint' }, 'It takes nothing.'));
   }
@@ -57,15 +60,18 @@ export function switchableForm(schema) {
   return { element: el('div', { class: 'stack' }, form.element, raw, el('div', {}, toggle)), read };
 }
 
-/** The fields of an object. */
-function members(schema, root, depth) {
+/** The fields of an object. `form` has the whole schema, and for how many fields there is room. */
+function members(schema, form, depth) {
   const required = new Set(schema.required ?? []);
   const fields = new Map();
-  for (const [name, property] of Object.entries(schema.properties ?? {})) {
-    fields.set(name, fieldFor(name, resolve(property, root), root, required.has(name), depth));
+  const fits = hasRoom(schema, form);
+  for (const [name, property] of fits ? Object.entries(schema.properties ?? {}) : []) {
+    form.left -= 1;
+    fields.set(name, fieldFor(name, resolve(property, form.root), form, required.has(name), depth));
   }
-  const extra = schema.properties === undefined && schema.additionalProperties !== false
-    ? jsonField('', 'Arguments as JSON', {}, false, 'The schema does not say which. Leave it empty for none.')
+  const extra = !fits || (schema.properties === undefined && schema.additionalProperties !== false)
+    ? jsonField('', 'Arguments as JSON', {}, false,
+      fits ? 'The schema does not say which. Leave it empty for none.' : 'There are too many for a form.')
     : null;
   if (extra) fields.set('', extra);
   const collect = (take) => {
@@ -81,6 +87,9 @@ function members(schema, root, depth) {
   const element = el('div', { class: 'stack' }, [...fields.values()].map((field) => field.element));
   return { element, fields, read: () => collect((field) => field.read()), glance: () => collect(glance) };
 }
+
+/** Whether each member of an object can have a field. */
+const hasRoom = (schema, form) => Object.keys(schema.properties ?? {}).length <= form.left;
 
 /** What stands in a field, as far as it can be read. */
 function glance(field) {
@@ -117,7 +126,7 @@ function at(root, reference) {
   return steps.reduce((node, step) => node?.[decodeURIComponent(step).replaceAll('~1', '/').replaceAll('~0', '~')], root) ?? {};
 }
 
-function fieldFor(name, schema, root, required, depth) {
+function fieldFor(name, schema, form, required, depth) {
   const words = schema.title ?? name;
   const options = choices(schema);
   if (options) return choiceField(name, words, schema, required, options);
@@ -131,10 +140,12 @@ function fieldFor(name, schema, root, required, depth) {
     case 'boolean':
       return flagField(name, words, schema, required);
     case 'array':
-      return depth < DEPTH_MAX ? listField(name, words, schema, root, required, depth) : jsonField(name, words, schema, required);
+      return depth < DEPTH_MAX && form.left > 0
+        ? listField(name, words, schema, form, required, depth)
+        : jsonField(name, words, schema, required);
     case 'object':
-      return depth < DEPTH_MAX && schema.properties
-        ? groupField(name, words, schema, root, required, depth)
+      return depth < DEPTH_MAX && schema.properties && hasRoom(schema, form)
+        ? groupField(name, words, schema, form, required, depth)
         : jsonField(name, words, schema, required);
     default:
       return jsonField(name, words, schema, required);
@@ -143,9 +154,9 @@ function fieldFor(name, schema, root, required, depth) {
 
 /** The values of a choice with their words. */
 function choices(schema) {
-  if (Array.isArray(schema.enum)) return schema.enum.map((value, place) => [value, schema.enumNames?.[place] ?? String(value)]);
+  if (Array.isArray(schema.enum) && schema.enum.length <= FIELDS_MAX) return schema.enum.map((value, place) => [value, schema.enumNames?.[place] ?? String(value)]);
   const either = schema.oneOf ?? schema.anyOf;
-  if (Array.isArray(either) && either.length > 0 && either.every((it) => it && 'const' in it)) {
+  if (Array.isArray(either) && either.length > 0 && either.length <= FIELDS_MAX && either.every((it) => it && 'const' in it)) {
     return either.map((it) => [it.const, it.title ?? String(it.const)]);
   }
   return null;
@@ -252,8 +263,8 @@ function jsonField(name, words, schema, required, hint = 'Write JSON.') {
   return labelled(name, words, schema, required, input, parse, hint);
 }
 
-function groupField(name, words, schema, root, required, depth) {
-  const inner = members(schema, root, depth + 1);
+function groupField(name, words, schema, form, required, depth) {
+  const inner = members(schema, form, depth + 1);
   const element = el('fieldset', { class: 'group' }, el('legend', {}, words, mark(required)),
     schema.description && el('p', { class: 'hint' }, schema.description), inner.element);
   const read = () => {
@@ -264,15 +275,16 @@ function groupField(name, words, schema, root, required, depth) {
   return { element, read };
 }
 
-function listField(name, words, schema, root, required, depth) {
-  const items = resolve(schema.items ?? {}, root);
+function listField(name, words, schema, form, required, depth) {
+  const items = resolve(schema.items ?? {}, form.root);
   const options = choices(items);
   if (options) return manyField(name, words, schema, required, options);
   const rows = [];
   const list = el('div', { class: 'stack' });
   const add = el('button', { type: 'button', 'data-add': name }, `Add to ${words}`);
   const append = () => {
-    const field = fieldFor(name, { ...items, title: `${items.title ?? words} ${rows.length + 1}` }, root, true, depth + 1);
+    form.left -= 1;
+    const field = fieldFor(name, { ...items, title: `${items.title ?? words} ${rows.length + 1}` }, form, true, depth + 1);
     const remove = el('button', { type: 'button', class: 'quiet' }, 'Remove');
     const row = { field, element: el('div', { class: 'row' }, field.element, remove) };
     remove.addEventListener('click', () => {
@@ -284,8 +296,13 @@ function listField(name, words, schema, root, required, depth) {
     list.append(row.element);
     return field;
   };
-  add.addEventListener('click', () => append().element.querySelector('input, textarea, select')?.focus());
-  for (let count = 0; count < Math.min(required ? Math.max(1, schema.minItems ?? 0) : 0, 20); count += 1) append();
+  // Whoever asks for another one gets it.
+  add.addEventListener('click', () => {
+    form.left = Math.max(form.left, FIELDS_MAX / 10);
+    append().element.querySelector('input, textarea, select')?.focus();
+  });
+  const wanted = required ? Math.max(1, schema.minItems ?? 0) : 0;
+  for (let count = 0; count < Math.min(wanted, 20) && form.left > 0; count += 1) append();
   const element = el('fieldset', { class: 'group' }, el('legend', {}, words, mark(required)),
     schema.description && el('p', { class: 'hint' }, schema.description), list, el('div', {}, add));
   const read = () => (rows.length === 0 && !required ? undefined : rows.map((row) => row.field.read()));

@@ -4,17 +4,22 @@ import { el } from './dom.js';
 import { resolve } from './schema_form.js';
 
 const DEPTH_MAX = 5;
+/** Members that are told at most: a schema may refer to itself. */
+const TOLD_MAX = 300;
 
 /** The members of an object as a list of definitions. */
-export function schemaWords(schema, root = schema, depth = 0) {
-  const members = Object.entries(schema?.properties ?? {});
+export function schemaWords(schema, root = schema, depth = 0, room = { left: TOLD_MAX }) {
+  const all = Object.entries(schema?.properties ?? {});
+  const members = all.slice(0, Math.max(room.left, 0));
+  room.left -= members.length;
+  if (all.length > 0 && members.length === 0) return el('p', { class: 'hint' }, 'And so on: see the definition.');
   if (members.length === 0) return el('p', { class: 'hint' }, schema?.properties ? 'Nothing.' : 'The schema does not say.');
   const required = new Set(schema.required ?? []);
   return el('dl', { class: 'schema' }, members.map(([name, property]) => [
     el('dt', {}, el('code', {}, name), el('span', { class: 'kind' }, kind(property)),
       required.has(name) && el('span', { class: 'tag' }, 'required')),
     el('dd', {}, property?.description, limits(property),
-      inner(property, root) && depth < DEPTH_MAX && schemaWords(inner(property, root), root, depth + 1)),
+      inner(property, root) && depth < DEPTH_MAX && schemaWords(inner(property, root), root, depth + 1, room)),
   ]));
 }
 

@@ -51,6 +51,11 @@ export class Parts {
     assert.equal(response.status, 201);
     return (await response.json()).session_id;
   }
+
+  /** A session as the API describes it. */
+  async described(id) {
+    return (await fetch(`${this.world.open}/session/${id}`)).json();
+  }
 }
 
 function listen(page, complaints) {

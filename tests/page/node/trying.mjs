@@ -18,6 +18,23 @@ export async function run(parts) {
   const argument = (page, name) => page.locator(`[data-argument="${name}"]`);
   const result = async (page) => JSON.parse(await page.locator('.result details pre').innerText());
 
+  await parts.part('a schema that never ends has a form that does', async (open) => {
+    const page = await begin(open);
+    await pick(page, 'kitchen.maze');
+    const fields = await page.locator('.run [data-argument]').count();
+    assert.ok(fields > 10 && fields < 700, `${fields} fields`);
+    await page.getByText('Arguments, in words').click();
+    assert.ok((await page.locator('dt').count()) <= 300);
+    await argument(page, 'word').last().fill('out');
+    await page.getByRole('button', { name: 'Write JSON instead' }).click();
+    assert.deepEqual(JSON.parse(await page.getByLabel('Arguments as JSON').inputValue()), { word: 'out' });
+  });
+
+  await parts.part('an address that is cut anywhere leads somewhere', async (open) => {
+    const page = await open(world.open, '#/session/%');
+    await page.locator('h1', { hasText: 'gone' }).waitFor();
+  });
+
   await parts.part('a form made from a schema sends what its fields say', async (open) => {
     const page = await begin(open);
     await page.getByRole('searchbox').fill('meal');

@@ -51,6 +51,16 @@ export async function run(parts) {
     await page.getByText('More options').click();
     assert.equal(await page.locator('[data-field="tools.kitchen.deny"]').inputValue(), 'fail\ncho*');
     assert.equal(await life.inputValue(), '12h');
+    // Whoever offers nothing must not offer all by hiding one tool more.
+    await page.getByRole('combobox', { name: 'Tools of kitchen' }).selectOption('none');
+    await page.getByRole('button', { name: 'Save changes' }).click();
+    await says(page, '[data-server=kitchen] .state', 'Connected');
+    assert.deepEqual((await parts.described(id)).tools, { kitchen: { allow: [], deny: ['fail', 'cho*'] } });
+    await page.getByRole('link', { name: 'Change' }).click();
+    await page.getByText('More options').click();
+    const which = page.getByRole('combobox', { name: 'Tools of kitchen' });
+    assert.equal(await which.inputValue(), 'none');
+    await which.selectOption('all');
     await page.locator('[data-field="tools.kitchen.deny"]').fill('');
     await page.getByRole('button', { name: 'Save changes' }).click();
     await page.getByRole('link', { name: 'Try it' }).click();
