@@ -7,6 +7,10 @@
     reason = "tests say what must hold by unwrapping it, and what they left out"
 )]
 
+#[path = "docs/guides.rs"]
+mod guides;
+#[path = "docs/messages.rs"]
+mod messages;
 #[path = "docs/packages.rs"]
 mod packages;
 #[path = "docs/program.rs"]

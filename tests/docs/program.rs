@@ -63,6 +63,21 @@ pub(crate) fn assert_takes(arguments: &[&str]) {
     }
 }
 
+/// Fails unless some command has a flag.
+pub(crate) fn assert_flag(flag: &str) {
+    let commands = [
+        &[][..],
+        &["keys", "create"],
+        &["session", "create"],
+        &["session", "edit"],
+        &["config"],
+        &["import"],
+        &["check"],
+    ];
+    let is_known = commands.iter().any(|verbs| has_flag(&help(verbs), flag));
+    assert!(is_known, "no command has {flag}");
+}
+
 /// Fails unless the program reads a variable.
 pub(crate) fn assert_reads(variable: &str) {
     let help = help(&[]);
