@@ -68,10 +68,12 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
+    #[cfg(unix)]
     use super::*;
 
+    #[cfg(unix)]
     #[test]
     fn what_systemd_hands_over_is_no_ones_but_the_services() {
         assert!(is_handed_over(0o440, 0, 0));
@@ -83,5 +85,25 @@ mod tests {
         ] {
             assert!(!is_handed_over(mode, uid, gid), "{mode:o} {uid} {gid}");
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_permissions_of_others_expose_a_file_unless_it_was_handed_over() {
+        use std::{
+            fs::Permissions,
+            os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+        };
+
+        let file = tempfile::tempfile().unwrap();
+        let exposed = |mode| {
+            file.set_permissions(Permissions::from_mode(mode)).unwrap();
+            exposed_mode(&file.metadata().unwrap())
+        };
+        assert_eq!((exposed(0o600), exposed(0o604)), (None, Some(0o604)));
+        // What root makes looks as what systemd hands over.
+        let made = file.metadata().unwrap();
+        let is_roots = (made.uid(), made.gid()) == (0, 0);
+        assert_eq!(exposed(0o440), (!is_roots).then_some(0o440));
     }
 }
