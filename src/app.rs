@@ -76,6 +76,10 @@ pub fn run(config: Config) -> Result<ExitCode, AppError> {
                 console::entry(&flags, config.caller_key).await?;
                 Ok(ExitCode::SUCCESS)
             }
+            Command::Health(flags) => {
+                console::health(&flags).await?;
+                Ok(ExitCode::SUCCESS)
+            }
             Command::Completions(shell) => {
                 let script = config::completions(shell);
                 std::io::stdout()

@@ -113,6 +113,8 @@ pub enum Command {
     Session(Box<SessionFlags>),
     /// Print what to paste into a client.
     Entry(EntryFlags),
+    /// Ask a gateway whether it is ready.
+    Health(GatewayFlags),
     /// Print what this shell completes, and end.
     Completions(Shell),
     /// Bring the servers of a client's file into the registry, and end.
@@ -253,6 +255,7 @@ impl Flags {
                 Some(Verb::Keys(command)) => Command::Keys(command),
                 Some(Verb::Session(session)) => Command::Session(session),
                 Some(Verb::Config(entry)) => Command::Entry(entry),
+                Some(Verb::Health(gateway)) => Command::Health(gateway),
                 Some(Verb::Completions { shell }) => Command::Completions(shell),
                 Some(Verb::Import { file, write }) => Command::Import { file, write },
             },

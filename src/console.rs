@@ -7,6 +7,7 @@ mod credentials;
 mod entry;
 mod failure;
 mod gateway;
+mod health;
 mod import;
 mod printing;
 mod session;
@@ -14,6 +15,7 @@ mod session;
 pub use self::{
     entry::run as entry,
     failure::Failure,
+    health::run as health,
     import::{Import, run as import},
     session::run as session,
 };

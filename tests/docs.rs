@@ -1,9 +1,20 @@
-//! Holds README.md to the program: what can be set, asked or met stands there, as it is.
+//! Holds README.md, the guides and the packages to the program: what can be set, asked or met stands there, as it is.
 
 #![expect(
+    clippy::panic,
+    clippy::print_stderr,
     clippy::unwrap_used,
-    reason = "tests say what must hold by unwrapping it"
+    reason = "tests say what must hold by unwrapping it, and what they left out"
 )]
+
+#[path = "docs/guides.rs"]
+mod guides;
+#[path = "docs/messages.rs"]
+mod messages;
+#[path = "docs/packages.rs"]
+mod packages;
+#[path = "docs/program.rs"]
+mod program;
 
 use std::{collections::HashSet, path::Path, process::Command};
 

@@ -43,7 +43,7 @@ pub(super) const CALLER_KEY: &str = "MCP_GATEWAY_KEY";
 pub(super) const RUST_LOG: &str = "RUST_LOG";
 
 /// Commands to which the flags of serving mean nothing.
-const OWN_HELP: [&str; 4] = ["session", "config", "completions", "import"];
+const OWN_HELP: [&str; 5] = ["session", "config", "health", "completions", "import"];
 
 const AFTER_HELP: &str = "\
 Environment variables without a flag:
@@ -100,6 +100,8 @@ pub(super) enum Verb {
     Session(Box<SessionFlags>),
     /// Print what to paste into an MCP client, so that it uses a session
     Config(EntryFlags),
+    /// Ask a gateway that runs whether it is ready; ends with 0 if it is
+    Health(GatewayFlags),
     /// Print what a shell completes of these commands and flags, for its configuration
     Completions {
         /// The shell
