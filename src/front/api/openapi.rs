@@ -17,7 +17,7 @@ use utoipa::OpenApi;
 use warp::reply::Response;
 
 use super::{
-    CREATE, MCP, SESSION, activity, clients, create, docs, health, json_response, patch,
+    CREATE, MCP, SESSION, activity, clients, create, docs, health, json_response, metrics, patch,
     protected_resource, providers, sessions,
 };
 use crate::{
@@ -54,6 +54,7 @@ const METHODS: [&str; 8] = [
         activity::watch,
         health::alive,
         health::ready,
+        metrics::read,
         docs::page,
         docs::file,
         openapi_json,
