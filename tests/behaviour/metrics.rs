@@ -143,7 +143,7 @@ async fn what_happened_is_counted_and_nothing_of_who_or_what_it_was() {
     for secret in [
         "evil",
         "echo",
-        "wait",
+        "it.wait",
         "not-told",
         "4711",
         &session.id[..8],
