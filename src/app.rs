@@ -80,7 +80,7 @@ pub fn run(config: Config) -> Result<ExitCode, AppError> {
             Command::Completions(shell) => {
                 let script = config::completions(shell);
                 std::io::stdout()
-                    .write_all(&script)
+                    .write_all(script.as_bytes())
                     .map_err(AppError::Output)?;
                 Ok(ExitCode::SUCCESS)
             }

@@ -30,6 +30,9 @@ use crate::{
     telemetry::{LogFilter, LogFormat},
 };
 
+/// What the program is called.
+const PROGRAM: &str = "mcp-gateway";
+
 /// Everything the program was told. `Debug` shows no secret.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -192,11 +195,20 @@ impl Config {
 
 /// What a shell completes of the commands and flags.
 #[must_use]
-pub fn completions(shell: Shell) -> Vec<u8> {
+pub fn completions(shell: Shell) -> String {
+    // clap_complete 4.6 reads the hyphen as the end of a command: in bash, nothing would be completed behind one.
+    let name = match shell {
+        Shell::Bash => "mcp_gateway",
+        _ => PROGRAM,
+    };
     let mut script = Vec::new();
-    let mut command = flags::own_help(Flags::command());
-    clap_complete::generate(shell, &mut command, "mcp-gateway", &mut script);
-    script
+    let command = Flags::command().bin_name(name);
+    clap_complete::generate(shell, &mut flags::own_help(command), name, &mut script);
+    let script = String::from_utf8_lossy(&script);
+    script.replace(
+        &format!("-o default {name}"),
+        &format!("-o default {PROGRAM}"),
+    )
 }
 
 /// The value of an environment variable of this process, for `env:NAME` in the registry.

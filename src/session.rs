@@ -174,21 +174,21 @@ impl Sessions {
         });
     }
 
-    /// Has what the registry says now hold for sessions that are there, by what it said before. What its providers
-    /// said that are others now is forgotten, and of live sessions those connections that they have with them are
-    /// replaced; all else goes on.
-    pub fn meet_registry(&self, differences: &Differences) {
-        let (void, sessions) = (differences.void(), self.clone());
-        tokio::spawn(async move {
-            // First: what is stored must not be said to whoever is behind the name now.
-            if !void.is_empty()
-                && let Err(error) = sessions.0.store.forget_links(None, &void).await
-            {
-                tracing::warn!(%error, "could not forget what providers said that are others now; after a restart they are asked for it");
-            }
-            // Without a supervisor there is no live session either.
-            let _gone = sessions.0.supervisor.cast(SupervisorMessage::MeetRegistry);
-        });
+    /// Forgets what was agreed upon with providers that will be others. Before the registry is another: a session that is
+    /// woken by it must not say that to whoever is behind the name then.
+    pub async fn forget_links(&self, differences: &Differences) {
+        let void = differences.void();
+        if !void.is_empty()
+            && let Err(error) = self.0.store.forget_links(None, &void).await
+        {
+            tracing::warn!(%error, "could not forget what providers said that are others now");
+        }
+    }
+
+    /// Has live sessions replace the connections that they have with providers that are others now; all else goes on.
+    pub fn meet_registry(&self) {
+        // Without a supervisor there is no live session either.
+        let _gone = self.0.supervisor.cast(SupervisorMessage::MeetRegistry);
     }
 
     /// The sessions as a caller sees them.

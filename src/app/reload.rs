@@ -1,6 +1,8 @@
 //! The registry is read again when its file changes, and sessions meet what it says then.
 
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, sync::Arc};
+
+use tokio::sync::Mutex;
 
 use crate::{
     config::{self, Config},
@@ -16,6 +18,8 @@ struct Reading {
     defaults: Defaults,
     current: CurrentRegistry,
     sessions: Sessions,
+    /// One after the other, each with what the file says by then.
+    turn: Arc<Mutex<()>>,
 }
 
 /// Reads the registry again whenever its file changes.
@@ -29,6 +33,7 @@ pub(super) fn watch(
         defaults: config.registry_defaults,
         current: current.clone(),
         sessions: sessions.clone(),
+        turn: Arc::default(),
     };
     let watched = reading.clone();
     let watch = Watch::over(vec![reading.path.clone()], move || watched.again(true))?;
@@ -41,6 +46,14 @@ impl Reading {
     /// Puts what the file says now in force; with a mistake in it nothing of it, and what was before stays. With
     /// `is_told` somebody wants to hear that nothing changed, too.
     fn again(&self, is_told: bool) {
+        let reading = self.clone();
+        tokio::spawn(async move {
+            let _turn = reading.turn.lock().await;
+            reading.read(is_told).await;
+        });
+    }
+
+    async fn read(&self, is_told: bool) {
         let registry = match Registry::load(&self.path, &self.defaults, &config::environment) {
             Ok(registry) => registry,
             Err(error) => return self.complain(&error),
@@ -49,13 +62,15 @@ impl Reading {
             super::tell_warnings(&registry);
         }
         let providers = registry.len();
-        let differences = self.current.replace(registry);
+        let differences = self.current.differences(&registry);
+        self.sessions.forget_links(&differences).await;
+        self.current.replace(registry);
         if is_told || !differences.is_empty() {
             let path = self.path.display();
             tracing::info!(providers, "read the registry {path} again: {differences}");
         }
         if !differences.is_empty() {
-            self.sessions.meet_registry(&differences);
+            self.sessions.meet_registry();
         }
     }
 

@@ -41,13 +41,15 @@ impl CurrentRegistry {
         self.0.load().get(name).cloned()
     }
 
-    /// Puts another registry in the place of the one before; tells what that changes.
+    /// Tells what another registry would change.
     #[must_use]
-    pub fn replace(&self, registry: Registry) -> Differences {
-        let before = self.0.load();
-        let differences = Differences::between(&before, &registry);
+    pub fn differences(&self, registry: &Registry) -> Differences {
+        Differences::between(&self.0.load(), registry)
+    }
+
+    /// Puts another registry in the place of the one before.
+    pub fn replace(&self, registry: Registry) {
         self.0.store(Arc::new(registry));
-        differences
     }
 }
 
@@ -124,7 +126,12 @@ mod tests {
                       b: { url: http://127.0.0.1:9/mcp, headers: { x-team: one }, retries: { attempts: 1 } }, \
                       c: { url: http://127.0.0.1:9/mcp, auth: { type: bearer, default: env:ONE } }";
         let current = CurrentRegistry::new(registry(before));
-        let told = |entries: String| current.replace(registry(&entries)).to_string();
+        let told = |entries: String| {
+            let next = registry(&entries);
+            let differences = current.differences(&next).to_string();
+            current.replace(next);
+            differences
+        };
         assert_eq!(told(before.to_owned()), "no provider is another");
         let described = before.replacen("{ url", "{ description: words, url", 1);
         assert_eq!(told(described), "no provider is another");

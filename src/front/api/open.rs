@@ -15,7 +15,7 @@ use crate::{
     front::{FrontState, admission::Base, page, problem::Problem},
 };
 
-/// All of them; `document` is the OpenAPI document.
+/// All of them; `document` is the OpenAPI document, as the registry is now.
 pub(super) fn routes(
     state: FrontState,
     document: openapi::Document,

@@ -1,19 +1,14 @@
 // Builds a session: choose servers, fill in their credentials, create.
 
 import { ask } from './api.js';
-import { el, fill, loading, newId, say, title, trouble } from './dom.js';
+import { el, fill, loading, say, title, trouble } from './dom.js';
+import { field } from './field.js';
+import { Options } from './options.js';
 import { keepFresh } from './polling.js';
 import { Choice } from './providers.js';
 
 /** How long to wait before asking again whether a provider answers that is just looked at. */
 const LOOKED_AT_MS = 700;
-
-const NAMINGS = [
-  ['auto', 'Let the gateway decide (server.tool, or server__tool for clients that refuse dots)'],
-  ['dot', 'server.tool'],
-  ['underscores', 'server__tool'],
-  ['none', 'The tools’ own names (for a session of one server)'],
-];
 
 /** Shows the view. */
 export function build(root, signal) {
@@ -43,8 +38,7 @@ class Form {
   constructor(root, providers) {
     this.choice = new Choice(providers, [], { onchange: () => this.#count() });
     this.name = field('name', 'Name', el('input', { maxLength: 100, autocomplete: 'off' }), 'Optional, for you to tell it from others.');
-    const options = NAMINGS.map(([value, words]) => el('option', { value }, words));
-    this.naming = field('naming', 'How tools are named', el('select', {}, options), 'It cannot be changed later.');
+    this.options = new Options();
     this.trouble = el('div', {});
     this.button = el('button', { type: 'submit', class: 'primary large' }, 'Create session');
     this.count = el('p', { class: 'hint' });
@@ -52,8 +46,7 @@ class Form {
       'form', { class: 'stack', noValidate: true, onsubmit: (event) => this.#create(event) },
       el('fieldset', { class: 'plain' }, el('legend', {}, '1. Choose servers'), this.choice.element),
       el('fieldset', { class: 'plain' }, el('legend', {}, '2. Finish'),
-        el('div', { class: 'card stack' }, this.name.element,
-          el('details', {}, el('summary', {}, 'More options'), this.naming.element))),
+        el('div', { class: 'card stack' }, this.name.element, this.options.element)),
       this.trouble,
       el('div', { class: 'actions sticky' }, this.button, this.count),
     );
@@ -63,21 +56,22 @@ class Form {
 
   #count() {
     const count = this.choice.servers.length;
+    this.options.show(this.choice.servers);
     fill(this.count, count === 0 ? 'No server chosen yet.' : `${count} server${count > 1 ? 's' : ''} chosen.`);
   }
 
   async #create(event) {
     event.preventDefault();
     fill(this.trouble);
-    for (const one of [this.name, this.naming]) one.refuse(null);
+    this.name.refuse(null);
+    this.options.clear();
     if (this.choice.servers.length === 0) {
       this.choice.refuse('servers', 'Choose at least one server.');
       return;
     }
-    const body = { servers: this.choice.servers, credentials: this.choice.credentials };
+    const body = { servers: this.choice.servers, credentials: this.choice.credentials, ...this.options.changes };
     const name = this.name.input.value.trim();
     if (name) body.name = name;
-    if (this.naming.input.value !== 'auto') body.naming = this.naming.input.value;
     this.button.disabled = true;
     this.button.textContent = 'Creating…';
     try {
@@ -93,31 +87,12 @@ class Form {
   }
 
   #refuse(error) {
-    if (this.choice.refuse(error.field, error.message)) return;
-    const own = { name: this.name, naming: this.naming }[error.field];
-    if (own) {
-      own.element.closest('details')?.setAttribute('open', '');
-      own.refuse(error.message);
-      own.input.focus();
+    if (this.choice.refuse(error.field, error.message) || this.options.refuse(error.field, error.message)) return;
+    if (error.field === 'name') {
+      this.name.refuse(error.message);
+      this.name.input.focus();
       return;
     }
     fill(this.trouble, trouble(error));
   }
-}
-
-/** A labelled field with a hint and a place for what is wrong with it. */
-export function field(name, words, input, hint) {
-  const id = newId(name);
-  const error = el('p', { class: 'field-error', id: `${id}-error`, role: 'alert' });
-  input.id = id;
-  input.dataset.field = name;
-  input.setAttribute('aria-describedby', `${id}-hint ${id}-error`);
-  const refuse = (why) => {
-    fill(error, why);
-    if (why) input.setAttribute('aria-invalid', 'true');
-    else input.removeAttribute('aria-invalid');
-  };
-  const element = el('div', { class: 'field' }, el('label', { htmlFor: id }, words), input,
-    el('p', { class: 'hint', id: `${id}-hint` }, hint), error);
-  return { element, input, refuse };
 }

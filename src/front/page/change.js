@@ -1,9 +1,10 @@
-// Changes a session: its name, its servers, their credentials. Only what somebody touched is sent.
+// Changes a session: its name, its servers, their credentials, its options. Only what somebody touched is sent.
 
 import { ask } from './api.js';
 import { el, fill, say, trouble } from './dom.js';
 import { Choice } from './providers.js';
-import { field } from './build.js';
+import { field } from './field.js';
+import { Options } from './options.js';
 
 const KEPT = 'Leave it empty to keep what the session has.';
 
@@ -14,7 +15,9 @@ export function change(root, signal, { id, session, providers, shown }) {
   const lost = names.filter((name) => !providers.some((provider) => provider.name === name));
   const hints = Object.fromEntries(names.map((name) => [name, KEPT]));
   const known = names.filter((name) => !lost.includes(name));
-  const choice = new Choice(providers, known, { hints });
+  const options = new Options(session);
+  const choice = new Choice(providers, known, { hints, onchange: (chosen) => options.show(chosen) });
+  options.show(known);
   const name = field('name', 'Name', el('input', { maxLength: 100, autocomplete: 'off', value: session.name ?? '' }),
     'For you to tell it from others. Empty for none.');
   const told = el('div', {});
@@ -26,7 +29,8 @@ export function change(root, signal, { id, session, providers, shown }) {
     event.preventDefault();
     fill(told);
     name.refuse(null);
-    const body = difference(base, choice, name.input.value.trim());
+    options.clear();
+    const body = { ...difference(base, choice, name.input.value.trim()), ...options.changes };
     if (Object.keys(body).length === 0) {
       say('Nothing was changed.');
       return;
@@ -37,7 +41,7 @@ export function change(root, signal, { id, session, providers, shown }) {
       say('Saved. Clients have been told.');
       location.hash = `#/session/${id}`;
     } catch (error) {
-      if (choice.refuse(error.field, error.message)) return;
+      if (choice.refuse(error.field, error.message) || options.refuse(error.field, error.message)) return;
       if (error.field === 'name') name.refuse(error.message);
       else fill(told, trouble(error));
     } finally {
@@ -47,7 +51,7 @@ export function change(root, signal, { id, session, providers, shown }) {
 
   // Another window, or another program, may change it meanwhile: what is written here then no longer fits.
   shown.listeners.add((current) => {
-    if (chosen(current) === chosen(base) && current.name === base.name) return;
+    if (choices(current) === choices(base)) return;
     fill(elsewhere, el('div', { class: 'notice', role: 'status' },
       el('strong', {}, 'Somebody else changed this session just now.'),
       el('p', {}, `It has ${chosen(current).replaceAll(',', ', ')} now. Saving here puts your choice in its place.`),
@@ -60,9 +64,12 @@ export function change(root, signal, { id, session, providers, shown }) {
     lost.length > 0 && el('p', { class: 'notice' }, `Not offered any more, and taken out when you change the servers: ${lost.join(', ')}.`),
     el('div', { class: 'card' }, name.element),
     el('fieldset', { class: 'plain' }, el('legend', {}, 'Servers and credentials'), choice.element),
+    el('div', { class: 'card' }, options.element),
     told,
     el('div', { class: 'actions sticky' }, button, el('a', { class: 'button', href: `#/session/${id}` }, 'Leave it as it is'))));
 }
+
+const choices = (session) => JSON.stringify([chosen(session), session.name, session.naming, session.tools, session.idle_expiry]);
 
 const chosen = (session) => session.servers.map((server) => server.name).join(',');
 

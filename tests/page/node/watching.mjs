@@ -30,6 +30,33 @@ export async function run(parts) {
     assert.ok(!(await page.content()).includes(world.token));
   });
 
+  await parts.part('a session offers the tools it chose, under the names it chose', async (open) => {
+    const id = await parts.session({ servers: ['kitchen'], name: 'picky' });
+    const page = await open(world.open, `#/session/${id}/change`);
+    await page.getByText('More options').click();
+    const life = page.getByRole('textbox', { name: 'Delete it when nobody used it for' });
+    await life.fill('soon');
+    await page.getByRole('textbox', { name: 'Never offer these tools of kitchen' }).fill('fail\ncho*');
+    await page.getByRole('combobox', { name: 'How tools are named' }).selectOption('underscores');
+    await page.getByRole('button', { name: 'Save changes' }).click();
+    await page.locator('[data-field=idle_expiry][aria-invalid=true]').waitFor();
+    await shoot(page, 'options');
+    await life.fill('12h');
+    await page.getByRole('button', { name: 'Save changes' }).click();
+    await says(page, '[data-server=kitchen] .state', 'Connected');
+    await page.getByRole('link', { name: 'Try it' }).click();
+    await page.getByText('kitchen__echo').first().waitFor();
+    assert.equal(await page.getByText('kitchen__fail').count(), 0);
+    await page.getByRole('link', { name: 'Change' }).click();
+    await page.getByText('More options').click();
+    assert.equal(await page.locator('[data-field="tools.kitchen.deny"]').inputValue(), 'fail\ncho*');
+    assert.equal(await life.inputValue(), '12h');
+    await page.locator('[data-field="tools.kitchen.deny"]').fill('');
+    await page.getByRole('button', { name: 'Save changes' }).click();
+    await page.getByRole('link', { name: 'Try it' }).click();
+    await page.getByText('kitchen__fail').first().waitFor();
+  });
+
   await parts.part('two windows see what each other did', async (open) => {
     const id = await parts.session({ servers: ['kitchen'], name: 'shared' });
     const one = await open(world.open, `#/session/${id}/change`);
