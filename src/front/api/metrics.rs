@@ -37,7 +37,7 @@ pub(super) fn route(
 /// Operators may read it; everybody with `--metrics open`. It names providers and methods, never a session, a caller or
 /// a tool.
 #[utoipa::path(
-    get, path = "/metrics", operation_id = "metrics", tag = "health",
+    get, path = "/metrics", operation_id = "metrics", tag = "metrics",
     responses(
         (status = 200, description = "All metrics.", content_type = "text/plain", body = String),
         (status = 403, description = "The caller is no operator."),
