@@ -36,6 +36,7 @@ use crate::{
         via::TrustedProxies,
     },
     limits::{HURRIED_WITHIN, REST_WITHIN},
+    metrics::Metrics,
     registry::{CurrentRegistry, Registry},
     session::{Caps, Patience, Sessions},
     store::{KeyRing, Store},
@@ -151,8 +152,10 @@ async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> 
         callers: callers.clone(),
         public_url: config.public_url.as_deref().map(Into::into),
         body_within: config.edge.body_timeout,
+        metrics: config.metrics,
     };
-    let admission = Admission::new(callers, config.public_url.as_deref());
+    let admission =
+        Admission::new(callers, config.public_url.as_deref()).with_metrics_for(config.metrics);
     let service = front::service(gate, admission, front::routes(state, endpoint));
     let entrance = Entrance {
         listener,
@@ -220,7 +223,14 @@ async fn start(config: &Config) -> Result<Started, AppError> {
         dormant_after: config.session_dormant_after,
         input_timeout: config.input_timeout,
     };
-    let sessions = Sessions::start(registry.clone(), store.clone(), patience, caps(config)).await?;
+    let sessions = Sessions::start(
+        registry.clone(),
+        store.clone(),
+        patience,
+        caps(config),
+        Metrics::new()?,
+    )
+    .await?;
     Ok(Started {
         listener,
         certificates,

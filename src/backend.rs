@@ -108,12 +108,17 @@ impl Connection {
                 }),
             None => Err(BackendError::Unregistered),
         };
+        let counted = start
+            .spec
+            .as_ref()
+            .map(|spec| start.clients.metrics().provider(&spec.name).connection());
         Self {
             number: start.number,
             name: start.name,
             spec: start.spec,
             endpoint: endpoint.map(Arc::new),
             machine: Machine::new(),
+            counted,
             links: start
                 .remembered
                 .into_iter()
@@ -216,6 +221,7 @@ impl Connection {
             BackendMessage::IsNeeded(reply) => drop(reply.send(self.is_needed())),
             BackendMessage::Describe(reply) => drop(reply.send(self.describe())),
         }
+        self.count();
     }
 }
 

@@ -25,6 +25,7 @@ use self::flags::{Flags, Verb};
 use crate::{
     audit::AuditTo,
     callers::TokenSettings,
+    metrics::Readers,
     registry::{self, Retries, Timeouts},
     telemetry::{LogFilter, LogFormat},
 };
@@ -85,6 +86,8 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// Connections of clients.
     pub edge: Edge,
+    /// Who may read the metrics.
+    pub metrics: Readers,
     /// How log lines look.
     pub log_format: LogFormat,
     /// How long log lines gather to be written out together.
@@ -282,6 +285,7 @@ impl Flags {
             allowed_hosts,
             allowed_origins: self.listening.allowed_origin,
             edge: self.edge.try_into()?,
+            metrics: self.log.metrics,
             log_format: self.log.log_format,
             log_delay: self.log.log_delay,
             log_filter: log_filter(self.log.log_level, environment)?,

@@ -34,6 +34,7 @@ use warp::{
 use self::{admission::Admission, origin::Gate, problem::Problem};
 use crate::{
     callers::{Caller, Callers},
+    metrics::Readers,
     registry::{CurrentRegistry, Registry},
     session::{Sessions, SessionsView},
 };
@@ -54,6 +55,8 @@ pub struct FrontState {
     pub public_url: Option<Arc<str>>,
     /// How long the body of a request may take to arrive.
     pub body_within: Duration,
+    /// Who may read the metrics.
+    pub metrics: Readers,
 }
 
 impl FrontState {

@@ -18,6 +18,7 @@ mod files;
 pub mod front;
 pub mod limits;
 pub mod mcp;
+pub mod metrics;
 pub mod registry;
 pub mod routing;
 pub mod session;

@@ -36,6 +36,7 @@ use crate::{
     backend::HttpClients,
     callers::Caller,
     limits::{REHYDRATED_MAX, REHYDRATION_PAUSE},
+    metrics::{Metrics, MetricsError, Now},
     registry::{CurrentRegistry, Differences},
     store::Store,
 };
@@ -113,10 +114,11 @@ impl Sessions {
         store: Store,
         patience: Patience,
         caps: Caps,
+        metrics: Metrics,
     ) -> Result<Self, SessionsError> {
         let quota = Quota::new(caps, store.count_sessions().await?);
         let directory = Directory::new(store.sealer(), quota.clone());
-        let clients = HttpClients::default();
+        let clients = HttpClients::new(metrics);
         let shared = Shared {
             registry,
             store: store.clone(),
@@ -212,6 +214,25 @@ impl Sessions {
     #[must_use]
     pub fn count(&self) -> u64 {
         self.0.quota.count()
+    }
+
+    /// Where what happens to them is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        self.0.clients.metrics()
+    }
+
+    /// What was counted, and how things stand, in Prometheus' text format.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn measured(&self) -> Result<String, MetricsError> {
+        self.metrics().text(&Now {
+            live: self.0.directory.count(),
+            stored: self.count(),
+            breakers: self.0.clients.breakers(),
+        })
     }
 
     /// Tells whether the store answers.

@@ -23,19 +23,24 @@ const ROOMS: Table<'static> = &[
     (
         "front",
         &[
-            "session", "callers", "clients", "registry", "audit", "mcp", "channel", "limits",
+            "session", "callers", "clients", "registry", "audit", "metrics", "mcp", "channel",
+            "limits",
         ],
     ),
     (
         "session",
         &[
-            "backend", "routing", "store", "callers", "registry", "mcp", "channel", "limits",
+            "backend", "routing", "store", "callers", "registry", "metrics", "mcp", "channel",
+            "limits",
         ],
     ),
     ("callers", &["watch", "files", "limits"]),
     ("clients", &[]),
     ("example", &["limits"]),
-    ("backend", &["registry", "mcp", "channel", "limits"]),
+    (
+        "backend",
+        &["registry", "metrics", "mcp", "channel", "limits"],
+    ),
     ("routing", &["mcp", "limits"]),
     ("store", &["mcp", "limits", "files"]),
     ("registry", &["mcp", "limits"]),
@@ -44,7 +49,14 @@ const ROOMS: Table<'static> = &[
     ("limits", &[]),
     (
         "config",
-        &["registry", "callers", "audit", "telemetry", "limits"],
+        &[
+            "registry",
+            "callers",
+            "audit",
+            "metrics",
+            "telemetry",
+            "limits",
+        ],
     ),
     (
         "console",
@@ -52,6 +64,7 @@ const ROOMS: Table<'static> = &[
     ),
     ("telemetry", &[]),
     ("audit", &["mcp", "files", "limits"]),
+    ("metrics", &["mcp"]),
     ("watch", &["limits"]),
     ("channel", &["limits"]),
     ("files", &[]),
@@ -79,6 +92,7 @@ const CRATES: Table<'static> = &[
     ("migrations", &["store"]),
     ("chacha20poly1305", &["store"]),
     ("jsonwebtoken", &["callers"]),
+    ("prometheus", &["metrics"]),
     ("serde_yaml", &["registry", "callers"]),
     ("clap", &["app", "main", "config"]),
     ("clap_complete", &["config"]),

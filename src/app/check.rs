@@ -8,6 +8,7 @@ use crate::{
     backend::{Backend, HttpClients, LinkKey, Start, Witness, list},
     config::Config,
     mcp::{failure::Failure, request::Context, shelf::Shelf},
+    metrics::Metrics,
     registry::{ProviderSpec, Registry},
 };
 
@@ -42,7 +43,7 @@ pub(super) async fn run(config: &Config, connect: bool) -> Result<ExitCode, AppE
     );
     let mut all_answer = true;
     if connect {
-        let findings = try_all(&registry).await;
+        let findings = try_all(&registry, Metrics::new()?).await;
         all_answer = !findings
             .iter()
             .any(|finding| matches!(finding.said, Said::Failed(_)));
@@ -57,8 +58,8 @@ pub(super) async fn run(config: &Config, connect: bool) -> Result<ExitCode, AppE
     })
 }
 
-async fn try_all(registry: &Registry) -> Vec<Finding> {
-    let clients = HttpClients::default();
+async fn try_all(registry: &Registry, metrics: Metrics) -> Vec<Finding> {
+    let clients = HttpClients::new(metrics);
     let progress = Progress::counting(registry.len(), "asking providers");
     let progress = &progress;
     join_all(registry.iter().map(|spec| {

@@ -6,6 +6,7 @@ use crate::{
     callers::CallersError,
     console::Failure,
     front::{origin::GateError, tls::TlsError},
+    metrics::MetricsError,
     registry::RegistryError,
     session::SessionsError,
     store::{KeyError, RotationError, StoreError},
@@ -39,6 +40,8 @@ pub enum AppError {
     Rotation(RotationError),
     /// The sessions could not be started.
     Sessions(SessionsError),
+    /// The metrics contradict themselves.
+    Metrics(MetricsError),
     /// The audit log cannot be written.
     Audit(io::Error),
     /// Everybody in the network could use every session.
@@ -85,6 +88,7 @@ impl fmt::Display for AppError {
             Self::Store(error) => chain(formatter, error),
             Self::Rotation(error) => chain(formatter, error),
             Self::Sessions(error) => chain(formatter, error),
+            Self::Metrics(error) => chain(formatter, error),
             Self::Exposed { address } => write!(
                 formatter,
                 "{address} can be reached from other machines, and callers are not authenticated: whoever reaches it \
@@ -156,4 +160,5 @@ from! {
     StoreError => Store,
     RotationError => Rotation,
     SessionsError => Sessions,
+    MetricsError => Metrics,
 }

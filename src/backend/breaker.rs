@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use crate::limits::{BREAKER_PAUSE, BREAKER_PAUSE_MAX};
+use crate::{
+    limits::{BREAKER_PAUSE, BREAKER_PAUSE_MAX},
+    metrics,
+};
 
 /// What an attempt to use a provider showed of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,6 +136,15 @@ impl Breaker {
     pub(super) fn shut_for(&self, now: Duration) -> Option<Duration> {
         let gate = Gate::read(self.gate.load(Ordering::Acquire))?;
         Some(Duration::from_millis(gate.until_ms).saturating_sub(now))
+    }
+
+    /// How it stands, for people.
+    pub(super) fn shows(&self) -> metrics::Breaker {
+        match Gate::read(self.gate.load(Ordering::Relaxed)) {
+            None => metrics::Breaker::Closed,
+            Some(Gate { probing: true, .. }) => metrics::Breaker::Probing,
+            Some(_) => metrics::Breaker::Open,
+        }
     }
 
     /// Notes what an attempt showed that was no probe.

@@ -31,6 +31,7 @@ use crate::{
         request::{Asking, Context},
         version::Revision,
     },
+    metrics::{CountedConnection, Standing},
     registry::ProviderSpec,
 };
 
@@ -63,6 +64,8 @@ pub(crate) struct Connection {
     /// Where the backend is; an error when the session's credential cannot be used.
     pub(super) endpoint: Result<Arc<Endpoint>, BackendError>,
     pub(super) machine: Machine,
+    /// Counts it where it stands; without a provider it does not count.
+    pub(super) counted: Option<CountedConnection>,
     pub(super) links: HashMap<LinkKey, Slot>,
     /// What waits for the first handshake.
     pub(super) queue: Vec<Pending>,
@@ -219,6 +222,21 @@ impl Connection {
                 .or(self.last_error.as_ref())
                 .map(ToString::to_string),
             retry_in: gone.map_or(retry_in, |gone| gone.asked_pause()),
+        }
+    }
+
+    /// Has it counted where it stands.
+    pub(super) fn count(&mut self) {
+        let standing = match self.machine.state() {
+            _ if self.endpoint.is_err() => Standing::Refused,
+            State::Idle => Standing::Idle,
+            State::Connecting => Standing::Connecting,
+            State::Ready => Standing::Ready,
+            State::Waiting => Standing::Waiting,
+            State::Refused => Standing::Refused,
+        };
+        if let Some(counted) = &mut self.counted {
+            counted.stands(standing);
         }
     }
 

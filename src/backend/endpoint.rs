@@ -15,6 +15,7 @@ use crate::{
         REPLIES_IN_FLIGHT_MAX,
     },
     mcp::{discovery::Discovery, name::BackendName},
+    metrics::{Breaker, Metrics},
     registry::{AuthSpec, Protocol, ProviderSpec, Registry, Retries, Timeouts},
 };
 
@@ -136,19 +137,33 @@ pub(crate) struct HttpClients {
     listeners: Arc<Semaphore>,
     /// A permit for each look whether a provider answers.
     looks: Arc<Semaphore>,
+    metrics: Metrics,
 }
 
-impl Default for HttpClients {
-    fn default() -> Self {
+impl HttpClients {
+    /// Those of a process that counts what they do there.
+    pub(crate) fn new(metrics: Metrics) -> Self {
         Self {
             providers: Arc::default(),
             listeners: Arc::new(Semaphore::new(BACKEND_LISTENERS_MAX)),
             looks: Arc::new(Semaphore::new(PRESENCE_LOOKS_MAX)),
+            metrics,
         }
     }
-}
 
-impl HttpClients {
+    /// Where what they do is counted.
+    pub(crate) const fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// How the breakers of the providers stand that were met.
+    pub(crate) fn breakers(&self) -> Vec<(BackendName, Breaker)> {
+        let providers = self.providers.iter();
+        providers
+            .map(|it| (it.key().clone(), it.value().breaker()))
+            .collect()
+    }
+
     /// What a backend said of itself, as all sessions have it that it told the same.
     pub(crate) fn share(&self, backend: &BackendName, discovery: Discovery) -> Discovery {
         match self.providers.get(backend) {
@@ -193,7 +208,11 @@ impl HttpClients {
                 .map_err(|error| BackendError::from_http(error.into()))?,
         };
         let address = Address::new(clients, &spec.url, spec.headers.clone(), spec.timeouts.idle)?;
-        let new = Arc::new(Provider::new(Arc::clone(spec), address));
+        let new = Arc::new(Provider::new(
+            Arc::clone(spec),
+            address,
+            self.metrics.provider(&spec.name),
+        ));
         // Of two that come at once the first gives it: there is one breaker for all.
         let mut held = self
             .providers

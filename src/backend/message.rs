@@ -17,6 +17,7 @@ use crate::{
         request::{Context, Request},
         version::Revision,
     },
+    metrics::{self, Metered},
 };
 
 use super::{
@@ -181,6 +182,8 @@ pub(crate) struct Call {
     pub(crate) translation: Option<Arc<dyn Translation>>,
     /// What the connection counts it by until its end.
     pub(crate) occupied: Option<Occupied>,
+    /// Since when its provider has it, and where that is counted.
+    pub(super) metered: Option<Metered>,
     /// What whoever made the call wants kept until its end.
     pub(crate) _held: Option<Box<dyn Send + Sync>>,
 }
@@ -255,6 +258,7 @@ impl Call {
             mirrored: false,
             translation: None,
             occupied: None,
+            metered: None,
             _held: None,
         }
     }
@@ -278,8 +282,20 @@ impl Call {
     }
 
     async fn end(&self, backend: Option<BackendName>, outcome: Outcome) {
+        if let Some(metered) = &self.metered {
+            metered.end(&self.request.method, ending(&outcome));
+        }
         let finished = Finished { backend, outcome };
         let _nobody_left = self.events.send(Event::Finished(finished)).await;
+    }
+}
+
+const fn ending(outcome: &Outcome) -> metrics::Ending {
+    match outcome {
+        Outcome::Completed(_) | Outcome::Kept(_) => metrics::Ending::Well,
+        Outcome::Rejected(_) => metrics::Ending::Error,
+        Outcome::Failed(_) => metrics::Ending::Failed,
+        Outcome::Cancelled => metrics::Ending::Cancelled,
     }
 }
 

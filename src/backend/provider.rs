@@ -18,6 +18,7 @@ use crate::{
         discovery::{Discovery, Offer},
         name::BackendName,
     },
+    metrics::{self, ProviderMetrics},
     registry::ProviderSpec,
 };
 
@@ -49,6 +50,8 @@ pub(super) struct Provider {
     since: Instant,
     /// When the log last said that the budget is used up, in milliseconds of that clock.
     told_ms: AtomicU64,
+    /// Where what happens to it is counted.
+    pub(super) metrics: Arc<ProviderMetrics>,
 }
 
 /// Leave to use a provider once.
@@ -67,7 +70,11 @@ pub(super) struct Probe<'a> {
 }
 
 impl Provider {
-    pub(super) fn new(spec: Arc<ProviderSpec>, address: Address) -> Self {
+    pub(super) fn new(
+        spec: Arc<ProviderSpec>,
+        address: Address,
+        metrics: Arc<ProviderMetrics>,
+    ) -> Self {
         Self {
             name: spec.name.clone(),
             spec,
@@ -80,6 +87,7 @@ impl Provider {
             budget: Budget::new(),
             since: Instant::now(),
             told_ms: AtomicU64::new(0),
+            metrics,
         }
     }
 
@@ -103,6 +111,11 @@ impl Provider {
     pub(super) fn gone(&self) -> Option<BackendError> {
         let retry_in = self.breaker.shut_for(self.now())?;
         Some(self.gone_for(retry_in))
+    }
+
+    /// How its breaker stands.
+    pub(super) fn breaker(&self) -> metrics::Breaker {
+        self.breaker.shows()
     }
 
     fn gone_for(&self, retry_in: Duration) -> BackendError {
@@ -135,6 +148,7 @@ impl Provider {
         }
         match turn {
             Some(Turn::Opened) => {
+                self.metrics.breaker_opened();
                 tracing::warn!(backend.name = %self.name, "{} is gone for every session: calls fail at once until it is back", self.name);
             }
             Some(Turn::Closed) => {
@@ -163,7 +177,9 @@ impl Provider {
     pub(super) fn may_repeat(&self) -> bool {
         let now = self.now();
         let may = self.budget.withdraw(now);
-        if !may && self.is_worth_telling(now) {
+        if may {
+            self.metrics.retried();
+        } else if self.is_worth_telling(now) {
             tracing::warn!(backend.name = %self.name, "too much sent to {} fails: for now its failures are not repeated", self.name);
         }
         may

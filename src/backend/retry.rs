@@ -109,6 +109,7 @@ mod tests {
             streamable_http::{Address, Clients},
         },
         limits::RETRY_BUDGET_MAX,
+        metrics::Metrics,
         registry::{AuthSpec, Protocol, ProviderSpec, Timeouts},
     };
 
@@ -146,7 +147,8 @@ mod tests {
             protocol: Protocol::Auto,
         };
         let address = Address::new(clients, &spec.url, spec.headers.clone(), within).unwrap();
-        Provider::new(Arc::new(spec), address)
+        let metrics = Metrics::new().unwrap().provider(&spec.name);
+        Provider::new(Arc::new(spec), address, metrics)
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub(super) use self::edge::Edge;
 use super::values;
 use crate::{
     limits,
+    metrics::Readers,
     telemetry::{LogFilter, LogFormat},
 };
 
@@ -274,7 +275,7 @@ pub(super) struct Backends {
 }
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Log")]
+#[command(next_help_heading = "Log and metrics")]
 pub(super) struct LogFlags {
     /// Look of log lines: auto is text, with colours on a terminal; pretty is text with colours
     /// anywhere; json is one object a line
@@ -301,6 +302,18 @@ pub(super) struct LogFlags {
     #[arg(long, global = true, env = "AUDIT_LOG_SIZE", value_name = "SIZE")]
     #[arg(default_value = "64MiB", value_parser = |text: &str| limits::AUDIT_FILE_BYTES.read(text))]
     pub(super) audit_log_size: usize,
+
+    /// Who may read GET /metrics: operators are all where callers are not authenticated; open is whoever reaches the
+    /// gateway, without a key; off is nobody
+    #[arg(
+        long,
+        global = true,
+        env = "METRICS",
+        value_name = "READERS",
+        default_value = "operators"
+    )]
+    #[arg(value_parser = PossibleValuesParser::new(Readers::WORDS).try_map(|word| word.parse::<Readers>()))]
+    pub(super) metrics: Readers,
 }
 
 /// Has the help of commands that do not serve, and read no registry and no database, show their own flags alone.

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header::AUTH
 use warp::reply::{Reply, Response};
 
 use super::{
-    api::{MCP, PROTECTED_RESOURCE},
+    api::{MCP, METRICS, PROTECTED_RESOURCE},
     mcp,
     problem::Problem,
     session_id,
@@ -18,6 +18,7 @@ use super::{
 use crate::{
     callers::{Admitted, Callers, Unrecognised},
     mcp::failure::Failure,
+    metrics::Readers,
 };
 
 /// Where a key may stand for clients that cannot set `Authorization`.
@@ -31,6 +32,8 @@ pub struct Admission {
     callers: Callers,
     /// Where clients reach the gateway; else it is wherever they say they do.
     public_url: Option<String>,
+    /// Who may read the metrics.
+    metrics: Readers,
 }
 
 /// Where a client reaches the gateway: scheme, host and port.
@@ -44,7 +47,15 @@ impl Admission {
         Self {
             callers,
             public_url: public_url.map(str::to_owned),
+            metrics: Readers::default(),
         }
+    }
+
+    /// Asks nobody who reads the metrics who they are, if everybody may.
+    #[must_use]
+    pub fn with_metrics_for(mut self, metrics: Readers) -> Self {
+        self.metrics = metrics;
+        self
     }
 
     /// Lets a request in with its caller and its base in its extensions, and without what it showed.
@@ -54,7 +65,7 @@ impl Admission {
     /// The refusal, for a path that is not open to all.
     pub async fn admit<B>(&self, request: &mut Request<B>) -> Result<(), Response> {
         let shown = take_shown(request.headers_mut());
-        if is_open(request.uri().path()) {
+        if self.is_open(request.uri().path()) {
             let base = self.base(request);
             request.extensions_mut().insert(base);
             return Ok(());
@@ -73,6 +84,10 @@ impl Admission {
             }
             Err(why) => Err(self.refuse(why, &self.base(request), request.uri().path())),
         }
+    }
+
+    fn is_open(&self, path: &str) -> bool {
+        is_open(path) || self.metrics == Readers::Everybody && path == METRICS.template
     }
 
     async fn recognise(&self, text: Option<&str>, shown: bool) -> Result<Admitted, Unrecognised> {

@@ -10,6 +10,7 @@ mod create;
 mod docs;
 mod health;
 mod json;
+mod metrics;
 mod open;
 mod patch;
 mod protected_resource;
@@ -75,6 +76,8 @@ pub const MCP: Route = Route::new("/session/{session_id}/mcp", "GET, POST, DELET
 const HEALTH: Route = Route::new("/healthz", "GET, HEAD");
 /// The process can work.
 const READY: Route = Route::new("/readyz", "GET, HEAD");
+/// What is counted.
+pub(super) const METRICS: Route = Route::new("/metrics", "GET, HEAD");
 /// Swagger UI.
 const DOCS: Route = Route::new("/docs", "GET, HEAD");
 /// The files of Swagger UI.
@@ -92,7 +95,7 @@ const PROTECTED_MCP: Route = Route::new(
 );
 
 /// Every route of the gateway; the OpenAPI document is held to it by a test.
-pub const ROUTES: [&Route; 16] = [
+pub const ROUTES: [&Route; 17] = [
     &ROOT,
     &PAGE_FILE,
     &PROVIDERS,
@@ -104,6 +107,7 @@ pub const ROUTES: [&Route; 16] = [
     &MCP,
     &HEALTH,
     &READY,
+    &METRICS,
     &DOCS,
     &DOCS_FILE,
     &OPENAPI,
@@ -159,6 +163,8 @@ pub fn routes(
         .or(clients::route(state.clone()))
         .unify()
         .or(activity::route(state.clone()))
+        .unify()
+        .or(metrics::route(state.clone()))
         .unify()
         .or(open::routes(state, document))
         .unify()

@@ -8,6 +8,7 @@ use warp::{Filter, Rejection, reply::Reply, reply::Response};
 use super::{FrontState, api};
 use crate::{
     callers::Callers,
+    metrics::{Metrics, Readers},
     registry::{CurrentRegistry, Defaults, Registry},
     session::{Caps, Patience, Sessions},
     store::{SealingKey, Store},
@@ -52,7 +53,13 @@ pub(super) async fn state() -> (FrontState, TempDir) {
         sessions_of_anonymous: None,
         requests_per_caller: 1000,
     };
-    let sessions = Sessions::start(registry.clone(), store, patience, caps);
+    let sessions = Sessions::start(
+        registry.clone(),
+        store,
+        patience,
+        caps,
+        Metrics::new().unwrap(),
+    );
     let sessions = sessions.await.unwrap();
     let callers = Callers::start(&directory.path().join("callers.yaml"), None).unwrap();
     let state = FrontState {
@@ -61,6 +68,7 @@ pub(super) async fn state() -> (FrontState, TempDir) {
         callers,
         public_url: None,
         body_within: Duration::from_secs(30),
+        metrics: Readers::default(),
     };
     (state, directory)
 }

@@ -127,6 +127,7 @@ where
             address: via.map(|via| via.address),
             audit: state.audit,
             activity: session.activity().clone(),
+            metrics: state.sessions.metrics().clone(),
         },
         session,
         pass: admitted.pass,

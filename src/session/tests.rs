@@ -51,7 +51,13 @@ async fn world() -> World {
         input_timeout: Duration::from_mins(1),
     };
     let registry = CurrentRegistry::new(registry.unwrap());
-    let sessions = Sessions::start(registry, store.clone(), patience, CAPS);
+    let sessions = Sessions::start(
+        registry,
+        store.clone(),
+        patience,
+        CAPS,
+        Metrics::new().unwrap(),
+    );
     let sessions = sessions.await.unwrap();
     let everybody = sessions.seen_by(&Caller::anonymous());
     let new = NewSession {

@@ -63,6 +63,7 @@ mod logging;
 mod logs;
 mod manners;
 mod mcp_sessions;
+mod metrics;
 mod mirrored_headers;
 mod open_files;
 mod openapi;

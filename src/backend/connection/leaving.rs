@@ -6,9 +6,12 @@ use std::sync::{Arc, Weak};
 
 use tokio::sync::oneshot;
 
-use crate::backend::{
-    Backend, error::BackendError, link::LinkKey, mailbox::Mailbox, message::BackendMessage,
-    pending::Pending,
+use crate::{
+    backend::{
+        Backend, error::BackendError, link::LinkKey, mailbox::Mailbox, message::BackendMessage,
+        pending::Pending,
+    },
+    metrics::CountedConnection,
 };
 
 use super::Connection;
@@ -83,6 +86,9 @@ impl Connection {
         };
         if call.occupied.is_none() {
             call.occupied = self.occupancy.occupied.upgrade();
+        }
+        if call.metered.is_none() {
+            call.metered = self.counted.as_ref().map(CountedConnection::call);
         }
         call.occupied.is_some()
     }

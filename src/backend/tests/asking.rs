@@ -21,6 +21,7 @@ use crate::{
         request::{Asking, Context, Request},
         shelf::Shelf,
     },
+    metrics::Metrics,
     registry::{Defaults, ProviderSpec, Registry},
 };
 
@@ -89,7 +90,7 @@ pub(super) fn begin(
         name: spec.name.clone(),
         spec: Some(spec),
         credential: Ok(credential.map(Into::into)),
-        clients: HttpClients::default(),
+        clients: HttpClients::new(Metrics::new().unwrap()),
         witness: Witness::another(),
         remembered,
         report,

@@ -10,8 +10,12 @@ use super::{
     socket::{Port, Reply, shake_hands},
     world::World,
 };
-use crate::backend::{
-    HttpClients, LinkKey, State, Witness, endpoint::Endpoint, error::BackendError, provider::Leave,
+use crate::{
+    backend::{
+        HttpClients, LinkKey, State, Witness, endpoint::Endpoint, error::BackendError,
+        provider::Leave,
+    },
+    metrics::Metrics,
 };
 
 #[tokio::test]
@@ -101,7 +105,7 @@ async fn calls_that_come_during_a_handshake_wait_for_it() {
 #[tokio::test]
 async fn a_session_that_changes_its_credential_again_and_again_is_one_witness() {
     let spec = entry(&Port::new().url(), &[]);
-    let clients = HttpClients::default();
+    let clients = HttpClients::new(Metrics::new().unwrap());
     let (one, other) = (Witness::another(), Witness::another());
     let meets_silence = |witness| {
         let endpoint = Endpoint::new(&spec, None, &clients, witness).unwrap();

@@ -17,7 +17,7 @@ use utoipa::OpenApi;
 use warp::reply::Response;
 
 use super::{
-    CREATE, MCP, SESSION, activity, clients, create, docs, health, json_response, patch,
+    CREATE, MCP, SESSION, activity, clients, create, docs, health, json_response, metrics, patch,
     protected_resource, providers, sessions,
 };
 use crate::{
@@ -32,6 +32,9 @@ use crate::{
 const METHODS: [&str; 8] = [
     "get", "put", "post", "delete", "options", "head", "patch", "trace",
 ];
+
+/// The tags of operations that ask who calls, beside the MCP endpoint's.
+const AUTHENTICATED: [&str; 2] = ["sessions", "metrics"];
 
 #[derive(OpenApi)]
 #[openapi(
@@ -54,6 +57,7 @@ const METHODS: [&str; 8] = [
         activity::watch,
         health::alive,
         health::ready,
+        metrics::read,
         docs::page,
         docs::file,
         openapi_json,
@@ -65,6 +69,7 @@ const METHODS: [&str; 8] = [
         (name = "sessions", description = "Sessions: which servers, with which credentials."),
         (name = "mcp", description = "The MCP endpoint of a session, for MCP clients."),
         (name = "authorization", description = "Where clients log in, if they can."),
+        (name = "metrics", description = "What is counted, for Prometheus."),
         (name = "health", description = "For whoever supervises the process."),
         (name = "page", description = "The page for people, and its files."),
         (name = "documentation", description = "This description."),
@@ -133,7 +138,11 @@ fn describe(registry: &Registry) -> Value {
     for operation in operations(paths) {
         let mcp = operation["tags"] == json!(["mcp"]);
         add_gate(&mut operation["responses"]);
-        if mcp || operation["tags"] == json!(["sessions"]) {
+        if mcp
+            || AUTHENTICATED
+                .map(|tag| json!([tag]))
+                .contains(&operation["tags"])
+        {
             add_admission(operation);
         }
         shape_refusals(&mut operation["responses"], mcp);

@@ -16,6 +16,7 @@ use crate::{
         method::{PROMPTS_GET, TOOLS_CALL, subject_member},
         name::BackendName,
     },
+    metrics::{Ending, Metrics},
     session::{Activity, Done},
 };
 
@@ -32,6 +33,8 @@ pub(super) struct Sender {
     pub(super) audit: AuditLog,
     /// Where the session's owner sees it.
     pub(super) activity: Activity,
+    /// Where it is counted.
+    pub(super) metrics: Metrics,
 }
 
 /// An address as it stands in the log. Most are of four octets, and every request has one: written in one piece they
@@ -76,6 +79,7 @@ pub(super) struct Record {
 impl Record {
     /// Begins with a request.
     pub(super) fn begin(method: &str, subject: Option<&str>, sender: &Sender) -> Self {
+        sender.metrics.begin();
         Self {
             method: shortened(method).into_owned(),
             subject: subject.map(|subject| shortened(subject).into_owned()),
@@ -114,6 +118,8 @@ impl Record {
     fn write(&mut self, backend: Option<&BackendName>, outcome: &'static str, why: Option<&str>) {
         self.written = true;
         let elapsed = self.began.elapsed();
+        let metrics = &self.sender.metrics;
+        metrics.end(&self.method, ending(outcome), elapsed);
         let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         let name = self.subject.as_deref().unwrap_or_default();
         let separator = if name.is_empty() { "" } else { " " };
@@ -163,6 +169,18 @@ impl Record {
             outcome,
             elapsed_ms,
         });
+    }
+}
+
+/// How a request ended, by the log's word for it.
+fn ending(outcome: &str) -> Ending {
+    match outcome {
+        "error" => Ending::Error,
+        "failed" => Ending::Failed,
+        "cancelled" => Ending::Cancelled,
+        "client left" => Ending::Left,
+        "refused" => Ending::Refused,
+        _ => Ending::Well,
     }
 }
 

@@ -83,6 +83,7 @@ impl Session {
         reply: oneshot::Sender<Result<(Uuid, Welcome), Failure>>,
     ) {
         let id = opened.0;
+        let mcp_session = mcp_session.counted(self.shared.clients.metrics());
         self.mcp_sessions.insert(id, mcp_session);
         let storing = self.storing.remove(&id).unwrap_or_default();
         let myself = self.myself.clone();

@@ -13,6 +13,7 @@ use crate::{
         event::Question, failure::Failure, level::Level, message::RequestId, name::BackendName,
         object::quote, request::Context, version::Revision,
     },
+    metrics::{Counted, Metrics},
     session::{
         clock::now_ms,
         heard::Listener,
@@ -36,6 +37,7 @@ pub(super) struct McpSession {
     listeners: Vec<Listener>,
     pub(super) keeping: Keeping,
     pub(super) place: Option<OwnedSemaphorePermit>,
+    counted: Option<Counted>,
 }
 
 /// How the storing of what it wants to hear stands: one write at a time, so that the last one wins.
@@ -71,6 +73,7 @@ impl McpSession {
             listeners: Vec::new(),
             keeping: Keeping::default(),
             place: Some(place),
+            counted: None,
         }
     }
 
@@ -110,7 +113,14 @@ impl McpSession {
             listeners: Vec::new(),
             keeping: Keeping::default(),
             place,
+            counted: None,
         }
+    }
+
+    /// The same, which counts as one until it is dropped.
+    pub(super) fn counted(mut self, metrics: &Metrics) -> Self {
+        self.counted = Some(metrics.mcp_session());
+        self
     }
 
     /// What is stored of what it wants to hear.

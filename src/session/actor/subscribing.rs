@@ -118,6 +118,7 @@ impl Session {
         let id = record.id;
         let place = places.try_acquire_owned().ok();
         let mcp_session = McpSession::remembered(record, &self.names, place);
+        let mcp_session = mcp_session.counted(self.shared.clients.metrics());
         self.mcp_sessions.insert(id, mcp_session);
     }
 

@@ -16,6 +16,11 @@ impl Directory {
         taken.map(|(_, session)| session)
     }
 
+    /// How many sessions are awake.
+    pub(in crate::session) fn count(&self) -> u64 {
+        self.live.len() as u64
+    }
+
     /// Puts a session back that stays awake.
     pub(in crate::session) fn put_back(&self, id: Uuid, session: SessionRef) {
         self.live.insert(id, session);

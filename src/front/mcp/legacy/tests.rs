@@ -56,6 +56,7 @@ impl World {
             address: None,
             audit: AuditLog::default(),
             activity: session.activity().clone(),
+            metrics: state.sessions.metrics().clone(),
         };
         let wanted = Wanted {
             session: session.clone(),
