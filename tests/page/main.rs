@@ -119,7 +119,11 @@ async fn people_build_watch_and_try_sessions_on_the_page() {
     let Some(browser) = or_skipped(Browser::found()) else {
         return;
     };
-    let kitchen = FakeBackend::legacy().tool(ORDER).tool(MAZE).all_tools().start();
+    let kitchen = FakeBackend::legacy()
+        .tool(ORDER)
+        .tool(MAZE)
+        .all_tools()
+        .start();
     let locked = FakeBackend::legacy()
         .demands_bearer("the-right-token")
         .start();
