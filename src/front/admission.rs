@@ -16,8 +16,10 @@ use super::{
     via::Via,
 };
 use crate::{
+    audit::{AuditLog, Entry},
     callers::{Admitted, Callers, Unrecognised},
     mcp::failure::Failure,
+    session::short,
 };
 
 /// Where a key may stand for clients that cannot set `Authorization`.
@@ -31,6 +33,8 @@ pub struct Admission {
     callers: Callers,
     /// Where clients reach the gateway; else it is wherever they say they do.
     public_url: Option<String>,
+    /// Where it is written down who was not let in.
+    audit: AuditLog,
 }
 
 /// Where a client reaches the gateway: scheme, host and port.
@@ -40,8 +44,9 @@ pub struct Base(pub String);
 impl Admission {
     /// Admits those whom `callers` recognises.
     #[must_use]
-    pub fn new(callers: Callers, public_url: Option<&str>) -> Self {
+    pub fn new(callers: Callers, public_url: Option<&str>, audit: AuditLog) -> Self {
         Self {
+            audit,
             callers,
             public_url: public_url.map(str::to_owned),
         }
@@ -71,8 +76,34 @@ impl Admission {
                 request.extensions_mut().insert::<Admitted>(admitted);
                 Ok(())
             }
-            Err(why) => Err(self.refuse(why, &self.base(request), request.uri().path())),
+            Err(why) => {
+                self.note(why, request);
+                Err(self.refuse(why, &self.base(request), request.uri().path()))
+            }
         }
+    }
+
+    /// Writes down that somebody was not let in; a session is named where the path names one.
+    fn note<B>(&self, why: Unrecognised, request: &Request<B>) {
+        if !self.audit.is_open() {
+            return;
+        }
+        let mut parts = request.uri().path().split('/').skip(1);
+        let is_session = parts.next() == Some("session");
+        let session = parts.next().filter(|_| is_session).and_then(session_id);
+        self.audit.write(Entry {
+            caller: None,
+            session: session.map(short),
+            client: request.extensions().get().map(|via: &Via| via.address),
+            method: "admission".to_owned(),
+            provider: None,
+            tool: None,
+            outcome: match why {
+                Unrecognised::Unclear => "failed",
+                _ => "refused",
+            },
+            elapsed_ms: 0,
+        });
     }
 
     async fn recognise(&self, text: Option<&str>, shown: bool) -> Result<Admitted, Unrecognised> {

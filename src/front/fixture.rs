@@ -7,6 +7,7 @@ use warp::{Filter, Rejection, reply::Reply, reply::Response};
 
 use super::{FrontState, api};
 use crate::{
+    audit::AuditLog,
     callers::Callers,
     registry::{CurrentRegistry, Defaults, Registry},
     session::{Caps, Patience, Sessions},
@@ -60,6 +61,7 @@ pub(super) async fn state() -> (FrontState, TempDir) {
         registry,
         callers,
         public_url: None,
+        audit: AuditLog::default(),
         body_within: Duration::from_secs(30),
     };
     (state, directory)
