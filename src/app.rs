@@ -22,6 +22,7 @@ use secrecy::ExposeSecret as _;
 use tokio::{net::TcpListener, time::timeout};
 
 use crate::{
+    audit::AuditTo,
     callers::{Callers, CallersError},
     config::{self, CallersFile, Command, Config, SealingKey},
     console,
@@ -135,7 +136,13 @@ async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> 
     let (providers, encrypted) = (registry.now(), certificates.is_some());
     match config.command {
         Command::Demo => demo::welcome(&sessions, &providers, encrypted, address).await?,
-        _ => announce(address, encrypted, &providers, sessions.count(), &callers),
+        _ => announce(
+            &config,
+            (address, encrypted),
+            &providers,
+            sessions.count(),
+            &callers,
+        ),
     }
     sessions.rehydrate();
     let endpoint = mcp::route(McpState {
@@ -151,11 +158,12 @@ async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> 
         registry,
         callers: callers.clone(),
         public_url: config.public_url.as_deref().map(Into::into),
+        audit: auditing.log.clone(),
         body_within: config.edge.body_timeout,
         metrics: config.metrics,
     };
-    let admission =
-        Admission::new(callers, config.public_url.as_deref()).with_metrics_for(config.metrics);
+    let admission = Admission::new(callers, config.public_url.as_deref(), auditing.log.clone())
+        .with_metrics_for(config.metrics);
     let service = front::service(gate, admission, front::routes(state, endpoint));
     let entrance = Entrance {
         listener,
@@ -183,10 +191,17 @@ async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> 
     let rest = async {
         sessions.rest().await;
         store.close().await;
-        auditing.end().await;
     };
-    if timeout(REST_WITHIN, rest).await.is_err() {
+    // Neither waits for the other: the one may be slow.
+    let ends = tokio::join!(
+        timeout(REST_WITHIN, rest),
+        timeout(REST_WITHIN, auditing.end())
+    );
+    if ends.0.is_err() {
         tracing::warn!("the database is slow: stopped before all was written down");
+    }
+    if ends.1.is_err() {
+        tracing::warn!("the audit log is slow: stopped before all its lines were written");
     }
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
@@ -314,8 +329,8 @@ async fn listen(config: &Config) -> Result<TcpListener, AppError> {
 
 /// Tells where the gateway is, what it has, and what to do next.
 fn announce(
-    address: SocketAddr,
-    encrypted: bool,
+    config: &Config,
+    (address, encrypted): (SocketAddr, bool),
     registry: &Registry,
     sessions: u64,
     callers: &Callers,
@@ -328,8 +343,11 @@ fn announce(
         sessions,
         callers.are_authenticated(),
     );
-    // A closed standard output is no reason not to serve.
-    let _closed = std::io::stdout().write_all(text.as_bytes());
+    // A closed output is no reason not to serve; where the audit log has standard output, nothing else is written there.
+    let _closed = match config.audit {
+        Some(AuditTo::Output) => std::io::stderr().write_all(text.as_bytes()),
+        _ => std::io::stdout().write_all(text.as_bytes()),
+    };
     let providers = registry.len();
     let (authenticated, keys) = (callers.are_authenticated(), callers.keys());
     let issuer = callers.tokens().map(|tokens| tokens.issuer.as_str());

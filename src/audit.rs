@@ -41,8 +41,8 @@ pub enum AuditTo {
 pub struct Entry {
     /// Who asked, where callers are authenticated.
     pub caller: Option<Arc<str>>,
-    /// The part of the session's id that may be shown.
-    pub session: String,
+    /// The part of the session's id that may be shown, if it is about one.
+    pub session: Option<String>,
     /// Where the request came from.
     pub client: Option<IpAddr>,
     /// What was asked.

@@ -33,6 +33,7 @@ use warp::{
 
 use self::{admission::Admission, origin::Gate, problem::Problem};
 use crate::{
+    audit::AuditLog,
     callers::{Caller, Callers},
     metrics::Readers,
     registry::{CurrentRegistry, Registry},
@@ -53,6 +54,8 @@ pub struct FrontState {
     pub callers: Callers,
     /// Where clients reach the gateway, if not where they say they do.
     pub public_url: Option<Arc<str>>,
+    /// Who changed what.
+    pub audit: AuditLog,
     /// How long the body of a request may take to arrive.
     pub body_within: Duration,
     /// Who may read the metrics.

@@ -221,6 +221,8 @@ pub const TOOLS_FILTERED_AT_ONCE: usize = 16;
 pub const AUDIT_FILE_BYTES: Bounds<usize> = Bounds::new(64 * 1024, 1024 * 1024 * 1024);
 /// Files of the audit log, the present one included: with it the disk it may take is bounded.
 pub const AUDIT_FILES_MAX: usize = 8;
+/// A file of the audit log that none could follow takes one so-many-th of its size more before that is tried again.
+pub const AUDIT_AGAIN_PARTS: u64 = 8;
 /// Lines of the audit log that wait to be written: a second of a busy gateway.
 pub const AUDIT_QUEUE_MAX: usize = 8192;
 /// Changes of one session that wait for the one before: people make one at a time.

@@ -23,7 +23,7 @@ use std::{
 
 pub use self::{
     auth::{AuthSpec, CredentialError},
-    current::{CurrentRegistry, Differences},
+    current::{CurrentRegistry, Differences, Move},
     finding::Finding,
     secret::Source,
     spec::{Defaults, Protocol, ProviderSpec, Retries, Timeouts},

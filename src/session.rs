@@ -181,7 +181,7 @@ impl Sessions {
         if !void.is_empty()
             && let Err(error) = self.0.store.forget_links(None, &void).await
         {
-            tracing::warn!(%error, "could not forget what providers said that are others now");
+            tracing::warn!(%error, "could not forget what providers said that are others now; it is left when their sessions wake");
         }
     }
 

@@ -276,13 +276,13 @@ impl Store {
     pub async fn put_link(&self, record: LinkRecord) -> Result<(), StoreError> {
         let mcp_session = record.mcp_session.unwrap_or(Uuid::nil());
         let place = Place::backend_session(record.session, mcp_session, record.backend.as_str());
-        let seal = |secret| self.keys.seal(&secret, &place);
+        let secrets = record.secrets();
         let row = link::Model {
             session_id: record.session,
             mcp_session_id: mcp_session,
             backend: record.backend.to_string(),
             revision: record.revision.as_str().to_owned(),
-            backend_session: record.backend_session.map(seal).transpose()?,
+            backend_session: Some(self.keys.seal(&secrets, &place)?),
             discovery: text(record.discovery),
         };
         self.write(Operation::PutLink(row)).await.map(drop)

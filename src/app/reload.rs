@@ -6,7 +6,7 @@ use tokio::sync::Mutex;
 
 use crate::{
     config::{self, Config},
-    registry::{CurrentRegistry, Defaults, Registry, RegistryError},
+    registry::{CurrentRegistry, Defaults, Move, Registry, RegistryError},
     session::Sessions,
     watch::Watch,
 };
@@ -63,6 +63,13 @@ impl Reading {
         }
         let providers = registry.len();
         let differences = self.current.differences(&registry);
+        for Move { provider, from, to } in self.current.moves(&registry) {
+            tracing::warn!(
+                backend.name = %provider,
+                "{provider} is at {to} now and was at {from}: what sessions and the registry hold for it, credentials \
+                 among it, goes there from now on"
+            );
+        }
         self.sessions.forget_links(&differences).await;
         self.current.replace(registry);
         if is_told || !differences.is_empty() {

@@ -10,7 +10,7 @@ use crate::limits::AUDIT_FILES_MAX;
 fn entry(number: u64) -> Entry {
     Entry {
         caller: Some("ada".into()),
-        session: "fd4bace9".to_owned(),
+        session: Some("fd4bace9".to_owned()),
         client: Some([127, 0, 0, 1].into()),
         method: "tools/call".to_owned(),
         provider: Some("one".parse().unwrap()),
@@ -148,4 +148,71 @@ fn lines_for_which_there_is_no_room_are_counted() {
     let lines = lines(&path);
     assert_eq!(lines.len(), 3);
     assert_eq!(lines[2]["lost"], 3);
+}
+
+#[test]
+fn a_file_that_none_can_follow_goes_on_and_is_followed_once_one_can() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let numbered = |number: usize| folder.path().join(format!("audit.jsonl.{number}"));
+    let (oldest, before) = (numbered(AUDIT_FILES_MAX - 1), numbered(AUDIT_FILES_MAX - 2));
+    // No file takes the place of a directory.
+    fs::create_dir(&oldest).unwrap();
+    fs::write(&before, "").unwrap();
+    let (log, writing) = open(&path, 2000);
+    for number in 0..1000 {
+        log.write(entry(number));
+    }
+    log.close(writing);
+    assert_eq!(
+        numbers(&path),
+        (0..1000).collect::<Vec<_>>(),
+        "none is lost"
+    );
+    fs::remove_dir(&oldest).unwrap();
+    let (log, writing) = open(&path, 2000);
+    log.write(entry(1000));
+    log.close(writing);
+    assert_eq!(numbers(&path), [1000]);
+    assert_eq!(numbers(&numbered(1)).len(), 1000);
+}
+
+#[test]
+fn lines_that_cannot_be_written_are_counted_until_they_can_be() {
+    struct Full(bool, Arc<std::sync::Mutex<Vec<u8>>>);
+    impl io::Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let mut written = self.1.lock().unwrap();
+            self.0 = self.0 && written.is_empty();
+            if self.0 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            written.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let written = Arc::default();
+    let lost = Arc::new(AtomicU64::new(0));
+    let full = Full(true, Arc::clone(&written));
+    let mut writer = Writer::over(AuditTo::Output, Box::new(full), 0, Arc::clone(&lost));
+    for number in 0..1000 {
+        writer.write(SystemTime::now(), &entry(number));
+    }
+    writer.tell_missing();
+    assert!(written.lock().unwrap().is_empty());
+    // There is room again.
+    written.lock().unwrap().push(b'\n');
+    writer.tell_missing();
+    writer.tell_missing();
+    let text = String::from_utf8(written.lock().unwrap().clone()).unwrap();
+    let lines = text.lines().filter(|line| !line.is_empty());
+    let lines: Vec<Value> = lines.map(|it| serde_json::from_str(it).unwrap()).collect();
+    let told: u64 = lines.iter().filter_map(|it| it["lost"].as_u64()).sum();
+    let kept = lines.iter().filter(|it| it["method"].is_string()).count();
+    assert!(told > 0 && kept > 0, "{told} {kept}");
+    assert_eq!(told + kept as u64, 1000);
+    assert_eq!(lost.load(Ordering::Relaxed), 0);
 }

@@ -16,7 +16,10 @@ use std::{
 use serde::Serialize;
 
 use super::{AuditTo, Entry, Order};
-use crate::{files, limits::AUDIT_FILES_MAX};
+use crate::{
+    files,
+    limits::{AUDIT_AGAIN_PARTS, AUDIT_FILES_MAX},
+};
 
 /// The thread that writes, until it is told to end.
 #[must_use = "what was handed over is written only if it is waited for"]
@@ -39,7 +42,7 @@ impl Writing {
 struct Line<'a> {
     time: String,
     caller: Option<&'a str>,
-    session: &'a str,
+    session: Option<&'a str>,
     client: Option<String>,
     method: &'a str,
     provider: Option<&'a str>,
@@ -59,21 +62,37 @@ pub(super) struct Writer {
     to: AuditTo,
     out: BufWriter<Box<dyn Write + Send>>,
     size_bytes: u64,
+    /// Size at which another file is to follow: later than it should be, where none could.
+    full_at_bytes: u64,
+    /// Lines that were not written, for whatever reason.
     lost: Arc<AtomicU64>,
     /// Whether the last attempt to write failed, which is said once.
     fails: bool,
+    /// Whether no file could follow the present one, which is said once.
+    is_stuck: bool,
 }
 
 impl Writer {
     pub(super) fn open(to: AuditTo, lost: Arc<AtomicU64>) -> io::Result<Self> {
         let (out, size_bytes) = open(&to)?;
-        Ok(Self {
+        Ok(Self::over(to, out, size_bytes, lost))
+    }
+
+    pub(super) fn over(
+        to: AuditTo,
+        out: Box<dyn Write + Send>,
+        size_bytes: u64,
+        lost: Arc<AtomicU64>,
+    ) -> Self {
+        Self {
+            full_at_bytes: to.size_bytes_max(),
             to,
             out: BufWriter::new(out),
             size_bytes,
             lost,
             fails: false,
-        })
+            is_stuck: false,
+        }
     }
 
     fn run(mut self, orders: &Receiver<Order>) {
@@ -91,11 +110,11 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, at: SystemTime, entry: &Entry) {
+    pub(super) fn write(&mut self, at: SystemTime, entry: &Entry) {
         let line = Line {
             time: rfc3339(at),
             caller: entry.caller.as_deref(),
-            session: &entry.session,
+            session: entry.session.as_deref(),
             client: entry.client.map(|address| address.to_string()),
             method: &entry.method,
             provider: entry.provider.as_ref().map(AsRef::as_ref),
@@ -103,82 +122,122 @@ impl Writer {
             outcome: entry.outcome,
             elapsed_ms: entry.elapsed_ms,
         };
-        self.put(&line);
+        if !self.put(&line) {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Says how many lines are missing, if any are, and sees that all is out.
-    fn tell_missing(&mut self) {
+    pub(super) fn tell_missing(&mut self) {
         let lost = self.lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
-            tracing::error!(
-                lines = lost,
-                "the audit log lacks lines: its file is too slow for what is asked of the gateway"
-            );
             let time = rfc3339(SystemTime::now());
-            self.put(&Missing { time, lost });
+            if self.put(&Missing { time, lost }) {
+                tracing::error!(
+                    lines = lost,
+                    "the audit log lacks lines: its file could not be written, or is too slow for what is asked of the gateway"
+                );
+            } else {
+                // Once it can be written, it says so.
+                self.lost.fetch_add(lost, Ordering::Relaxed);
+            }
         }
-        let flushed = self.out.flush();
-        self.note(flushed);
+        match self.out.flush() {
+            Ok(()) => self.fails = false,
+            Err(error) => self.complain(&error),
+        }
     }
 
-    fn put(&mut self, line: &impl Serialize) {
-        let mut text = match serde_json::to_vec(line) {
-            Ok(text) => text,
-            Err(error) => return self.note(Err(error.into())),
-        };
-        text.push(b'\n');
-        let put = self.make_room(text.len() as u64);
-        let put = put.and_then(|()| self.out.write_all(&text));
-        if put.is_ok() {
-            self.size_bytes += text.len() as u64;
+    /// Whether the line is with those that are being written.
+    fn put(&mut self, line: &impl Serialize) -> bool {
+        let put = serde_json::to_vec(line).map_err(io::Error::from);
+        let put = put.and_then(|mut text| {
+            text.push(b'\n');
+            self.make_room(text.len() as u64);
+            self.out.write_all(&text)?;
+            Ok(text.len() as u64)
+        });
+        match put {
+            Ok(bytes) => self.size_bytes += bytes,
+            Err(error) => {
+                self.complain(&error);
+                return false;
+            }
         }
-        self.note(put);
+        true
     }
 
-    /// Has another file follow the one that would grow too large.
-    fn make_room(&mut self, bytes: u64) -> io::Result<()> {
+    /// Has another file follow the one that would grow too large. Where none can, it goes on in the present one, and
+    /// tries again a while later: too large a file is better than no line.
+    fn make_room(&mut self, bytes: u64) {
         let AuditTo::File {
             path,
             size_bytes_max,
         } = &self.to
         else {
-            return Ok(());
+            return;
         };
-        if self.size_bytes == 0 || self.size_bytes + bytes <= *size_bytes_max {
-            return Ok(());
+        if self.size_bytes == 0 || self.size_bytes + bytes <= self.full_at_bytes {
+            return;
         }
-        self.out.flush()?;
-        for number in (1..AUDIT_FILES_MAX).rev() {
-            let (older, newer) = (numbered(path, number), numbered(path, number - 1));
-            if newer.exists() {
-                fs::rename(newer, older)?;
+        let again_bytes = *size_bytes_max / AUDIT_AGAIN_PARTS;
+        let followed = self.out.flush().and_then(|()| move_aside(path));
+        match followed.and_then(|()| self.open_anew()) {
+            Ok(()) => self.is_stuck = false,
+            Err(error) => {
+                self.full_at_bytes = self.size_bytes + bytes + again_bytes;
+                if !self.is_stuck {
+                    self.is_stuck = true;
+                    tracing::error!(
+                        %error,
+                        "no other file can follow that of the audit log, which grows beyond --audit-log-size until one can"
+                    );
+                }
             }
         }
-        self.open_anew()
     }
 
     fn reopen(&mut self) {
         let reopened = self.out.flush().and_then(|()| self.open_anew());
-        self.note(reopened);
+        if let Err(error) = reopened {
+            self.complain(&error);
+        }
     }
 
     fn open_anew(&mut self) -> io::Result<()> {
         let (out, size_bytes) = open(&self.to)?;
         self.out = BufWriter::new(out);
         self.size_bytes = size_bytes;
+        self.full_at_bytes = self.to.size_bytes_max();
         Ok(())
     }
 
-    fn note(&mut self, outcome: io::Result<()>) {
-        match outcome {
-            Ok(()) => self.fails = false,
-            Err(error) if !self.fails => {
-                self.fails = true;
-                tracing::error!(%error, "the audit log cannot be written; its lines are lost until it can");
-            }
-            Err(_) => {}
+    fn complain(&mut self, error: &io::Error) {
+        if !self.fails {
+            self.fails = true;
+            tracing::error!(%error, "the audit log cannot be written; what does not fit in memory is lost until it can, and counted");
         }
     }
+}
+
+impl AuditTo {
+    const fn size_bytes_max(&self) -> u64 {
+        match self {
+            Self::Output => u64::MAX,
+            Self::File { size_bytes_max, .. } => *size_bytes_max,
+        }
+    }
+}
+
+/// Makes each file one older; the oldest goes.
+fn move_aside(path: &Path) -> io::Result<()> {
+    for number in (1..AUDIT_FILES_MAX).rev() {
+        let (older, newer) = (numbered(path, number), numbered(path, number - 1));
+        if newer.exists() {
+            fs::rename(newer, older)?;
+        }
+    }
+    Ok(())
 }
 
 fn open(to: &AuditTo) -> io::Result<(Box<dyn Write + Send>, u64)> {

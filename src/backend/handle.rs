@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use secrecy::SecretString;
 use tokio::sync::{oneshot, watch};
 
 use crate::{
@@ -62,6 +63,11 @@ impl Backend {
             (Some(own), Some(spec)) => Arc::ptr_eq(own, spec) || own.is_met_as(spec),
             (own, spec) => own.is_none() && spec.is_none(),
         }
+    }
+
+    /// The fingerprint of the entry it was started with.
+    pub(crate) fn fingerprint(&self) -> Option<SecretString> {
+        self.spec.as_ref().map(|spec| spec.fingerprint())
     }
 
     /// Hands over a call; it is answered through its own channel, whatever happens.

@@ -16,9 +16,11 @@ use super::{
     via::Via,
 };
 use crate::{
+    audit::{AuditLog, Entry},
     callers::{Admitted, Callers, Unrecognised},
     mcp::failure::Failure,
     metrics::Readers,
+    session::short,
 };
 
 /// Where a key may stand for clients that cannot set `Authorization`.
@@ -34,6 +36,8 @@ pub struct Admission {
     public_url: Option<String>,
     /// Who may read the metrics.
     metrics: Readers,
+    /// Where it is written down who was not let in.
+    audit: AuditLog,
 }
 
 /// Where a client reaches the gateway: scheme, host and port.
@@ -43,8 +47,9 @@ pub struct Base(pub String);
 impl Admission {
     /// Admits those whom `callers` recognises.
     #[must_use]
-    pub fn new(callers: Callers, public_url: Option<&str>) -> Self {
+    pub fn new(callers: Callers, public_url: Option<&str>, audit: AuditLog) -> Self {
         Self {
+            audit,
             callers,
             public_url: public_url.map(str::to_owned),
             metrics: Readers::default(),
@@ -82,12 +87,38 @@ impl Admission {
                 request.extensions_mut().insert::<Admitted>(admitted);
                 Ok(())
             }
-            Err(why) => Err(self.refuse(why, &self.base(request), request.uri().path())),
+            Err(why) => {
+                self.note(why, request);
+                Err(self.refuse(why, &self.base(request), request.uri().path()))
+            }
         }
     }
 
     fn is_open(&self, path: &str) -> bool {
         is_open(path) || self.metrics == Readers::Everybody && path == METRICS.template
+    }
+
+    /// Writes down that somebody was not let in; a session is named where the path names one.
+    fn note<B>(&self, why: Unrecognised, request: &Request<B>) {
+        if !self.audit.is_open() {
+            return;
+        }
+        let mut parts = request.uri().path().split('/').skip(1);
+        let is_session = parts.next() == Some("session");
+        let session = parts.next().filter(|_| is_session).and_then(session_id);
+        self.audit.write(Entry {
+            caller: None,
+            session: session.map(short),
+            client: request.extensions().get().map(|via: &Via| via.address),
+            method: "admission".to_owned(),
+            provider: None,
+            tool: None,
+            outcome: match why {
+                Unrecognised::Unclear => "failed",
+                _ => "refused",
+            },
+            elapsed_ms: 0,
+        });
     }
 
     async fn recognise(&self, text: Option<&str>, shown: bool) -> Result<Admitted, Unrecognised> {

@@ -5,6 +5,7 @@
 pub mod openapi;
 
 mod activity;
+mod audited;
 mod clients;
 mod create;
 mod docs;
@@ -41,6 +42,7 @@ use crate::{
     callers::{Admitted, Caller},
     session::SessionsError,
 };
+use audited::Audited;
 
 /// When a gateway that is full or stopping is worth asking again.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -205,13 +207,18 @@ fn create_route(
         .and(client())
         .then(
             |method: Method, state: FrontState, caller, headers: HeaderMap, body, client| async move {
+                let audited = Audited::creation(&state.audit, &method, &client);
                 let handler = async {
                     match method {
                         Method::POST => create::create(state.of(&caller), headers, body).await,
                         _ => Err(CREATE.method_not_allowed()),
                     }
                 };
-                CREATE.answer(method.clone(), client, handler).await
+                let response = CREATE.answer(method.clone(), client, handler).await;
+                if let Some(audited) = audited {
+                    audited.end(&response);
+                }
+                response
             },
         )
 }
@@ -266,7 +273,9 @@ fn sessions_routes(
         .and(warp::body::stream())
         .and(client())
         .then(
-            |id, method: Method, state: FrontState, caller, headers, body, client| async move {
+            |id: String, method: Method, state: FrontState, caller, headers, body, client| async move {
+                let named = super::session_id(&id);
+                let audited = Audited::of(&state.audit, &method, named, &client);
                 let state = state.of(&caller);
                 let sessions = state.sessions.clone();
                 let handler = async {
@@ -277,7 +286,11 @@ fn sessions_routes(
                         _ => Err(SESSION.method_not_allowed()),
                     }
                 };
-                SESSION.answer(method.clone(), client, handler).await
+                let response = SESSION.answer(method.clone(), client, handler).await;
+                if let Some(audited) = audited {
+                    audited.end(&response);
+                }
+                response
             },
         );
     list.or(one).unify()

@@ -7,6 +7,7 @@ use warp::{Filter, Rejection, reply::Reply, reply::Response};
 
 use super::{FrontState, api};
 use crate::{
+    audit::AuditLog,
     callers::Callers,
     metrics::{Metrics, Readers},
     registry::{CurrentRegistry, Defaults, Registry},
@@ -67,6 +68,7 @@ pub(super) async fn state() -> (FrontState, TempDir) {
         registry,
         callers,
         public_url: None,
+        audit: AuditLog::default(),
         body_within: Duration::from_secs(30),
         metrics: Readers::default(),
     };

@@ -96,6 +96,21 @@ impl AuthSpec {
                 == other.default_secret().map(ExposeSecret::expose_secret)
     }
 
+    /// What [`Self::is_the_same`] compares, as parts of a fingerprint.
+    pub(super) fn parts(&self) -> [&[u8]; 3] {
+        let header: &[u8] = match self {
+            Self::ApiKey { header, .. } => header.as_str().as_bytes(),
+            Self::None | Self::Bearer { .. } => b"",
+        };
+        // No credential is empty.
+        let default = self.default_secret().map(ExposeSecret::expose_secret);
+        [
+            self.kind().as_bytes(),
+            header,
+            default.unwrap_or_default().as_bytes(),
+        ]
+    }
+
     /// The header that carries `secret` to this provider, its value marked sensitive; nothing for
     /// a provider that takes no credential.
     ///

@@ -22,6 +22,17 @@ pub struct Differences {
     pub removed: Vec<BackendName>,
 }
 
+/// A provider that is elsewhere: at another scheme, host or port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Move {
+    /// Which one.
+    pub provider: BackendName,
+    /// Its origin before.
+    pub from: String,
+    /// Its origin from now on.
+    pub to: String,
+}
+
 impl CurrentRegistry {
     /// Puts a registry in force.
     #[must_use]
@@ -45,6 +56,21 @@ impl CurrentRegistry {
     #[must_use]
     pub fn differences(&self, registry: &Registry) -> Differences {
         Differences::between(&self.0.load(), registry)
+    }
+
+    /// Tells which providers another registry has at another origin: what sessions hold for them goes there from then on.
+    #[must_use]
+    pub fn moves(&self, registry: &Registry) -> Vec<Move> {
+        let now = self.now();
+        let moves = registry.iter().filter_map(|spec| {
+            let (from, to) = (now.get(spec.name.as_str())?.url.origin(), spec.url.origin());
+            (from != to).then(|| Move {
+                provider: spec.name.clone(),
+                from: from.ascii_serialization(),
+                to: to.ascii_serialization(),
+            })
+        });
+        moves.collect()
     }
 
     /// Puts another registry in the place of the one before.
@@ -110,6 +136,8 @@ impl fmt::Display for Differences {
 mod tests {
     use std::path::Path;
 
+    use secrecy::ExposeSecret as _;
+
     use super::*;
     use crate::registry::Defaults;
 
@@ -151,11 +179,30 @@ mod tests {
             ("retries: {", "protocol: 2025-06-18, retries: {"),
         ] {
             let _reset = told(before.to_owned());
+            let fingerprints = || {
+                let registry = current.now();
+                let all = registry.iter().map(|spec| spec.fingerprint());
+                all.map(|it| it.expose_secret().to_owned())
+                    .collect::<Vec<_>>()
+            };
+            let of_before = fingerprints();
             let is_told = told(before.replacen(old, new, 1));
             assert!(is_told.starts_with("changed "), "{new}: {is_told}");
+            let is_another_server = fingerprints() != of_before;
+            let is_patience = new.contains("attempts") || new.contains("timeouts");
+            assert_eq!(is_another_server, !is_patience, "{new}");
         }
         let _reset = told(before.to_owned());
         let other = "d: { url: http://127.0.0.1:9/mcp }, a: { url: http://127.0.0.1:8/mcp }";
+        let moved = current.moves(&registry(other));
+        assert_eq!(moved.len(), 1, "{moved:?}");
+        assert_eq!(moved[0].provider.as_str(), "a");
+        assert_eq!(
+            (&*moved[0].from, &*moved[0].to),
+            ("http://127.0.0.1:9", "http://127.0.0.1:8")
+        );
+        let path_only = before.replace("/mcp", "/other");
+        assert_eq!(current.moves(&registry(&path_only)), []);
         assert_eq!(told(other.to_owned()), "added d; changed a; removed b, c");
         assert!(current.get("b").is_none() && current.now().len() == 2);
     }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::HeaderMap;
+use secrecy::SecretString;
+use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use super::auth::AuthSpec;
@@ -41,6 +44,35 @@ impl ProviderSpec {
             && self.timeouts == other.timeouts
             && self.retries == other.retries
             && self.protocol == other.protocol
+    }
+
+    /// Tells one server, met as whom and how, from every other: what was agreed upon with it may be said to no other.
+    ///
+    /// Made of secrets, among others: it is written nowhere but sealed.
+    #[must_use]
+    pub fn fingerprint(&self) -> SecretString {
+        let protocol = match self.protocol {
+            Protocol::Auto => "auto",
+            Protocol::Pinned(revision) => revision.as_str(),
+        };
+        let mut hash = Sha256::new();
+        let mut add = |part: &[u8]| {
+            // With its length: no two lists of parts are one text.
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        };
+        add(self.url.as_str().as_bytes());
+        add(protocol.as_bytes());
+        self.auth.parts().into_iter().for_each(&mut add);
+        let headers = self.headers.iter();
+        let headers = headers.map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
+        let mut headers: Vec<_> = headers.collect();
+        headers.sort_unstable();
+        for (name, value) in headers {
+            add(name);
+            add(value);
+        }
+        URL_SAFE_NO_PAD.encode(hash.finalize()).into()
     }
 }
 

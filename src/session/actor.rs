@@ -315,9 +315,11 @@ impl Session {
                 link.backend == *name && link.mcp_session.as_ref().is_none_or(is_open)
             });
             let links: Vec<&LinkRecord> = links.collect();
-            let remembered = session.remember_links(position, &links);
             let server = session.servers[position].clone();
-            let backend = session.start_backend(&server, remembered);
+            // Looked up once: the registry may be replaced meanwhile.
+            let spec = session.spec(&server);
+            let remembered = session.remember_links(position, spec.as_ref(), &links);
+            let backend = session.start_backend(&server, spec, remembered);
             session.backends.push(backend);
         }
         for id in expired {

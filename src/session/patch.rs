@@ -47,6 +47,12 @@ pub(crate) type Patched = Result<SessionDescription, PatchError>;
 /// Why a session was not changed. Nothing of it was.
 #[derive(Debug, thiserror::Error)]
 pub enum PatchError {
+    /// There is no such provider, and the session has had none.
+    #[error("there is no such server")]
+    NoSuchServer {
+        /// Which one.
+        server: BackendName,
+    },
     /// There is a credential for a backend that the session would not have.
     #[error("the session has no server {server}")]
     NotAServer {
@@ -144,6 +150,10 @@ impl Plan {
         let mut places = Vec::with_capacity(backends.len());
         for backend in backends {
             let from = now.iter().position(|server| server.backend == backend);
+            let spec = registry.get(backend.as_str());
+            if from.is_none() && spec.is_none() {
+                return Err(PatchError::NoSuchServer { server: backend });
+            }
             let given = patch.credentials.remove(&backend);
             let given = given.map_or(Change::Keep, Change::To);
             let before = from.and_then(|from| now.get(from));
@@ -156,7 +166,6 @@ impl Plan {
                 from,
                 backend,
             };
-            let spec = registry.get(place.backend.as_str());
             let must_be_brought = spec.is_some_and(|spec| spec.auth.must_be_brought());
             if must_be_brought && matches!(place.credential, Change::To(None)) {
                 let server = place.backend;

@@ -89,7 +89,7 @@ pub(super) mod link {
         #[sea_orm(primary_key, auto_increment = false)]
         pub backend: String,
         pub revision: String,
-        /// Sealed.
+        /// Sealed: the fingerprint of its provider, a line break, and the backend's own MCP session if there is one.
         pub backend_session: Option<Vec<u8>>,
         /// JSON.
         pub discovery: String,

@@ -8,7 +8,6 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, EntityTrait,
     FromQueryResult, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select, TransactionTrait,
 };
-use secrecy::SecretString;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -281,20 +280,24 @@ fn mcp_session_record(row: mcp_session::Model) -> Result<McpSessionRecord, Store
     })
 }
 
-/// A link whose secret does not open is of no use: without it the backend would take us for
-/// someone else. Left out, it costs a fresh handshake.
+/// A link whose secrets do not open, or that does not say of which provider it is, is of no use: the backend would take
+/// us for someone else, or might be another. Left out, it costs a fresh handshake.
 fn link_record(row: link::Model, keys: &KeyRing) -> Result<LinkRecord, StoreError> {
     let place = Place::backend_session(row.session_id, row.mcp_session_id, &row.backend);
-    let backend_session: Option<SecretString> = row
+    let secrets = row
         .backend_session
         .map(|sealed| keys.unseal(&sealed, &place))
         .transpose()
         .map_err(unreadable)?;
+    let (provider, backend_session) = secrets
+        .and_then(|secrets| LinkRecord::read_secrets(&secrets))
+        .ok_or_else(|| unreadable("it does not say of which provider it is"))?;
     Ok(LinkRecord {
         session: row.session_id,
         mcp_session: (!row.mcp_session_id.is_nil()).then_some(row.mcp_session_id),
         backend: readable(&row.backend, "backend")?,
         revision: readable(&row.revision, "revision")?,
+        provider,
         backend_session,
         discovery: json(row.discovery)?,
     })

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -181,8 +181,31 @@ pub struct LinkRecord {
     pub backend: BackendName,
     /// What was negotiated with the backend.
     pub revision: Revision,
+    /// The fingerprint of the provider's entry under which it was learned; sealed before it reaches the disk.
+    pub provider: SecretString,
     /// The backend's own `Mcp-Session-Id`; sealed before it reaches the disk.
     pub backend_session: Option<SecretString>,
     /// The backend's answer to `initialize` or `server/discover`, byte for byte and in the clear.
     pub discovery: Box<RawValue>,
+}
+
+impl LinkRecord {
+    /// What of it is sealed, as one text: no fingerprint and no `Mcp-Session-Id` holds a line break.
+    pub(super) fn secrets(&self) -> SecretString {
+        let provider = self.provider.expose_secret();
+        let backend_session = self
+            .backend_session
+            .as_ref()
+            .map(ExposeSecret::expose_secret);
+        format!("{provider}\n{}", backend_session.unwrap_or_default()).into()
+    }
+
+    /// Reads what [`Self::secrets`] made: provider and backend session; `None` for what was written without provider.
+    pub(super) fn read_secrets(
+        text: &SecretString,
+    ) -> Option<(SecretString, Option<SecretString>)> {
+        let (provider, backend_session) = text.expose_secret().split_once('\n')?;
+        let backend_session = (!backend_session.is_empty()).then(|| backend_session.into());
+        Some((provider.into(), backend_session))
+    }
 }

@@ -113,6 +113,7 @@ fn link(session: Uuid, mcp_session: Option<Uuid>, backend: &str) -> LinkRecord {
         mcp_session,
         backend: backend.parse().unwrap(),
         revision: Revision::V2025_11_25,
+        provider: "fingerprint".into(),
         backend_session: None,
         discovery: json("{}"),
     }

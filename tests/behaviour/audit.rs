@@ -1,6 +1,10 @@
 //! The audit log: a line for each request of whoever it was, nothing of what was in it, and all of them.
 
-use std::path::Path;
+use std::{
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use serde_json::{Value, json};
 
@@ -111,6 +115,83 @@ async fn who_called_what_is_written_down_and_nothing_of_what_was_in_it() {
             assert!(!text.contains(secret), "{text}");
         }
     }
+}
+
+#[tokio::test]
+async fn who_changed_a_session_is_written_down_and_who_was_not_let_in() {
+    let backend = FakeBackend::modern().start();
+    let mut gateway = Gateway::setup()
+        .provider("it", &backend)
+        .argument("--audit-log=audit.jsonl")
+        .caller("ada")
+        .start();
+    let send = async |method, path: &str, body: Option<Value>| {
+        gateway.send_as("ada", method, path, body.as_ref()).await
+    };
+    let made = send(
+        http::Method::POST,
+        "/create-session",
+        Some(json!({"servers": ["it"], "name": CONTENT})),
+    )
+    .await;
+    let id = made.json()["session_id"].as_str().unwrap().to_owned();
+    let path = format!("/session/{id}");
+    send(http::Method::PATCH, &path, Some(json!({"name": CONTENT}))).await;
+    send(
+        http::Method::PATCH,
+        &path,
+        Some(json!({"servers": ["none"]})),
+    )
+    .await;
+    send(http::Method::GET, &path, None).await;
+    send(http::Method::DELETE, &path, None).await;
+    assert_eq!(gateway.get(&path).await.status, 401);
+    gateway.stop();
+    let file = gateway.folder().join("audit.jsonl");
+    let lines = lines(&file);
+    let told = |line: &Value| ["caller", "method", "session", "outcome"].map(|it| line[it].clone());
+    let told: Vec<_> = lines.iter().map(told).collect();
+    let of_ada =
+        |method: &str, outcome: &str| [json!("ada"), json!(method), json!(id[..8]), json!(outcome)];
+    assert_eq!(
+        told,
+        [
+            of_ada("session/create", "ok"),
+            of_ada("session/patch", "ok"),
+            of_ada("session/patch", "failed"),
+            of_ada("session/delete", "ok"),
+            [
+                Value::Null,
+                json!("admission"),
+                json!(id[..8]),
+                json!("refused")
+            ],
+        ]
+    );
+    assert_eq!(lines[4]["client"], "127.0.0.1");
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(!text.contains(CONTENT) && !text.contains(&id), "{text}");
+}
+
+#[tokio::test]
+async fn an_audit_log_on_standard_output_has_it_for_itself() {
+    let backend = FakeBackend::modern().start();
+    let mut gateway = Gateway::with(&[("it", &backend)]);
+    gateway.stop();
+    let mut command = gateway.command(&["--audit-log", "-"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut process = command.spawn().unwrap();
+    let mut told = BufReader::new(process.stderr.take().unwrap()).lines();
+    let announced = told.find(|line| line.as_ref().unwrap().starts_with("mcp-gateway "));
+    assert!(announced.is_some(), "it says where it listens");
+    let id = process.id().to_string();
+    let asked = Command::new("kill").args(["-TERM", &id]).status();
+    assert!(asked.unwrap().success());
+    // What is not read any more would hold up its end.
+    let rest = std::thread::spawn(move || told.count());
+    let ended = process.wait_with_output().unwrap();
+    rest.join().unwrap();
+    assert_eq!(String::from_utf8(ended.stdout).unwrap(), "");
 }
 
 #[tokio::test]

@@ -196,6 +196,36 @@ async fn a_session_that_sleeps_meets_what_the_registry_says_when_it_is_woken() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_another_after_a_restart_hears_nothing_of_the_one_before() {
+    let [old, new] = [(); 2].map(|()| FakeBackend::legacy().start());
+    let mut gateway = Gateway::setup().provider("one", &old).start();
+    let session = gateway.session(&["one"]).await;
+    let client = Client::legacy(&session.endpoint, LATEST_LEGACY).await;
+    client.call("one.echo", json!({})).await.result();
+    gateway.kill();
+    let entry = format!("providers:\n  one: {{ url: {} }}\n", new.url());
+    write(&gateway, &entry);
+    gateway.restart();
+    client.call("one.echo", json!({})).await.result();
+    assert_eq!(new.executions("echo"), 1);
+    assert!(
+        !new.requests_of("initialize").is_empty(),
+        "a handshake of its own"
+    );
+    let of_old = old.requests();
+    let of_old: Vec<_> = of_old
+        .iter()
+        .filter_map(|it| it.header("mcp-session-id"))
+        .collect();
+    assert!(!of_old.is_empty());
+    for request in new.requests() {
+        let id = request.header("mcp-session-id").unwrap_or_default();
+        assert!(!of_old.contains(&id), "{id}");
+    }
+    assert_eq!(new.complaints(), [""; 0]);
+}
+
+#[tokio::test]
 async fn a_registry_that_is_broken_or_gone_changes_nothing_and_says_why() {
     let backend = FakeBackend::modern().start();
     let gateway = Gateway::with(&[("one", &backend)]);

@@ -270,6 +270,7 @@ async fn fill(gateway: &Gateway) -> Vec<Uuid> {
                 mcp_session: None,
                 backend,
                 revision: mcp_gateway::mcp::version::Revision::LATEST_LEGACY,
+                provider: "fingerprint".into(),
                 backend_session: Some(id.to_string().into()),
                 discovery: RawValue::from_string("{}".to_owned()).unwrap(),
             };

@@ -20,7 +20,9 @@ use self::{
     credential::Credentials,
 };
 use super::{
-    answer, failure,
+    answer,
+    audited::Made,
+    failure,
     json::{Json, MemberNames, shown},
 };
 use crate::{
@@ -119,6 +121,7 @@ where
     if let Ok(location) = HeaderValue::from_str(&format!("/session/{id}")) {
         response.headers_mut().insert(LOCATION, location);
     }
+    response.extensions_mut().insert(Made(id));
     Ok(response)
 }
 
@@ -151,7 +154,8 @@ fn read(
     let (tools, idle_expiry) = (fields.take("tools"), fields.take("idle_expiry"));
     fields.finish(FIELDS)?;
 
-    let servers = read_servers(servers, registry)?;
+    let named = |name: &str| Some(registry.get(name)?.name.clone());
+    let servers = read_servers(servers, registry, named)?;
     let name = name.map(read_name).transpose()?;
     let naming = naming.map(read_naming).transpose()?.unwrap_or_default();
     if naming == Naming::None && servers.len() > 1 {
@@ -181,9 +185,11 @@ fn read(
     })
 }
 
+/// Reads the list of servers; `find` tells which server a name is.
 pub(super) fn read_servers(
     servers: Option<Json>,
     registry: &Registry,
+    find: impl Fn(&str) -> Option<BackendName>,
 ) -> Result<Vec<BackendName>, Problem> {
     let remedy = || format!("name some of the known servers: {}", known(registry));
     let Some(servers) = servers else {
@@ -210,17 +216,23 @@ pub(super) fn read_servers(
     for (index, server) in servers.into_iter().enumerate() {
         let field = format!("servers[{index}]");
         let text = server.into_text(&field, "write a server's name")?;
-        let Some(spec) = registry.get(&text) else {
-            let detail = format!("there is no server \"{}\"; {}", shown(&text), remedy());
-            return Err(Problem::at(field, detail));
+        let Some(name) = find(&text) else {
+            return Err(no_such_server(index, &text, registry));
         };
-        if !seen.insert(spec.name.clone()) {
-            let detail = format!("{} stands in servers twice; name it once", spec.name);
+        if !seen.insert(name.clone()) {
+            let detail = format!("{name} stands in servers twice; name it once");
             return Err(Problem::at(field, detail));
         }
-        names.push(spec.name.clone());
+        names.push(name);
     }
     Ok(names)
+}
+
+/// The refusal of a server that nobody knows.
+pub(super) fn no_such_server(index: usize, name: &str, registry: &Registry) -> Problem {
+    let (name, known) = (shown(name), known(registry));
+    let detail = format!("there is no server \"{name}\"; name some of the known servers: {known}");
+    Problem::at(format!("servers[{index}]"), detail)
 }
 
 pub(super) fn read_name(name: Json) -> Result<String, Problem> {

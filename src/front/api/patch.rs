@@ -14,7 +14,7 @@ use super::{
         choice::{of_no_server, read_idle_expiry, read_tools},
         collect,
         credential::{not_listed, read_changes, to_be_brought},
-        own_names_of_several, read_name, read_naming, read_servers,
+        no_such_server, own_names_of_several, read_name, read_naming, read_servers,
     },
     failure,
     json::{Json, MemberNames},
@@ -64,9 +64,16 @@ where
     let body = collect(&headers, body, state.body_within).await?;
     let patch = read(&body, &state.registry, state.sessions.idle_expiry_max())?;
     let id = session_id(&id).ok_or_else(Problem::no_such_session)?;
-    let naming = patch.naming;
+    let (naming, servers) = (patch.naming, patch.servers.clone());
     let changed = state.sessions.patch(id, patch).await;
-    let session = changed.map_err(|error| refusal(&error, naming, &state.registry))?;
+    let session = changed.map_err(|error| match &error {
+        PatchError::NoSuchServer { server } => {
+            let mut listed = servers.iter().flatten();
+            let index = listed.position(|it| it == server).unwrap_or_default();
+            no_such_server(index, server.as_str(), &state.registry)
+        }
+        error => refusal(error, naming, &state.registry),
+    })?;
     answer(StatusCode::OK, &Session::from(session))
 }
 
@@ -78,11 +85,16 @@ fn read(
     let mut fields = Json::read(body)?.into_fields("", MemberNames::Shown, EXAMPLE)?;
     let (servers, credentials) = (fields.take("servers"), fields.take("credentials"));
     let name = fields.take_or_null("name");
-    let (naming, tools) = (fields.take("naming"), fields.take("tools"));
+    let naming = not_null("naming", fields.take_or_null("naming"))?;
+    let tools = not_null("tools", fields.take_or_null("tools"))?;
     let idle_expiry = fields.take_or_null("idle_expiry");
     fields.finish(FIELDS)?;
     let servers = servers
-        .map(|servers| read_servers(Some(servers), registry))
+        .map(|servers| {
+            // Whether the registry has it or the session has had it is decided where the session is known.
+            let named = |name: &str| name.parse().ok();
+            read_servers(Some(servers), registry, named)
+        })
         .transpose()?;
     let name = match name {
         None => Change::Keep,
@@ -104,6 +116,22 @@ fn read(
     })
 }
 
+/// The refusal of `null` where it could mean several things, and changes nothing.
+fn not_null(field: &str, value: Option<Json>) -> Result<Option<Json>, Problem> {
+    match value {
+        Some(Json::Null) => {
+            let remedy = if field == "tools" {
+                "name servers in it, with null for each that is to offer all of its tools: {\"tools\": {\"github\": null}}"
+            } else {
+                "write auto, dot, underscores or none"
+            };
+            let detail = format!("{field} is null, which says nothing; {remedy}, or leave it out");
+            Err(Problem::at(field, detail))
+        }
+        value => Ok(value),
+    }
+}
+
 fn refusal(error: &PatchError, naming: Option<Naming>, registry: &Registry) -> Problem {
     match error {
         PatchError::NotAServer { server } => not_listed(
@@ -112,6 +140,7 @@ fn refusal(error: &PatchError, naming: Option<Naming>, registry: &Registry) -> P
             true,
             registry,
         ),
+        PatchError::NoSuchServer { server } => Problem::at("servers", format!("{error}: {server}")),
         PatchError::CredentialMissing { server } => to_be_brought(server, registry)
             .unwrap_or_else(|| Problem::at(format!("credentials.{server}"), error.to_string())),
         PatchError::FilterOfNoServer { server } => of_no_server(server.as_str()),
@@ -154,10 +183,7 @@ mod tests {
 
     #[test]
     fn what_is_left_out_stays() {
-        for body in [
-            json!({}),
-            json!({"servers": null, "credentials": null, "naming": null, "tools": null}),
-        ] {
+        for body in [json!({}), json!({"servers": null, "credentials": null})] {
             let patch = read_value(&body).unwrap();
             assert!(patch.servers.is_none() && patch.name == Change::Keep);
             assert!(patch.credentials.is_empty() && patch.tools.is_empty());
@@ -176,14 +202,16 @@ mod tests {
     #[test]
     fn null_takes_a_credential_away() {
         let patch = read_value(&json!({"credentials":
-            {"anonymous": null, "bearer": {"token": SECRET}, "open": {}, "key": {"key": "k"}}}));
+            {"anonymous": null, "bearer": {"token": SECRET}, "open": {}, "key": {"key": "k"}, "removed": null}}));
         assert_eq!(
             credentials(&patch.unwrap()),
             [
                 ("anonymous", None),
                 ("bearer", Some(SECRET)),
                 ("key", Some("k")),
-                ("open", None)
+                ("open", None),
+                // Of a session whose registry has it no longer.
+                ("removed", None)
             ]
         );
     }
@@ -193,6 +221,8 @@ mod tests {
         for (body, field) in [
             (json!({"server": ["open"]}), "server"),
             (json!({"naming": "dots"}), "naming"),
+            (json!({"naming": null}), "naming"),
+            (json!({"tools": null}), "tools"),
             (json!({"idle_expiry": 30}), "idle_expiry"),
             (json!({"idle_expiry": "30"}), "idle_expiry"),
             (
@@ -206,7 +236,7 @@ mod tests {
             (json!({"servers": []}), "servers"),
             (json!({"servers": "open"}), "servers"),
             (json!({"servers": ["open", "open"]}), "servers[1]"),
-            (json!({"servers": ["nobody"]}), "servers[0]"),
+            (json!({"servers": ["no body"]}), "servers[0]"),
             (json!({"name": " "}), "name"),
             (json!({"name": 1}), "name"),
             (json!({"credentials": [SECRET]}), "credentials"),

@@ -21,7 +21,7 @@ fn request(method: &str, path: &str) -> Builder {
 
 async fn send(state: &FrontState, request: Builder, body: impl Into<Bytes>) -> Answer {
     let gate = Gate::new("127.0.0.1", &[], &[]).unwrap();
-    let admission = Admission::new(state.callers.clone(), None);
+    let admission = Admission::new(state.callers.clone(), None, state.audit.clone());
     let routes = front::routes(state.clone(), fixture::mcp());
     let service = front::service(gate, admission, routes);
     let request = request.body(Full::new(body.into())).unwrap();

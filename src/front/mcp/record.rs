@@ -161,7 +161,7 @@ impl Record {
         let tool = subject.filter(|_| self.method == TOOLS_CALL);
         self.sender.audit.write(Entry {
             caller: self.sender.caller.clone(),
-            session: self.sender.session.clone(),
+            session: Some(self.sender.session.clone()),
             client: self.sender.address,
             method: self.method.clone(),
             provider: backend.cloned(),

@@ -66,7 +66,7 @@ async fn served_from(
     let (state, directory) = fixture::state().await;
     let mcp = fixture::mcp().or(hang).unify().or(stuck).unify();
     let mcp = mcp.or(whoami).unify();
-    let admission = Admission::new(state.callers.clone(), None);
+    let admission = Admission::new(state.callers.clone(), None, state.audit.clone());
     let service = front::service(gate, admission, front::routes(state, mcp));
     let (stop, stopped) = oneshot::channel();
     let entrance = Entrance {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use secrecy::ExposeSecret as _;
 use tokio::sync::oneshot;
 
 use crate::{
@@ -11,6 +12,7 @@ use crate::{
         discovery::Discovery, failure::Failure, name::BackendName, request::Context,
         tool_filter::ToolFilter,
     },
+    registry::ProviderSpec,
     session::{
         describe::{ConnectionDescription, ConnectionState, SessionDescription},
         exchange::next_number,
@@ -22,14 +24,22 @@ use crate::{
 use super::{Ending, Session};
 
 impl Session {
-    /// Takes what was known of a backend before a restart; gives what its connection goes on with.
+    /// Takes what was known of a backend before a restart; gives what its connection goes on with. What was agreed upon
+    /// with another server, or as somebody else, is left: the registry may have been changed while nobody looked.
     pub(super) fn remember_links(
         &mut self,
         position: usize,
+        spec: Option<&Arc<ProviderSpec>>,
         links: &[&LinkRecord],
     ) -> Vec<(LinkKey, Memory)> {
         let mut remembered = Vec::with_capacity(links.len());
+        let Some(provider) = spec.map(|spec| spec.fingerprint()) else {
+            return remembered;
+        };
         for link in links {
+            if link.provider.expose_secret() != provider.expose_secret() {
+                continue;
+            }
             if let Some(id) = link.mcp_session {
                 self.linked.insert((id, position));
             }
@@ -50,16 +60,23 @@ impl Session {
         remembered
     }
 
+    /// The entry of a provider as it is now.
+    pub(super) fn spec(&self, server: &StoredServer) -> Option<Arc<ProviderSpec>> {
+        self.shared.registry.get(server.backend.as_str())
+    }
+
+    /// Starts a connection; `remembered` was agreed upon under the same entry.
     pub(super) fn start_backend(
         &mut self,
         server: &StoredServer,
+        spec: Option<Arc<ProviderSpec>>,
         remembered: Vec<(LinkKey, Memory)>,
     ) -> Backend {
         let (myself, number) = (self.myself.clone(), next_number());
         let start = Start {
             number,
             name: server.backend.clone(),
-            spec: self.shared.registry.get(server.backend.as_str()),
+            spec,
             credential: match &server.credential {
                 Ok(credential) => Ok(credential.clone()),
                 Err(error) => Err(error.to_string()),
@@ -177,7 +194,8 @@ impl Session {
             return;
         }
         let server = self.servers[position].clone();
-        self.backends[position] = self.start_backend(&server, Vec::new());
+        let spec = self.spec(&server);
+        self.backends[position] = self.start_backend(&server, spec, Vec::new());
         self.linked.retain(|(_, at)| *at != position);
         self.want_what_was_wanted();
         self.tell_wants(LinkKey::Default);

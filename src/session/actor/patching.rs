@@ -256,7 +256,8 @@ impl Session {
         {
             self.leaving.push(backend);
         }
-        let backend = self.start_backend(&server, Vec::new());
+        let spec = self.spec(&server);
+        let backend = self.start_backend(&server, spec, Vec::new());
         (server, backend, None)
     }
 

@@ -45,7 +45,7 @@ impl Session {
         tokio::spawn(async move {
             links.end().await;
             if let Err(error) = store.forget_links(Some(session), &backends).await {
-                tracing::warn!(%error, "could not forget connections that were replaced; after a restart they are taken up");
+                tracing::warn!(%error, "could not forget connections that were replaced; they are left when the session wakes");
             }
         });
     }

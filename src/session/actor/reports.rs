@@ -87,11 +87,16 @@ impl Session {
         if let (Some(id), Some(position)) = (mcp_session, position) {
             self.linked.insert((id, position));
         }
+        // Of the entry that the connection was started with: the registry may say something else by now.
+        let Some(provider) = position.and_then(|at| self.backends[at].fingerprint()) else {
+            return;
+        };
         let record = LinkRecord {
             session: self.id,
             mcp_session,
             backend,
             revision: memory.revision,
+            provider,
             backend_session: memory.backend_session,
             discovery: memory.discovery.result.clone(),
         };

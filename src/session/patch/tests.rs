@@ -101,6 +101,26 @@ fn to_take_away_what_is_not_there_changes_nothing() {
 }
 
 #[test]
+fn a_server_that_the_registry_lacks_stays_and_is_not_added() {
+    let mut now = now();
+    now.push(StoredServer {
+        backend: name("gone"),
+        credential: Ok(Some("old".into())),
+        tools: None,
+    });
+    let plan = |patch| Plan::make(patch, &now, Naming::Auto, &registry());
+    let stays = plan(patch(Some(&["gone", "a"]), &[("gone", None)])).unwrap();
+    assert_eq!(
+        shown(&stays),
+        [(Some(3), Change::To(None)), (Some(0), Change::Keep)]
+    );
+    assert!(matches!(
+        plan(patch(Some(&["a", "never"]), &[])),
+        Err(PatchError::NoSuchServer { server }) if server == name("never")
+    ));
+}
+
+#[test]
 fn what_does_not_fit_is_refused() {
     let refused = |patch, naming| plan(patch, naming).unwrap_err();
     assert!(matches!(

@@ -31,12 +31,10 @@ async fn a_changed_key_costs_the_secrets_and_nothing_else() {
     let credentials: Vec<_> = kept.servers.iter().map(|s| s.credential.as_ref()).collect();
     assert!(matches!(credentials[0], Err(UnsealError::OtherKey)));
     assert!(matches!(credentials[1], Ok(None)));
-    let links: Vec<_> = kept
-        .links
-        .iter()
-        .map(|link| link.backend.as_str())
-        .collect();
-    assert_eq!(links, ["b"]);
+    assert!(
+        kept.links.is_empty(),
+        "they would be said to nobody knows whom"
+    );
     store.close().await;
 
     let kept = home.open().await.session(id).await.unwrap().unwrap();

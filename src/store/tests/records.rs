@@ -75,6 +75,7 @@ async fn everything_survives_a_reopen() {
         assert_eq!(kept.revision, given.revision);
         let (kept_id, given_id) = (&kept.backend_session, &given.backend_session);
         assert_eq!(shown(kept_id.as_ref()), shown(given_id.as_ref()));
+        assert_eq!(shown(Some(&kept.provider)), shown(Some(&given.provider)));
         assert_eq!(kept.discovery.get(), given.discovery.get());
     }
 }

@@ -83,6 +83,13 @@ pub(in crate::front::api) fn read_changes(
     };
     let fields = credentials.into_fields("credentials", MemberNames::Shown, EXAMPLE)?;
     for (name, value) in fields.into_members() {
+        if let (Json::Null, None, Ok(server)) = (&value, registry.get(&name), name.parse())
+            && servers.is_none_or(|servers| servers.contains(&server))
+        {
+            // The session may have it still: it is told apart where the session is known.
+            changes.insert(server, None);
+            continue;
+        }
         let (field, spec) = listed(&name, servers, registry)?;
         let change = match value {
             Json::Null => None,

@@ -101,6 +101,10 @@ pub(super) fn change_schema(create: &Value) -> Value {
         "New credentials, by server: of those that the session has from now on. A server that is not \
          named keeps what it has; null takes the session's own credential away."
     );
+    // Null says nothing of these, and is refused.
+    properties["naming"]["type"] = json!("string");
+    properties["naming"]["enum"] = json!(Naming::ALL.map(Naming::as_str));
+    properties["tools"]["type"] = json!("object");
     properties["name"]["description"] = json!("A name for people; null takes it away.");
     properties["tools"]["description"] = json!(
         "Which tools the session offers, by server: of those that it has from now on. A server that is not named \
