@@ -6,7 +6,7 @@ use std::{
     io::{self, IsTerminal as _},
 };
 
-use http::{HeaderValue, Method, StatusCode};
+use http::{Method, StatusCode};
 use reqwest::{Client, Response, redirect::Policy};
 use secrecy::{ExposeSecret as _, SecretString, zeroize::Zeroizing};
 use serde_json::Value;
@@ -261,8 +261,8 @@ fn key_of(
         (None, _) => return Ok(None),
     };
     let key = text.trim();
-    let is_one = !key.is_empty() && !key.contains(char::is_whitespace);
-    if !is_one || HeaderValue::from_str(key).is_err() {
+    let is_one = key.chars().all(|character| character.is_ascii_graphic());
+    if key.is_empty() || !is_one {
         return Err(Failure::Usage(format!(
             "what {place} holds is no key: it is empty, or has a line break or another character that no key has; put \
              the key there, alone"
@@ -281,6 +281,8 @@ fn refusal(status: StatusCode, problem: &Value) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use serde_json::json;
 
     use super::*;
@@ -346,6 +348,23 @@ mod tests {
             ..away
         };
         assert_eq!(made(&told, "k"), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn who_says_nothing_is_told_from_who_is_not_there() {
+        let http = Client::builder().timeout(Duration::from_millis(50));
+        let mut gateway = Gateway {
+            url: String::new(),
+            key: None,
+            http: http.no_proxy().build().unwrap(),
+        };
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        gateway.url = format!("http://{}", listener.local_addr().unwrap());
+        let silent = gateway.get("/sessions").await.unwrap_err();
+        assert!(matches!(silent, Failure::Silent { .. }), "{silent}");
+        drop(listener);
+        let absent = gateway.get("/sessions").await.unwrap_err();
+        assert!(matches!(absent, Failure::Unreachable { .. }), "{absent}");
     }
 
     #[test]
