@@ -44,7 +44,9 @@ impl Gateway {
     ///
     /// When there is no key in the file, or it would be sent where others can read it.
     pub(super) fn new(flags: &GatewayFlags, key: Option<SecretString>) -> Result<Self, Failure> {
-        let key = key_of(flags, key)?;
+        let usable = key_of(flags, key.as_ref())?;
+        drop(key);
+        let key = usable;
         // A redirect would lead the key elsewhere.
         let http = Client::builder()
             .redirect(Policy::none())
@@ -119,14 +121,13 @@ impl Gateway {
         }
         let sent = request.send();
         tokio::pin!(sent);
-        let response = match timeout(CONSOLE_QUIET_MAX, &mut sent).await {
-            Ok(response) => response,
-            Err(_) => {
-                if io::stderr().is_terminal() {
-                    note(&format!("waiting for {}", self.url));
-                }
-                sent.await
+        let response = if let Ok(response) = timeout(CONSOLE_QUIET_MAX, &mut sent).await {
+            response
+        } else {
+            if io::stderr().is_terminal() {
+                note(&format!("waiting for {}", self.url));
             }
+            sent.await
         };
         let response = response.map_err(|error| self.unreachable(&error))?;
         let status = response.status();
@@ -244,9 +245,9 @@ fn the_one(sessions: &[Value], meant: &str) -> Result<String, Failure> {
 /// The key to show, from the file that the flags name, or the one given.
 fn key_of(
     flags: &GatewayFlags,
-    given: Option<SecretString>,
+    given: Option<&SecretString>,
 ) -> Result<Option<SecretString>, Failure> {
-    let (text, place) = match (&flags.api_key_file, &given) {
+    let (text, place) = match (&flags.api_key_file, given) {
         (Some(path), _) => {
             let text = fs::read_to_string(path).map_err(|source| Failure::Unreadable {
                 path: path.clone(),
