@@ -63,10 +63,10 @@ pub fn run(config: Config) -> Result<ExitCode, AppError> {
         .map_err(AppError::Runtime)?;
     let done = runtime.block_on(async {
         match config.command.clone() {
-            Command::Serve => serve_until_told_to_stop(config).await,
+            Command::Serve => serve_until_told_to_stop(config, || ()).await,
             Command::Demo => {
                 let demo = Demo::start(config).await?;
-                serve_until_told_to_stop(demo.config.clone()).await
+                serve_until_told_to_stop(demo.config.clone(), demo.remover()).await
             }
             Command::Check { connect } => check::run(&config, connect).await,
             Command::Keys(command) => keys::run(&config, command).await,
@@ -89,11 +89,16 @@ pub fn run(config: Config) -> Result<ExitCode, AppError> {
                     .map_err(AppError::Output)?;
                 Ok(ExitCode::SUCCESS)
             }
-            Command::Import { file, write } => {
+            Command::Import {
+                file,
+                write,
+                keep_headers,
+            } => {
                 let import = console::Import {
                     from: &file,
                     registry: &config.registry_path,
                     write,
+                    keep_headers: &keep_headers,
                 };
                 console::import(&import, &config.registry_defaults, &config::environment)?;
                 Ok(ExitCode::SUCCESS)
@@ -105,9 +110,13 @@ pub fn run(config: Config) -> Result<ExitCode, AppError> {
     done
 }
 
-async fn serve_until_told_to_stop(config: Config) -> Result<ExitCode, AppError> {
+/// Serves; `last` is done if a second signal ends the program at once.
+async fn serve_until_told_to_stop(
+    config: Config,
+    last: impl FnOnce() + Send + 'static,
+) -> Result<ExitCode, AppError> {
     // First of all: a signal during the start must not be lost.
-    let mut stop = Box::pin(signal::stop()?);
+    let mut stop = Box::pin(signal::stop(last)?);
     file_size::fail_beyond_a_limit()?;
     let started = tokio::select! {
         // What waits for a database somebody else uses can be told to stop as well.

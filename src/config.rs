@@ -126,6 +126,8 @@ pub enum Command {
         file: PathBuf,
         /// Whether the registry is changed.
         write: bool,
+        /// Headers whose values may be copied.
+        keep_headers: Vec<String>,
     },
 }
 
@@ -188,6 +190,10 @@ impl Config {
     ) -> Result<Self, clap::Error> {
         let mut command = flags::own_help(command);
         let matches = command.try_get_matches_from_mut(arguments)?;
+        if matches.subcommand_name() == Some(flags::DEMO) {
+            flags::refuse_replaced(&matches)
+                .map_err(|message| command.error(ErrorKind::ArgumentConflict, message))?;
+        }
         let flags = Flags::from_arg_matches(&matches)?;
         flags
             .into_config(environment)
@@ -260,7 +266,15 @@ impl Flags {
                 Some(Verb::Config(entry)) => Command::Entry(entry),
                 Some(Verb::Health(gateway)) => Command::Health(gateway),
                 Some(Verb::Completions { shell }) => Command::Completions(shell),
-                Some(Verb::Import { file, write }) => Command::Import { file, write },
+                Some(Verb::Import {
+                    file,
+                    write,
+                    keep_header,
+                }) => Command::Import {
+                    file,
+                    write,
+                    keep_headers: keep_header,
+                },
             },
             host: self.listening.host,
             port: self.listening.port,

@@ -3,6 +3,7 @@
 //! It speaks HTTP with the gateway, as any program may, and knows nothing that the API does not tell. A credential or a
 //! key is never an argument: it is read from an environment variable or a file, or asked for unseen.
 
+mod choice;
 mod credentials;
 mod entry;
 mod failure;

@@ -11,8 +11,8 @@ use std::time::Duration;
 pub use backlog::Backlog;
 pub use bounds::{Bounds, OutOfBounds};
 pub use console::{
-    CONSOLE_ANSWER_BYTES_MAX, CONSOLE_CONNECT_WITHIN, CONSOLE_WITHIN, EXAMPLE_BODY_BYTES_MAX,
-    EXAMPLE_SESSIONS_MAX, IMPORT_BYTES_MAX,
+    CONSOLE_ANSWER_BYTES_MAX, CONSOLE_CONNECT_WITHIN, CONSOLE_QUIET_MAX, CONSOLE_WITHIN,
+    EXAMPLE_ACCEPT_PAUSE, EXAMPLE_BODY_BYTES_MAX, EXAMPLE_SESSIONS_MAX, IMPORT_BYTES_MAX,
 };
 
 /// How long opening a connection to a backend may take: less fails on a healthy but distant host,

@@ -11,6 +11,7 @@ fn main() -> ExitCode {
     };
     match app::run(config) {
         Ok(code) => code,
+        Err(error) if error.is_closed_output() => ExitCode::SUCCESS,
         Err(error) => {
             // With standard error gone there is nobody left to tell.
             let _nobody_left = writeln!(std::io::stderr(), "mcp-gateway: {error}");

@@ -25,6 +25,7 @@ pub use self::{
     auth::{AuthSpec, CredentialError},
     current::{CurrentRegistry, Differences, Move},
     finding::Finding,
+    reserved::reason as why_reserved,
     secret::Source,
     spec::{Defaults, Protocol, ProviderSpec, Retries, Timeouts},
 };

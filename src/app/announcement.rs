@@ -17,10 +17,7 @@ pub(super) fn text(
     } else {
         ("callers are not authenticated", "")
     };
-    let mut reachable = address;
-    if address.ip().is_unspecified() {
-        reachable.set_ip(Ipv4Addr::LOCALHOST.into());
-    }
+    let reachable = reachable(address);
     format!(
         "mcp-gateway {version} listening on {scheme}://{address}\n\
          {providers}, {sessions}; {who}\n\
@@ -33,6 +30,14 @@ pub(super) fn text(
         sessions = super::counted(sessions, "stored session"),
         body = body(registry),
     )
+}
+
+/// What reaches, from this machine, what is listened on: an address that stands for all of them leads nowhere.
+pub(super) fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    address
 }
 
 /// A request for providers that need nothing, or for one that does with a place for its credential.

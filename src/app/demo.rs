@@ -17,7 +17,7 @@ use crate::{
     session::{NewServer, NewSession, Sessions},
 };
 
-use super::AppError;
+use super::{AppError, announcement::reachable};
 
 /// What the session is called.
 const NAME: &str = "demo";
@@ -25,7 +25,7 @@ const NAME: &str = "demo";
 /// A demo's settings, and the folder that they lead to, which goes with it.
 pub(super) struct Demo {
     pub(super) config: Config,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Demo {
@@ -36,7 +36,7 @@ impl Demo {
     /// When the system gives no port or no folder.
     pub(super) async fn start(mut config: Config) -> Result<Self, AppError> {
         let url = example::start().await.map_err(AppError::Runtime)?;
-        let folder = tempfile::tempdir().map_err(AppError::Runtime)?;
+        let folder = private_folder().map_err(AppError::Runtime)?;
         let place = |name: &str| folder.path().join(name);
         let registry = format!(
             "providers:\n  example:\n    url: {url}\n    description: An example server, built in\n"
@@ -48,11 +48,28 @@ impl Demo {
         config.old_sealing_keys = None;
         config.callers = CallersFile::Usual(place("callers.yaml"));
         config.tokens = None;
-        Ok(Self {
-            config,
-            _folder: folder,
-        })
+        Ok(Self { config, folder })
     }
+
+    /// Takes the folder away where the program ends without an end of its own.
+    pub(super) fn remover(&self) -> impl FnOnce() + Send + 'static {
+        let folder = self.folder.path().to_owned();
+        move || {
+            // Once more, if the database wrote a file meanwhile.
+            if fs::remove_dir_all(&folder).is_err() {
+                let _gone_or_not_ours = fs::remove_dir_all(&folder);
+            }
+        }
+    }
+}
+
+/// A folder that nobody else can look into: the sealing key is in it.
+fn private_folder() -> io::Result<TempDir> {
+    let mut folder = tempfile::Builder::new();
+    folder.prefix("mcp-gateway-demo-");
+    #[cfg(unix)]
+    folder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    folder.tempdir()
 }
 
 /// Makes the session, and tells where everything is and what to try.
@@ -82,10 +99,10 @@ pub(super) async fn welcome(
         .seen_by(&Caller::anonymous())
         .create(wanted)
         .await?;
-    let base = format!("{scheme}://{address}");
+    let base = format!("{scheme}://{}", reachable(address));
     let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"example.add","arguments":{"a":2,"b":3}}}"#;
     let text = format!(
-        "mcp-gateway {version} listening on {base}\n\
+        "mcp-gateway {version} listening on {scheme}://{address}\n\
          A demo: one example server, built in, and a session called {NAME}; nothing of it is kept\n\
          Look around in a browser:\n  {base}/\n\
          Call a tool:\n  curl {base}/session/{id}/mcp -H 'content-type: application/json' -d '{call}'\n\

@@ -28,6 +28,8 @@ pub enum AppError {
     Console(Failure),
     /// Standard output takes nothing.
     Output(io::Error),
+    /// Standard output took no key, and nothing else has it.
+    UnseenKey(io::Error),
     /// An allowed host or origin cannot be read.
     Gate(GateError),
     /// The TLS certificate or its key cannot be used.
@@ -78,7 +80,8 @@ impl fmt::Display for AppError {
             Self::Registry(error) => chain(formatter, error),
             Self::Callers(error) => chain(formatter, error),
             Self::Console(failure) => write!(formatter, "{failure}"),
-            Self::Output(error) => write!(
+            Self::Output(error) => write!(formatter, "cannot write to standard output: {error}"),
+            Self::UnseenKey(error) => write!(
                 formatter,
                 "cannot write to standard output: {error}; a key made just now was shown to nobody: revoke it"
             ),
@@ -118,6 +121,17 @@ impl fmt::Display for AppError {
 impl Error for AppError {}
 
 impl AppError {
+    /// Whether a reader had enough, as `head` has, and nobody needs to be told.
+    #[must_use]
+    pub fn is_closed_output(&self) -> bool {
+        match self {
+            Self::Output(error) | Self::Console(Failure::Output(error)) => {
+                error.kind() == io::ErrorKind::BrokenPipe
+            }
+            _ => false,
+        }
+    }
+
     /// The code that the program ends with.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {

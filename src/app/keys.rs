@@ -35,7 +35,7 @@ pub(super) async fn run(config: &Config, command: KeysCommand) -> Result<ExitCod
             // A key that nobody read is of no use to anybody: say so, so that it is revoked.
             writeln!(out, "{}", key.expose_secret())
                 .and_then(|()| out.flush())
-                .map_err(AppError::Output)?;
+                .map_err(AppError::UnseenKey)?;
             note(&told);
         }
         KeysCommand::List => {

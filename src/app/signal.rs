@@ -3,13 +3,15 @@
 use super::AppError;
 
 /// Listens for `SIGTERM` and `SIGINT` from now on; what is returned ends with the first of them. The
-/// second ends the program at once.
+/// second ends the program at once, after `last`.
 ///
 /// # Errors
 ///
 /// When the system gives no signal handlers.
 #[cfg(unix)]
-pub(super) fn stop() -> Result<impl Future<Output = ()> + Send + 'static, AppError> {
+pub(super) fn stop(
+    last: impl FnOnce() + Send + 'static,
+) -> Result<impl Future<Output = ()> + Send + 'static, AppError> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate()).map_err(AppError::Runtime)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(AppError::Runtime)?;
@@ -29,6 +31,7 @@ pub(super) fn stop() -> Result<impl Future<Output = ()> + Send + 'static, AppErr
             }
             // What was acknowledged is on the disk; nothing else is worth the wait any more.
             tracing::warn!("stopped by a second signal");
+            last();
             std::process::exit(130);
         });
     })
@@ -40,7 +43,9 @@ pub(super) fn stop() -> Result<impl Future<Output = ()> + Send + 'static, AppErr
 ///
 /// Never; for the sake of the other systems.
 #[cfg(not(unix))]
-pub(super) fn stop() -> Result<impl Future<Output = ()> + Send + 'static, AppError> {
+pub(super) fn stop(
+    _last: impl FnOnce() + Send + 'static,
+) -> Result<impl Future<Output = ()> + Send + 'static, AppError> {
     Ok(async {
         // Without a handler the system ends the program by itself.
         let _no_handler = tokio::signal::ctrl_c().await;

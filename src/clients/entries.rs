@@ -247,6 +247,11 @@ fn inspector(endpoint: &Endpoint) -> Entry {
         let header = header(&format!("${KEY_VARIABLE}"));
         text = format!("{text} --header \"{header}\"");
         steps.insert(0, endpoint.set_key("the command"));
+        steps.push(
+            "While the command runs, others on the same machine can read your key among its arguments; where there are \
+             others, leave out --header, and enter the header in the Inspector's page"
+                .to_owned(),
+        );
     }
     Entry {
         id: "inspector",
@@ -267,8 +272,9 @@ fn curl(endpoint: &Endpoint) -> Entry {
     let mut steps = vec!["Run the command: it lists the session's tools".to_owned()];
     // curl does not log in: it shows what was got elsewhere.
     if endpoint.entrance != Entrance::Open {
-        let header = header(&format!("${KEY_VARIABLE}"));
-        text = format!("{text} -H \"{header}\"");
+        // Among its arguments everybody on the machine could read the key; printf is a part of the shell.
+        let header = header("%s");
+        text = format!("printf '{header}' \"${KEY_VARIABLE}\" | {text} -H @-");
         steps.insert(0, endpoint.set_key("the command"));
     }
     text.push_str(r#" -d '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'"#);

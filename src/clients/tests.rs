@@ -110,7 +110,17 @@ fn commands_are_what_a_shell_makes_of_them() {
         assert_eq!(text(Entrance::Open, id), without.replace("URL", URL));
         assert_eq!(text(Entrance::Key, id), with.replace("URL", URL));
     }
-    let curl = |entrance| text(entrance, "curl").contains("-H \"Authorization: Bearer $");
+    // The key is no argument of curl, where others on the machine could read it.
+    let curl = |entrance| {
+        let text = text(entrance, "curl");
+        let (shown, run) = text.split_once(" | ").unwrap_or(("", &text));
+        assert!(
+            run.starts_with("curl ") && !run.contains(KEY_VARIABLE),
+            "{text}"
+        );
+        assert_eq!(run.contains(" -H @- "), !shown.is_empty(), "{text}");
+        shown == r#"printf 'Authorization: Bearer %s' "$MCP_GATEWAY_KEY""#
+    };
     assert!(curl(Entrance::Key) && curl(Entrance::Login) && !curl(Entrance::Open));
     let strange = Endpoint::new("http://[::1]:8000/mcp".to_owned(), None, Entrance::Open);
     assert!(

@@ -15,6 +15,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{
     Args, Id, Parser, Subcommand,
     builder::{PossibleValuesParser, TypedValueParser as _},
+    parser::ValueSource,
 };
 use clap_complete::Shell;
 use secrecy::SecretString;
@@ -42,6 +43,19 @@ pub(super) const OLD_SECRET_KEYS: &str = "GATEWAY_OLD_SECRET_KEYS";
 pub(super) const CALLER_KEY: &str = "MCP_GATEWAY_KEY";
 /// The variable that Rust programs take their log filter from.
 pub(super) const RUST_LOG: &str = "RUST_LOG";
+
+/// The command that brings its own registry and keeps nothing.
+pub(super) const DEMO: &str = "demo";
+/// Flags of serving that a demo has no use for, by their ids.
+const REPLACED_BY_DEMO: [(&str, &str); 7] = [
+    ("registry", "--registry"),
+    ("database_url", "--database-url"),
+    ("key_file", "--key-file"),
+    ("callers", "--callers"),
+    ("jwt_issuer", "--jwt-issuer"),
+    ("jwt_audience", "--jwt-audience"),
+    ("jwks", "--jwks"),
+];
 
 /// Commands to which the flags of serving mean nothing.
 const OWN_HELP: [&str; 5] = ["session", "config", "health", "completions", "import"];
@@ -115,6 +129,9 @@ pub(super) enum Verb {
         /// Write the entries into the registry, behind what is there, instead of printing them
         #[arg(long)]
         write: bool,
+        /// Header whose value is no secret, so that it is copied; repeat it for several
+        #[arg(long, value_name = "NAME")]
+        keep_header: Vec<String>,
     },
 }
 
@@ -341,4 +358,20 @@ fn hide(command: clap::Command, inherited: &[Id]) -> clap::Command {
     names.iter().fold(command, |command, name| {
         command.mut_subcommand(name, |verb| hide(verb, inherited))
     })
+}
+
+/// Refuses what a person says to a demo that a demo does not do.
+///
+/// # Errors
+///
+/// Which flag it is.
+pub(super) fn refuse_replaced(matches: &clap::ArgMatches) -> Result<(), String> {
+    let said = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    match REPLACED_BY_DEMO.iter().find(|(id, _)| said(id)) {
+        Some((_, flag)) => Err(format!(
+            "{flag} means nothing to a demo, which has its own server and keeps nothing; leave it out, or leave out \
+             demo"
+        )),
+        None => Ok(()),
+    }
 }

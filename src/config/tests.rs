@@ -202,6 +202,7 @@ fn a_wrong_value_is_refused_with_its_flag_and_a_remedy() {
         &["--retry-base", "--retry-max", "at most"],
     );
     assert_refused(&["--prot=1"], &["--prot", "--port"]);
+    assert_refused(&["--session-idle-ttl=x"], &["365days"]);
 }
 
 #[test]
@@ -298,6 +299,27 @@ fn the_help_names_every_flag_and_variable_with_a_sentence() {
     ] {
         assert!(help.contains(variable), "{variable}");
     }
+}
+
+#[test]
+fn a_demo_refuses_what_it_would_not_heed() {
+    for flag in [
+        "--registry=r.yaml",
+        "--database-url=sqlite:a.db",
+        "--key-file=k",
+        "--callers=c.yaml",
+        "--jwt-issuer=https://a.example",
+        "--jwt-audience=https://b.example",
+        "--jwks=k.json",
+    ] {
+        let (name, _) = flag.split_once('=').unwrap();
+        assert_refused(&["demo", flag], &[name, "leave out"]);
+        assert_refused(&[flag, "demo"], &[name, "leave out"]);
+    }
+    assert_eq!(
+        read(&["demo", "--port=0"], &[]).unwrap().command,
+        Command::Demo
+    );
 }
 
 #[test]

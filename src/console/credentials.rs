@@ -51,6 +51,19 @@ impl Providers {
         )))
     }
 
+    /// The same, for servers of a session, too: those that it has stay when the registry loses them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::know`].
+    pub(super) fn know_or_had(&self, server: &str, session: &Value) -> Result<(), Failure> {
+        let mut had = session["servers"].as_array().into_iter().flatten();
+        if had.any(|had| had["name"] == server) {
+            return Ok(());
+        }
+        self.know(server)
+    }
+
     fn credential(&self, server: &str) -> &Value {
         &self.0["credentials"]["properties"][server]
     }

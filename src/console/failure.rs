@@ -15,6 +15,17 @@ pub enum Failure {
         /// What came instead of an answer.
         reason: String,
     },
+    /// Somebody takes the connection and says nothing.
+    #[error(
+        "{url} takes connections, but did not answer within {waited}; if a gateway is there, it is busy or stuck: its \
+         log tells; else name another with --url or MCP_GATEWAY_URL"
+    )]
+    Silent {
+        /// Who was asked.
+        url: String,
+        /// For how long.
+        waited: String,
+    },
     /// Somebody answers, but not as a gateway does.
     #[error("{url} answers {status}, but not as a gateway does; name the gateway with --url")]
     Foreign {
@@ -66,7 +77,7 @@ impl Failure {
         match self {
             Self::Output(_) | Self::Http(_) | Self::Foreign { .. } => 1,
             Self::Usage(_) | Self::Unreadable { .. } => 2,
-            Self::Unreachable { .. } => 3,
+            Self::Unreachable { .. } | Self::Silent { .. } => 3,
             Self::NotLetIn { .. } => 4,
             Self::NoSession { .. } => 5,
             Self::Refused(_) => 6,

@@ -1,24 +1,34 @@
 //! A gateway that runs, as its REST API shows it.
 
-use std::{error::Error as _, fs};
+use std::{
+    error::Error as _,
+    fs,
+    io::{self, IsTerminal as _},
+};
 
 use http::{Method, StatusCode};
 use reqwest::{Client, Response, redirect::Policy};
 use secrecy::{ExposeSecret as _, SecretString, zeroize::Zeroizing};
 use serde_json::Value;
+use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::Failure;
+use super::{Failure, printing::note};
 use crate::{
     callers::is_loopback,
     config::GatewayFlags,
-    limits::{CONSOLE_ANSWER_BYTES_MAX, CONSOLE_CONNECT_WITHIN, CONSOLE_WITHIN},
+    limits::{CONSOLE_ANSWER_BYTES_MAX, CONSOLE_CONNECT_WITHIN, CONSOLE_QUIET_MAX, CONSOLE_WITHIN},
+    registry::Lookup,
 };
 
 /// Sessions asked for at a time.
 const PAGE: usize = 500;
 /// Characters from which on the beginning of an id is enough.
 const BEGINNING_CHARS_MIN: usize = 4;
+/// Where a gateway is that nobody was told about.
+const USUAL_URL: &str = "http://127.0.0.1:8000";
+/// Where the address of another one is kept.
+const URL_VARIABLE: &str = "MCP_GATEWAY_URL";
 
 /// A gateway to speak with.
 pub(super) struct Gateway {
@@ -32,26 +42,26 @@ impl Gateway {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read.
+    /// When there is no key in the file, or it would be sent where others can read it.
     pub(super) fn new(flags: &GatewayFlags, key: Option<SecretString>) -> Result<Self, Failure> {
-        let key = match &flags.api_key_file {
-            None => key,
-            Some(path) => {
-                let text = fs::read_to_string(path).map_err(|source| Failure::Unreadable {
-                    path: path.clone(),
-                    source,
-                })?;
-                let text = Zeroizing::new(text);
-                Some(SecretString::from(text.trim()))
-            }
-        };
+        let usable = key_of(flags, key.as_ref())?;
+        drop(key);
+        let key = usable;
         // A redirect would lead the key elsewhere.
         let http = Client::builder()
             .redirect(Policy::none())
             .timeout(CONSOLE_WITHIN)
             .connect_timeout(CONSOLE_CONNECT_WITHIN);
-        // A proxy for the way out has no way back in.
-        let http = if is_loopback(&flags.url) {
+        let (is_here, is_clear) = (is_loopback(&flags.url), flags.url.starts_with("http://"));
+        if key.is_some() && is_clear && !is_here && !flags.insecure_http {
+            return Err(Failure::Usage(format!(
+                "your key would go to {} unencrypted, where everybody on the way can read it; name an https address \
+                 with --url, or say --insecure-http",
+                flags.url
+            )));
+        }
+        // A proxy for the way out has no way back in, and would read a key that is not encrypted.
+        let http = if is_here || is_clear && key.is_some() {
             http.no_proxy()
         } else {
             http
@@ -66,6 +76,17 @@ impl Gateway {
     /// A URL of it.
     pub(super) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.url)
+    }
+
+    /// The flag that leads a further command here, where one needs it.
+    pub(super) fn flag(&self, environment: Lookup<'_>) -> String {
+        let is_kept =
+            environment(URL_VARIABLE).is_some_and(|kept| kept.trim_end_matches('/') == self.url);
+        if is_kept || self.url == USUAL_URL {
+            String::new()
+        } else {
+            format!(" --url {}", self.url)
+        }
     }
 
     /// What a `GET` of that path is answered.
@@ -98,10 +119,17 @@ impl Gateway {
                 .header("content-type", "application/json")
                 .body(body);
         }
-        let response = request
-            .send()
-            .await
-            .map_err(|error| self.unreachable(&error))?;
+        let sent = request.send();
+        tokio::pin!(sent);
+        let response = if let Ok(response) = timeout(CONSOLE_QUIET_MAX, &mut sent).await {
+            response
+        } else {
+            if io::stderr().is_terminal() {
+                note(&format!("waiting for {}", self.url));
+            }
+            sent.await
+        };
+        let response = response.map_err(|error| self.unreachable(&error))?;
         let status = response.status();
         let read: Option<Value> = match self.collect(response).await? {
             body if body.is_empty() => Some(Value::Null),
@@ -138,6 +166,12 @@ impl Gateway {
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Failure {
+        if error.is_timeout() && !error.is_connect() {
+            return Failure::Silent {
+                url: self.url.clone(),
+                waited: humantime::format_duration(CONSOLE_WITHIN).to_string(),
+            };
+        }
         // The innermost cause is what a person can do something about.
         let mut cause = error.source();
         let mut reason = error.to_string();
@@ -181,31 +215,61 @@ impl Gateway {
             return Ok(id.to_string());
         }
         let sessions = self.sessions().await?;
-        let is_named = |session: &&Value| session["name"].as_str() == Some(meant);
-        let begins = |session: &&Value| {
-            let id = session["session_id"].as_str().unwrap_or_default();
-            meant.len() >= BEGINNING_CHARS_MIN && id.starts_with(meant)
-        };
-        let mut fitting: Vec<&Value> = sessions.iter().filter(is_named).collect();
-        if fitting.is_empty() {
-            fitting = sessions.iter().filter(begins).collect();
-        }
-        let ids: Vec<&str> = fitting
-            .iter()
-            .filter_map(|session| session["session_id"].as_str())
-            .collect();
-        match ids[..] {
-            [] => Err(Failure::NoSession {
-                session: meant.to_owned(),
-            }),
-            [id] => Ok(id.to_owned()),
-            _ => Err(Failure::Usage(format!(
-                "{meant:?} stands for {} sessions; name one by its id: {}",
-                ids.len(),
-                ids.join(", ")
-            ))),
-        }
+        the_one(&sessions, meant)
     }
+}
+
+/// The id of the only session that a name or the beginning of an id stands for. A name counts no more than a beginning:
+/// everybody may call a session like the beginning of another one's id.
+fn the_one(sessions: &[Value], meant: &str) -> Result<String, Failure> {
+    let id = |session: &'_ Value| session["session_id"].as_str().map(str::to_owned);
+    let fits = |session: &&Value| {
+        let id = session["session_id"].as_str().unwrap_or_default();
+        let begins = meant.len() >= BEGINNING_CHARS_MIN && id.starts_with(meant);
+        begins || session["name"].as_str() == Some(meant)
+    };
+    let ids: Vec<String> = sessions.iter().filter(fits).filter_map(id).collect();
+    match &ids[..] {
+        [] => Err(Failure::NoSession {
+            session: meant.to_owned(),
+        }),
+        [id] => Ok(id.clone()),
+        _ => Err(Failure::Usage(format!(
+            "{meant:?} is ambiguous: it stands for {} sessions; name one by its whole id: {}",
+            ids.len(),
+            ids.join(", ")
+        ))),
+    }
+}
+
+/// The key to show, from the file that the flags name, or the one given.
+fn key_of(
+    flags: &GatewayFlags,
+    given: Option<&SecretString>,
+) -> Result<Option<SecretString>, Failure> {
+    let (text, place) = match (&flags.api_key_file, given) {
+        (Some(path), _) => {
+            let text = fs::read_to_string(path).map_err(|source| Failure::Unreadable {
+                path: path.clone(),
+                source,
+            })?;
+            (Zeroizing::new(text), path.display().to_string())
+        }
+        (None, Some(key)) if !key.expose_secret().trim().is_empty() => {
+            let text = Zeroizing::new(key.expose_secret().to_owned());
+            (text, "MCP_GATEWAY_KEY".to_owned())
+        }
+        (None, _) => return Ok(None),
+    };
+    let key = text.trim();
+    let is_one = key.chars().all(|character| character.is_ascii_graphic());
+    if key.is_empty() || !is_one {
+        return Err(Failure::Usage(format!(
+            "what {place} holds is no key: it is empty, or has a line break or another character that no key has; put \
+             the key there, alone"
+        )));
+    }
+    Ok(Some(SecretString::from(key)))
 }
 
 fn refusal(status: StatusCode, problem: &Value) -> Failure {
@@ -213,5 +277,108 @@ fn refusal(status: StatusCode, problem: &Value) -> Failure {
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Failure::NotLetIn { detail },
         _ => Failure::Refused(detail),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn flags(url: &str) -> GatewayFlags {
+        GatewayFlags {
+            url: url.to_owned(),
+            api_key_file: None,
+            insecure_http: false,
+            json: false,
+        }
+    }
+
+    /// What becomes of a gateway's address and a key.
+    fn made(flags: &GatewayFlags, key: &str) -> Result<(), String> {
+        let made = Gateway::new(flags, Some(key.into()));
+        made.map(drop).map_err(|failure| {
+            assert_eq!(failure.code(), 2);
+            failure.to_string()
+        })
+    }
+
+    #[test]
+    fn a_name_takes_no_session_s_place_whose_id_begins_so() {
+        let sessions = [
+            json!({"session_id": "aaaa1111-0000", "name": null}),
+            json!({"session_id": "bbbb2222-0000", "name": "aaaa1111"}),
+            json!({"session_id": "cccc3333-0000", "name": "team"}),
+        ];
+        let Err(Failure::Usage(told)) = the_one(&sessions, "aaaa1111") else {
+            panic!("one of them was taken");
+        };
+        assert!(told.contains("aaaa1111-0000, bbbb2222-0000"), "{told}");
+        for meant in ["team", "cccc"] {
+            assert_eq!(the_one(&sessions, meant).unwrap(), "cccc3333-0000");
+        }
+        assert_eq!(the_one(&sessions, "bb").unwrap_err().code(), 5);
+    }
+
+    #[test]
+    fn what_is_no_key_is_told_before_anybody_is_asked() {
+        let here = flags("http://127.0.0.1:8000");
+        for key in ["mcpgw_a\nmcpgw_b", "mcpgw_ä", "a b"] {
+            let told = made(&here, key).unwrap_err();
+            assert!(
+                told.contains("MCP_GATEWAY_KEY") && !told.contains(key),
+                "{told}"
+            );
+        }
+        assert_eq!(made(&here, " mcpgw_a\n"), Ok(()));
+        assert_eq!(made(&here, ""), Ok(()), "as if it were not set");
+    }
+
+    #[test]
+    fn a_key_goes_elsewhere_only_encrypted_or_as_told() {
+        let away = flags("http://mcp.example.com");
+        assert!(made(&away, "k").unwrap_err().contains("--insecure-http"));
+        assert_eq!(made(&away, ""), Ok(()));
+        assert_eq!(made(&flags("https://mcp.example.com"), "k"), Ok(()));
+        assert_eq!(made(&flags("http://localhost:1"), "k"), Ok(()));
+        let told = GatewayFlags {
+            insecure_http: true,
+            ..away
+        };
+        assert_eq!(made(&told, "k"), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn who_says_nothing_is_told_from_who_is_not_there() {
+        let http = Client::builder().timeout(Duration::from_millis(50));
+        let mut gateway = Gateway {
+            url: String::new(),
+            key: None,
+            http: http.no_proxy().build().unwrap(),
+        };
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        gateway.url = format!("http://{}", listener.local_addr().unwrap());
+        let silent = gateway.get("/sessions").await.unwrap_err();
+        assert!(matches!(silent, Failure::Silent { .. }), "{silent}");
+        drop(listener);
+        let absent = gateway.get("/sessions").await.unwrap_err();
+        assert!(matches!(absent, Failure::Unreachable { .. }), "{absent}");
+    }
+
+    #[test]
+    fn what_to_do_next_leads_to_the_same_gateway() {
+        let flag = |url: &str, kept: Option<&str>| {
+            let gateway = Gateway::new(&flags(url), None).unwrap();
+            gateway.flag(&|_| kept.map(str::to_owned))
+        };
+        assert_eq!(
+            flag("http://localhost:1", None),
+            " --url http://localhost:1"
+        );
+        assert_eq!(flag("http://localhost:1", Some("http://localhost:1/")), "");
+        assert_eq!(flag(USUAL_URL, None), "");
     }
 }

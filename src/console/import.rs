@@ -3,6 +3,7 @@
 //! Nothing secret is copied: a credential in that file becomes the name of an environment variable, and the person is
 //! told what to put there.
 
+mod harmless;
 mod registry_file;
 mod server;
 
@@ -33,6 +34,8 @@ pub struct Import<'a> {
     pub registry: &'a Path,
     /// Whether the registry is changed; else its new entries are printed.
     pub write: bool,
+    /// Headers whose values may be copied.
+    pub keep_headers: &'a [String],
 }
 
 /// Prints the entries for the servers of a client's file, or writes them into the registry behind what is there.
@@ -54,23 +57,15 @@ pub fn run(
             import.from.display()
         )));
     }
-    let mut registry = RegistryFile::read(import.registry, defaults, environment)?;
+    let mut registry = RegistryFile::read(import.registry, defaults, environment)
+        .or_else(|failure| without_registry(import, defaults, failure))?;
     let mut text = String::new();
     let mut brought = 0;
     for (name, server) in found {
-        match server::read(name, server) {
+        match bring(name, server, import.keep_headers, &mut registry) {
             Err(reason) => note(&format!("left out {name}: {reason}")),
-            Ok(imported) if registry.has_url(&imported.url) => {
-                note(&format!(
-                    "left out {name}: the registry has its address already"
-                ));
-            }
-            Ok(imported) => {
-                let name = registry.take_name(&imported);
-                for what in &imported.to_do {
-                    note(&format!("{name}: {what}"));
-                }
-                text.push_str(&entry(&name, &imported, registry.indent()));
+            Ok(entry) => {
+                text.push_str(&entry);
                 brought += 1;
             }
         }
@@ -89,6 +84,46 @@ pub fn run(
         import.registry.display()
     ));
     Ok(())
+}
+
+/// What is only printed needs no registry that is right.
+fn without_registry<'a>(
+    import: &Import<'_>,
+    defaults: &'a Defaults,
+    failure: Failure,
+) -> Result<RegistryFile<'a>, Failure> {
+    if import.write {
+        return Err(failure);
+    }
+    note(&format!(
+        "what is in the registry is not looked at, since it has mistakes: {failure}"
+    ));
+    Ok(RegistryFile::none(import.registry, defaults))
+}
+
+/// Makes an entry of a server, and tells what it needs.
+///
+/// # Errors
+///
+/// Why there is none.
+fn bring(
+    name: &str,
+    server: &Value,
+    keep: &[String],
+    registry: &mut RegistryFile<'_>,
+) -> Result<String, String> {
+    let imported = server::read(name, server, keep)?;
+    if registry.has_url(&imported.url) {
+        return Err("the registry has its address already".to_owned());
+    }
+    registry
+        .accepts(&entry(&imported.name, &imported, 2))
+        .map_err(|failure| format!("the registry does not take it: {failure}"))?;
+    let name = registry.take_name(&imported);
+    for what in &imported.to_do {
+        note(&format!("{name}: {what}"));
+    }
+    Ok(entry(&name, &imported, registry.indent()))
 }
 
 /// Reads JSON in which comments and commas too many are no mistakes, as editors have it.
@@ -140,7 +175,8 @@ fn entry(name: &str, imported: &Imported, indent: usize) -> String {
     );
     if !imported.headers.is_empty() {
         let pairs = imported.headers.iter();
-        let pairs = pairs.map(|(name, value)| format!("{name}: {}", Value::from(value.as_str())));
+        let pairs =
+            pairs.map(|(name, value)| format!("{}: {}", scalar(name), Value::from(value.as_str())));
         let pairs: Vec<String> = pairs.collect();
         text = format!("{text}{inner}headers: {{ {} }}\n", pairs.join(", "));
     }
@@ -151,7 +187,9 @@ fn entry(name: &str, imported: &Imported, indent: usize) -> String {
 fn scalar(text: &str) -> String {
     let is_plain =
         |character: char| character.is_ascii_alphanumeric() || "-_./:?=&%~+@".contains(character);
-    if text.chars().all(is_plain) && text.starts_with(|first: char| first.is_ascii_alphabetic()) {
+    let is_word = !["true", "false", "null"].contains(&text.to_ascii_lowercase().as_str());
+    let is_led = text.starts_with(|first: char| first.is_ascii_alphabetic());
+    if is_led && is_word && text.chars().all(is_plain) {
         text.to_owned()
     } else {
         Value::from(text).to_string()

@@ -2,18 +2,22 @@
 
 use http::Method;
 use secrecy::SecretString;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{
     Failure,
+    choice::{chosen, filters, keep_other_sides},
     credentials::{Providers, gather},
     gateway::Gateway,
     printing::{Table, note, print, print_json, shown, state},
 };
 use crate::{
-    config::{Choice, Edit, SessionFlags, SessionVerb},
+    config::{Edit, SessionFlags, SessionVerb},
     registry::Lookup,
 };
+
+/// What a gateway says of a server whose entry is gone.
+const UNREGISTERED: &str = "the registry no longer has it";
 
 /// Does what the command says. What a script would take goes to standard output, words go to standard error.
 ///
@@ -39,11 +43,11 @@ pub async fn run(
                 providers.know(server)?;
             }
             let credentials = gather(credential, servers, &providers, environment)?;
-            let mut wanted = chosen(choice, &providers)?;
+            let mut wanted = chosen(choice, &providers, &Value::Null)?;
             wanted.insert("servers".to_owned(), json!(servers));
             wanted.insert("credentials".to_owned(), Value::Object(credentials));
             wanted.insert("name".to_owned(), json!(name));
-            create(&gateway, &Value::Object(wanted), json).await
+            create(&gateway, &Value::Object(wanted), json, environment).await
         }
         SessionVerb::List => list(&gateway, json).await,
         SessionVerb::Show { session } => {
@@ -80,7 +84,12 @@ fn known(id: &str, answer: Result<Value, Failure>) -> Result<Value, Failure> {
     })
 }
 
-async fn create(gateway: &Gateway, wanted: &Value, json: bool) -> Result<(), Failure> {
+async fn create(
+    gateway: &Gateway,
+    wanted: &Value,
+    json: bool,
+    environment: Lookup<'_>,
+) -> Result<(), Failure> {
     let made = gateway
         .ask(Method::POST, "/create-session", Some(wanted))
         .await?;
@@ -93,7 +102,8 @@ async fn create(gateway: &Gateway, wanted: &Value, json: bool) -> Result<(), Fai
         gateway.url(&shown(&made["mcp_endpoint"]))
     ));
     note(&format!(
-        "next, what to paste into a client: mcp-gateway config claude-desktop --session {id}"
+        "next, what to paste into a client: mcp-gateway config claude-desktop --session {id}{}",
+        gateway.flag(environment)
     ));
     print(&format!("{id}\n"))
 }
@@ -132,7 +142,10 @@ async fn delete(gateway: &Gateway, sessions: &[String], json: bool) -> Result<()
     let mut deleted = Vec::new();
     // Each is found before the first is gone: a mistake in one name deletes nothing.
     for session in sessions {
-        deleted.push(gateway.session_id(session).await?);
+        let id = gateway.session_id(session).await?;
+        if !deleted.contains(&id) {
+            deleted.push(id);
+        }
     }
     for id in &deleted {
         let path = format!("/session/{id}");
@@ -150,11 +163,13 @@ async fn delete(gateway: &Gateway, sessions: &[String], json: bool) -> Result<()
 async fn change(gateway: &Gateway, edit: &Edit, environment: Lookup<'_>) -> Result<Value, Failure> {
     let id = gateway.session_id(&edit.session).await?;
     let providers = Providers::of(gateway).await?;
-    let mut patch = chosen(&edit.choice, &providers)?;
+    let session = of(gateway, &id, "").await?;
+    let mut patch = chosen(&edit.choice, &providers, &session)?;
     for server in &edit.all_tools {
-        providers.know(server)?;
-        // Without a pattern nothing is filtered.
-        patch.entry("tools").or_insert_with(|| json!({}))[server.as_str()] = Value::Null;
+        providers.know_or_had(server, &session)?;
+    }
+    for replaced in keep_other_sides(&mut patch, &session, &edit.all_tools) {
+        note(&replaced);
     }
     if edit.no_idle_expiry {
         patch.insert("idle_expiry".to_owned(), Value::Null);
@@ -163,12 +178,12 @@ async fn change(gateway: &Gateway, edit: &Edit, environment: Lookup<'_>) -> Resu
         patch.insert("name".to_owned(), json!(edit.name));
     }
     if !(edit.add.is_empty() && edit.remove.is_empty()) {
-        let servers = servers_after(gateway, &id, edit, &providers).await?;
+        let servers = servers_after(&session, edit, &providers)?;
         patch.insert("servers".to_owned(), json!(servers));
     }
     let mut credentials = gather(&edit.credential, &edit.add, &providers, environment)?;
     for server in &edit.no_credential {
-        providers.know(server)?;
+        providers.know_or_had(server, &session)?;
         credentials.insert(server.clone(), Value::Null);
     }
     if !credentials.is_empty() {
@@ -185,43 +200,11 @@ async fn change(gateway: &Gateway, edit: &Edit, environment: Lookup<'_>) -> Resu
     known(&id, gateway.ask(Method::PATCH, &place, Some(&wanted)).await)
 }
 
-/// What the flags say of tools, names and life, as the API has it.
-fn chosen(choice: &Choice, providers: &Providers) -> Result<Map<String, Value>, Failure> {
-    let mut chosen = Map::new();
-    let mut tools = json!({});
-    for (side, patterns) in [("allow", &choice.allow), ("deny", &choice.deny)] {
-        for pattern in patterns {
-            let Some((server, pattern)) = pattern.split_once('=') else {
-                return Err(Failure::Usage(format!(
-                    "--{side} {pattern} names no pattern; write SERVER=PATTERN, such as {pattern}=search_*"
-                )));
-            };
-            providers.know(server)?;
-            match &mut tools[server][side] {
-                Value::Array(patterns) => patterns.push(json!(pattern)),
-                none => *none = json!([pattern]),
-            }
-        }
-    }
-    if tools != json!({}) {
-        chosen.insert("tools".to_owned(), tools);
-    }
-    if let Some(naming) = choice.naming {
-        chosen.insert("naming".to_owned(), json!(naming.as_str()));
-    }
-    if let Some(expiry) = &choice.idle_expiry {
-        chosen.insert("idle_expiry".to_owned(), json!(expiry));
-    }
-    Ok(chosen)
-}
-
-async fn servers_after(
-    gateway: &Gateway,
-    id: &str,
+fn servers_after(
+    session: &Value,
     edit: &Edit,
     providers: &Providers,
 ) -> Result<Vec<String>, Failure> {
-    let session = of(gateway, id, "").await?;
     let servers = session["servers"].as_array().into_iter().flatten();
     let mut servers: Vec<String> = servers.map(|server| shown(&server["name"])).collect();
     for server in &edit.remove {
@@ -263,14 +246,7 @@ fn print_session(gateway: &Gateway, session: &Value, json: bool) -> Result<(), F
             text = format!("{text}{title:9}  {value}\n");
         }
     }
-    for (server, filter) in session["tools"].as_object().into_iter().flatten() {
-        for side in ["allow", "deny"] {
-            let patterns = names(&filter[side]);
-            if !patterns.is_empty() {
-                text = format!("{text}{side:9}  {server}: {patterns}\n");
-            }
-        }
-    }
+    text.push_str(&filters(session));
     let mut table = Table::new(&["server", "state", "revision", "tools", "last error"]);
     let servers = session["servers"].as_array().into_iter().flatten();
     for server in servers.clone() {
@@ -284,12 +260,22 @@ fn print_session(gateway: &Gateway, session: &Value, json: bool) -> Result<(), F
     }
     print(&format!("{text}\n{}", table.text()))?;
     for server in servers.filter(|server| server["state"] == "refused") {
-        let name = shown(&server["name"]);
-        note(&format!(
-            "{name} refuses; if its credential is wrong: mcp-gateway session edit {id} --credential {name}=env:NAME"
-        ));
+        note(&remedy(&id, server));
     }
     Ok(())
+}
+
+/// What to do about a server that refuses.
+fn remedy(id: &str, server: &Value) -> String {
+    let name = shown(&server["name"]);
+    if shown(&server["last_error"]).contains(UNREGISTERED) {
+        return format!(
+            "the registry has no {name} any more; restore its entry, or: mcp-gateway session edit {id} --remove {name}"
+        );
+    }
+    format!(
+        "{name} refuses; if its credential is wrong: mcp-gateway session edit {id} --credential {name}=env:NAME"
+    )
 }
 
 fn names(list: &Value) -> String {

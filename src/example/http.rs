@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio::{net::TcpListener, sync::mpsc};
 
 use super::legacy::{Answer, Server};
-use crate::limits::EXAMPLE_BODY_BYTES_MAX;
+use crate::limits::{EXAMPLE_ACCEPT_PAUSE, EXAMPLE_BODY_BYTES_MAX};
 
 /// Where it is.
 const PATH: &str = "/mcp";
@@ -31,8 +31,8 @@ pub(super) async fn serve(listener: TcpListener) {
     let server = Arc::new(Server::default());
     loop {
         let Ok((socket, _)) = listener.accept().await else {
-            // No descriptor is free; by the next turn one may be.
-            tokio::task::yield_now().await;
+            // No descriptor is free; in a while one may be.
+            tokio::time::sleep(EXAMPLE_ACCEPT_PAUSE).await;
             continue;
         };
         let server = Arc::clone(&server);

@@ -32,8 +32,8 @@ impl Bounds<Duration> {
         let remedy = || {
             format!(
                 "write a number and its unit, such as 100ms, 3s or 10m, from {} to {}",
-                humantime::format_duration(self.least),
-                humantime::format_duration(self.most)
+                spelled(self.least),
+                spelled(self.most)
             )
         };
         match humantime::parse_duration(text) {
@@ -42,6 +42,16 @@ impl Bounds<Duration> {
             Err(_) => Err(OutOfBounds::new("is not a duration", remedy())),
         }
     }
+}
+
+/// A time as people would write it: whole days stay days, since a month and a year have no even number of them.
+fn spelled(time: Duration) -> String {
+    const DAY_SECS: u64 = 24 * 60 * 60;
+    let secs = time.as_secs();
+    if secs > DAY_SECS && secs.is_multiple_of(DAY_SECS) && time.subsec_nanos() == 0 {
+        return format!("{}days", secs / DAY_SECS);
+    }
+    humantime::format_duration(time).to_string()
 }
 
 impl Bounds<u32> {

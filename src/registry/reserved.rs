@@ -3,7 +3,8 @@
 use http::HeaderName;
 
 /// Why a provider's entry must not name this header; nothing if it may.
-pub(super) fn reason(header: &HeaderName) -> Option<&'static str> {
+#[must_use]
+pub fn reason(header: &HeaderName) -> Option<&'static str> {
     const CREDENTIALS: &str =
         "carries the session's credential; use auth: { type: bearer } for a token in it";
     const CONNECTION: &str = "belongs to the connection, which the gateway manages";

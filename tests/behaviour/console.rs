@@ -4,7 +4,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::world::{FakeBackend, Gateway};
+use crate::world::{FakeBackend, Gateway, eventually};
 
 /// A command's end: its code, standard output and standard error.
 struct Ended {
@@ -132,6 +132,14 @@ async fn sessions_are_made_listed_shown_changed_and_deleted() {
     ] {
         assert!(edited.contains(line), "no {line:?} in {edited}");
     }
+    let edit = ["session", "edit", "Docs", "--allow=docs=echo"];
+    let edited = done(&gateway, &edit, &[]);
+    assert!(edited.err.contains("docs: allow was e*"), "{}", edited.err);
+    assert!(
+        edited.out.contains("deny       docs: *_x"),
+        "{}",
+        edited.out
+    );
     let edit = [
         "session",
         "edit",
@@ -150,7 +158,7 @@ async fn sessions_are_made_listed_shown_changed_and_deleted() {
         (&shown["name"], &shown["session_id"]),
         (&"Docs".into(), &id.into())
     );
-    let deleted = done(&gateway, &["session", "delete", "Docs"], &[]);
+    let deleted = done(&gateway, &["session", "delete", "Docs", id, &id[..8]], &[]);
     assert_eq!(deleted.err, format!("deleted {id}\n"));
     assert_eq!(run(&gateway, &["session", "show", id], &[]).code, 5);
 }
@@ -401,6 +409,48 @@ async fn colours_are_for_terminals_and_not_for_those_who_want_none() {
     );
     let json = at_a_terminal(&gateway, "session list --json", &[]);
     assert!(serde_json::from_str::<Value>(&json).is_ok(), "{json:?}");
+}
+
+/// What reads no further than it needs, such as `head`, hears no complaint.
+#[test]
+fn a_reader_that_has_enough_is_no_mistake() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = Command::new(env!("CARGO_BIN_EXE_mcp-gateway"))
+        .args(["completions", "bash"])
+        .env_clear()
+        .stdout(writer)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stderr.is_empty(), "{output:?}");
+}
+
+/// A server whose entry is gone stays in sessions, and can be dealt with there.
+#[tokio::test]
+async fn a_server_that_the_registry_lost_gets_its_own_remedy() {
+    let backend = FakeBackend::legacy().start();
+    let gateway = gateway(&backend);
+    let create = [
+        "session",
+        "create",
+        "docs",
+        "vault",
+        "--credential=vault=env:VAULT",
+    ];
+    let made = done(&gateway, &create, &[("VAULT", "S3cr3t")]);
+    let id = made.out.trim_end();
+    let registry = format!("providers:\n  docs: {{ url: {} }}\n", backend.url());
+    std::fs::write(gateway.folder().join("registry.yaml"), registry).unwrap();
+    gateway.hang_up();
+    let remedy = format!("mcp-gateway session edit {id} --remove vault");
+    eventually("the entry to be missed", async || {
+        let shown = done(&gateway, &["session", "show", id], &[]);
+        shown.err.contains(&remedy) && !shown.err.contains("--credential")
+    })
+    .await;
+    let edit = ["session", "edit", id, "--deny=vault=x"];
+    done(&gateway, &edit, &[]);
 }
 
 #[tokio::test]

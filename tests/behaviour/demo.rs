@@ -1,10 +1,12 @@
 //! The example server that is built in, through a gateway that was started for it.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use serde_json::{Value, json};
 
 use crate::{
     CLIENTS,
-    world::{Gateway, Program},
+    world::{Client, Gateway, Program, eventually},
 };
 
 /// A demo and the endpoint of its session.
@@ -75,6 +77,33 @@ async fn a_demo_has_one_of_everything_for_clients_of_every_revision() {
         1,
         "the registry of this test, and nothing of the demo: {left:?}"
     );
+}
+
+#[tokio::test]
+async fn a_demo_that_is_stopped_at_once_leaves_nothing_either() {
+    let temporary = tempfile::tempdir().unwrap();
+    let place = temporary.path().to_str().unwrap();
+    let setup = Gateway::setup().argument("demo");
+    let mut gateway = setup.environment("TMPDIR", place).start();
+    let left = || -> Vec<_> {
+        let entries = std::fs::read_dir(temporary.path()).unwrap();
+        entries.map(Result::unwrap).collect()
+    };
+    let mode = left()[0].metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700, "nobody else sees its key");
+    let listed = gateway.get("/sessions").await.json();
+    let endpoint = listed["sessions"][0]["mcp_endpoint"].as_str().unwrap();
+    let counting = r#"{"name":"example.count","arguments":{"to":20,"pause_ms":1000},"_meta":{"progressToken":1}}"#;
+    let client = Client::plain(&gateway.url(endpoint));
+    let _on_its_way = client.open("tools/call", counting).await;
+    gateway.ask_to_stop();
+    eventually("the first signal is heard", async || {
+        gateway.logs().contains("stopping on SIGTERM")
+    })
+    .await;
+    gateway.ask_to_stop();
+    assert_eq!(gateway.wait_for_end().code(), Some(130));
+    assert!(left().is_empty(), "{:?}", left());
 }
 
 #[tokio::test]

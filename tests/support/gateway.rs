@@ -396,12 +396,19 @@ impl Gateway {
         let database = self.file("gateway.db");
         let registry = self.file("registry.yaml");
         let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-gateway"));
+        command.args(["--host", "127.0.0.1", "--port", &self.port.to_string()]);
+        // A demo has its own.
+        if !self
+            .setup
+            .arguments
+            .iter()
+            .any(|argument| argument == "demo")
+        {
+            let database = format!("sqlite://{}?mode=rwc", database.display());
+            command.args(["--database-url", &database]);
+            command.arg("--registry").arg(&registry);
+        }
         command
-            .args(["--host", "127.0.0.1", "--port", &self.port.to_string()])
-            .arg("--database-url")
-            .arg(format!("sqlite://{}?mode=rwc", database.display()))
-            .arg("--registry")
-            .arg(&registry)
             .args(["--log-level", &self.setup.log_level])
             .args(&self.setup.arguments);
         if let Some(https) = &self.setup.https {

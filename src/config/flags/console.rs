@@ -24,6 +24,10 @@ pub struct GatewayFlags {
     #[arg(long, global = true, value_name = "PATH")]
     pub api_key_file: Option<PathBuf>,
 
+    /// Show your key to a gateway elsewhere although its address is http, so that everybody on the way can read it
+    #[arg(long, global = true)]
+    pub insecure_http: bool,
+
     /// Print JSON, for programs
     #[arg(long, global = true)]
     pub json: bool,

@@ -51,19 +51,37 @@ impl<'a> RegistryFile<'a> {
             Err(error) => return Err(unreadable(error)),
         };
         let mut file = Self {
-            path,
-            text,
-            defaults,
-            names: HashSet::new(),
-            urls: HashSet::new(),
+            text: text_to_continue(text),
+            ..Self::none(&path, defaults)
         };
-        if !file.text.is_empty() {
+        if has_entries(&file.text) {
             for spec in file.check(&file.text, environment)?.iter() {
                 file.names.insert(spec.name.to_string());
                 file.urls.insert(spec.url.to_string());
             }
         }
         Ok(file)
+    }
+
+    /// One of which nothing is known.
+    pub(super) fn none(path: &Path, defaults: &'a Defaults) -> Self {
+        Self {
+            path: path.to_owned(),
+            text: String::new(),
+            defaults,
+            names: HashSet::new(),
+            urls: HashSet::new(),
+        }
+    }
+
+    /// Whether an entry would be right if it stood alone.
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    pub(super) fn accepts(&self, entry: &str) -> Result<(), Failure> {
+        self.check(&format!("providers:\n{entry}"), &|_| None)
+            .map(drop)
     }
 
     fn check(&self, text: &str, environment: Lookup<'_>) -> Result<Registry, Failure> {
@@ -112,6 +130,7 @@ impl<'a> RegistryFile<'a> {
     pub(super) fn append(&self, entries: &str, environment: Lookup<'_>) -> Result<(), Failure> {
         let before = match self.text.trim_end() {
             "" => "providers:\n".to_owned(),
+            text if !has_entries(text) => format!("{text}\nproviders:\n"),
             text => format!("{text}\n\n"),
         };
         let text = format!("{before}{entries}");
@@ -147,4 +166,40 @@ impl<'a> RegistryFile<'a> {
         file.persist(&self.path)?;
         files::sync_folder_of(&self.path)
     }
+}
+
+/// What a line says besides its comment.
+fn said(line: &str) -> &str {
+    let line = line.trim();
+    let line = if line.starts_with('#') { "" } else { line };
+    line.split(" #").next().unwrap_or_default().trim_end()
+}
+
+/// Whether there is more than comments.
+fn has_entries(text: &str) -> bool {
+    text.lines().any(|line| !said(line).is_empty())
+}
+
+/// The text of a registry without a provider, as people begin one, is its comments alone; any other is as it is.
+fn text_to_continue(text: String) -> String {
+    let lines = text.lines().map(said).filter(|line| !line.is_empty());
+    let whole: String = lines.flat_map(str::split_whitespace).collect();
+    let whole = whole.strip_prefix("---").unwrap_or(&whole);
+    let is_empty = [
+        "",
+        "{}",
+        "providers:",
+        "providers:{}",
+        "providers:null",
+        "providers:~",
+    ];
+    if !is_empty.contains(&whole) {
+        return text;
+    }
+    let comment = |line: &str| {
+        let comment = line.find('#').map(|at| line[at..].to_owned());
+        comment.or_else(|| line.trim().is_empty().then(String::new))
+    };
+    let comments: Vec<String> = text.lines().filter_map(comment).collect();
+    comments.join("\n").trim().to_owned()
 }

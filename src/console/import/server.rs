@@ -2,24 +2,16 @@
 
 use std::fmt;
 
+use http::HeaderValue;
 use serde_json::Value;
-use url::Url;
+
+use super::{
+    harmless::{self, Kind, looks_secret},
+    scalar,
+};
 
 /// What speaks with a server elsewhere for a client that cannot.
 const BRIDGE: &str = "mcp-remote";
-/// Parts of a header's or a parameter's name by which it carries a secret.
-const SECRET_WORDS: [&str; 7] = [
-    "key",
-    "token",
-    "secret",
-    "auth",
-    "password",
-    "credential",
-    "signature",
-];
-/// Characters from which on a value without spaces may be a secret by its look.
-const SECRET_CHARS_MIN: usize = 20;
-
 /// A server as the registry would have it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Imported {
@@ -55,7 +47,7 @@ impl fmt::Display for Auth {
                 default
             }
             Self::ApiKey(header, default) => {
-                write!(formatter, "{{ type: api_key, header: {header}")?;
+                write!(formatter, "{{ type: api_key, header: {}", scalar(header))?;
                 default
             }
         };
@@ -71,7 +63,7 @@ type Headers = Vec<(String, String)>;
 
 /// What a value in the file is.
 #[derive(Debug, PartialEq, Eq)]
-enum Held<'a> {
+pub(super) enum Held<'a> {
     /// Itself.
     Literal,
     /// The name of a variable.
@@ -85,7 +77,7 @@ enum Held<'a> {
 /// # Errors
 ///
 /// Why the registry cannot have it, for people. No value of the file is repeated.
-pub(super) fn read(name: &str, server: &Value) -> Result<Imported, String> {
+pub(super) fn read(name: &str, server: &Value, keep: &[String]) -> Result<Imported, String> {
     if server["disabled"] == true || server["enabled"] == false {
         return Err("it is switched off there".to_owned());
     }
@@ -107,13 +99,23 @@ pub(super) fn read(name: &str, server: &Value) -> Result<Imported, String> {
     }
     let mut imported = Imported {
         name: provider_name(name),
-        url: checked(address)?,
+        url: harmless::address(address)?,
         auth: Auth::Nothing,
         headers: Vec::new(),
         to_do: Vec::new(),
     };
+    if address.contains('#') {
+        let left = "what stands behind # in its address is left out";
+        imported.to_do.push(left.to_owned());
+    }
+    let mut judged = Vec::new();
     for (header, value) in headers {
-        imported.take(&header, &value)?;
+        judged.push((harmless::kind(&header, &value, keep)?, header, value));
+    }
+    // What is surely the credential is it, whatever stands before it.
+    judged.sort_by_key(|(kind, ..)| *kind);
+    for (kind, header, value) in judged {
+        imported.take(kind, &header, &value)?;
     }
     Ok(imported)
 }
@@ -163,62 +165,44 @@ fn pairs(object: &Value) -> Vec<(String, String)> {
     texts.collect()
 }
 
-/// An address that the registry may hold in the clear.
-fn checked(address: &str) -> Result<String, String> {
-    if address.contains("${") {
-        return Err(
-            "its address has a variable in it; write the address into the registry".to_owned(),
-        );
-    }
-    let url = Url::parse(address).map_err(|_| "its address is no URL".to_owned())?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("its address holds a user name or a password".to_owned());
-    }
-    let secret = url
-        .query_pairs()
-        .find(|(name, value)| is_secret(name, value));
-    if let Some((name, _)) = secret {
-        return Err(format!(
-            "its address holds what looks like a credential, in {name}; if the server takes it in a header, \
-             write an entry with auth"
-        ));
-    }
-    Ok(address.to_owned())
-}
-
 impl Imported {
     /// Takes a header: as the credential, as it is, or not at all.
-    fn take(&mut self, header: &str, value: &str) -> Result<(), String> {
+    fn take(&mut self, kind: Kind, header: &str, value: &str) -> Result<(), String> {
         let lower = header.to_ascii_lowercase();
-        if lower == "authorization" {
-            let Some(token) = bearer(value) else {
-                return Err(
-                    "its Authorization is no Bearer; the gateway sends bearer tokens and API keys only".to_owned(),
-                );
-            };
-            let variable = self.variable(token, header, "TOKEN");
-            self.auth = Auth::Bearer(variable);
-            return Ok(());
-        }
-        let held_value = held(value);
-        let is_literal = held_value == Held::Literal;
-        if is_literal && !is_secret(&lower, value) {
-            if is_of_the_protocol(&lower) {
-                self.to_do.push(format!(
-                    "its header {header} is left out: the gateway writes it itself"
-                ));
-            } else {
-                self.headers.push((lower, value.to_owned()));
+        let only = format!("if it is no secret, say --keep-header {header}");
+        match kind {
+            Kind::OfTheProtocol => self.to_do.push(format!(
+                "its header {header} is left out: the gateway writes it itself"
+            )),
+            Kind::Harmless if self.headers.iter().any(|(name, _)| *name == lower) => {
+                return Err(format!("it has its header {header} twice"));
             }
-            return Ok(());
+            Kind::Harmless if HeaderValue::from_str(value).is_err() => {
+                return Err(format!("what its header {header} holds cannot be sent"));
+            }
+            Kind::Harmless => self.headers.push((lower, value.to_owned())),
+            Kind::Unknown if self.auth != Auth::Nothing => self
+                .to_do
+                .push(format!("its header {header} is left out; {only}")),
+            _ if self.auth != Auth::Nothing => {
+                return Err(format!(
+                    "it takes two credentials, one of them in {header}; the gateway sends one"
+                ));
+            }
+            Kind::Authorization => {
+                let token = bearer(value).ok_or(
+                    "its Authorization is no Bearer; the gateway sends bearer tokens and API keys only",
+                )?;
+                self.auth = Auth::Bearer(self.variable(token, header, "TOKEN"));
+            }
+            Kind::Secret | Kind::Unknown => {
+                let variable = self.variable(value, header, "API_KEY");
+                self.auth = Auth::ApiKey(lower, variable);
+                if kind == Kind::Unknown || !looks_secret(value) {
+                    self.to_do.push(only);
+                }
+            }
         }
-        if self.auth != Auth::Nothing {
-            return Err(format!(
-                "it takes two credentials, one of them in {header}; the gateway sends one"
-            ));
-        }
-        let variable = self.variable(value, header, "API_KEY");
-        self.auth = Auth::ApiKey(lower, variable);
         Ok(())
     }
 
@@ -256,11 +240,17 @@ fn bearer(value: &str) -> Option<&str> {
 }
 
 /// `${NAME}`, `${env:NAME}` and `$NAME` are variables, `${input:id}` is asked for.
-fn held(value: &str) -> Held<'_> {
+pub(super) fn held(value: &str) -> Held<'_> {
     let braced = value
         .strip_prefix("${")
         .and_then(|rest| rest.strip_suffix('}'));
-    let Some(name) = braced.or_else(|| value.strip_prefix('$')) else {
+    // Without braces, small letters behind a dollar are rather a password.
+    let bare = || {
+        value
+            .strip_prefix('$')
+            .filter(|name| !name.contains(|c: char| c.is_ascii_lowercase()))
+    };
+    let Some(name) = braced.or_else(bare) else {
         return Held::Literal;
     };
     if name.starts_with("input:") {
@@ -275,23 +265,6 @@ fn held(value: &str) -> Held<'_> {
     } else {
         Held::Literal
     }
-}
-
-/// Rather once too often: the registry is a file that people show each other.
-fn is_secret(name: &str, value: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let has = |test: fn(&char) -> bool| value.chars().any(|character| test(&character));
-    SECRET_WORDS.iter().any(|word| name.contains(word))
-        || value.len() >= SECRET_CHARS_MIN
-            && !value.contains([' ', '/'])
-            && has(char::is_ascii_digit)
-            && has(char::is_ascii_alphabetic)
-}
-
-fn is_of_the_protocol(header: &str) -> bool {
-    header.starts_with("mcp-")
-        || header.starts_with("content-")
-        || ["accept", "host", "cookie", "connection"].contains(&header)
 }
 
 /// A name as the registry takes it.
