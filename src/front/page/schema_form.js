@@ -154,7 +154,9 @@ function fieldFor(name, schema, form, required, depth) {
 
 /** The values of a choice with their words. */
 function choices(schema) {
-  if (Array.isArray(schema.enum) && schema.enum.length <= FIELDS_MAX) return schema.enum.map((value, place) => [value, schema.enumNames?.[place] ?? String(value)]);
+  if (Array.isArray(schema.enum) && schema.enum.length <= FIELDS_MAX) {
+    return schema.enum.map((value, place) => [value, schema.enumNames?.[place] ?? String(value)]);
+  }
   const either = schema.oneOf ?? schema.anyOf;
   if (Array.isArray(either) && either.length > 0 && either.length <= FIELDS_MAX && either.every((it) => it && 'const' in it)) {
     return either.map((it) => [it.const, it.title ?? String(it.const)]);
