@@ -1,6 +1,6 @@
 //! What the tools of a fake backend do.
 
-use std::{future::pending, sync::Arc, time::Duration};
+use std::{future::pending, ops::Range, sync::Arc, time::Duration};
 
 use serde_json::Value;
 
@@ -65,7 +65,10 @@ pub(super) async fn run(
             call.content("murmured", None)
         }
         "recite" => {
-            recite(call, outlet);
+            let times = call.number("times", 1);
+            recite(call, outlet, 0..times.min(1));
+            stage.gate(call.argument("gated") == true).await;
+            recite(call, outlet, 1..times);
             if call.argument("waits") == true {
                 pending::<()>().await;
             }
@@ -87,10 +90,11 @@ pub(super) async fn run(
 }
 
 /// Says on the call's stream, so many `times`, what the test wrote, whatever that is. `{n}` stands for
-/// how often it was said before. With `waits`, the call does not end after that.
-fn recite(call: &Call, outlet: &Outlet) {
+/// how often it was said before. With `gated`, it goes on behind the first time when the test takes a step; with `waits`,
+/// the call does not end after that.
+fn recite(call: &Call, outlet: &Outlet, times: Range<u64>) {
     let messages = call.argument("messages");
-    for time in 0..call.number("times", 1) {
+    for time in times {
         for message in messages.as_array().into_iter().flatten() {
             let text = message.as_str().unwrap_or_default();
             // That nobody takes it is for whoever recites to ignore.
