@@ -63,7 +63,7 @@ impl Writer {
     }
 
     /// Writes nothing any more.
-    pub fn close(&self) {
+    pub(super) fn close(&self) {
         self.log.end();
         self.outbox.ended(self.mcp_session);
     }
