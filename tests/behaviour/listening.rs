@@ -5,9 +5,9 @@ use std::time::Instant;
 use serde_json::json;
 
 use crate::{
-    LATEST_LEGACY, QUICK,
+    IMPATIENT, LATEST_LEGACY,
     world::{
-        Client, FakeBackend, Gateway,
+        Client, FakeBackend, Fault, Gateway,
         client::Exchange,
         eventually,
         fake_backend::{Recorded, Script},
@@ -201,13 +201,13 @@ async fn a_backend_that_forgot_its_sessions_is_listened_to_in_a_new_one() {
 async fn silence_does_not_end_a_stream() {
     for script in SCRIPTS {
         let backend = script().start();
-        // Their idle timeout is a second.
+        // Their idle timeout is two seconds.
         let gateway = Gateway::setup()
-            .provider_with("it", &backend, QUICK)
+            .provider_with("it", &backend, IMPATIENT)
             .start();
         let session = gateway.session(&["it"]).await;
         let (client, mut stream) = listener(&session.endpoint, &backend).await;
-        let lively = r#"{"name":"it.progress","arguments":{"steps":5,"delay_ms":400},"_meta":{"progressToken":1}}"#;
+        let lively = r#"{"name":"it.progress","arguments":{"steps":6,"delay_ms":450},"_meta":{"progressToken":1}}"#;
         client
             .open("tools/call", lively)
             .await
