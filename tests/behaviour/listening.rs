@@ -164,12 +164,22 @@ async fn a_stream_that_ends_is_opened_again_without_a_false_alarm() {
         let gateway = Gateway::with(&[("it", &backend)]);
         let session = gateway.session(&["it"]).await;
         let (client, mut stream) = listener(&session.endpoint, &backend).await;
+        backend
+            .until("all streams", |it| it.listeners() == streams_of(it))
+            .await;
         let before = lists(&backend);
+        // Where there are two, one is back long before the other.
+        backend.inject(Fault::Hold.on("GET").times(1));
         backend.end_streams();
         let again = |it: &FakeBackend| it.listeners() > 0 && lists(it) > before;
         backend.until("the gateway to listen again", again).await;
         backend.announce(CHANGED);
         hears_of_a_change(&mut stream).await;
+        backend.release();
+        backend
+            .until("all streams again", |it| it.listeners() == streams_of(it))
+            .await;
+        client.call("it.echo", json!({})).await.result();
         client.delete().await;
         while let Some(more) = stream.next().await {
             assert_ne!(more.method().unwrap(), "notifications/tools/list_changed");
