@@ -293,8 +293,9 @@ async fn a_restarted_gateway_listens_when_the_session_is_used_again() {
         let mut gateway = Gateway::with(&[("it", &backend)]);
         let session = gateway.session(&["it"]).await;
         let (client, _) = listener(&session.endpoint, &backend).await;
+        gateway.kill();
+        backend.hear_out().await;
         gateway.restart();
-        eventually("the stream to end", async || backend.listeners() == 0).await;
         let path = format!("/session/{}", session.id);
         let before = tries_to_listen(&backend).len();
         assert_eq!(gateway.get(&path).await.status, 200);
