@@ -44,6 +44,9 @@ async fn shows(client: &Client, list: List) -> bool {
 async fn stand(pairing: Pairing) -> World {
     let world = pairing.stand(pairing.script(), Program::named("x")).await;
     world.client.call("it.echo", json!({})).await.result();
+    // What it announces before somebody listens is heard by nobody.
+    let listens = |it: &FakeBackend| it.listeners() > 0;
+    world.backend.until("the gateway to listen", listens).await;
     world
 }
 

@@ -21,6 +21,9 @@ fn pairings() -> impl Iterator<Item = Pairing> {
 async fn stand(pairing: Pairing) -> World {
     let world = pairing.stand(pairing.script(), Program::named("x")).await;
     world.client.call("it.echo", json!({})).await.result();
+    // What it announces before somebody listens is heard by nobody.
+    let listens = |it: &FakeBackend| it.listeners() > 0;
+    world.backend.until("the gateway to listen", listens).await;
     world
 }
 
