@@ -101,7 +101,7 @@ async fn a_dead_backend_is_not_hammered() {
     let session = gateway.session(&["it"]).await;
     let client = Client::plain(&session.endpoint);
     // Far enough apart that a call may try by itself.
-    for _ in 0..5 {
+    for _ in 0..3 {
         let error = client.call("it.echo", json!({})).await.error();
         assert_eq!(error.code, UNAVAILABLE);
         tokio::time::sleep(Duration::from_millis(1050)).await;
