@@ -30,10 +30,9 @@ impl Watcher {
             }
         })
         .await;
-        let data = self
-            .text
-            .lines()
-            .filter_map(|line| line.strip_prefix("data: "));
+        // What came of the next one may not be whole.
+        let (whole, _) = self.text.rsplit_once("\n\n").unwrap();
+        let data = whole.lines().filter_map(|line| line.strip_prefix("data: "));
         data.map(|data| serde_json::from_str(data).unwrap())
             .collect()
     }

@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::{
-    LATEST_LEGACY, MODERN, QUICK,
+    IMPATIENT, LATEST_LEGACY, MODERN, QUICK,
     world::{
         Answers, Client, FakeBackend, Fault, Gateway, Says, client::Answer, fake_backend::Script,
     },
@@ -149,7 +149,9 @@ async fn once(
 async fn a_tool_whose_backend_falls_silent_runs_once() {
     let backends: Vec<FakeBackend> = scripts().into_iter().map(Script::start).collect();
     let run = backends.iter().map(|backend| async move {
-        let gateway = Gateway::setup().provider_with("it", backend, QUICK).start();
+        let gateway = Gateway::setup()
+            .provider_with("it", backend, IMPATIENT)
+            .start();
         let session = gateway.session(&["it"]).await;
         let client = Client::legacy(&session.endpoint, LATEST_LEGACY).await;
         client.tool_names().await;

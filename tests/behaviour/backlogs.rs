@@ -26,6 +26,9 @@ async fn stand(pairing: Pairing) -> World {
         .stand(pairing.script(), Program::named("x").lenient())
         .await;
     world.client.call("it.echo", json!({})).await.result();
+    // What it announces before somebody listens is heard by nobody.
+    let listens = |it: &FakeBackend| it.listeners() > 0;
+    world.backend.until("the gateway to listen", listens).await;
     world
 }
 

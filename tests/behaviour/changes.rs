@@ -44,6 +44,9 @@ async fn shows(client: &Client, list: List) -> bool {
 async fn stand(pairing: Pairing) -> World {
     let world = pairing.stand(pairing.script(), Program::named("x")).await;
     world.client.call("it.echo", json!({})).await.result();
+    // What it announces before somebody listens is heard by nobody.
+    let listens = |it: &FakeBackend| it.listeners() > 0;
+    world.backend.until("the gateway to listen", listens).await;
     world
 }
 
@@ -143,18 +146,13 @@ async fn changes_are_heard_again_after_a_restart_of_the_gateway() {
         }
         let mut world = stand(pairing).await;
         drop(world.client.changes(Wanted::lists()).await);
+        world.gateway.kill();
+        world.backend.hear_out().await;
         world.gateway.restart();
-        let nobody_listens = |it: &FakeBackend| it.listeners() == 0;
-        world
-            .backend
-            .until("the old one to leave", nobody_listens)
-            .await;
         let mut changes = world.client.changes(Wanted::lists()).await;
         // What is announced before somebody listens again is heard by nobody.
-        world
-            .backend
-            .until("the new one to listen", |it| !nobody_listens(it))
-            .await;
+        let listens = |it: &FakeBackend| it.listeners() > 0;
+        world.backend.until("the new one to listen", listens).await;
         world.backend.add(NEWS[0].0, NEWS[0].1);
         world.backend.announce_change(List::Prompts);
         changes.next_of("notifications/prompts/list_changed").await;

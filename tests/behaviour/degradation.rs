@@ -49,6 +49,17 @@ impl Half {
         self.gateway.get(&path).await.json()["servers"][0].take()
     }
 
+    /// The same, once a try has failed and the next one is waited for.
+    async fn waiting(&self) -> Value {
+        let mut server = Value::Null;
+        eventually("a pause between two tries", async || {
+            server = self.server().await;
+            server["state"] == "waiting"
+        })
+        .await;
+        server
+    }
+
     async fn client(&self, pairing: Pairing) -> Client {
         Client::speaking(pairing.client, &self.session.endpoint).await
     }
@@ -119,8 +130,7 @@ async fn a_backend_that_is_down_shows_in_the_session_and_the_instructions() {
             told.contains("# down") && told.contains("refused"),
             "{told}"
         );
-        let server = half.server().await;
-        assert_eq!(server["state"], "waiting");
+        let server = half.waiting().await;
         assert!(server["retry_in_ms"].is_u64(), "{server}");
         let error = server["last_error"].as_str().unwrap();
         assert!(error.contains("refused"), "{error}");
@@ -240,8 +250,11 @@ async fn the_loss_of_a_backend_is_told() {
         }
         assert_eq!(client.tool_names().await.len(), 9);
         let path = format!("/session/{}", session.id);
-        let server = gateway.get(&path).await.json()["servers"][0].take();
-        assert_eq!(server["state"], "waiting", "{server}");
+        eventually("a pause between two tries", async || {
+            let server = gateway.get(&path).await.json()["servers"][0].take();
+            server["state"] == "waiting"
+        })
+        .await;
     }
 }
 

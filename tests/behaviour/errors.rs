@@ -1,9 +1,10 @@
 //! What goes wrong is said clearly, and costs nobody else anything.
 
+use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::{
-    CLIENTS, LATEST_LEGACY, MODERN, QUICK, TIMED_OUT, UNAVAILABLE,
+    CLIENTS, IMPATIENT, LATEST_LEGACY, MODERN, QUICK, TIMED_OUT, UNAVAILABLE,
     world::{Answers, Client, FakeBackend, Fault, Gateway},
 };
 
@@ -43,39 +44,42 @@ async fn a_lying_backend_costs_only_the_call_it_lied_to() {
 
 #[tokio::test]
 async fn a_silent_backend_is_timed_out() {
-    for script in [FakeBackend::legacy, FakeBackend::modern] {
-        let backend = script().start();
-        let gateway = Gateway::setup()
-            .provider_with("it", &backend, QUICK)
-            .start();
-        let session = gateway.session(&["it"]).await;
-        let client = Client::legacy(&session.endpoint, LATEST_LEGACY).await;
-        let silences = [
-            Fault::HangBeforeHeaders,
-            Fault::HangAfterHeaders,
-            Fault::HangMidBody,
-        ];
-        for fault in silences {
-            backend.inject(fault.clone().on("tools/call"));
-            let error = client.call("it.count", json!({})).await.error();
-            assert_eq!(error.code, TIMED_OUT, "{fault:?}: {error:?}");
-            assert!(error.message.contains("it"), "{error:?}");
-            backend.clear_faults();
-            client.call("it.echo", json!({})).await.result();
-        }
-        assert_eq!(backend.executions("count"), 3, "each ran once");
-    }
+    join_all(
+        [FakeBackend::legacy, FakeBackend::modern].map(async |script| {
+            let backend = script().start();
+            let gateway = Gateway::setup()
+                .provider_with("it", &backend, IMPATIENT)
+                .start();
+            let session = gateway.session(&["it"]).await;
+            let client = Client::legacy(&session.endpoint, LATEST_LEGACY).await;
+            let silences = [
+                Fault::HangBeforeHeaders,
+                Fault::HangAfterHeaders,
+                Fault::HangMidBody,
+            ];
+            for fault in silences {
+                backend.inject(fault.clone().on("tools/call"));
+                let error = client.call("it.count", json!({})).await.error();
+                assert_eq!(error.code, TIMED_OUT, "{fault:?}: {error:?}");
+                assert!(error.message.contains("it"), "{error:?}");
+                backend.clear_faults();
+                client.call("it.echo", json!({})).await.result();
+            }
+            assert_eq!(backend.executions("count"), 3, "each ran once");
+        }),
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn a_lively_call_outlasts_the_idle_limit() {
     let backend = FakeBackend::legacy().start();
     let gateway = Gateway::setup()
-        .provider_with("it", &backend, "timeouts: { idle: 1s }")
+        .provider_with("it", &backend, "timeouts: { idle: 2s }")
         .start();
     let session = gateway.session(&["it"]).await;
     let client = Client::legacy(&session.endpoint, LATEST_LEGACY).await;
-    let call = json!({"name": "it.progress", "arguments": {"steps": 6, "delay_ms": 300},
+    let call = json!({"name": "it.progress", "arguments": {"steps": 6, "delay_ms": 500},
                       "_meta": {"progressToken": 1}});
     let answer = client.request("tools/call", call).await;
     assert_eq!(answer.text(), "6 steps");

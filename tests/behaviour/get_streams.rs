@@ -105,12 +105,14 @@ async fn a_question_goes_to_the_stream_that_its_client_reads() {
         };
         assert_eq!(client.respond(&question, sampled("again")).await, 202);
         assert!(given(&call.await.finish().await).contains("again"));
+        // Its end is not taken for that of the next client's.
+        close(stream, &gateway, &client).await;
     }
     assert_eq!(backend.complaints(), [""; 0]);
 }
 
-/// Closes a client's stream, and waits until the gateway has noticed.
-async fn close(stream: Exchange, gateway: &Gateway, client: &Client) {
+/// Closes a client's stream, and waits until the gateway has noticed. It is the only connection that ends early meanwhile.
+async fn close<S>(stream: S, gateway: &Gateway, client: &Client) {
     let ended = || gateway.logs().matches("a connection ended early").count();
     let before = ended();
     drop(stream);
@@ -200,7 +202,9 @@ async fn an_old_stream_tells_again_when_the_newer_one_is_gone() {
         backend.announce_update("fake://text");
         let heard = first.next_of("notifications/resources/updated").await;
         assert_eq!(heard.json()["params"]["uri"], "fake://text", "{revision}");
-        client.unsubscribe("fake://text", first).await;
+        close(first, &gateway, &client).await;
+        let text = json!({"uri": "fake://text"});
+        client.request("resources/unsubscribe", text).await.result();
     }
 }
 

@@ -5,9 +5,9 @@ use std::time::Instant;
 use serde_json::json;
 
 use crate::{
-    LATEST_LEGACY, QUICK,
+    IMPATIENT, LATEST_LEGACY,
     world::{
-        Client, FakeBackend, Gateway,
+        Client, FakeBackend, Fault, Gateway,
         client::Exchange,
         eventually,
         fake_backend::{Recorded, Script},
@@ -164,12 +164,22 @@ async fn a_stream_that_ends_is_opened_again_without_a_false_alarm() {
         let gateway = Gateway::with(&[("it", &backend)]);
         let session = gateway.session(&["it"]).await;
         let (client, mut stream) = listener(&session.endpoint, &backend).await;
+        backend
+            .until("all streams", |it| it.listeners() == streams_of(it))
+            .await;
         let before = lists(&backend);
+        // Where there are two, one is back long before the other.
+        backend.inject(Fault::Hold.on("GET").times(1));
         backend.end_streams();
         let again = |it: &FakeBackend| it.listeners() > 0 && lists(it) > before;
         backend.until("the gateway to listen again", again).await;
         backend.announce(CHANGED);
         hears_of_a_change(&mut stream).await;
+        backend.release();
+        backend
+            .until("all streams again", |it| it.listeners() == streams_of(it))
+            .await;
+        client.call("it.echo", json!({})).await.result();
         client.delete().await;
         while let Some(more) = stream.next().await {
             assert_ne!(more.method().unwrap(), "notifications/tools/list_changed");
@@ -201,13 +211,13 @@ async fn a_backend_that_forgot_its_sessions_is_listened_to_in_a_new_one() {
 async fn silence_does_not_end_a_stream() {
     for script in SCRIPTS {
         let backend = script().start();
-        // Their idle timeout is a second.
+        // Their idle timeout is two seconds.
         let gateway = Gateway::setup()
-            .provider_with("it", &backend, QUICK)
+            .provider_with("it", &backend, IMPATIENT)
             .start();
         let session = gateway.session(&["it"]).await;
         let (client, mut stream) = listener(&session.endpoint, &backend).await;
-        let lively = r#"{"name":"it.progress","arguments":{"steps":5,"delay_ms":400},"_meta":{"progressToken":1}}"#;
+        let lively = r#"{"name":"it.progress","arguments":{"steps":6,"delay_ms":450},"_meta":{"progressToken":1}}"#;
         client
             .open("tools/call", lively)
             .await
@@ -283,8 +293,9 @@ async fn a_restarted_gateway_listens_when_the_session_is_used_again() {
         let mut gateway = Gateway::with(&[("it", &backend)]);
         let session = gateway.session(&["it"]).await;
         let (client, _) = listener(&session.endpoint, &backend).await;
+        gateway.kill();
+        backend.hear_out().await;
         gateway.restart();
-        eventually("the stream to end", async || backend.listeners() == 0).await;
         let path = format!("/session/{}", session.id);
         let before = tries_to_listen(&backend).len();
         assert_eq!(gateway.get(&path).await.status, 200);

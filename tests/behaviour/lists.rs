@@ -249,7 +249,7 @@ async fn a_list_that_cannot_be_read_hides_no_other() {
     let (good, bad) = (FakeBackend::legacy().start(), FakeBackend::legacy().start());
     let gateway = Gateway::setup()
         .provider("good", &good)
-        .provider_with("bad", &bad, crate::QUICK)
+        .provider_with("bad", &bad, crate::IMPATIENT)
         .start();
     for fault in [
         Fault::BrokenJson,

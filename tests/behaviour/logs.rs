@@ -21,8 +21,9 @@ async fn log_of_calls(format: &str, revision: &str) -> (String, String) {
     client.call("it.echo", json!({"a": 1})).await.result();
     let quote = json!({"code": -32000, "message": "no"});
     client.call("it.fail", quote).await.error();
-    eventually("the line of the second call", async || {
-        gateway.logs().contains("it.fail")
+    eventually("the lines of both calls", async || {
+        let logs = gateway.logs();
+        logs.contains("it.echo") && logs.contains("it.fail")
     })
     .await;
     (session.id, gateway.logs())

@@ -115,8 +115,11 @@ const LATEST_LEGACY: &str = "2025-11-25";
 /// The revision without one.
 const MODERN: &str = world::client::MODERN;
 
-/// Lines of a provider's entry that make failures quick.
-const QUICK: &str = "timeouts: { connect: 1s, handshake: 2s, idle: 1s, call: 20s }
+/// Lines of a provider's entry that make failures quick that are told by the backend or the system.
+const QUICK: &str = "retries: { attempts: 2, base: 20ms, max: 100ms }";
+
+/// The same where a backend is silent. Whatever is to be answered must come within that time on any machine.
+const IMPATIENT: &str = "timeouts: { connect: 10s, handshake: 10s, idle: 2s, call: 20s }
     retries: { attempts: 2, base: 20ms, max: 100ms }";
 
 /// Codes the gateway answers with in its own name: backend unavailable, backend timed out.

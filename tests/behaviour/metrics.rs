@@ -16,7 +16,7 @@ use crate::{
 use exposition::Exposition;
 
 /// Repeats are quick, and a lost provider is known as that soon.
-const ENTRY: &str = "timeouts: { connect: 1s, handshake: 5s, idle: 60s, call: 60s }
+const ENTRY: &str = "timeouts: { connect: 10s, handshake: 60s, idle: 60s, call: 60s }
     retries: { attempts: 1, base: 10ms, max: 20ms }";
 /// Nobody listens there.
 const NOWHERE: &str = "http://127.0.0.1:9/mcp";

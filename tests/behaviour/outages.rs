@@ -1,6 +1,6 @@
 //! A backend that is down, late or restarted.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -101,17 +101,27 @@ async fn a_dead_backend_is_not_hammered() {
     let session = gateway.session(&["it"]).await;
     let client = Client::plain(&session.endpoint);
     // Far enough apart that a call may try by itself.
-    for _ in 0..10 {
+    for _ in 0..3 {
         let error = client.call("it.echo", json!({})).await.error();
         assert_eq!(error.code, UNAVAILABLE);
         tokio::time::sleep(Duration::from_millis(1050)).await;
     }
-    // By now the pauses are at their longest, half a minute: in one of them there is one try, unless
-    // each call left a timer behind.
+    // By now the pauses are long: in one of them there is no try, unless a call left a timer behind.
+    let path = format!("/session/{}", session.id);
+    let (mut begun, mut promised) = (Instant::now(), None);
+    eventually("a pause between two tries", async || {
+        begun = Instant::now();
+        let servers = gateway.get(&path).await.json()["servers"].take();
+        promised = servers[0]["retry_in_ms"].as_u64();
+        promised.is_some()
+    })
+    .await;
     let before = backend.requests().len();
-    tokio::time::sleep(Duration::from_secs(32)).await;
-    let requests = backend.requests().len() - before;
-    assert!(requests <= 3, "{requests} requests while nobody calls");
+    backend
+        .until("the next try", |it| it.requests().len() > before)
+        .await;
+    let (kept, promised) = (begun.elapsed(), Duration::from_millis(promised.unwrap()));
+    assert!(kept >= promised, "{kept:?} of {promised:?}");
 }
 
 #[tokio::test]

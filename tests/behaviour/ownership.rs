@@ -161,6 +161,8 @@ async fn for_others_a_session_does_not_exist() {
         || backend.requests_of("tools/call").len() + backend.requests_of("initialize").len();
     for sleeping in [false, true] {
         if sleeping {
+            gateway.kill();
+            backend.hear_out().await;
             gateway.restart();
         }
         let before = called();

@@ -8,6 +8,7 @@ use mcp_gateway::{
 };
 use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection};
 use serde_json::json;
+use tokio::net::TcpStream;
 use uuid::Uuid;
 
 use crate::{
@@ -49,6 +50,8 @@ async fn the_mcp_session_of_a_backend_outlives_the_gateway() {
     let session = gateway.session(&["it"]).await;
     let client = Client::legacy(&session.endpoint, LATEST_LEGACY).await;
     client.call("it.echo", json!({})).await.result();
+    gateway.kill();
+    backend.hear_out().await;
     let before = (
         backend.initializations(),
         backend.requests_of("server/discover").len(),
@@ -159,7 +162,9 @@ async fn ten_thousand_stored_sessions_delay_no_first_answer() {
     let mut gateway = Gateway::with(&[("it", &backend)]);
     gateway.stop();
     let stored = fill(&gateway).await;
-    gateway.restart();
+    // Whoever calls is there first: it listens before it opens the database.
+    gateway.launch();
+    until_it_listens(&gateway).await;
     // The one used longest ago is the last that would be woken; it is not among those that are.
     for id in [stored[0], stored[STORED / 2]] {
         let endpoint = gateway.url(&format!("/session/{id}/mcp"));
@@ -181,6 +186,15 @@ async fn ten_thousand_stored_sessions_delay_no_first_answer() {
     );
     let listed = gateway.get("/sessions?limit=500").await.json();
     assert_eq!(listed["sessions"].as_array().unwrap().len(), 500);
+}
+
+/// Waits until a gateway that was launched takes connections, though it may serve them later.
+pub(super) async fn until_it_listens(gateway: &Gateway) {
+    let address = gateway.address();
+    eventually("it to listen", async || {
+        TcpStream::connect(address).await.is_ok()
+    })
+    .await;
 }
 
 /// Keeps everybody else from writing to the database, until what is returned is dropped.

@@ -12,6 +12,7 @@ use crate::{
     world::{
         Answers, Cancelled, Client, FakeBackend, Gateway, List, Pairing, Program, Wanted, World,
         client::{Exchange, Message},
+        eventually,
         pairing::REVISIONS,
     },
 };
@@ -185,14 +186,16 @@ async fn log_messages_are_played_again() {
 async fn a_slow_answer_becomes_a_stream_that_can_be_taken_up() {
     let pairing = pairings()[0];
     let w = stand(pairing).await;
-    let params = r#"{"name":"it.slow","arguments":{"ms":6000}}"#;
+    // It says nothing until the test lets it go.
+    let params = r#"{"name":"it.progress","arguments":{"steps":1,"gated":true}}"#;
     let mut exchange = w.client.open("tools/call", params).await;
     let primed = exchange.primed().await.id.clone().unwrap();
     drop(exchange);
-    assert_eq!(w.backend.completions("slow"), 0);
+    assert_eq!(w.backend.completions("progress"), 0);
+    w.backend.step();
     let answer = w.client.resume(&primed).await.finish().await;
-    assert_eq!(answer.text(), "rested");
-    assert_eq!(w.backend.executions("slow"), 1);
+    assert_eq!(answer.text(), "1 steps");
+    assert_eq!(w.backend.executions("progress"), 1);
 }
 
 #[tokio::test]
@@ -387,10 +390,13 @@ async fn a_call_whose_stream_nobody_reads_waits_and_loses_nothing() {
             let params = json!({"name": "it.recite", "arguments": {"messages": [message], "times": times, "gated": true}});
             let mut exchange = w.client.open("tools/call", &params.to_string()).await;
             let primed = exchange.primed().await.id.clone().unwrap();
+            let ended = || w.gateway.logs().matches("a connection ended early").count();
+            let before = ended();
             drop(exchange);
+            // The rest is said to nobody: what a client that is about to leave was sent is not kept for ever.
+            eventually("the gateway to see it leave", async || ended() > before).await;
             // Others are not held up meanwhile.
             w.client.call("it.echo", json!({})).await.result();
-            // The rest is said to nobody: what a client that is about to leave was sent is not kept for ever.
             w.backend.step();
             let rest = w.client.resume(&primed).await.finish().await;
             assert_eq!(rest.text(), "recited");

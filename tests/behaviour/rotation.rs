@@ -141,6 +141,7 @@ async fn a_session_whose_key_is_lost_says_so_and_is_mended() {
         let client = Client::speaking(revision, &endpoint).await;
         client.call("it.echo", json!({})).await.result();
         gateway.stop();
+        backend.hear_out().await;
         let before = backend.requests().len();
         gateway.set_environment("GATEWAY_SECRET_KEY", OTHER_KEY);
         gateway.restart();

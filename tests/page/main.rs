@@ -18,7 +18,6 @@ mod world;
 
 use std::{
     fs,
-    net::TcpListener,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -27,7 +26,7 @@ use std::{
 use install::{Failure, OLDEST_NODE, at_least, copy, install_npm_packages, or_skipped};
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt as _, process::Command, time::timeout};
-use world::{FakeBackend, Gateway};
+use world::{FakeBackend, Gateway, place::Place};
 
 /// All parts together take a tenth of it on a machine that has nothing else to do.
 const DEADLINE: Duration = Duration::from_mins(4);
@@ -128,9 +127,8 @@ async fn people_build_watch_and_try_sessions_on_the_page() {
         .demands_bearer("the-right-token")
         .start();
     // Nobody listens there while this holds it.
-    let held = TcpListener::bind("127.0.0.1:0").unwrap();
-    let away = format!("http://{}/mcp", held.local_addr().unwrap());
-    drop(held);
+    let held = Place::new();
+    let away = format!("http://{}/mcp", held.address());
     let obtain = "auth: { type: bearer, obtain: https://example.com/tokens }";
     let setup = || {
         Gateway::setup()

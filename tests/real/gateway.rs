@@ -6,7 +6,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::{self, Instant};
 
-use crate::process::Process;
+use crate::{place::Place, process::Process};
 
 const START_DEADLINE: Duration = Duration::from_mins(1);
 const POLL_EVERY: Duration = Duration::from_millis(20);
@@ -14,15 +14,15 @@ const POLL_EVERY: Duration = Duration::from_millis(20);
 /// A running gateway with its database and registry.
 pub(crate) struct Gateway {
     folder: TempDir,
-    port: u16,
+    place: Place,
     process: Process,
     arguments: Vec<String>,
 }
 
 impl Gateway {
-    /// Starts it on a port of its choice.
+    /// Starts it.
     pub(crate) async fn start(registry: &str) -> Self {
-        Self::launch_in(folder_with(registry), 0, Vec::new()).await
+        Self::launch_in(folder_with(registry), Place::new(), Vec::new()).await
     }
 
     /// Starts it with an API key of this name; gives the key, too.
@@ -37,7 +37,7 @@ impl Gateway {
         assert!(made.status.success(), "{made:?}");
         let key = String::from_utf8(made.stdout).unwrap().trim().to_owned();
         let arguments = vec![format!("--callers={}", file.display())];
-        (Self::launch_in(folder, 0, arguments).await, key)
+        (Self::launch_in(folder, Place::new(), arguments).await, key)
     }
 
     /// Starts it with arguments that need to know its address.
@@ -46,16 +46,16 @@ impl Gateway {
         arguments: impl Fn(&str) -> Vec<String>,
     ) -> Self {
         let folder = folder_with(registry);
-        let port = crate::server::free_port();
-        let arguments = arguments(&format!("http://127.0.0.1:{port}"));
-        Self::launch_in(folder, port, arguments).await
+        let place = Place::new();
+        let arguments = arguments(&format!("http://{}", place.address()));
+        Self::launch_in(folder, place, arguments).await
     }
 
-    async fn launch_in(folder: TempDir, port: u16, arguments: Vec<String>) -> Self {
-        let (process, port) = launch(&folder, port, &arguments).await;
+    async fn launch_in(folder: TempDir, place: Place, arguments: Vec<String>) -> Self {
+        let process = launch(&folder, &place, &arguments).await;
         Self {
             folder,
-            port,
+            place,
             process,
             arguments,
         }
@@ -63,7 +63,7 @@ impl Gateway {
 
     /// Its address, without a slash at the end.
     pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://{}", self.place.address())
     }
 
     /// Creates a session and returns its MCP endpoint.
@@ -98,7 +98,7 @@ impl Gateway {
     /// Kills it with `kill -9` and starts it again with the same database on the same port.
     pub(crate) async fn kill_and_restart(&mut self) {
         self.process.kill().await;
-        (self.process, self.port) = launch(&self.folder, self.port, &self.arguments).await;
+        self.process = launch(&self.folder, &self.place, &self.arguments).await;
     }
 
     /// Everything it said and logged since it was started last.
@@ -114,11 +114,12 @@ fn folder_with(registry: &str) -> TempDir {
 }
 
 /// Starts the program and waits until it tells where it listens.
-async fn launch(folder: &TempDir, port: u16, arguments: &[String]) -> (Process, u16) {
+async fn launch(folder: &TempDir, place: &Place, arguments: &[String]) -> Process {
     let path = |file: &str| -> PathBuf { folder.path().join(file) };
     let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-gateway"));
     command
-        .args(["--host", "127.0.0.1", "--port", &port.to_string()])
+        .args(["--host", "127.0.0.1"])
+        .args(["--port", &place.address().port().to_string()])
         .args([
             "--database-url",
             &format!("sqlite://{}?mode=rwc", path("gateway.db").display()),
@@ -129,15 +130,10 @@ async fn launch(folder: &TempDir, port: u16, arguments: &[String]) -> (Process, 
         .args(arguments);
     let mut process = Process::start("the gateway", command);
     let deadline = Instant::now() + START_DEADLINE;
+    let announced = format!("listening on http://{}", place.address());
     while Instant::now() < deadline {
-        let said = process.stdout();
-        let address = said
-            .split_once("listening on http://127.0.0.1:")
-            .map(|(_, rest)| rest);
-        if let Some((digits, _)) =
-            address.and_then(|rest| rest.split_once(|next: char| !next.is_ascii_digit()))
-        {
-            return (process, digits.parse().unwrap());
+        if process.stdout().contains(&announced) {
+            return process;
         }
         assert!(!process.has_ended(), "the gateway ended at its start");
         time::sleep(POLL_EVERY).await;

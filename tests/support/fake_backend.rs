@@ -30,11 +30,12 @@ mod tools;
 mod work;
 
 use std::{
+    collections::HashSet,
     net::SocketAddr,
     sync::{Arc, atomic::Ordering},
 };
 
-use tokio::runtime::Runtime;
+use tokio::{net::TcpStream, runtime::Runtime};
 
 use self::{door::Door, fault::FaultPlan, stage::Stage};
 
@@ -148,6 +149,18 @@ impl FakeBackend {
     /// Listens again on the same port.
     pub fn come_back(&self) {
         self.door.open();
+    }
+
+    /// Waits until all is recorded that came from a gateway that was killed or has ended: its last words may lie in a
+    /// socket still. Nobody else may be connected.
+    pub async fn hear_out(&self) {
+        // Connections are taken in the order in which they came, so that none is overlooked that was made before this one.
+        let last = TcpStream::connect(self.address()).await.unwrap();
+        let last_of_all = HashSet::from([last.local_addr().unwrap()]);
+        self.until("the last words of a gateway", |it| {
+            it.stage.read(|state| state.connected == last_of_all)
+        })
+        .await;
     }
 
     /// Every request it got, in order, refused ones included.

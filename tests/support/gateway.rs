@@ -1,6 +1,7 @@
 //! The real gateway, as a process.
 
 pub mod callers;
+mod log;
 
 use std::{
     collections::HashMap,
@@ -9,8 +10,8 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex, PoisonError, mpsc},
-    thread::{self, JoinHandle},
+    sync::mpsc,
+    thread,
     time::Instant,
 };
 
@@ -20,8 +21,11 @@ use tempfile::TempDir;
 use super::{
     Authority, FakeBackend, GLANCE, PATIENCE,
     client::{http_client, http_client_trusting},
+    place::Place,
     within,
 };
+
+use log::Log;
 
 const ANNOUNCEMENT: &str = "://127.0.0.1:";
 
@@ -112,10 +116,9 @@ impl Setup {
             setup: self,
             folder,
             http,
-            port: 0,
+            place: Place::new(),
             process: None,
-            logs: Arc::default(),
-            collector: None,
+            log: Log::new(),
             keys: HashMap::new(),
         };
         gateway.make_keys();
@@ -131,10 +134,9 @@ pub struct Gateway {
     setup: Setup,
     folder: TempDir,
     http: reqwest::Client,
-    port: u16,
+    place: Place,
     process: Option<Child>,
-    logs: Arc<Mutex<String>>,
-    collector: Option<JoinHandle<()>>,
+    log: Log,
     /// The API keys of callers by name.
     keys: HashMap<String, String>,
 }
@@ -202,12 +204,12 @@ impl Gateway {
         } else {
             "http"
         };
-        format!("{scheme}://127.0.0.1:{}{path}", self.port)
+        format!("{scheme}://{}{path}", self.address())
     }
 
     /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
-        ([127, 0, 0, 1], self.port).into()
+        self.place.address()
     }
 
     /// Where its database and registry lie.
@@ -215,12 +217,9 @@ impl Gateway {
         self.folder.path()
     }
 
-    /// All it logged so far, over restarts.
+    /// All it logged so far, over restarts: what it wrote before it answered is in it.
     pub fn logs(&self) -> String {
-        self.logs
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.log.text()
     }
 
     /// Makes a session of these servers, without credentials.
@@ -310,7 +309,6 @@ impl Gateway {
         let mut process = self.process.take().expect("a running gateway");
         process.kill().unwrap();
         process.wait().unwrap();
-        self.read_last_logs();
     }
 
     /// Starts it again on the same port, database and registry, killing it first if it runs.
@@ -344,7 +342,6 @@ impl Gateway {
         let begun = Instant::now();
         loop {
             if let Some(status) = process.try_wait().unwrap() {
-                self.read_last_logs();
                 return status;
             }
             if begun.elapsed() > PATIENCE {
@@ -379,14 +376,15 @@ impl Gateway {
 
     fn run(&mut self) {
         let listening = self.spawn();
-        self.port = listening
+        let port = listening
             .recv_timeout(PATIENCE)
             .unwrap_or_else(|_| panic!("the gateway does not say where it listens"));
+        assert_eq!(port, self.address().port(), "where it listens");
     }
 
     fn spawn(&mut self) -> mpsc::Receiver<u16> {
-        let mut process = self.configured().spawn().unwrap();
-        self.collect_logs(process.stderr.take().unwrap());
+        let mut command = self.configured();
+        let mut process = command.stderr(self.log.to_write()).spawn().unwrap();
         let listening = announced_port(process.stdout.take().unwrap());
         self.process = Some(process);
         listening
@@ -396,7 +394,12 @@ impl Gateway {
         let database = self.file("gateway.db");
         let registry = self.file("registry.yaml");
         let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-gateway"));
-        command.args(["--host", "127.0.0.1", "--port", &self.port.to_string()]);
+        command.args([
+            "--host",
+            "127.0.0.1",
+            "--port",
+            &self.address().port().to_string(),
+        ]);
         // A demo has its own.
         if !self
             .setup
@@ -431,24 +434,6 @@ impl Gateway {
     fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
-
-    fn collect_logs(&mut self, stderr: impl std::io::Read + Send + 'static) {
-        let logs = Arc::clone(&self.logs);
-        self.collector = Some(thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                let mut logs = logs.lock().unwrap_or_else(PoisonError::into_inner);
-                logs.push_str(&line);
-                logs.push('\n');
-            }
-        }));
-    }
-
-    /// Returns when all that an ended process logged is here.
-    fn read_last_logs(&mut self) {
-        if let Some(collector) = self.collector.take() {
-            collector.join().unwrap();
-        }
-    }
 }
 
 impl Drop for Gateway {
@@ -461,7 +446,6 @@ impl Drop for Gateway {
             // It may have ended by itself.
             let _ = process.kill();
             let _ = process.wait();
-            self.read_last_logs();
         }
         if thread::panicking() {
             eprintln!("--- the gateway logged:\n{}---", self.logs());

@@ -24,6 +24,7 @@ pub mod gateway;
 pub mod issuer;
 pub mod ledger;
 pub mod pairing;
+pub mod place;
 pub mod raw;
 pub mod schema;
 pub mod spellings;

@@ -91,8 +91,9 @@ impl Connection {
     }
 
     /// Tells all clients of a change that was found, or may have been missed.
-    pub(super) fn report_found(&self, kinds: Vec<ListKind>) {
+    pub(super) fn report_found(&mut self, kinds: Vec<ListKind>) {
         self.changes.note_each(&kinds);
+        self.told_all_but(&[], &kinds);
         (self.report)(Report::Changed {
             kinds,
             hearers: Hearers::AllBut(Vec::new()),
@@ -104,10 +105,22 @@ impl Connection {
         let now = Instant::now();
         let told = kinds.iter().map(|kind| ((None, *kind), now));
         self.announcing.last.extend(told);
+        self.told_all_but(&hearing, &kinds);
         (self.report)(Report::Changed {
             kinds,
             hearers: Hearers::AllBut(hearing),
         });
+    }
+
+    /// Notes who was told of a change together with all others: when a stream of its own is open again, it has not
+    /// missed that.
+    fn told_all_but(&mut self, hearing: &[LinkKey], kinds: &[ListKind]) {
+        let now = Instant::now();
+        let is_told = |key: &LinkKey| *key != LinkKey::Default && !hearing.contains(key);
+        for key in self.carried.keys().copied().filter(is_told) {
+            let told = kinds.iter().map(|kind| ((Some(key), *kind), now));
+            self.announcing.last.extend(told);
+        }
     }
 
     /// The links on whose own streams the backend is heard.

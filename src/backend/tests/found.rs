@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use futures_util::future::join;
@@ -73,10 +73,11 @@ async fn a_try_between_two_leaves_no_timer_behind() {
         tries(4)
     })
     .await;
-    let promised = describe(&backend).await.retry_in.unwrap();
+    // Before it is promised: whatever is late makes the wait longer.
     let began = Instant::now();
+    let promised = describe(&backend).await.retry_in.unwrap();
     until(async || tries(5)).await;
-    let kept = began.elapsed() + Duration::from_millis(100);
+    let kept = began.elapsed();
     assert!(kept >= promised, "{kept:?} of {promised:?}");
 }
 

@@ -22,6 +22,8 @@ use crate::front::{self, admission::Admission, fixture, origin::Gate, via::Via};
 
 /// Long enough for a busy machine, short enough for a test.
 const SOON: Duration = Duration::from_millis(300);
+/// The same where somebody who means well must be quicker.
+const LATER: Duration = Duration::from_secs(1);
 /// Nothing that is expected takes this long.
 const NEVER: Duration = Duration::from_secs(30);
 
@@ -269,7 +271,7 @@ async fn connections_beyond_the_bound_wait_their_turn() {
 #[tokio::test]
 async fn a_connection_without_requests_is_closed_and_a_busy_one_is_not() {
     let served = served(ServerBounds {
-        idle_max: SOON,
+        idle_max: LATER,
         ..bounds()
     })
     .await;
@@ -287,7 +289,7 @@ async fn a_connection_without_requests_is_closed_and_a_busy_one_is_not() {
 #[tokio::test]
 async fn a_later_request_has_its_own_time_for_its_headers() {
     let served = served(ServerBounds {
-        headers_within: SOON,
+        headers_within: LATER,
         ..bounds()
     })
     .await;
@@ -297,7 +299,7 @@ async fn a_later_request_has_its_own_time_for_its_headers() {
     stream.read_exact(&mut first).await.unwrap();
     assert_eq!(&first, b"HTTP/1.1 200");
     // It may be idle for longer than headers may take.
-    sleep(SOON * 2).await;
+    sleep(LATER * 3 / 2).await;
     stream.write_all(request.as_bytes()).await.unwrap();
     stream
         .write_all(b"GET /healthz HTTP/1.1\r\nhos")

@@ -67,6 +67,10 @@ impl Sweeping {
         let (oldest_ms, at_once) = (self.oldest_mcp_session_ms, BURIED_AT_ONCE_MAX);
         let old = self.store.with_idle_mcp_sessions(oldest_ms, at_once);
         let old = old.await?;
+        if old.is_empty() {
+            // What is old only now is for the next time, which wakes its session first: backends are to hear of it.
+            return Ok(());
+        }
         let are_all = (old.len() as u64) < at_once;
         join_all(old.into_iter().map(|id| self.woken(id))).await;
         if are_all {

@@ -5,8 +5,12 @@ use serde_json::json;
 use super::{path, sleeps, stand, until_asleep};
 use crate::{
     LATEST_LEGACY, MODERN,
-    questions::wish_of,
-    world::{Client, FakeBackend, Gateway, Program, Wanted, eventually, gateway::Session},
+    questions::{wish_of, with_responses},
+    world::{
+        Client, FakeBackend, Gateway, Program, Wanted, eventually,
+        fake_backend::Recorded,
+        gateway::{Session, Setup},
+    },
 };
 
 /// Returns when sessions have slept that were used later, one after the other: whatever could sleep does then.
@@ -75,26 +79,31 @@ async fn a_session_stays_awake_during_a_call() {
 
 #[tokio::test]
 async fn a_session_stays_awake_while_a_request_waits_for_input() {
-    let backend = FakeBackend::legacy().start();
-    let gateway = Gateway::setup()
-        .provider("it", &backend)
-        .argument(super::SOON)
-        .argument("--input-timeout=2s")
-        .start();
-    let session = gateway.session(&["it"]).await;
-    let program = Program::named("asked").capable();
-    let client = program.speaking(MODERN, &session.endpoint).await;
-    wish_of(&client, r#"{"name":"it.ask"}"#).await;
-    assert_eq!(backend.open_questions(), 1);
-    // Its time ends it. Soon after that the session may sleep, so it is looked at first.
-    let ended = async || {
-        let slept = sleeps(&gateway, &session);
-        let is_over = !backend.cancellations().is_empty();
-        assert!(is_over || slept == 0, "asleep under an open question");
-        is_over
-    };
-    eventually("the cancellation", ended).await;
-    until_asleep(&gateway, &session).await;
+    const ASK: &str = r#"{"name":"it.ask"}"#;
+    for input in [None, Some("--input-timeout=200ms")] {
+        let backend = FakeBackend::legacy().start();
+        let setup = Gateway::setup().provider("it", &backend);
+        let setup = setup.argument(super::SOON);
+        let gateway = input.into_iter().fold(setup, Setup::argument).start();
+        let session = gateway.session(&["it"]).await;
+        let program = Program::named("asked").capable();
+        let client = program.speaking(MODERN, &session.endpoint).await;
+        let asked = wish_of(&client, ASK).await;
+        if input.is_none() {
+            stays_awake(&gateway, &session).await;
+            assert_eq!(backend.open_questions(), 1);
+            // Its answer ends it.
+            let (key, _) = &asked.requests[0];
+            let given = format!(r#""{key}":{{"action":"decline"}}"#);
+            let retry = with_responses(ASK, &given, &asked.state);
+            let answer = client.request_raw("tools/call", &retry).await;
+            assert_eq!(answer.text(), "answered");
+        }
+        // So does its time.
+        until_asleep(&gateway, &session).await;
+        let over = |it: &FakeBackend| it.open_questions() == 0;
+        backend.until("the end of the question", over).await;
+    }
 }
 
 #[tokio::test]
@@ -103,7 +112,13 @@ async fn a_link_that_nobody_could_go_on_with_ends_with_the_sleep() {
     let program = Program::named("capable").capable();
     let client = program.speaking(MODERN, &session.endpoint).await;
     client.call("it.echo", json!({})).await.result();
-    assert_eq!(backend.sessions_open(), 2, "the one of all, and its own");
+    let openings = backend.requests_of("initialize");
+    let is_own = |it: &&Recorded| it.params()["capabilities"]["elicitation"].is_object();
+    assert_eq!(
+        openings.iter().filter(is_own).count(),
+        1,
+        "beside that of all"
+    );
     until_asleep(&gateway, &session).await;
     backend
         .until("the farewell", |it| it.sessions_open() == 1)

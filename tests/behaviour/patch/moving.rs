@@ -1,12 +1,10 @@
 //! Servers come, go and change places, and all that belongs to them goes along.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use super::{CHANGED, NEW, OLD, change, path, stand, token, tokens_after};
 use crate::world::{
-    Answers, Client, FakeBackend, Gateway, Pairing, Program, Wanted, client::Changes, within,
+    Answers, Client, FakeBackend, Gateway, Pairing, Program, Wanted, client::Changes,
 };
 
 const TEXT: &str = "fake://text";
@@ -25,23 +23,11 @@ async fn all_changed(changes: &mut Changes) {
     }
 }
 
-/// Has a backend tell of an update until the client hears of one, and of which: what is said on a stream that is on
-/// its way out is heard by nobody.
+/// What the client hears of that is updated.
 async fn updated(backend: &FakeBackend, changes: &mut Changes) -> String {
-    within("the update", async {
-        let heard = changes.next_of("notifications/resources/updated");
-        tokio::pin!(heard);
-        loop {
-            backend.announce_update(TEXT);
-            tokio::select! {
-                update = &mut heard => {
-                    return update.json()["params"]["uri"].as_str().unwrap().to_owned();
-                }
-                () = tokio::time::sleep(Duration::from_millis(100)) => {}
-            }
-        }
-    })
-    .await
+    let tell = || backend.announce_update(TEXT);
+    let update = changes.next_updated(tell).await;
+    update.json()["params"]["uri"].as_str().unwrap().to_owned()
 }
 
 fn providers(names: &[String]) -> Vec<&str> {
@@ -121,6 +107,8 @@ async fn a_subscription_moves_with_its_backend() {
 
         // Where its server left, it is over, and does not come back with it.
         change(&gateway, &session, json!({"servers": ["c"]})).await;
+        let over = |it: &FakeBackend| it.subscriptions().is_empty();
+        backends[1].until("the end of the subscription", over).await;
         change(&gateway, &session, json!({"servers": ["c", "b"]})).await;
         client.call("b.echo", json!({})).await.result();
         assert_eq!(backends[1].subscriptions(), [""; 0]);
@@ -217,6 +205,8 @@ async fn a_change_outlives_kill_9_and_nothing_of_before_is_taken_up() {
         change(&gateway, &session, body).await;
         // At once, without a pause in which something could still be written.
         gateway.kill();
+        // What it was still saying of before is not said by the one that comes after it.
+        backend.hear_out().await;
         let old: Vec<Value> = backend
             .requests()
             .iter()

@@ -39,15 +39,17 @@ async fn a_change_that_races_a_deletion_brings_nothing_back() {
         );
         sessions.push(session);
     }
+    // Who is killed says no farewell any more.
+    backend
+        .until("the farewells", |it| it.sessions_open() == 0)
+        .await;
     gateway.restart();
     for session in &sessions {
         assert_eq!(gateway.get(&path(session)).await.status, 404);
     }
     let listed = gateway.get("/sessions").await.json();
     assert_eq!(listed["sessions"], json!([]));
-    backend
-        .until("the farewells", |it| it.sessions_open() == 0)
-        .await;
+    assert_eq!(backend.sessions_open(), 0);
 }
 
 #[tokio::test]

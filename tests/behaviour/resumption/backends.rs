@@ -233,11 +233,14 @@ async fn announcements_made_while_nobody_listens_are_heard_afterwards() {
             })
             .await;
         for _ in 0..2 {
+            // Whoever comes back waits at the door meanwhile.
+            w.backend.inject(Fault::Hold.on("GET"));
             w.backend.hang_up();
             w.backend
                 .until("nobody to listen", |it| it.listeners() == 0)
                 .await;
             w.backend.announce_update("fake://text");
+            w.backend.release();
             let heard = changes.next_of("notifications/resources/updated").await;
             assert_eq!(heard.json()["params"]["uri"], "fake://text");
         }

@@ -35,6 +35,7 @@ async fn a_client_goes_on_after_kill_9_under_each_of_its_open_streams() {
         let mut asking = w.client.open("tools/call", r#"{"name":"it.ask"}"#).await;
         let question = asking.next().await.unwrap();
         w.gateway.kill();
+        w.backend.hear_out().await;
         w.gateway.restart();
         // What was said on the call's stream is gone with the process that said it.
         let gone = w.client.resume(&of_call).await;
@@ -59,16 +60,8 @@ async fn a_client_goes_on_after_kill_9_under_each_of_its_open_streams() {
             .call_answering("it.ask", json!({}), |_, _| name())
             .await;
         assert_eq!(answer.text(), "answered");
-        w.backend
-            .until("somebody to listen", |it| it.listeners() > 0)
-            .await;
-        w.backend.announce_update("fake://text");
-        let heard = loop {
-            let heard = again.next().await.unwrap();
-            if heard.method().as_deref() == Some("notifications/resources/updated") {
-                break heard;
-            }
-        };
+        let tell = || w.backend.announce_update("fake://text");
+        let heard = again.next_updated(tell).await;
         assert_eq!(heard.json()["params"]["uri"], "fake://text");
         // The old connections are dead, not hanging.
         call.broken().await;
@@ -92,12 +85,13 @@ async fn a_modern_client_subscribes_and_asks_again_after_kill_9() {
         let ask = json!({"name": "it.ask"});
         let asked = w.client.request("tools/call", ask.clone()).await.result();
         w.gateway.kill();
+        w.backend.hear_out().await;
         w.gateway.restart();
         call.broken().await;
         drop(changes);
         let mut changes = w.client.changes(Wanted::resource("fake://text")).await;
-        w.backend.announce_update("fake://text");
-        changes.next_of("notifications/resources/updated").await;
+        let tell = || w.backend.announce_update("fake://text");
+        changes.next_updated(tell).await;
         let key = asked["inputRequests"]
             .as_object()
             .unwrap()
@@ -234,18 +228,9 @@ async fn subscriptions_and_listening_outlive_a_backends_restart() {
             client.call("it.echo", json!({})).await.result();
         }
         for (client, changes) in &mut listening {
-            let heard = async {
-                // Each gets its stream back in its own time.
-                loop {
-                    backend.announce_update("fake://text");
-                    let next = changes.next_of("notifications/resources/updated");
-                    let soon = std::time::Duration::from_millis(100);
-                    if let Ok(heard) = tokio::time::timeout(soon, next).await {
-                        break heard;
-                    }
-                }
-            };
-            let heard = crate::world::within("news of the resource", heard).await;
+            // Each gets its stream back in its own time.
+            let tell = || backend.announce_update("fake://text");
+            let heard = changes.next_updated(tell).await;
             assert_eq!(heard.json()["params"]["uri"], "fake://text");
             client.call("it.echo", json!({})).await.result();
         }

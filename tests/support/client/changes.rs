@@ -90,6 +90,11 @@ impl Changes {
         }
     }
 
+    /// As [`Exchange::next_updated`].
+    pub async fn next_updated(&mut self, tell: impl Fn()) -> Message {
+        self.exchange.next_updated(tell).await
+    }
+
     /// What the server said it will tell; `null` in the legacy era.
     pub fn acknowledged(&self) -> &Value {
         &self.acknowledged

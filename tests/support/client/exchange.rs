@@ -1,6 +1,6 @@
 //! One request under way: its messages as they arrive.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use http::HeaderMap;
 
@@ -11,6 +11,9 @@ use super::{
     judge::Judge,
     sse::{SseCutter, SseEvent},
 };
+
+/// How often something is told that nobody may have heard.
+const TOLD_EVERY: Duration = Duration::from_millis(100);
 
 /// An answer that is still coming. Dropping it closes the connection.
 pub struct Exchange {
@@ -88,6 +91,32 @@ impl Exchange {
         next.unwrap_or_else(|error| panic!("an answer broke off: {error:?}"))
     }
 
+    /// Has a backend tell of an update again and again until one is heard here, and gives that: what is said on a stream
+    /// that is on its way out, or before there is one, is heard by nobody.
+    pub async fn next_updated(&mut self, tell: impl Fn()) -> Message {
+        let heard = async {
+            loop {
+                let message = self.next().await.expect("another message");
+                if message.method().as_deref() == Some("notifications/resources/updated") {
+                    return message;
+                }
+            }
+        };
+        let told = async {
+            loop {
+                tell();
+                tokio::time::sleep(TOLD_EVERY).await;
+            }
+        };
+        let update = async {
+            tokio::select! {
+                message = heard => message,
+                () = told => unreachable!("it is told for ever"),
+            }
+        };
+        within("the update", update).await
+    }
+
     /// Waits for the first event, also if it has no message.
     pub async fn primed(&mut self) -> &SseEvent {
         while self.events.is_empty() {
@@ -157,8 +186,17 @@ impl Exchange {
     }
 
     async fn read_more(&mut self) -> reqwest::Result<()> {
-        let chunk = within("more of an answer", self.response.chunk()).await;
-        match chunk? {
+        // What only keeps a stream alive is nothing that a test waits for.
+        let said = async {
+            loop {
+                let chunk = self.response.chunk().await?;
+                match chunk.as_deref() {
+                    Some(b":\n\n") if self.is_stream => {}
+                    _ => return Ok(chunk),
+                }
+            }
+        };
+        match within("more of an answer", said).await? {
             Some(bytes) => self.body.extend_from_slice(&bytes),
             None => self.ended = true,
         }

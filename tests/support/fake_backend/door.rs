@@ -19,14 +19,18 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpSocket, TcpStream},
+    net::{TcpListener, TcpStream},
     runtime::Handle,
     sync::{Notify, oneshot},
     task::{JoinHandle, JoinSet},
 };
 
 use super::{
-    super::{GLANCE, PATIENCE, transcript::Seat},
+    super::{
+        GLANCE, PATIENCE,
+        place::{Place, bind},
+        transcript::Seat,
+    },
     judging, legacy, marks, modern,
     record::Recorded,
     reply::{Body, Reply},
@@ -38,9 +42,7 @@ const BACKLOG: u32 = 1024;
 
 /// Opens and closes the port. The number stays ours while it is closed.
 pub(super) struct Door {
-    /// Bound but never listening: keeps the port from being given to somebody else.
-    reserve: TcpSocket,
-    address: SocketAddr,
+    place: Place,
     runtime: Handle,
     stage: Arc<Stage>,
     open: Mutex<Option<OpenDoor>>,
@@ -53,11 +55,8 @@ struct OpenDoor {
 
 impl Door {
     pub(super) fn new(runtime: Handle, stage: Arc<Stage>) -> Self {
-        let reserve = bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
-        let address = reserve.local_addr().unwrap();
         Self {
-            reserve,
-            address,
+            place: Place::new(),
             runtime,
             stage,
             open: Mutex::new(None),
@@ -65,15 +64,14 @@ impl Door {
     }
 
     pub(super) fn address(&self) -> SocketAddr {
-        self.address
+        self.place.address()
     }
 
     pub(super) fn open(&self) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         assert!(open.is_none(), "the backend listens already");
-        debug_assert_eq!(self.reserve.local_addr().ok(), Some(self.address));
         let _context = self.runtime.enter();
-        let listener = listen(self.address);
+        let listener = listen(self.address());
         let (close, closing) = oneshot::channel();
         let stage = Arc::clone(&self.stage);
         let closed = self.runtime.spawn(receive(listener, stage, closing));
@@ -93,13 +91,6 @@ impl Door {
         drop(close);
         closed.await.unwrap();
     }
-}
-
-fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
-    let socket = TcpSocket::new_v4()?;
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    Ok(socket)
 }
 
 /// Listens on a port of ours. A process that another test starts just now holds a copy of the
@@ -124,14 +115,41 @@ async fn receive(listener: TcpListener, stage: Arc<Stage>, mut closing: oneshot:
         tokio::select! {
             _ = &mut closing => break,
             accepted = listener.accept() => {
-                let Ok((stream, _)) = accepted else { continue };
-                connections.spawn(converse(stream, Arc::clone(&stage)));
+                let Ok((stream, client)) = accepted else { continue };
+                let connected = Connected::new(&stage, client);
+                let stage = Arc::clone(&stage);
+                connections.spawn(async move {
+                    // Dropped last, when all is recorded that came over it.
+                    let _connected = connected;
+                    converse(stream, stage).await;
+                });
             }
             Some(_) = connections.join_next() => {}
         }
     }
     drop(listener);
     connections.shutdown().await;
+}
+
+/// A connection from this address, for as long as it stands.
+struct Connected {
+    stage: Arc<Stage>,
+    client: SocketAddr,
+}
+
+impl Connected {
+    fn new(stage: &Arc<Stage>, client: SocketAddr) -> Self {
+        stage.change(|state| state.connected.insert(client));
+        let stage = Arc::clone(stage);
+        Self { stage, client }
+    }
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.stage
+            .change(|state| state.connected.remove(&self.client));
+    }
 }
 
 async fn converse(stream: TcpStream, stage: Arc<Stage>) {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    net::SocketAddr,
     sync::{Mutex, PoisonError, atomic::AtomicUsize},
 };
 
@@ -33,6 +34,8 @@ pub(super) struct Stage {
 
 #[derive(Default)]
 pub(super) struct State {
+    /// Where the connections come from that stand.
+    pub(super) connected: HashSet<SocketAddr>,
     pub(super) requests: Vec<Recorded>,
     pub(super) sessions: HashMap<String, McpSession>,
     /// What a server without sessions knows of all its clients together.
