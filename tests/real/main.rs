@@ -14,6 +14,7 @@
 
 mod client;
 mod conformance;
+mod desk;
 mod direct;
 mod gateway;
 mod inspector;
