@@ -21,6 +21,7 @@ mod inspector;
 mod install;
 mod mcp_remote;
 mod process;
+mod quickstart;
 mod rust_client;
 mod scripted_client;
 mod server;
