@@ -11,7 +11,6 @@ mod exposure;
 mod file_size;
 mod keys;
 mod open_files;
-mod progress;
 mod reload;
 mod rotation;
 mod signal;
@@ -38,7 +37,7 @@ use crate::{
     },
     limits::{HURRIED_WITHIN, REST_WITHIN},
     metrics::Metrics,
-    registry::{CurrentRegistry, Registry},
+    registry::{CurrentRegistry, Registry, RegistryError},
     session::{Caps, Patience, Sessions},
     store::{KeyRing, Store},
     telemetry,
@@ -68,7 +67,7 @@ pub fn run(config: Config) -> Result<ExitCode, AppError> {
                 let demo = Demo::start(config).await?;
                 serve_until_told_to_stop(demo.config.clone(), demo.remover()).await
             }
-            Command::Check { connect } => check::run(&config, connect).await,
+            Command::Check { connect, json } => check::run(&config, connect, json).await,
             Command::Keys(command) => keys::run(&config, command).await,
             Command::Session(flags) => {
                 console::session(&flags, config.caller_key, &config::environment).await?;
@@ -93,12 +92,14 @@ pub fn run(config: Config) -> Result<ExitCode, AppError> {
                 file,
                 write,
                 keep_headers,
+                json,
             } => {
                 let import = console::Import {
                     from: &file,
                     registry: &config.registry_path,
                     write,
                     keep_headers: &keep_headers,
+                    json,
                 };
                 console::import(&import, &config.registry_defaults, &config::environment)?;
                 Ok(ExitCode::SUCCESS)
@@ -289,13 +290,17 @@ fn caps(config: &Config) -> Caps {
 }
 
 fn read_registry(config: &Config) -> Result<Registry, AppError> {
-    let registry = Registry::load(
+    let registry = load_registry(config)?;
+    tell_warnings(&registry);
+    Ok(registry)
+}
+
+fn load_registry(config: &Config) -> Result<Registry, RegistryError> {
+    Registry::load(
         &config.registry_path,
         &config.registry_defaults,
         &config::environment,
-    )?;
-    tell_warnings(&registry);
-    Ok(registry)
+    )
 }
 
 fn tell_warnings(registry: &Registry) {

@@ -75,6 +75,8 @@ pub enum Unrecognised {
     Nothing,
     /// It is no key and no token that lets anybody in.
     Wrong,
+    /// It is where a key would stand: the name of a variable, which a client sent as it was.
+    Variable,
     /// A token that is right, but for less than a gateway's caller needs.
     TooNarrow,
     /// A token that cannot be checked: what its issuer signs with is not known yet.
@@ -167,6 +169,9 @@ impl Callers {
                 caller: caller.clone(),
             };
             return Ok(self.admit(caller, shown));
+        }
+        if shown.starts_with("${") {
+            return Err(Unrecognised::Variable);
         }
         let tokens = self.0.tokens.as_ref().ok_or(Unrecognised::Wrong)?;
         // Before it is checked: what is read meanwhile makes it one of before.

@@ -109,6 +109,8 @@ pub enum Command {
     Check {
         /// Whether to try every provider, too.
         connect: bool,
+        /// Whether it is for programs.
+        json: bool,
     },
     /// Make, list or revoke keys, and end.
     Keys(KeysCommand),
@@ -128,6 +130,8 @@ pub enum Command {
         write: bool,
         /// Headers whose values may be copied.
         keep_headers: Vec<String>,
+        /// Whether it is for programs.
+        json: bool,
     },
 }
 
@@ -252,6 +256,7 @@ impl Flags {
         let database_url = self.storage.database_url;
         values::check_database_url(&database_url)?;
         let public_url = self.listening.public_url.as_deref();
+        let serves = matches!(self.verb, None | Some(Verb::Serve | Verb::Demo));
         let callers = self.callers.into_config(public_url)?;
         let mut allowed_hosts = self.listening.allowed_host;
         allowed_hosts.extend(public_url.and_then(values::host_of));
@@ -260,7 +265,7 @@ impl Flags {
             command: match self.verb {
                 None | Some(Verb::Serve) => Command::Serve,
                 Some(Verb::Demo) => Command::Demo,
-                Some(Verb::Check { connect }) => Command::Check { connect },
+                Some(Verb::Check { connect, json }) => Command::Check { connect, json },
                 Some(Verb::Keys(command)) => Command::Keys(command),
                 Some(Verb::Session(session)) => Command::Session(session),
                 Some(Verb::Config(entry)) => Command::Entry(entry),
@@ -270,10 +275,12 @@ impl Flags {
                     file,
                     write,
                     keep_header,
+                    json,
                 }) => Command::Import {
                     file,
                     write,
                     keep_headers: keep_header,
+                    json,
                 },
             },
             host: self.listening.host,
@@ -302,7 +309,7 @@ impl Flags {
             metrics: self.log.metrics,
             log_format: self.log.log_format,
             log_delay: self.log.log_delay,
-            log_filter: log_filter(self.log.log_level, environment)?,
+            log_filter: log_filter(self.log.log_level, serves, environment)?,
             audit: self.log.audit_log.map(|path| {
                 if path.as_os_str() == "-" {
                     return AuditTo::Output;
@@ -340,16 +347,19 @@ fn sealing_key(
     }
 }
 
-/// The filter by flag or `LOG_LEVEL`, else by `RUST_LOG`, which clap cannot read as a second name.
+/// The filter by flag or `LOG_LEVEL`, else by `RUST_LOG`, which clap cannot read as a second name. What does not serve
+/// prints what it has to tell, and logs what is wrong.
 fn log_filter(
     given: Option<LogFilter>,
+    serves: bool,
     environment: registry::Lookup<'_>,
 ) -> Result<LogFilter, String> {
     if let Some(filter) = given {
         return Ok(filter);
     }
     match environment(flags::RUST_LOG).filter(|text| !text.is_empty()) {
-        None => Ok(LogFilter::default()),
+        None if serves => Ok(LogFilter::default()),
+        None => Ok(LogFilter::for_what_ends()),
         Some(text) => text
             .parse()
             .map_err(|error| format!("{} is no log filter; {error}", flags::RUST_LOG)),

@@ -11,6 +11,7 @@ mod gateway;
 mod health;
 mod import;
 mod printing;
+mod progress;
 mod session;
 
 pub use self::{
@@ -19,4 +20,8 @@ pub use self::{
     health::run as health,
     import::{Import, run as import},
     session::run as session,
+};
+pub(crate) use self::{
+    printing::{Table, print, print_json},
+    progress::Progress,
 };

@@ -62,6 +62,12 @@ impl LogFilter {
     const QUIET: &'static str = "ractor=warn,sqlx=warn,sea_orm=warn,sea_orm_migration=warn,\
                                  hyper=warn,hyper_util=warn,h2=warn,reqwest=warn,rustls=warn";
 
+    /// What is wrong, but for backends: what asks them prints what became of that.
+    #[must_use]
+    pub fn for_what_ends() -> Self {
+        Self("warn,mcp_gateway::backend=error".to_owned())
+    }
+
     fn to_env_filter(&self) -> EnvFilter {
         EnvFilter::builder()
             .with_default_directive(LevelFilter::INFO.into())

@@ -96,7 +96,7 @@ const CRATES: Table<'static> = &[
     ("serde_yaml", &["registry", "callers"]),
     ("clap", &["app", "main", "config"]),
     ("clap_complete", &["config"]),
-    ("indicatif", &["app"]),
+    ("indicatif", &["console"]),
 ];
 
 /// Rooms without I/O, clocks and async.

@@ -1,24 +1,33 @@
 //! `mcp-gateway check`: is the registry right, and do its providers answer?
 
-use std::{fmt::Write as _, io::Write as _, process::ExitCode, time::Instant};
+use std::{process::ExitCode, time::Instant};
 
+use console::style;
 use futures_util::future::join_all;
+use serde_json::{Value, json};
 
 use crate::{
     backend::{Backend, HttpClients, LinkKey, Start, Witness, list},
     config::Config,
+    console::{Progress, Table, print, print_json},
     mcp::{failure::Failure, request::Context, shelf::Shelf},
     metrics::Metrics,
-    registry::{ProviderSpec, Registry},
+    registry::{Finding as Remark, ProviderSpec, Registry, RegistryError},
 };
 
-use super::{AppError, progress::Progress};
+use super::AppError;
 
 /// What one provider said.
 struct Finding {
     name: String,
-    ms: u128,
+    /// Nothing where nobody was to be asked.
+    asked: Option<Asked>,
+}
+
+/// What came of asking a provider, and for how long that took.
+struct Asked {
     said: Said,
+    ms: u64,
 }
 
 /// What came of trying a provider.
@@ -31,30 +40,48 @@ enum Said {
     Failed(String),
 }
 
-/// Checks the registry and, if asked to, every provider in it; prints what it finds.
+/// What a provider that is skipped lacks.
+const SKIPPED: &str = "needs a credential; give the entry a default to try it";
+
+/// Checks the registry and, if asked to, every provider in it; prints what it finds, as JSON for programs.
 ///
 /// Ends with success only if nothing is wrong.
-pub(super) async fn run(config: &Config, connect: bool) -> Result<ExitCode, AppError> {
-    let registry = super::read_registry(config)?;
-    let mut text = format!(
-        "{}: {}, no mistakes\n",
-        config.registry_path.display(),
-        super::counted(registry.len() as u64, "provider")
-    );
-    let mut all_answer = true;
-    if connect {
-        let findings = try_all(&registry, Metrics::new()?).await;
-        all_answer = !findings
-            .iter()
-            .any(|finding| matches!(finding.said, Said::Failed(_)));
-        text.push_str(&table(&findings));
+pub(super) async fn run(config: &Config, connect: bool, json: bool) -> Result<ExitCode, AppError> {
+    let registry = match super::load_registry(config) {
+        Err(RegistryError::Mistakes(mistakes)) if json => {
+            print_json(&report(config, mistakes.as_slice(), &[], &[]))?;
+            return Ok(ExitCode::FAILURE);
+        }
+        read => read?,
+    };
+    if !json {
+        super::tell_warnings(&registry);
     }
-    // A closed standard output has no reader; the exit code still tells.
-    let _closed = std::io::stdout().write_all(text.as_bytes());
-    Ok(if all_answer {
-        ExitCode::SUCCESS
+    let findings = if connect {
+        try_all(&registry, Metrics::new()?).await
     } else {
+        let names = registry.iter().map(|spec| spec.name.to_string());
+        names.map(|name| Finding { name, asked: None }).collect()
+    };
+    if json {
+        print_json(&report(config, &[], registry.warnings(), &findings))?;
+    } else {
+        let mut text = format!(
+            "{}: {}, no mistakes\n",
+            config.registry_path.display(),
+            super::counted(registry.len() as u64, "provider")
+        );
+        if connect {
+            text.push_str(&table(&findings));
+        }
+        print(&text)?;
+    }
+    let failed = |asked: &Asked| matches!(asked.said, Said::Failed(_));
+    let mut asked = findings.iter().filter_map(|finding| finding.asked.as_ref());
+    Ok(if asked.any(failed) {
         ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
     })
 }
 
@@ -68,10 +95,10 @@ async fn try_all(registry: &Registry, metrics: Metrics) -> Vec<Finding> {
             let began = Instant::now();
             let said = try_one(spec, clients).await;
             progress.step();
+            let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
             Finding {
                 name: spec.name.to_string(),
-                ms: began.elapsed().as_millis(),
-                said,
+                asked: Some(Asked { said, ms }),
             }
         }
     }))
@@ -125,34 +152,74 @@ async fn try_one(spec: &std::sync::Arc<ProviderSpec>, clients: HttpClients) -> S
 }
 
 fn table(findings: &[Finding]) -> String {
-    let width = findings
-        .iter()
-        .map(|finding| finding.name.len())
-        .chain(["provider".len()])
-        .max()
-        .unwrap_or_default();
-    let mut table = format!(
-        "{:width$}  {:7}  {:10}  {:>5}  {:>6}\n",
-        "provider", "state", "revision", "tools", "ms"
-    );
-    for Finding { name, ms, said } in findings {
-        let line = match said {
-            Said::Ok { revision, tools } => {
-                format!(
-                    "{name:width$}  {:7}  {revision:10}  {tools:>5}  {ms:>6}",
-                    "ok"
-                )
-            }
-            Said::Skipped => format!(
-                "{name:width$}  {:7}  needs a credential; give the entry a default to try it",
-                "skipped"
-            ),
-            Said::Failed(reason) => format!("{name:width$}  {:7}  {reason}", "failed"),
+    let titles = ["provider", "state", "revision", "tools", "ms", "says"];
+    let mut table = Table::new(&titles);
+    for Finding { name, asked } in findings {
+        let Some(Asked { said, ms }) = asked else {
+            continue;
         };
-        // Writing to a text cannot fail.
-        let _infallible = writeln!(table, "{line}");
+        let (state, revision, tools, says) = match said {
+            Said::Ok { revision, tools } => {
+                let tools = format!("{tools:>5}");
+                (style("ok").green(), revision.as_str(), tools, "")
+            }
+            Said::Skipped => (style("skipped").dim(), "", String::new(), SKIPPED),
+            Said::Failed(reason) => (style("failed").red(), "", String::new(), reason.as_str()),
+        };
+        table.row(vec![
+            name.clone(),
+            state.to_string(),
+            revision.to_owned(),
+            tools,
+            format!("{ms:>6}"),
+            says.to_owned(),
+        ]);
     }
-    table
+    table.text()
+}
+
+/// The same for programs: every member is there, whatever was found.
+fn report(
+    config: &Config,
+    mistakes: &[Remark],
+    warnings: &[Remark],
+    findings: &[Finding],
+) -> Value {
+    let remark = |remark: &Remark| {
+        json!({
+            "line": remark.line,
+            "column": remark.column,
+            "field": remark.field,
+            "problem": remark.problem,
+            "remedy": remark.remedy,
+        })
+    };
+    let remarks = |remarks: &[Remark]| remarks.iter().map(remark).collect::<Value>();
+    json!({
+        "registry": config.registry_path.display().to_string(),
+        "mistakes": remarks(mistakes),
+        "warnings": remarks(warnings),
+        "providers": findings.iter().map(provider).collect::<Value>(),
+    })
+}
+
+fn provider(Finding { name, asked }: &Finding) -> Value {
+    let (state, revision, tools, reason) = match asked.as_ref().map(|asked| &asked.said) {
+        None => (None, None, None, None),
+        Some(Said::Ok { revision, tools }) => {
+            (Some("ok"), Some(revision.as_str()), Some(*tools), None)
+        }
+        Some(Said::Skipped) => (Some("skipped"), None, None, Some(SKIPPED)),
+        Some(Said::Failed(reason)) => (Some("failed"), None, None, Some(reason.as_str())),
+    };
+    json!({
+        "name": name,
+        "state": state,
+        "revision": revision,
+        "tools": tools,
+        "reason": reason,
+        "ms": asked.as_ref().map(|asked| asked.ms),
+    })
 }
 
 #[cfg(test)]
@@ -161,26 +228,25 @@ mod tests {
 
     #[test]
     fn the_table_lines_up_and_says_why() {
+        console::set_colors_enabled(false);
+        let finding = |name: &str, ms, said| Finding {
+            name: name.to_owned(),
+            asked: Some(Asked { said, ms }),
+        };
+        let (revision, tools) = ("2025-11-25".to_owned(), 3);
         let findings = [
-            Finding {
-                name: "docs".into(),
-                ms: 12,
-                said: Said::Ok {
-                    revision: "2025-11-25".into(),
-                    tools: 3,
-                },
-            },
-            Finding {
-                name: "huggingface".into(),
-                ms: 1,
-                said: Said::Failed("connection refused".into()),
-            },
+            finding("docs", 12, Said::Ok { revision, tools }),
+            finding(
+                "huggingface",
+                1,
+                Said::Failed("connection refused".to_owned()),
+            ),
         ];
         assert_eq!(
             table(&findings),
-            "provider     state    revision    tools      ms\n\
-             docs         ok       2025-11-25      3      12\n\
-             huggingface  failed   connection refused\n"
+            "provider     state   revision    tools  ms      says\n\
+             docs         ok      2025-11-25      3      12\n\
+             huggingface  failed                          1  connection refused\n"
         );
     }
 }

@@ -1,16 +1,17 @@
 //! `mcp-gateway keys`: makes, lists and takes back what lets callers in.
 
 use std::{
-    fmt::Write as _,
     io::{self, Write as _},
     process::ExitCode,
 };
 
 use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
 
 use crate::{
     callers::{Keys, ListedKey},
     config::{Config, KeysCommand},
+    console::{Table, print, print_json},
 };
 
 use super::{AppError, rotation};
@@ -38,12 +39,8 @@ pub(super) async fn run(config: &Config, command: KeysCommand) -> Result<ExitCod
                 .map_err(AppError::UnseenKey)?;
             note(&told);
         }
-        KeysCommand::List => {
-            let table = table(&keys.list()?);
-            io::stdout()
-                .write_all(table.as_bytes())
-                .map_err(AppError::Output)?;
-        }
+        KeysCommand::List { json: true } => print_json(&listed(&keys.list()?))?,
+        KeysCommand::List { json: false } => print(&table(&keys.list()?))?,
         KeysCommand::Revoke { name } => {
             keys.revoke(&name)?;
             note(&format!("{name} lets nobody in any more\n"));
@@ -59,30 +56,29 @@ fn note(text: &str) {
 }
 
 fn table(keys: &[ListedKey]) -> String {
-    let width = |title: &str, of: fn(&ListedKey) -> usize| {
-        keys.iter().map(of).chain([title.len()]).max().unwrap_or(0)
-    };
-    let names = width("name", |key| key.name.as_str().len());
-    let callers = width("caller", |key| key.caller.as_str().len());
-    let mut table = format!(
-        "{:names$}  {:callers$}  {:8}  created\n",
-        "name", "caller", "role"
-    );
-    for ListedKey {
-        name,
-        caller,
-        operator,
-        created,
-    } in keys
-    {
-        let role = if *operator { "operator" } else { "caller" };
-        // Writing to a text cannot fail.
-        let _infallible = writeln!(
-            table,
-            "{name:names$}  {caller:callers$}  {role:8}  {created}"
-        );
+    let mut table = Table::new(&["name", "caller", "role", "created"]);
+    for key in keys {
+        table.row(vec![
+            key.name.to_string(),
+            key.caller.to_string(),
+            if key.operator { "operator" } else { "caller" }.to_owned(),
+            key.created.clone(),
+        ]);
     }
-    table
+    table.text()
+}
+
+/// The same for programs, called as in the file.
+fn listed(keys: &[ListedKey]) -> Value {
+    let listed = |key: &ListedKey| {
+        json!({
+            "name": key.name.as_str(),
+            "caller": key.caller.as_str(),
+            "operator": key.operator,
+            "created": key.created,
+        })
+    };
+    json!({ "keys": keys.iter().map(listed).collect::<Value>() })
 }
 
 #[cfg(test)]
@@ -91,6 +87,7 @@ mod tests {
 
     #[test]
     fn the_table_lines_up_and_shows_no_hash() {
+        console::set_colors_enabled(false);
         let key = |name: &str, caller: &str, operator| ListedKey {
             name: name.parse().unwrap(),
             caller: caller.parse().unwrap(),

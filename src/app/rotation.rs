@@ -6,11 +6,12 @@ use secrecy::ExposeSecret as _;
 
 use crate::{
     config::{Config, SealingKey},
+    console::Progress,
     session::short,
     store::{KeyRing, Rotation},
 };
 
-use super::{AppError, counted, progress::Progress};
+use super::{AppError, counted};
 
 /// Secrets that no key opens, named in the report.
 const UNOPENED_SHOWN_MAX: usize = 20;

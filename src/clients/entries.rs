@@ -72,27 +72,22 @@ fn claude_desktop(endpoint: &Endpoint) -> Entry {
 
 fn claude_code(endpoint: &Endpoint) -> Entry {
     let Endpoint { server, url, .. } = endpoint;
-    let url = word(url);
-    let (text, steps) = if endpoint.needs_key() {
-        // Only in a project's file variables are sure to be looked up.
+    let mut text = format!("claude mcp add --transport http {server} {}", word(url));
+    let mut steps = vec![
+        "Run the command in the folder of your project; with --scope user it holds in every folder"
+            .to_owned(),
+    ];
+    if endpoint.needs_key() {
+        // Not for the shell: Claude Code keeps it so, and looks the variable up whenever it connects.
         let header = word(&header(&format!("${{{KEY_VARIABLE}}}")));
-        let text = format!(
-            "claude mcp add --scope project --transport http {server} {url} --header {header}"
-        );
-        let steps = vec![
-            "Run the command in the folder of your project: it writes .mcp.json".to_owned(),
-            endpoint.set_key("claude"),
-            "In cmd.exe, write double quotes for the single ones".to_owned(),
-        ];
-        (text, steps)
-    } else {
-        let text = format!("claude mcp add --transport http {server} {url}");
-        let steps = vec![
-            "Run the command; with --scope user it holds in every folder".to_owned(),
-            "In Claude Code, /mcp shows the server".to_owned(),
-        ];
-        (text, steps)
-    };
+        text = format!("{text} --header {header}");
+        steps.push("In cmd.exe, write double quotes for the single ones".to_owned());
+        steps.push(endpoint.set_key("claude"));
+    }
+    steps.push(match endpoint.entrance {
+        Entrance::Login => "In Claude Code, /mcp shows the server; log in there".to_owned(),
+        Entrance::Open | Entrance::Key => "In Claude Code, /mcp shows the server".to_owned(),
+    });
     Entry {
         id: "claude_code",
         title: "Claude Code",
@@ -178,10 +173,7 @@ fn codex(endpoint: &Endpoint) -> Entry {
         Entrance::Open => {}
         Entrance::Key => {
             let variable = toml_text(KEY_VARIABLE);
-            text = format!(
-                "{text}bearer_token_env_var = {variable}
-"
-            );
+            text = format!("{text}bearer_token_env_var = {variable}\n");
             steps.push(endpoint.set_key("Codex"));
         }
         Entrance::Login => steps.push(format!("Log in: codex mcp login {server}")),
@@ -202,7 +194,8 @@ fn gemini_cli(endpoint: &Endpoint) -> Entry {
     let server = Part::members([("httpUrl", Some(endpoint.url())), ("headers", headers)]);
     let mut steps = vec![
         "Merge the entry into the file, and start Gemini CLI again".to_owned(),
-        "/mcp shows the server".to_owned(),
+        "Trust the folder when it asks: in others it connects to no server; /mcp shows it"
+            .to_owned(),
     ];
     steps.extend(endpoint.needs_key().then(|| endpoint.set_key("Gemini CLI")));
     Entry {

@@ -97,7 +97,7 @@ fn commands_are_what_a_shell_makes_of_them() {
         (
             "claude_code",
             "claude mcp add --transport http research-co URL",
-            "claude mcp add --scope project --transport http research-co URL \
+            "claude mcp add --transport http research-co URL \
              --header 'Authorization: Bearer ${MCP_GATEWAY_KEY}'",
         ),
         (

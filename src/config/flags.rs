@@ -105,6 +105,9 @@ pub(super) enum Verb {
         /// Try every provider, too, and print a table of what they answered
         #[arg(long)]
         connect: bool,
+        /// Print JSON, for programs
+        #[arg(long)]
+        json: bool,
     },
     /// Serve an example server that is built in, with a session to try it; nothing is kept
     Demo,
@@ -132,6 +135,9 @@ pub(super) enum Verb {
         /// Header whose value is no secret, so that it is copied; repeat it for several
         #[arg(long, value_name = "NAME")]
         keep_header: Vec<String>,
+        /// Print JSON, for programs
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -306,7 +312,7 @@ pub(super) struct LogFlags {
     pub(super) log_delay: Duration,
 
     /// Lines to write: off, error, warn, info, debug or trace, or directives such as
-    /// info,mcp_gateway=debug [default: info]
+    /// info,mcp_gateway=debug; warn, where nothing is served [default: info]
     #[arg(long, global = true, env = "LOG_LEVEL", value_name = "LEVEL")]
     pub(super) log_level: Option<LogFilter>,
 
@@ -343,7 +349,8 @@ pub(super) fn own_help(mut command: clap::Command) -> clap::Command {
     for verb in OWN_HELP {
         command = command.mut_subcommand(verb, |verb| hide(verb, &inherited));
     }
-    command
+    let replaced = REPLACED_BY_DEMO.map(|(id, _)| Id::from(id));
+    command.mut_subcommand(DEMO, |demo| hide(demo, &replaced))
 }
 
 fn hide(command: clap::Command, inherited: &[Id]) -> clap::Command {

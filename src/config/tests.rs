@@ -63,13 +63,18 @@ fn flags_count_before_and_behind_the_command() {
         ["check", "--port", "0", "--registry", "r.yaml", "--connect"],
     ] {
         let config = read(&arguments, &[]).unwrap();
-        assert_eq!(config.command, Command::Check { connect: true });
+        let command = Command::Check {
+            connect: true,
+            json: false,
+        };
+        assert_eq!(config.command, command);
         assert_eq!(config.port, 0);
         assert_eq!(config.registry_path, PathBuf::from("r.yaml"));
     }
     assert_eq!(read(&["serve"], &[]).unwrap().command, Command::Serve);
-    let check = read(&["check"], &[]).unwrap().command;
-    assert_eq!(check, Command::Check { connect: false });
+    let check = read(&["check", "--json"], &[]).unwrap().command;
+    let (connect, json) = (false, true);
+    assert_eq!(check, Command::Check { connect, json });
 }
 
 #[test]

@@ -1,23 +1,18 @@
 //! A gateway that runs, as its REST API shows it.
 
-use std::{
-    error::Error as _,
-    fs,
-    io::{self, IsTerminal as _},
-};
+use std::{error::Error as _, fs};
 
 use http::{Method, StatusCode};
 use reqwest::{Client, Response, redirect::Policy};
 use secrecy::{ExposeSecret as _, SecretString, zeroize::Zeroizing};
 use serde_json::Value;
-use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::{Failure, printing::note};
+use super::{Failure, progress::Progress};
 use crate::{
     callers::is_loopback,
     config::GatewayFlags,
-    limits::{CONSOLE_ANSWER_BYTES_MAX, CONSOLE_CONNECT_WITHIN, CONSOLE_QUIET_MAX, CONSOLE_WITHIN},
+    limits::{CONSOLE_ANSWER_BYTES_MAX, CONSOLE_CONNECT_WITHIN, CONSOLE_WITHIN},
     registry::Lookup,
 };
 
@@ -119,19 +114,13 @@ impl Gateway {
                 .header("content-type", "application/json")
                 .body(body);
         }
-        let sent = request.send();
-        tokio::pin!(sent);
-        let response = if let Ok(response) = timeout(CONSOLE_QUIET_MAX, &mut sent).await {
-            response
-        } else {
-            if io::stderr().is_terminal() {
-                note(&format!("waiting for {}", self.url));
-            }
-            sent.await
-        };
+        let waiting = Progress::spinning(format!("waiting for {}", self.url));
+        let response = request.send().await;
         let response = response.map_err(|error| self.unreachable(&error))?;
         let status = response.status();
-        let read: Option<Value> = match self.collect(response).await? {
+        let body = self.collect(response).await?;
+        drop(waiting);
+        let read: Option<Value> = match body {
             body if body.is_empty() => Some(Value::Null),
             body => serde_json::from_slice(&body).ok(),
         };

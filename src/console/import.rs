@@ -13,12 +13,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use self::{registry_file::RegistryFile, server::Imported};
 use super::{
     Failure,
-    printing::{note, print},
+    printing::{note, print, print_json},
 };
 use crate::{
     limits::IMPORT_BYTES_MAX,
@@ -36,6 +36,8 @@ pub struct Import<'a> {
     pub write: bool,
     /// Headers whose values may be copied.
     pub keep_headers: &'a [String],
+    /// Whether what is printed is for programs.
+    pub json: bool,
 }
 
 /// Prints the entries for the servers of a client's file, or writes them into the registry behind what is there.
@@ -59,31 +61,94 @@ pub fn run(
     }
     let mut registry = RegistryFile::read(import.registry, defaults, environment)
         .or_else(|failure| without_registry(import, defaults, failure))?;
-    let mut text = String::new();
-    let mut brought = 0;
-    for (name, server) in found {
-        match bring(name, server, import.keep_headers, &mut registry) {
-            Err(reason) => note(&format!("left out {name}: {reason}")),
-            Ok(entry) => {
-                text.push_str(&entry);
-                brought += 1;
-            }
+    let outcomes: Vec<(&str, Outcome)> = found
+        .into_iter()
+        .map(|(name, server)| {
+            (
+                name,
+                bring(name, server, import.keep_headers, &mut registry),
+            )
+        })
+        .collect();
+    let brought = || {
+        outcomes
+            .iter()
+            .filter_map(|(_, outcome)| outcome.as_ref().ok())
+    };
+    let text: String = brought().map(|brought| brought.entry.as_str()).collect();
+    let writes = import.write && !text.is_empty();
+    if import.json {
+        if writes {
+            registry.append(&text, environment)?;
         }
+        return print_json(&report(import, writes, &outcomes));
     }
-    if brought == 0 {
+    tell(&outcomes);
+    if text.is_empty() {
         note("nothing to bring");
         return Ok(());
     }
-    if !import.write {
+    if !writes {
         return print(&format!("providers:\n{text}"));
     }
     registry.append(&text, environment)?;
-    let servers = if brought == 1 { "server" } else { "servers" };
+    let count = brought().count();
+    let servers = if count == 1 { "server" } else { "servers" };
     note(&format!(
-        "wrote {brought} {servers} into {}; a gateway that runs takes them up by itself",
+        "wrote {count} {servers} into {}; a gateway that runs takes them up by itself",
         import.registry.display()
     ));
     Ok(())
+}
+
+/// What a server became, or why it was left out.
+type Outcome = Result<Brought, String>;
+
+/// An entry of the registry, as it was brought.
+struct Brought {
+    name: String,
+    url: String,
+    /// The text of it.
+    entry: String,
+    to_do: Vec<String>,
+}
+
+/// Tells people what there is to do, and what was left out.
+fn tell(outcomes: &[(&str, Outcome)]) {
+    for (from, outcome) in outcomes {
+        match outcome {
+            Err(reason) => note(&format!("left out {from}: {reason}")),
+            Ok(Brought { name, to_do, .. }) => {
+                for what in to_do {
+                    note(&format!("{name}: {what}"));
+                }
+            }
+        }
+    }
+}
+
+/// The same for programs.
+fn report(import: &Import<'_>, written: bool, outcomes: &[(&str, Outcome)]) -> Value {
+    let brought = outcomes.iter().filter_map(|(from, outcome)| {
+        let brought = outcome.as_ref().ok()?;
+        Some(json!({
+            "from": from,
+            "name": brought.name,
+            "url": brought.url,
+            "entry": brought.entry,
+            "to_do": brought.to_do,
+        }))
+    });
+    let left_out = outcomes.iter().filter_map(|(from, outcome)| {
+        let reason = outcome.as_ref().err()?;
+        Some(json!({ "from": from, "reason": reason }))
+    });
+    json!({
+        "registry": import.registry.display().to_string(),
+        "written": written,
+        "brought": brought.collect::<Value>(),
+        "left_out": left_out.collect::<Value>(),
+    })
 }
 
 /// What is only printed needs no registry that is right.
@@ -101,17 +166,12 @@ fn without_registry<'a>(
     Ok(RegistryFile::none(import.registry, defaults))
 }
 
-/// Makes an entry of a server, and tells what it needs.
+/// Makes an entry of a server.
 ///
 /// # Errors
 ///
 /// Why there is none.
-fn bring(
-    name: &str,
-    server: &Value,
-    keep: &[String],
-    registry: &mut RegistryFile<'_>,
-) -> Result<String, String> {
+fn bring(name: &str, server: &Value, keep: &[String], registry: &mut RegistryFile<'_>) -> Outcome {
     let imported = server::read(name, server, keep)?;
     if registry.has_url(&imported.url) {
         return Err("the registry has its address already".to_owned());
@@ -120,10 +180,12 @@ fn bring(
         .accepts(&entry(&imported.name, &imported, 2))
         .map_err(|failure| format!("the registry does not take it: {failure}"))?;
     let name = registry.take_name(&imported);
-    for what in &imported.to_do {
-        note(&format!("{name}: {what}"));
-    }
-    Ok(entry(&name, &imported, registry.indent()))
+    Ok(Brought {
+        entry: entry(&name, &imported, registry.indent()),
+        name,
+        url: imported.url,
+        to_do: imported.to_do,
+    })
 }
 
 /// Reads JSON in which comments and commas too many are no mistakes, as editors have it.

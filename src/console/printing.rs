@@ -11,13 +11,13 @@ use super::Failure;
 const GAP: &str = "  ";
 
 /// Rows below titles, lined up.
-pub(super) struct Table {
+pub(crate) struct Table {
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// A table with these titles.
-    pub(super) fn new(titles: &[&str]) -> Self {
+    pub(crate) fn new(titles: &[&str]) -> Self {
         let titles = titles.iter().map(|title| style(title).bold().to_string());
         Self {
             rows: vec![titles.collect()],
@@ -25,12 +25,12 @@ impl Table {
     }
 
     /// Adds a row: a cell a title.
-    pub(super) fn row(&mut self, cells: Vec<String>) {
+    pub(crate) fn row(&mut self, cells: Vec<String>) {
         self.rows.push(cells);
     }
 
     /// The text; no line ends in spaces.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {
             let cells = self.rows.iter().filter_map(|row| row.get(column));
@@ -86,7 +86,7 @@ pub(super) fn state(word: &str) -> String {
 /// # Errors
 ///
 /// When it takes nothing.
-pub(super) fn print(text: &str) -> Result<(), Failure> {
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout();
     let written = out.write_all(text.as_bytes());
     written.and_then(|()| out.flush()).map_err(Failure::Output)
@@ -97,7 +97,7 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
 /// # Errors
 ///
 /// As [`print`].
-pub(super) fn print_json(value: &Value) -> Result<(), Failure> {
+pub(crate) fn print_json(value: &Value) -> Result<(), Failure> {
     print(&format!("{value:#}\n"))
 }
 

@@ -134,6 +134,10 @@ impl Admission {
             Unrecognised::Nothing | Unrecognised::Wrong => Failure::Unauthenticated {
                 how: self.how(why == Unrecognised::Nothing),
             },
+            Unrecognised::Variable => Failure::Unauthenticated {
+                how: "what came is the name of a variable, which your client did not find; set it where the client is \
+                      started, and start it again",
+            },
             Unrecognised::TooNarrow => Failure::Unauthorized {
                 scopes: self.scopes(),
             },
@@ -176,7 +180,7 @@ impl Admission {
     fn challenge(&self, why: Unrecognised, base: &Base, path: &str) -> String {
         let mut challenge = format!("Bearer realm=\"{REALM}\"");
         let error = match why {
-            Unrecognised::Wrong => Some("invalid_token"),
+            Unrecognised::Wrong | Unrecognised::Variable => Some("invalid_token"),
             Unrecognised::TooNarrow => Some("insufficient_scope"),
             Unrecognised::Nothing | Unrecognised::Unclear => None,
         };

@@ -154,6 +154,11 @@ async fn a_key_is_taken_from_either_header_and_from_nowhere_else() {
             assert_refused(&answer, "/sessions", &wrong);
         }
     }
+    // So do clients that are told of a variable which is not set.
+    let unset = ("authorization", "Bearer ${MCP_GATEWAY_KEY}".to_owned());
+    let answer = get(&[unset], "").await;
+    assert_refused(&answer, "/sessions", &wrong);
+    assert!(answer.text.contains("the name of a variable"), "{answer:?}");
     // Bytes that are no text are something that was shown all the same.
     let no_text = HeaderValue::from_bytes(b"\xff\xfe").unwrap();
     let request = gateway.request(Method::GET, "/sessions");

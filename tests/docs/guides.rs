@@ -62,12 +62,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let named = ["huggingface", "aws_knowledge_base"].map(|name| {
-            // Nobody answers there: whether somebody does is not what guides are about.
-            format!("  {name}:\n    url: http://127.0.0.1:9/mcp\n")
-        });
-        let registry = format!("providers:\n{}", named.concat());
-        fs::write(folder.path().join("registry.yaml"), registry).unwrap();
+        furnish(folder.path());
         let gateway = Running::start(folder.path(), &[]).unwrap();
         Self { folder, gateway }
     }
@@ -83,11 +78,27 @@ impl World {
             .current_dir(self.folder.path())
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("HOME", self.folder.path())
             .env("PROGRAM", PROGRAM)
+            .env("GITHUB_TOKEN", "ghp_S3cr3t")
             .env("MCP_GATEWAY_URL", &self.gateway.url)
             .output()
             .unwrap()
     }
+}
+
+/// Writes what guides take to be there.
+fn furnish(folder: &Path) {
+    let named = ["huggingface", "aws_knowledge_base", "github"].map(|name| {
+        // Nobody answers there: whether somebody does is not what guides are about.
+        let auth = "{ type: bearer, required: false }";
+        format!("  {name}:\n    url: http://127.0.0.1:9/{name}\n    auth: {auth}\n")
+    });
+    let registry = format!("providers:\n{}", named.concat());
+    fs::write(folder.join("registry.yaml"), registry).unwrap();
+    fs::create_dir(folder.join(".cursor")).unwrap();
+    let file = r#"{"mcpServers": {"wiki": {"url": "http://127.0.0.1:9/wiki"}}}"#;
+    fs::write(folder.join(".cursor/mcp.json"), file).unwrap();
 }
 
 /// What was printed, as a guide shows it.
@@ -103,11 +114,14 @@ fn as_shown(printed: &[u8], world: &World) -> String {
 #[test]
 fn what_guides_say_to_run_runs_and_prints_what_they_show() {
     let mut compared = 0;
-    for page in GUIDES {
+    for page in GUIDES.into_iter().chain(["README.md"]) {
         let blocks = blocks(page);
         let world = World::new();
         for (index, block) in blocks.iter().enumerate() {
-            if block.language != "sh" {
+            // README's way in is gone elsewhere; what it serves with, below.
+            let ours = ["mcp-gateway keys", "id=$(mcp-gateway"];
+            let is_ours = ours.iter().any(|begin| block.text.starts_with(begin));
+            if block.language != "sh" || page == "README.md" && !is_ours {
                 continue;
             }
             let ended = world.run(&block.text);
@@ -121,6 +135,44 @@ fn what_guides_say_to_run_runs_and_prints_what_they_show() {
         }
     }
     assert_eq!(compared, 9, "each client's entry stands in a guide");
+}
+
+#[test]
+fn what_guides_say_to_serve_with_serves() {
+    let mut served = 0;
+    for page in GUIDES.into_iter().chain(["README.md"]) {
+        for block in blocks(page) {
+            let text = block.text.replace("\\\n", " ");
+            let serving =
+                |line: &&str| line.starts_with("mcp-gateway --") && !line.ends_with("--version");
+            for line in text.lines().filter(serving) {
+                let folder = tempfile::tempdir().unwrap();
+                furnish(folder.path());
+                certify(folder.path());
+                let made = Command::new(PROGRAM)
+                    .args(["keys", "create", "ada"])
+                    .current_dir(folder.path())
+                    .env_clear()
+                    .output();
+                assert!(made.unwrap().status.success());
+                let line = line.replace("/var/lib/mcp-gateway/", "");
+                let line = line.replace("--port 8443", "");
+                let arguments: Vec<&str> = line.split_whitespace().skip(1).collect();
+                let arguments = [&["--port=0"], &arguments[..]].concat();
+                let started = Running::start_with(folder.path(), &arguments, &[]);
+                assert!(started.is_ok(), "{page}: {line}\n{:?}", started.err());
+                served += 1;
+            }
+        }
+    }
+    assert!(served >= 5, "{served} ways to serve");
+}
+
+/// Writes a certificate and its key.
+fn certify(folder: &Path) {
+    let made = rcgen::generate_simple_self_signed(["mcp.example.com".to_owned()]).unwrap();
+    fs::write(folder.join("cert.pem"), made.cert.pem()).unwrap();
+    fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
 }
 
 /// The words behind a program's name in a line of a shell, up to where another command begins.

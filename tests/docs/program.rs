@@ -98,8 +98,17 @@ pub(crate) struct Running {
 impl Running {
     /// Starts one in a folder, on a port that is free.
     pub(crate) fn start(folder: &Path, variables: &[(&str, String)]) -> Result<Self, String> {
+        Self::start_with(folder, &["--port=0"], variables)
+    }
+
+    /// The same with arguments, of which one is a port.
+    pub(crate) fn start_with(
+        folder: &Path,
+        arguments: &[&str],
+        variables: &[(&str, String)],
+    ) -> Result<Self, String> {
         let mut process = Command::new(PROGRAM)
-            .arg("--port=0")
+            .args(arguments)
             .current_dir(folder)
             .env_clear()
             .envs(variables.iter().cloned())
@@ -111,7 +120,7 @@ impl Running {
         let mut printed = BufReader::new(process.stdout.take().unwrap());
         printed.read_line(&mut line).unwrap();
         let mut logged = process.stderr.take().unwrap();
-        let Some((_, address)) = line.trim().split_once("http://") else {
+        let Some((_, address)) = line.trim().split_once("://") else {
             process.wait().unwrap();
             let mut told = String::new();
             logged.read_to_string(&mut told).unwrap();

@@ -9,6 +9,7 @@ use tokio::time::{self, Instant};
 use crate::{place::Place, process::Process};
 
 const START_DEADLINE: Duration = Duration::from_mins(1);
+const LOG_DEADLINE: Duration = Duration::from_secs(30);
 const POLL_EVERY: Duration = Duration::from_millis(20);
 
 /// A running gateway with its database and registry.
@@ -93,6 +94,19 @@ impl Gateway {
             self.url(),
             created["mcp_endpoint"].as_str().unwrap()
         )
+    }
+
+    /// Waits until a line of its log has all these words.
+    pub(crate) async fn logs(&self, words: &[&str]) {
+        let has = |line: &str| words.iter().all(|word| line.contains(word));
+        let deadline = Instant::now() + LOG_DEADLINE;
+        while !self.log().lines().any(has) {
+            assert!(
+                Instant::now() < deadline,
+                "no line of the log has {words:?}"
+            );
+            time::sleep(POLL_EVERY).await;
+        }
     }
 
     /// Kills it with `kill -9` and starts it again with the same database on the same port.

@@ -74,6 +74,24 @@ impl Node {
         or_skipped(install())
     }
 
+    /// A line of a shell that runs a client in which an entry of ours is pasted. `None`, after saying so, where it cannot
+    /// be installed.
+    pub(crate) fn pasted_into(client: PastedInto) -> Option<String> {
+        let (name, script) = match client {
+            PastedInto::ClaudeCode => ("claude-code", "@anthropic-ai/claude-code/cli-wrapper.cjs"),
+            PastedInto::Codex => ("codex", "@openai/codex/bin/codex.js"),
+            PastedInto::GeminiCli => ("gemini-cli", "@google/gemini-cli/bundle/gemini.js"),
+        };
+        let install = || {
+            at_least("node", 0, OLDEST_NODE)?;
+            let sources = Path::new(SOURCES).join("node").join(name);
+            let folder = install_npm_packages(name, &sources)?;
+            let script = folder.join("node_modules").join(script);
+            Ok(format!("exec node '{}' \"$@\"", script.display()))
+        };
+        or_skipped(install())
+    }
+
     /// A command that runs a script of ours, or a file of a package by its path from `node_modules` on.
     pub(crate) fn command(&self, file: &str) -> Command {
         let mut command = Command::new("node");
@@ -95,6 +113,14 @@ impl Node {
             .arg(self.folder.join(file));
         command
     }
+}
+
+/// Clients of which each is a package of its own, some of hundreds of MB.
+#[derive(Clone, Copy)]
+pub(crate) enum PastedInto {
+    ClaudeCode,
+    Codex,
+    GeminiCli,
 }
 
 /// Python with one generation of the SDK; both cannot live in one environment.

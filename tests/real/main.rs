@@ -14,6 +14,7 @@
 
 mod client;
 mod conformance;
+mod desk;
 mod direct;
 mod gateway;
 mod inspector;
@@ -23,6 +24,7 @@ mod mcp_remote;
 #[expect(unreachable_pub, reason = "others have it as a part of their world")]
 mod place;
 mod process;
+mod quickstart;
 mod rust_client;
 mod scripted_client;
 mod server;

@@ -44,7 +44,11 @@ impl McpRemote {
         let mut command = node.command("node_modules/mcp-remote/dist/proxy.js");
         command.args([endpoint, "--allow-http"]).args(arguments);
         command.envs(environment.iter().cloned());
-        let (process, stdin, stdout) = Process::converse("mcp-remote", command);
+        Self::speaking(Process::converse("mcp-remote", command))
+    }
+
+    /// One that was started otherwise.
+    pub(crate) fn speaking((process, stdin, stdout): (Process, ChildStdin, ChildStdout)) -> Self {
         Self {
             stdin,
             stdout: BufReader::new(stdout).lines(),

@@ -25,14 +25,43 @@ impl Process {
     /// Starts `command` with its stdout in a file.
     pub(crate) fn start(name: &str, command: StdCommand) -> Self {
         let folder = TempDir::new().unwrap();
+        let home = folder.path().to_owned();
+        Self::start_in(name, command, &home, folder)
+    }
+
+    /// The same in a home that others share.
+    pub(crate) fn start_at(name: &str, command: StdCommand, home: &Path) -> Self {
+        Self::start_in(name, command, home, TempDir::new().unwrap())
+    }
+
+    fn start_in(name: &str, command: StdCommand, home: &Path, folder: TempDir) -> Self {
         let stdout = File::create(folder.path().join("stdout")).unwrap();
-        Self::spawn(name, command, folder, stdout.into())
+        Self::spawn(name, command, home, folder, stdout.into())
     }
 
     /// Starts `command` with pipes to its stdin and stdout.
     pub(crate) fn converse(name: &str, command: StdCommand) -> (Self, ChildStdin, ChildStdout) {
         let folder = TempDir::new().unwrap();
-        let mut process = Self::spawn(name, command, folder, Stdio::piped());
+        let home = folder.path().to_owned();
+        Self::converse_in(name, command, &home, folder)
+    }
+
+    /// The same in a home that others share.
+    pub(crate) fn converse_at(
+        name: &str,
+        command: StdCommand,
+        home: &Path,
+    ) -> (Self, ChildStdin, ChildStdout) {
+        Self::converse_in(name, command, home, TempDir::new().unwrap())
+    }
+
+    fn converse_in(
+        name: &str,
+        command: StdCommand,
+        home: &Path,
+        folder: TempDir,
+    ) -> (Self, ChildStdin, ChildStdout) {
+        let mut process = Self::spawn(name, command, home, folder, Stdio::piped());
         let (stdin, stdout) = (
             process.child.stdin.take().unwrap(),
             process.child.stdout.take().unwrap(),
@@ -40,14 +69,14 @@ impl Process {
         (process, stdin, stdout)
     }
 
-    fn spawn(name: &str, command: StdCommand, folder: TempDir, stdout: Stdio) -> Self {
+    fn spawn(name: &str, command: StdCommand, home: &Path, folder: TempDir, stdout: Stdio) -> Self {
         let stderr = File::create(folder.path().join("stderr")).unwrap();
         let child = Command::from(command)
             // A proxy for the outside world must not see traffic between tests.
             .env("NO_PROXY", "127.0.0.1")
             .env("no_proxy", "127.0.0.1")
-            .env("HOME", folder.path())
-            .current_dir(folder.path())
+            .env("HOME", home)
+            .current_dir(home)
             // Programs on a leash end when this pipe does, also when the test is killed.
             .stdin(Stdio::piped())
             .stdout(stdout)

@@ -2,6 +2,7 @@
 
 mod callers;
 mod credentials;
+mod entries;
 mod features;
 mod inspector;
 mod progress;

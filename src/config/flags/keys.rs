@@ -21,7 +21,11 @@ pub enum KeysCommand {
         operator: bool,
     },
     /// List the API keys: names, callers, roles and when they were made
-    List,
+    List {
+        /// Print JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
     /// Take an API key back; a gateway that runs refuses it within a second or two
     Revoke {
         /// What the key is called in the list

@@ -155,6 +155,7 @@ fn imported(registry: &str, file: &str) -> Result<String, Failure> {
         registry: &place("registry.yaml"),
         write: true,
         keep_headers: &[],
+        json: false,
     };
     run(&import, &Defaults::default(), &|_| None)?;
     Ok(fs::read_to_string(place("registry.yaml")).unwrap())

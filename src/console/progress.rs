@@ -5,26 +5,26 @@ use std::{borrow::Cow, time::Duration};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::{task::JoinHandle, time::sleep};
 
-/// What is over before then needs no bar.
-const SHOWN_AFTER: Duration = Duration::from_secs(1);
+use crate::limits::CONSOLE_QUIET_MAX;
+
 /// How often it moves where nothing is counted.
 const TICK: Duration = Duration::from_millis(100);
 
 /// A bar on standard error, from the first second on until it is dropped.
-pub(super) struct Progress {
+pub(crate) struct Progress {
     bar: ProgressBar,
     shown: JoinHandle<()>,
 }
 
 impl Progress {
     /// A bar for so many steps.
-    pub(super) fn counting(steps: usize, what: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn counting(steps: usize, what: impl Into<Cow<'static, str>>) -> Self {
         let bar = ProgressBar::with_draw_target(Some(steps as u64), ProgressDrawTarget::hidden());
         Self::new(bar, "{msg} {bar:30} {pos}/{len}", what.into())
     }
 
     /// A sign that something goes on, of which nobody knows how long it takes.
-    pub(super) fn spinning(what: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn spinning(what: impl Into<Cow<'static, str>>) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
         Self::new(bar, "{spinner} {msg}, for {elapsed}", what.into())
     }
@@ -35,7 +35,7 @@ impl Progress {
         bar.set_message(what);
         let late = bar.clone();
         let shown = tokio::spawn(async move {
-            sleep(SHOWN_AFTER).await;
+            sleep(CONSOLE_QUIET_MAX).await;
             // Draws nothing where standard error is no terminal.
             late.set_draw_target(ProgressDrawTarget::stderr());
             late.enable_steady_tick(TICK);
@@ -44,7 +44,7 @@ impl Progress {
     }
 
     /// One step is done.
-    pub(super) fn step(&self) {
+    pub(crate) fn step(&self) {
         self.bar.inc(1);
     }
 }
