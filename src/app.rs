@@ -15,6 +15,7 @@ mod progress;
 mod reload;
 mod rotation;
 mod signal;
+mod spans;
 
 use std::{io::Write as _, net::SocketAddr, process::ExitCode};
 
@@ -142,6 +143,7 @@ async fn serve_until_told_to_stop(
     let _registry_watch =
         reload::watch(&config, &registry, &sessions).map_err(AppError::Runtime)?;
     let auditing = auditing::Auditing::begin(config.audit.clone())?;
+    let spans = spans::Spans::begin(config.collector.as_ref(), sessions.metrics())?;
     let (providers, encrypted) = (registry.now(), certificates.is_some());
     match config.command {
         Command::Demo => demo::welcome(&sessions, &providers, encrypted, address).await?,
@@ -157,6 +159,7 @@ async fn serve_until_told_to_stop(
     let endpoint = mcp::route(McpState {
         sessions: sessions.clone(),
         audit: auditing.log.clone(),
+        traces: spans.traces.clone(),
         body: BodyBounds {
             size_bytes_max: config.body_bytes_max,
             within: config.edge.body_timeout,
@@ -173,7 +176,8 @@ async fn serve_until_told_to_stop(
     };
     let admission = Admission::new(callers, config.public_url.as_deref(), auditing.log.clone())
         .with_metrics_for(config.metrics);
-    let service = front::service(gate, admission, front::routes(state, endpoint));
+    let routes = front::routes(state, endpoint);
+    let service = front::service(gate, admission, routes, sessions.metrics().clone());
     let entrance = Entrance {
         listener,
         certificates,
@@ -204,7 +208,9 @@ async fn serve_until_told_to_stop(
     // Neither waits for the other: the one may be slow.
     let ends = tokio::join!(
         timeout(REST_WITHIN, rest),
-        timeout(REST_WITHIN, auditing.end())
+        timeout(REST_WITHIN, auditing.end()),
+        // It bounds itself, and says what it could not send.
+        spans.end(),
     );
     if ends.0.is_err() {
         tracing::warn!("the database is slow: stopped before all was written down");

@@ -154,6 +154,9 @@ pub(super) fn write_body<'a>(
     }
     let was_empty = members.is_empty();
     edit(&mut params, &mut members);
+    if let Some(trace) = &request.context.trace {
+        trace.set_meta(&mut members);
+    }
     if members.is_empty() && !was_empty {
         // All that stood there was for another era.
         params.retain(|name| name != META);

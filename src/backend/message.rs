@@ -15,6 +15,7 @@ use crate::{
         level::Level,
         name::BackendName,
         request::{Context, Request},
+        trace::FollowedCall,
         version::Revision,
     },
     metrics::{self, Metered},
@@ -184,6 +185,8 @@ pub(crate) struct Call {
     pub(crate) occupied: Option<Occupied>,
     /// Since when its provider has it, and where that is counted.
     pub(super) metered: Option<Metered>,
+    /// Its span, if somebody follows it.
+    pub(super) span: Option<Box<dyn FollowedCall>>,
     /// What whoever made the call wants kept until its end.
     pub(crate) _held: Option<Box<dyn Send + Sync>>,
 }
@@ -259,6 +262,7 @@ impl Call {
             translation: None,
             occupied: None,
             metered: None,
+            span: None,
             _held: None,
         }
     }
@@ -276,6 +280,13 @@ impl Call {
         self.end(Some(backend.clone()), outcome).await;
     }
 
+    /// Tells whoever follows it that it goes out again.
+    pub(super) fn repeats(&self, error: &BackendError, backend: &BackendName) {
+        if let Some(span) = &self.span {
+            span.repeats(&error.clone().into_failure(backend));
+        }
+    }
+
     /// Ends a call that its backend does not get to see.
     pub(crate) async fn refuse(&self, failure: Failure) {
         self.end(None, Outcome::Failed(failure)).await;
@@ -284,6 +295,9 @@ impl Call {
     async fn end(&self, backend: Option<BackendName>, outcome: Outcome) {
         if let Some(metered) = &self.metered {
             metered.end(&self.request.method, ending(&outcome));
+        }
+        if let Some(span) = &self.span {
+            span.end(&outcome);
         }
         let finished = Finished { backend, outcome };
         let _nobody_left = self.events.send(Event::Finished(finished)).await;
