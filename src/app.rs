@@ -160,10 +160,7 @@ async fn serve_until_told_to_stop(
         sessions: sessions.clone(),
         audit: auditing.log.clone(),
         traces: spans.traces.clone(),
-        body: BodyBounds {
-            size_bytes_max: config.body_bytes_max,
-            within: config.edge.body_timeout,
-        },
+        body: body_bounds(&config),
     });
     let state = FrontState {
         sessions: sessions.clone(),
@@ -177,7 +174,7 @@ async fn serve_until_told_to_stop(
     let admission = Admission::new(callers, config.public_url.as_deref(), auditing.log.clone())
         .with_metrics_for(config.metrics);
     let routes = front::routes(state, endpoint);
-    let service = front::service(gate, admission, routes, sessions.metrics().clone());
+    let service = front::service(gate, admission, routes, sessions.metrics());
     let entrance = Entrance {
         listener,
         certificates,
@@ -270,6 +267,13 @@ async fn start(config: &Config) -> Result<Started, AppError> {
         sessions,
         callers,
     })
+}
+
+fn body_bounds(config: &Config) -> BodyBounds {
+    BodyBounds {
+        size_bytes_max: config.body_bytes_max,
+        within: config.edge.body_timeout,
+    }
 }
 
 fn start_callers(config: &Config) -> Result<Callers, AppError> {

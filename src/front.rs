@@ -102,14 +102,15 @@ pub fn service<F, B>(
     gate: Gate,
     admission: Admission,
     routes: F,
-    metrics: Metrics,
+    metrics: &Metrics,
 ) -> impl Service<
     Request<B>,
     Response = Response,
     Error = Infallible,
-    Future = impl Future<Output = Result<Response, Infallible>> + Send,
+    Future = impl Future<Output = Result<Response, Infallible>> + Send + use<F, B>,
 > + Clone
 + Send
++ use<F, B>
 where
     F: Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static,
     B: Body + Send + Sync + 'static,
@@ -119,7 +120,7 @@ where
     let gate = Arc::new(gate);
     let admission = Arc::new(admission);
     let routes = Arc::new(TowerToHyperService::new(warp::service(routes)));
-    let counting = Arc::new(Counting::new(&metrics));
+    let counting = Arc::new(Counting::new(metrics));
     hyper::service::service_fn(move |mut request: Request<B>| {
         let begun = Counting::begin(&request);
         let passed = gate.check(&request).map_err(Problem::into_response);

@@ -97,6 +97,7 @@ impl Traces {
         let trace = Trace {
             context,
             follower: Some(Arc::new(Calls(Arc::clone(tracer)))),
+            call: None,
         };
         let span = ExchangeSpan {
             span,

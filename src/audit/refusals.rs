@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn so_many_pass_within_a_span_and_the_others_are_told_of_when_it_ends() {
-        let within = Duration::from_secs(60);
+        let within = Duration::from_mins(1);
         let refusals = Refusals::new(3, within);
         let begin = Instant::now();
         assert_eq!(refusals.look_in(begin), None);

@@ -185,8 +185,6 @@ pub(crate) struct Call {
     pub(crate) occupied: Option<Occupied>,
     /// Since when its provider has it, and where that is counted.
     pub(super) metered: Option<Metered>,
-    /// Its span, if somebody follows it.
-    pub(super) span: Option<Box<dyn FollowedCall>>,
     /// What whoever made the call wants kept until its end.
     pub(crate) _held: Option<Box<dyn Send + Sync>>,
 }
@@ -262,7 +260,6 @@ impl Call {
             translation: None,
             occupied: None,
             metered: None,
-            span: None,
             _held: None,
         }
     }
@@ -280,9 +277,14 @@ impl Call {
         self.end(Some(backend.clone()), outcome).await;
     }
 
+    /// Its span, if somebody follows it.
+    pub(super) fn span(&self) -> Option<&dyn FollowedCall> {
+        self.request.context.trace.as_ref()?.call.as_deref()
+    }
+
     /// Tells whoever follows it that it goes out again.
     pub(super) fn repeats(&self, error: &BackendError, backend: &BackendName) {
-        if let Some(span) = &self.span {
+        if let Some(span) = self.span() {
             span.repeats(&error.clone().into_failure(backend));
         }
     }
@@ -296,7 +298,7 @@ impl Call {
         if let Some(metered) = &self.metered {
             metered.end(&self.request.method, ending(&outcome));
         }
-        if let Some(span) = &self.span {
+        if let Some(span) = self.span() {
             span.end(&outcome);
         }
         let finished = Finished { backend, outcome };

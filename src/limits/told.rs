@@ -7,7 +7,7 @@ use std::time::Duration;
 /// that takes a month.
 pub const AUDIT_REFUSALS_MAX: u64 = 60;
 /// The span of time for which those are counted.
-pub const AUDIT_REFUSALS_WITHIN: Duration = Duration::from_secs(60);
+pub const AUDIT_REFUSALS_WITHIN: Duration = Duration::from_mins(1);
 
 /// Bytes of a `tracestate`: what a program has to pass on. Spec: W3C Trace Context, "tracestate Limits".
 pub const TRACE_STATE_BYTES_MAX: usize = 512;
@@ -19,4 +19,4 @@ pub const SPANS_WAITING_MAX: usize = 8192;
 /// How long the collector may take for a batch of spans: the next ones wait meanwhile.
 pub const SPANS_SENT_WITHIN: Duration = Duration::from_secs(10);
 /// How often the log says at most that spans are lost.
-pub const SPANS_LOST_TOLD: Duration = Duration::from_secs(60);
+pub const SPANS_LOST_TOLD: Duration = Duration::from_mins(1);

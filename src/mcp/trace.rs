@@ -47,18 +47,20 @@ pub struct Place<'a> {
 }
 
 /// The trace of a request that is on its way.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Trace {
     /// What the next program is told.
     pub context: TraceContext,
     /// Who follows the request; `None` where what came with it passes on as it came.
     pub follower: Option<Arc<dyn Follower>>,
+    /// The request to a backend that is followed, if it is one.
+    pub call: Option<Box<dyn FollowedCall>>,
 }
 
 /// Who makes spans of what a request leads to.
 pub trait Follower: Debug + Send + Sync {
-    /// Begins to follow a request to a backend, which goes on at this place.
-    fn call(&self, from: &TraceContext, call: &Called<'_>) -> (Box<dyn FollowedCall>, Trace);
+    /// Begins to follow a request to a backend from this place on; gives the trace that it goes on in.
+    fn call(&self, from: &TraceContext, call: &Called<'_>) -> Trace;
 }
 
 /// A request to a backend.
@@ -72,7 +74,7 @@ pub struct Called<'a> {
 }
 
 /// A request to a backend that is followed, until it ends or is dropped.
-pub trait FollowedCall: Send + Sync {
+pub trait FollowedCall: Debug + Send + Sync {
     /// It is sent under this id.
     fn sent(&self, id: &RequestId, revision: Revision);
     /// It will be sent again, because of this.

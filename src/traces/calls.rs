@@ -29,8 +29,10 @@ const RETRY: &str = "retry";
 pub(super) struct Calls(pub(super) Arc<SdkTracer>);
 
 /// The span of one.
+#[derive(Debug)]
 struct CallSpan(Mutex<Inner>);
 
+#[derive(Debug)]
 struct Inner {
     span: Span,
     /// Under which it was sent last.
@@ -44,7 +46,7 @@ impl fmt::Debug for Calls {
 }
 
 impl Follower for Calls {
-    fn call(&self, from: &TraceContext, call: &Called<'_>) -> (Box<dyn FollowedCall>, Trace) {
+    fn call(&self, from: &TraceContext, call: &Called<'_>) -> Trace {
         let method = shortened(&call.request.method);
         let subject = call.request.name.as_deref().map(shortened);
         let mut attributes = words::of_request(&method, subject.as_deref());
@@ -61,12 +63,12 @@ impl Follower for Calls {
             .with_attributes(attributes);
         let span = self.0.build_with_context(builder, &below(Some(from)));
         let context = told(span.span_context(), from.baggage().cloned());
-        let trace = Trace {
+        let inner = Inner { span, sent: None };
+        Trace {
             context: context.unwrap_or_else(|| from.clone()),
             follower: Some(Arc::new(Self(Arc::clone(&self.0)))),
-        };
-        let inner = Inner { span, sent: None };
-        (Box::new(CallSpan(Mutex::new(inner))), trace)
+            call: Some(Box::new(CallSpan(Mutex::new(inner)))),
+        }
     }
 }
 

@@ -27,7 +27,7 @@ use crate::{
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 /// Of what nobody in a test waits for longer.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 /// A collector within the process.
 #[derive(Debug, Clone, Default)]
@@ -122,7 +122,8 @@ fn call_in_vain(trace: &Trace, backend: &BackendName) {
         address: Some(("mcp.example.com", Some(443))),
     };
     let follower = trace.follower.as_ref().unwrap();
-    let (call, _told) = follower.call(&trace.context, &called);
+    let trace = follower.call(&trace.context, &called);
+    let call = trace.call.as_ref().unwrap();
     call.sent(&RequestId::from_number(1), Revision::LATEST_LEGACY);
     call.repeats(&Failure::Lost);
     call.sent(&RequestId::from_number(2), Revision::LATEST_LEGACY);

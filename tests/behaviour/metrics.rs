@@ -61,7 +61,9 @@ fn asked_by(dashboard: &Value, names: &mut BTreeSet<String>) {
                 {
                     Some(query) => {
                         let words = query.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-                        let ours = words.filter(|word| word.starts_with("mcp_"));
+                        let ours = words.filter(|word| {
+                            word.starts_with("mcp_") || word.starts_with("http_server")
+                        });
                         // Labels are no metrics.
                         let ours = ours.filter(|word| *word != "mcp_method_name");
                         names.extend(ours.map(str::to_owned));

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     install,
     server::Server,
-    world::{FakeBackend, Gateway, Program, client::MODERN, eventually},
+    world::{FakeBackend, Fault, Gateway, Program, client::MODERN, eventually},
 };
 
 /// What nobody may find at the collector.
@@ -98,6 +98,8 @@ async fn a_real_collector_has_an_exchange_and_its_calls_and_nothing_of_what_was_
     let fail = json!({"code": -32000, "message": CONTENT});
     let failing = call("b.fail", fail, meta(&third));
     modern.request("tools/call", failing).await.error();
+    b.inject(Fault::status(429).on("tools/call").times(1));
+    modern.call("b.count", json!({})).await.result();
     legacy.tool_names().await;
 
     let spans = async || Shown::all(&collector.said());
@@ -145,6 +147,8 @@ async fn a_real_collector_has_an_exchange_and_its_calls_and_nothing_of_what_was_
     let shown = failed.attribute("session.id");
     assert!(shown.len() >= 4 && session.id.starts_with(shown), "{shown}");
 
+    // What was sent again.
+    assert_eq!(said.matches("Name: retry").count(), 1);
     assert!(said.contains("service.name: Str(the-gateway-of-a-test)"));
     for secret in [CONTENT, TOKEN, &session.id, legacy.mcp_session().unwrap()] {
         assert!(!said.contains(secret), "{secret} is at the collector");

@@ -171,7 +171,7 @@ impl<'a> Work<'a> {
         if let Some(trace) = &request.context.trace {
             encoded.outgoing.tell(&trace.context);
         }
-        if let Some(span) = &self.call.span {
+        if let Some(span) = self.call.span() {
             span.sent(&id, link.dialect.revision());
         }
         let on_its_way = Arc::new(OnItsWay {

@@ -112,8 +112,7 @@ impl Connection {
                 backend: &self.name,
                 address,
             };
-            let (span, trace) = follower.call(&trace.context, &called);
-            call.span = Some(span);
+            let trace = follower.call(&trace.context, &called);
             call.request.context.trace = Some(Arc::new(trace));
         }
     }

@@ -20,8 +20,12 @@ pub(super) fn follow(
 ) -> Option<Arc<Trace>> {
     let by_headers = TraceContext::of_headers(&caller.headers);
     if !caller.sender.traces.are_sent() {
-        let follower = None;
-        return by_headers.map(|context| Arc::new(Trace { context, follower }));
+        let passing = |context| Trace {
+            context,
+            follower: None,
+            call: None,
+        };
+        return by_headers.map(passing).map(Arc::new);
     }
     let by_meta = TraceContext::of_meta(meta);
     let revision = caller.header(PROTOCOL_VERSION);

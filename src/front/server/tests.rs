@@ -68,7 +68,7 @@ async fn served_from(
     let mcp = mcp.or(whoami).unify();
     let admission = Admission::new(state.callers.clone(), None, state.audit.clone());
     let metrics = state.sessions.metrics().clone();
-    let service = front::service(gate, admission, front::routes(state, mcp), metrics);
+    let service = front::service(gate, admission, front::routes(state, mcp), &metrics);
     let (stop, stopped) = oneshot::channel();
     let entrance = Entrance {
         listener,
