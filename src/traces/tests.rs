@@ -115,7 +115,7 @@ fn attributes_of(span: &SpanData) -> Vec<String> {
 /// Follows a call that its backend answers with an error, at the second attempt.
 fn call_in_vain(trace: &Trace, backend: &BackendName) {
     let mut request = Request::new(TOOLS_CALL, None, Asking::default());
-    request.name = Some("echo".to_owned());
+    request.name = Some("echo".into());
     let called = Called {
         request: &request,
         backend,

@@ -79,7 +79,7 @@ pub(super) async fn post(caller: Caller, message: Message<'_>, head: Head<'_>) -
             Asking::Never
         },
         param_headers: Some(param_headers(&caller)),
-        ..Request::new(method.into_owned(), params.map(ToOwned::to_owned), context)
+        ..Request::new(method.as_ref(), params.map(ToOwned::to_owned), context)
     };
     match request.method.as_ref() {
         DISCOVER => discover::discover(caller, id, request.context, &head.meta).await,
@@ -134,7 +134,7 @@ async fn carry_out(
         }
         Ok(TakenUp::Parked(parked)) => {
             wanted.encode.goes_on_for(head);
-            let brought = RawObject::parse_or_empty(head.input_responses);
+            let brought = head.brought();
             Answering::take_up(wanted, parked, &brought)
         }
         Err(failure) => Answering::refuse(wanted, failure),
