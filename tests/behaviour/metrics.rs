@@ -36,6 +36,15 @@ fn answered(metrics: &Exposition, [method, route, status]: [&str; 3]) -> Option<
     metrics.of(ANSWERED, &labels)
 }
 
+fn assert_answers_are_counted(metrics: &Exposition) {
+    let made = answered(metrics, ["POST", "/create-session", "201"]);
+    assert_eq!(made, Some(11.0));
+    let lost = answered(metrics, ["GET", "_other", "404"]);
+    assert_eq!(lost, Some(1.0));
+    let asked = answered(metrics, ["POST", "/session/{session_id}/mcp", "200"]);
+    assert!(asked >= Some(7.0), "{asked:?}");
+}
+
 async fn read(gateway: &Gateway) -> Exposition {
     let answer = gateway.get("/metrics").await;
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -141,12 +150,7 @@ async fn what_happened_is_counted_and_nothing_of_who_or_what_it_was() {
         metrics.of(CALLED, &[("provider", "it"), method, ("error_type", error)])
     };
     assert_eq!((called(""), called("error")), (Some(2.0), Some(1.0)));
-    let made = answered(&metrics, ["POST", "/create-session", "201"]);
-    assert_eq!(made, Some(11.0));
-    let lost = answered(&metrics, ["GET", "_other", "404"]);
-    assert_eq!(lost, Some(1.0));
-    let asked = answered(&metrics, ["POST", "/session/{session_id}/mcp", "200"]);
-    assert!(asked >= Some(7.0), "{asked:?}");
+    assert_answers_are_counted(&metrics);
     let of = |name, provider| metrics.of(name, &[("provider", provider)]);
     assert_eq!(of("mcp_gateway_retries_total", "it"), Some(1.0));
     assert!(of("mcp_gateway_breaker_openings_total", "gone") >= Some(1.0));
