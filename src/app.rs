@@ -14,6 +14,7 @@ mod open_files;
 mod reload;
 mod rotation;
 mod signal;
+mod spans;
 
 use std::{io::Write as _, net::SocketAddr, process::ExitCode};
 
@@ -143,6 +144,7 @@ async fn serve_until_told_to_stop(
     let _registry_watch =
         reload::watch(&config, &registry, &sessions).map_err(AppError::Runtime)?;
     let auditing = auditing::Auditing::begin(config.audit.clone())?;
+    let spans = spans::Spans::begin(config.collector.as_ref(), sessions.metrics())?;
     let (providers, encrypted) = (registry.now(), certificates.is_some());
     match config.command {
         Command::Demo => demo::welcome(&sessions, &providers, encrypted, address).await?,
@@ -158,10 +160,8 @@ async fn serve_until_told_to_stop(
     let endpoint = mcp::route(McpState {
         sessions: sessions.clone(),
         audit: auditing.log.clone(),
-        body: BodyBounds {
-            size_bytes_max: config.body_bytes_max,
-            within: config.edge.body_timeout,
-        },
+        traces: spans.traces.clone(),
+        body: body_bounds(&config),
     });
     let state = FrontState {
         sessions: sessions.clone(),
@@ -174,7 +174,8 @@ async fn serve_until_told_to_stop(
     };
     let admission = Admission::new(callers, config.public_url.as_deref(), auditing.log.clone())
         .with_metrics_for(config.metrics);
-    let service = front::service(gate, admission, front::routes(state, endpoint));
+    let routes = front::routes(state, endpoint);
+    let service = front::service(gate, admission, routes, sessions.metrics());
     let entrance = Entrance {
         listener,
         certificates,
@@ -205,7 +206,9 @@ async fn serve_until_told_to_stop(
     // Neither waits for the other: the one may be slow.
     let ends = tokio::join!(
         timeout(REST_WITHIN, rest),
-        timeout(REST_WITHIN, auditing.end())
+        timeout(REST_WITHIN, auditing.end()),
+        // It bounds itself, and says what it could not send.
+        spans.end(),
     );
     if ends.0.is_err() {
         tracing::warn!("the database is slow: stopped before all was written down");
@@ -265,6 +268,13 @@ async fn start(config: &Config) -> Result<Started, AppError> {
         sessions,
         callers,
     })
+}
+
+fn body_bounds(config: &Config) -> BodyBounds {
+    BodyBounds {
+        size_bytes_max: config.body_bytes_max,
+        within: config.edge.body_timeout,
+    }
 }
 
 fn start_callers(config: &Config) -> Result<Callers, AppError> {

@@ -2,6 +2,7 @@
 //!
 //! Whoever answers a request only hands its line over; a thread of its own writes it.
 
+mod refusals;
 mod writing;
 
 use std::{
@@ -13,16 +14,23 @@ use std::{
         atomic::{AtomicU64, Ordering},
         mpsc::{SyncSender, TrySendError, sync_channel},
     },
-    time::SystemTime,
+    time::{Instant, SystemTime},
 };
 
 use smol_str::SmolStr;
 
-use crate::{limits::AUDIT_QUEUE_MAX, mcp::name::BackendName};
+use crate::{
+    limits::{AUDIT_QUEUE_MAX, AUDIT_REFUSALS_MAX, AUDIT_REFUSALS_WITHIN},
+    mcp::name::BackendName,
+};
 
 pub use writing::Writing;
 
+use refusals::Refusals;
 use writing::Writer;
+
+/// The method of what is written of a request that was not let in.
+pub const ADMISSION: &str = "admission";
 
 /// Where the audit log goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +83,7 @@ struct Queue {
     orders: SyncSender<Order>,
     /// Lines for which there was no room.
     lost: Arc<AtomicU64>,
+    refusals: Arc<Refusals>,
 }
 
 impl AuditLog {
@@ -84,11 +93,22 @@ impl AuditLog {
     ///
     /// When the file cannot be written to, or there is no thread.
     pub fn open(to: AuditTo) -> io::Result<(Self, Writing)> {
+        let refusals = Refusals::new(AUDIT_REFUSALS_MAX, AUDIT_REFUSALS_WITHIN);
+        Self::open_with(to, refusals)
+    }
+
+    fn open_with(to: AuditTo, refusals: Refusals) -> io::Result<(Self, Writing)> {
+        let refusals = Arc::new(refusals);
         let (orders, received) = sync_channel(AUDIT_QUEUE_MAX);
         let lost = Arc::new(AtomicU64::new(0));
         let writer = Writer::open(to, Arc::clone(&lost))?;
-        let writing = Writing::start(writer, received)?;
-        Ok((Self(Some(Arc::new(Queue { orders, lost }))), writing))
+        let writing = Writing::start(writer, received, Arc::clone(&refusals))?;
+        let queue = Queue {
+            orders,
+            lost,
+            refusals,
+        };
+        Ok((Self(Some(Arc::new(queue))), writing))
     }
 
     /// Whether anything is written.
@@ -112,6 +132,16 @@ impl AuditLog {
             Err(TrySendError::Full(_)) => {
                 queue.lost.fetch_add(1, Ordering::Relaxed);
             }
+        }
+    }
+
+    /// The same for a request that was not let in. Of many at once some are counted instead: whoever sends them is
+    /// nobody's caller, and may send as many as it likes.
+    pub fn write_refused(&self, entry: Entry) {
+        if let Some(queue) = &self.0
+            && queue.refusals.may_write(Instant::now())
+        {
+            self.write(entry);
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! The only reader of flags and of the environment. Everybody else gets typed values.
 
+mod collector;
 mod edge;
 mod flags;
 mod values;
@@ -28,6 +29,7 @@ use crate::{
     metrics::Readers,
     registry::{self, Retries, Timeouts},
     telemetry::{LogFilter, LogFormat},
+    traces::Collector,
 };
 
 /// What the program is called.
@@ -96,6 +98,8 @@ pub struct Config {
     pub log_filter: LogFilter,
     /// Where the audit log goes, if one is written.
     pub audit: Option<AuditTo>,
+    /// Where spans of requests are sent, if they are.
+    pub collector: Option<Collector>,
 }
 
 /// What the program is to do.
@@ -307,6 +311,7 @@ impl Flags {
             allowed_origins: self.listening.allowed_origin,
             edge: self.edge.try_into()?,
             metrics: self.log.metrics,
+            collector: collector::collector(self.log.otlp_traces_endpoint.as_ref(), environment)?,
             log_format: self.log.log_format,
             log_delay: self.log.log_delay,
             log_filter: log_filter(self.log.log_level, serves, environment)?,

@@ -6,6 +6,7 @@
 pub mod admission;
 pub mod api;
 pub mod body;
+mod counting;
 pub mod mcp;
 pub mod origin;
 mod page;
@@ -31,11 +32,11 @@ use warp::{
     reply::{Reply, Response},
 };
 
-use self::{admission::Admission, origin::Gate, problem::Problem};
+use self::{admission::Admission, counting::Counting, origin::Gate, problem::Problem};
 use crate::{
     audit::AuditLog,
     callers::{Caller, Callers},
-    metrics::Readers,
+    metrics::{Metrics, Readers},
     registry::{CurrentRegistry, Registry},
     session::{Sessions, SessionsView},
 };
@@ -95,18 +96,21 @@ where
     mcp.or(api::routes(state)).unify().recover(refusal).unify()
 }
 
-/// Puts the gate and the admission before the routes, and the headers that every answer carries behind them.
+/// Puts the gate and the admission before the routes, and the headers that every answer carries behind them; counts
+/// what they answer.
 pub fn service<F, B>(
     gate: Gate,
     admission: Admission,
     routes: F,
+    metrics: &Metrics,
 ) -> impl Service<
     Request<B>,
     Response = Response,
     Error = Infallible,
-    Future = impl Future<Output = Result<Response, Infallible>> + Send,
+    Future = impl Future<Output = Result<Response, Infallible>> + Send + use<F, B>,
 > + Clone
 + Send
++ use<F, B>
 where
     F: Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static,
     B: Body + Send + Sync + 'static,
@@ -116,9 +120,12 @@ where
     let gate = Arc::new(gate);
     let admission = Arc::new(admission);
     let routes = Arc::new(TowerToHyperService::new(warp::service(routes)));
+    let counting = Arc::new(Counting::new(metrics));
     hyper::service::service_fn(move |mut request: Request<B>| {
+        let begun = Counting::begin(&request);
         let passed = gate.check(&request).map_err(Problem::into_response);
         let (admission, routes) = (Arc::clone(&admission), Arc::clone(&routes));
+        let counting = Arc::clone(&counting);
         async move {
             let admitted = match passed {
                 Ok(()) => admission.admit(&mut request).await,
@@ -135,6 +142,7 @@ where
             if let Some(Headers(aside)) = aside {
                 reuse(aside, &mut response);
             }
+            counting.answered(&begun, &response);
             let headers = response.headers_mut();
             headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
             headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));

@@ -24,4 +24,5 @@ pub mod routing;
 pub mod session;
 pub mod store;
 pub mod telemetry;
+pub mod traces;
 pub mod watch;

@@ -5,6 +5,7 @@
 mod backlog;
 mod bounds;
 mod console;
+mod told;
 
 use std::time::Duration;
 
@@ -13,6 +14,10 @@ pub use bounds::{Bounds, OutOfBounds};
 pub use console::{
     CONSOLE_ANSWER_BYTES_MAX, CONSOLE_CONNECT_WITHIN, CONSOLE_QUIET_MAX, CONSOLE_WITHIN,
     EXAMPLE_ACCEPT_PAUSE, EXAMPLE_BODY_BYTES_MAX, EXAMPLE_SESSIONS_MAX, IMPORT_BYTES_MAX,
+};
+pub use told::{
+    AUDIT_REFUSALS_MAX, AUDIT_REFUSALS_WITHIN, BAGGAGE_BYTES_MAX, SPANS_LOST_TOLD,
+    SPANS_SENT_WITHIN, SPANS_WAITING_MAX, TRACE_STATE_BYTES_MAX,
 };
 
 /// How long opening a connection to a backend may take: less fails on a healthy but distant host,

@@ -23,4 +23,5 @@ pub mod request;
 pub mod shelf;
 pub mod tool;
 pub mod tool_filter;
+pub mod trace;
 pub mod version;

@@ -5,6 +5,7 @@
 //! Whoever counts holds a handle that was made before: a request costs some atomics.
 
 mod durations;
+mod http;
 mod provider;
 mod readers;
 
@@ -15,8 +16,8 @@ use std::{
 
 use dashmap::DashMap;
 use prometheus::{
-    HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TEXT_FORMAT, TextEncoder,
-    core::Collector,
+    HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TEXT_FORMAT,
+    TextEncoder, core::Collector,
 };
 
 use crate::mcp::name::BackendName;
@@ -24,6 +25,7 @@ use crate::mcp::name::BackendName;
 use durations::{Durations, durations};
 
 pub use durations::{Ending, OTHER};
+pub use http::HttpAnswers;
 pub use provider::{CountedConnection, Metered, ProviderMetrics, Standing};
 pub use readers::Readers;
 
@@ -44,6 +46,8 @@ struct Inner {
     served: Durations,
     in_flight: IntGauge,
     mcp_sessions: IntGauge,
+    spans_lost: IntCounter,
+    http: HistogramVec,
     of_providers: OfProviders,
     /// Each provider's own handles. As many as the registry ever named.
     providers: DashMap<BackendName, Arc<ProviderMetrics>>,
@@ -106,6 +110,8 @@ impl Metrics {
             served: Durations::new(registered(&registry, served)?, None),
             in_flight: registered(&registry, in_flight()?)?,
             mcp_sessions: registered(&registry, mcp_sessions()?)?,
+            spans_lost: registered(&registry, spans_lost()?)?,
+            http: registered(&registry, http::http()?)?,
             of_providers: OfProviders::new(&registry)?,
             providers: DashMap::new(),
             when_asked: Mutex::new(WhenAsked::new(&registry)?),
@@ -133,6 +139,11 @@ impl Metrics {
     pub fn mcp_session(&self) -> Counted {
         self.0.mcp_sessions.inc();
         Counted(self.0.mcp_sessions.clone())
+    }
+
+    /// So many spans will not reach their collector.
+    pub fn spans_lost(&self, spans: u64) {
+        self.0.spans_lost.inc_by(spans);
     }
 
     /// The handles of a provider; the same ones whenever it is named.
@@ -239,6 +250,11 @@ fn in_flight() -> Result<IntGauge, MetricsError> {
 fn mcp_sessions() -> Result<IntGauge, MetricsError> {
     let help = "Clients that initialized and did not end that, of sessions that are awake";
     Ok(IntGauge::with_opts(ours("mcp_sessions", help))?)
+}
+
+fn spans_lost() -> Result<IntCounter, MetricsError> {
+    let help = "Spans that did not reach the collector of traces";
+    Ok(IntCounter::with_opts(ours("spans_lost_total", help))?)
 }
 
 fn counters(name: &str, help: &str) -> Result<IntCounterVec, MetricsError> {

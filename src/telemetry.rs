@@ -60,7 +60,8 @@ impl LogFilter {
     /// What holds for crates that tell more than an operator wants at their own `INFO`, or would
     /// show header values and bodies below it. A directive for the same crate replaces it.
     const QUIET: &'static str = "ractor=warn,sqlx=warn,sea_orm=warn,sea_orm_migration=warn,\
-                                 hyper=warn,hyper_util=warn,h2=warn,reqwest=warn,rustls=warn";
+                                 hyper=warn,hyper_util=warn,h2=warn,reqwest=warn,rustls=warn,\
+                                 opentelemetry_sdk=warn";
 
     /// What is wrong, but for backends: what asks them prints what became of that.
     #[must_use]

@@ -95,7 +95,7 @@ fn every_flag_stands_there_with_its_variable_and_its_default() {
         name.starts_with(|first: char| first.is_ascii_uppercase())
             .then_some(name)
     });
-    assert_eq!(variables.clone().count(), 5, "{unflagged}");
+    assert_eq!(variables.clone().count(), 10, "{unflagged}");
     variables.for_each(|variable| assert_row(&[variable]));
 }
 
@@ -228,7 +228,10 @@ fn limits_that_count() -> Vec<(&'static str, String)> {
         TOOL_PATTERNS_MAX,
         TOOL_PATTERN_CHARS_MAX,
         AUDIT_QUEUE_MAX,
-        AUDIT_FILES_MAX
+        AUDIT_FILES_MAX,
+        AUDIT_REFUSALS_MAX,
+        SPANS_WAITING_MAX,
+        TRACE_STATE_BYTES_MAX
     ]
 }
 
@@ -244,7 +247,10 @@ fn limits_are_what_it_says() {
         KEEP_ALIVE_INTERVAL,
         KEY_SET_PAUSE,
         REQUEST_STATE_TTL,
-        STREAM_HELD
+        STREAM_HELD,
+        AUDIT_REFUSALS_WITHIN,
+        SPANS_SENT_WITHIN,
+        SPANS_LOST_TOLD
     ];
     let sizes = named![size:
         ANSWER_BYTES_MAX,
@@ -261,7 +267,8 @@ fn limits_are_what_it_says() {
         ANNOUNCEMENT_BYTES_MAX,
         OUTBOX_BYTES_MAX,
         QUESTIONS_BYTES_MAX,
-        ANSWER_READ_BYTES_MAX
+        ANSWER_READ_BYTES_MAX,
+        BAGGAGE_BYTES_MAX
     ];
     let backlogs =
         named![backlog: EVENTS_IN_FLIGHT, CHANGES_IN_FLIGHT, HEARD_IN_FLIGHT, NOTICES_IN_FLIGHT];

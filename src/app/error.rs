@@ -11,6 +11,7 @@ use crate::{
     session::SessionsError,
     store::{KeyError, RotationError, StoreError},
     telemetry::TelemetryError,
+    traces::TracesError,
 };
 
 /// Why the program could not start.
@@ -44,6 +45,8 @@ pub enum AppError {
     Sessions(SessionsError),
     /// The metrics contradict themselves.
     Metrics(MetricsError),
+    /// Traces cannot be sent.
+    Traces(TracesError),
     /// The audit log cannot be written.
     Audit(io::Error),
     /// Everybody in the network could use every session.
@@ -92,6 +95,7 @@ impl fmt::Display for AppError {
             Self::Rotation(error) => chain(formatter, error),
             Self::Sessions(error) => chain(formatter, error),
             Self::Metrics(error) => chain(formatter, error),
+            Self::Traces(error) => chain(formatter, error),
             Self::Exposed { address } => write!(
                 formatter,
                 "{address} can be reached from other machines, and callers are not authenticated: whoever reaches it \
@@ -175,4 +179,5 @@ from! {
     RotationError => Rotation,
     SessionsError => Sessions,
     MetricsError => Metrics,
+    TracesError => Traces,
 }

@@ -1,6 +1,6 @@
 //! What was handed over is in the files, in order, and they stay as small as they may be.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use serde_json::Value;
 
@@ -131,9 +131,11 @@ fn lines_for_which_there_is_no_room_are_counted() {
     let path = folder.path().join("audit.jsonl");
     let (orders, received) = sync_channel(2);
     let lost = Arc::new(AtomicU64::new(0));
+    let refusals = Arc::new(unhurried());
     let queue = Queue {
         orders,
         lost: Arc::clone(&lost),
+        refusals: Arc::clone(&refusals),
     };
     let log = AuditLog(Some(Arc::new(queue)));
     for number in 0..5 {
@@ -143,11 +145,48 @@ fn lines_for_which_there_is_no_room_are_counted() {
         path: path.clone(),
         size_bytes_max: u64::MAX,
     };
-    let writing = Writing::start(Writer::open(to, lost).unwrap(), received).unwrap();
+    let writer = Writer::open(to, lost).unwrap();
+    let writing = Writing::start(writer, received, refusals).unwrap();
     log.close(writing);
     let lines = lines(&path);
     assert_eq!(lines.len(), 3);
     assert_eq!(lines[2]["lost"], 3);
+}
+
+/// Refusals whose span does not end while a test runs.
+fn unhurried() -> Refusals {
+    Refusals::new(AUDIT_REFUSALS_MAX, Duration::from_secs(1_000_000))
+}
+
+#[test]
+fn a_flood_of_refusals_costs_no_line_of_a_caller_and_is_told_in_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let to = AuditTo::File {
+        path: path.clone(),
+        size_bytes_max: u64::MAX,
+    };
+    let (log, writing) = AuditLog::open_with(to, unhurried()).unwrap();
+    let refused = || Entry {
+        caller: None,
+        method: ADMISSION.into(),
+        outcome: "refused",
+        ..entry(0)
+    };
+    // More than may wait to be written.
+    for _ in 0..2 * AUDIT_QUEUE_MAX {
+        log.write_refused(refused());
+    }
+    log.write(entry(1));
+    log.close(writing);
+    let lines = lines(&path);
+    let of_callers = lines.iter().filter(|line| line["caller"] == "ada");
+    assert_eq!(of_callers.count(), 1);
+    let last = lines.last().unwrap();
+    let left_out = 2 * AUDIT_QUEUE_MAX as u64 - AUDIT_REFUSALS_MAX;
+    assert_eq!(last["left_out"], left_out);
+    assert_eq!(last["method"], ADMISSION);
+    assert_eq!(lines.len() as u64, AUDIT_REFUSALS_MAX + 2);
 }
 
 #[test]

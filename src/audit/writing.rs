@@ -7,15 +7,15 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
-        mpsc::Receiver,
+        mpsc::{Receiver, RecvTimeoutError},
     },
     thread::{self, JoinHandle},
-    time::SystemTime,
+    time::{Instant, SystemTime},
 };
 
 use serde::Serialize;
 
-use super::{AuditTo, Entry, Order};
+use super::{ADMISSION, AuditTo, Entry, Order, refusals::Refusals};
 use crate::{
     files,
     limits::{AUDIT_AGAIN_PARTS, AUDIT_FILES_MAX},
@@ -26,9 +26,13 @@ use crate::{
 pub struct Writing(JoinHandle<()>);
 
 impl Writing {
-    pub(super) fn start(writer: Writer, orders: Receiver<Order>) -> io::Result<Self> {
+    pub(super) fn start(
+        writer: Writer,
+        orders: Receiver<Order>,
+        refusals: Arc<Refusals>,
+    ) -> io::Result<Self> {
         let thread = thread::Builder::new().name("audit".to_owned());
-        Ok(Self(thread.spawn(move || writer.run(&orders))?))
+        Ok(Self(thread.spawn(move || writer.run(&orders, &refusals))?))
     }
 
     pub(super) fn end(self) {
@@ -56,6 +60,15 @@ struct Line<'a> {
 struct Missing {
     time: String,
     lost: u64,
+}
+
+/// A line about requests that were not let in, beside those that have lines of their own.
+#[derive(Serialize)]
+struct Refused {
+    time: String,
+    method: &'static str,
+    outcome: &'static str,
+    left_out: u64,
 }
 
 pub(super) struct Writer {
@@ -95,17 +108,29 @@ impl Writer {
         }
     }
 
-    fn run(mut self, orders: &Receiver<Order>) {
-        while let Ok(order) = orders.recv() {
-            let mut next = Some(order);
+    fn run(mut self, orders: &Receiver<Order>, refusals: &Refusals) {
+        loop {
+            let order = match refusals.look_in(Instant::now()) {
+                None => orders.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(wait) => orders.recv_timeout(wait),
+            };
+            let mut next = match order {
+                Ok(order) => Some(order),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
             while let Some(order) = next.take() {
                 match order {
                     Order::Write(at, entry) => self.write(at, &entry),
                     Order::Reopen => self.reopen(),
-                    Order::Close => return self.tell_missing(),
+                    Order::Close => {
+                        self.tell_refused(refusals.left_out_at_last());
+                        return self.tell_missing();
+                    }
                 }
                 next = orders.try_recv().ok();
             }
+            self.tell_refused(refusals.left_out(Instant::now()));
             self.tell_missing();
         }
     }
@@ -123,6 +148,19 @@ impl Writer {
             elapsed_ms: entry.elapsed_ms,
         };
         if !self.put(&line) {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Says how many requests that were not let in have no line.
+    fn tell_refused(&mut self, left_out: u64) {
+        let line = Refused {
+            time: rfc3339(SystemTime::now()),
+            method: ADMISSION,
+            outcome: "refused",
+            left_out,
+        };
+        if left_out > 0 && !self.put(&line) {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }

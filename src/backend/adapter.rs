@@ -156,6 +156,9 @@ pub(super) fn write_body<'a>(
     }
     let was_empty = members.is_empty();
     edit(&mut params, &mut members);
+    if let Some(trace) = &request.context.trace {
+        trace.set_meta(&mut members);
+    }
     if members.is_empty() && !was_empty {
         // All that stood there was for another era.
         params.retain(|name| name != META);
@@ -173,9 +176,16 @@ pub(super) fn write_body<'a>(
 }
 
 /// Writes the body of a request of whose parameters nothing changes but what it is about, which is put in its place;
-/// `None` where something else may have to change, or that is not there once.
+/// `None` where something else may have to change, as in the parameters of a call that is followed, or that is not there once.
 pub(super) fn write_renamed(request: &Request, id: &RequestId) -> Option<Bytes> {
+    if request.context.trace.is_some() {
+        // It may have to say where in a trace it is.
+        return None;
+    }
     let (name, member) = (request.name.as_ref()?, subject_member(&request.method)?);
+    if request.context.trace.is_some() {
+        return None;
+    }
     let params = request.params.as_deref()?.get();
     let mut place = None;
     for found in Members::of(params) {

@@ -96,12 +96,19 @@ pub(super) async fn run(
         Err(error) => error,
     };
     match &error {
-        BackendError::SessionExpired if !call.renewed => return Ending::Expired(call),
+        BackendError::SessionExpired if !call.renewed => {
+            call.repeats(&error, &endpoint.name);
+            return Ending::Expired(call);
+        }
         BackendError::EraChanged if !call.renewed => {
+            call.repeats(&error, &endpoint.name);
             call.turned_down = Some(link.dialect.is_shared());
             return Ending::EraChanged(call);
         }
-        BackendError::HeadersWanted { .. } if !call.mirrored => return Ending::Unmirrored(call),
+        BackendError::HeadersWanted { .. } if !call.mirrored => {
+            call.repeats(&error, &endpoint.name);
+            return Ending::Unmirrored(call);
+        }
         BackendError::HeadersWanted { error } => {
             let answer = Outcome::Rejected(Rejection {
                 error: (**error).to_owned(),

@@ -15,6 +15,7 @@ use crate::{
         level::Level,
         name::BackendName,
         request::{Context, Request},
+        trace::FollowedCall,
         version::Revision,
     },
     metrics::{self, Metered},
@@ -279,6 +280,18 @@ impl Call {
         self.end(Some(backend.clone()), outcome).await;
     }
 
+    /// Its span, if somebody follows it.
+    pub(super) fn span(&self) -> Option<&dyn FollowedCall> {
+        self.request.context.trace.as_ref()?.call.as_deref()
+    }
+
+    /// Tells whoever follows it that it goes out again.
+    pub(super) fn repeats(&self, error: &BackendError, backend: &BackendName) {
+        if let Some(span) = self.span() {
+            span.repeats(&error.clone().into_failure(backend));
+        }
+    }
+
     /// Ends a call that its backend does not get to see.
     pub(crate) async fn refuse(&self, failure: Failure) {
         self.end(None, Outcome::Failed(failure)).await;
@@ -287,6 +300,9 @@ impl Call {
     async fn end(&self, backend: Option<BackendName>, outcome: Outcome) {
         if let Some(metered) = &self.metered {
             metered.end(&self.request.method, ending(&outcome));
+        }
+        if let Some(span) = self.span() {
+            span.end(&outcome);
         }
         let finished = Finished { backend, outcome };
         let _nobody_left = self.events.send(Event::Finished(finished)).await;

@@ -9,24 +9,19 @@ mod callers;
 mod console;
 mod edge;
 mod keys;
+mod log;
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{
-    Args, Id, Parser, Subcommand,
-    builder::{PossibleValuesParser, TypedValueParser as _},
-    parser::ValueSource,
-};
+use clap::{Args, Id, Parser, Subcommand, parser::ValueSource};
 use clap_complete::Shell;
 use secrecy::SecretString;
 
+use self::log::LogFlags;
+
 pub(super) use self::edge::Edge;
 use super::values;
-use crate::{
-    limits,
-    metrics::Readers,
-    telemetry::{LogFilter, LogFormat},
-};
+use crate::limits;
 
 pub use self::{
     console::{Choice, Edit, EntryFlags, GatewayFlags, NamingWord, SessionFlags, SessionVerb},
@@ -43,6 +38,12 @@ pub(super) const OLD_SECRET_KEYS: &str = "GATEWAY_OLD_SECRET_KEYS";
 pub(super) const CALLER_KEY: &str = "MCP_GATEWAY_KEY";
 /// The variable that Rust programs take their log filter from.
 pub(super) const RUST_LOG: &str = "RUST_LOG";
+
+/// The variable that names a collector for all that a program tells it.
+pub(super) const OTLP_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+/// The variables that keep a program from telling a collector anything, or of traces.
+pub(super) const OTEL_SDK_DISABLED: &str = "OTEL_SDK_DISABLED";
+pub(super) const OTEL_TRACES_EXPORTER: &str = "OTEL_TRACES_EXPORTER";
 
 /// The command that brings its own registry and keeps nothing.
 pub(super) const DEMO: &str = "demo";
@@ -69,6 +70,15 @@ Environment variables without a flag:
                       After `mcp-gateway keys rotate` they may go
   MCP_GATEWAY_KEY     Your key, for the commands that speak with a gateway, where it authenticates callers
   RUST_LOG            The log level where neither --log-level nor LOG_LEVEL gives one
+  OTEL_EXPORTER_OTLP_ENDPOINT
+                      Collector of traces where --otlp-traces-endpoint gives none: they go to v1/traces below it
+  OTEL_EXPORTER_OTLP_HEADERS
+                      Headers that the collector wants, such as its key: name=value, separated by commas
+  OTEL_SERVICE_NAME   What the gateway is called in traces; without it mcp-gateway
+  OTEL_TRACES_SAMPLER
+                      Which traces are recorded, with OTEL_TRACES_SAMPLER_ARG; without it those that clients
+                      record, and all that begin here
+  OTEL_SDK_DISABLED   true sends no traces, whatever else is set
   NO_COLOR            Set to anything, keeps colours out of the log, unless --log-format is pretty
 
 A flag wins over its variable. Durations have a unit (100ms, 3s, 10m, 24h), sizes may (KiB, MiB).";
@@ -295,48 +305,6 @@ pub(super) struct Backends {
     #[arg(long, global = true, env = "RETRY_MAX", value_name = "DURATION")]
     #[arg(default_value = "2s", value_parser = |text: &str| limits::RETRY_MAX.read(text))]
     pub(super) retry_max: Duration,
-}
-
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Log and metrics")]
-pub(super) struct LogFlags {
-    /// Look of log lines: auto is text, with colours on a terminal; pretty is text with colours
-    /// anywhere; json is one object a line
-    #[arg(long, global = true, env = "LOG_FORMAT", default_value = "auto")]
-    #[arg(value_parser = PossibleValuesParser::new(LogFormat::WORDS).try_map(|word| word.parse::<LogFormat>()))]
-    pub(super) log_format: LogFormat,
-
-    /// How long lines gather to be written out together; 0s writes each at once, as warnings and errors always are
-    #[arg(long, global = true, env = "LOG_DELAY", value_name = "DURATION")]
-    #[arg(default_value = "5ms", value_parser = |text: &str| limits::LOG_DELAY.read(text))]
-    pub(super) log_delay: Duration,
-
-    /// Lines to write: off, error, warn, info, debug or trace, or directives such as
-    /// info,mcp_gateway=debug; warn, where nothing is served [default: info]
-    #[arg(long, global = true, env = "LOG_LEVEL", value_name = "LEVEL")]
-    pub(super) log_level: Option<LogFilter>,
-
-    /// File for the audit log: one JSON object for each request, with whom it concerned and how it ended, never with
-    /// what was in it; - is standard output [default: none is written]
-    #[arg(long, global = true, env = "AUDIT_LOG", value_name = "FILE")]
-    pub(super) audit_log: Option<PathBuf>,
-
-    /// Size at which the audit log goes on in another file; 7 older ones are kept, with numbers
-    #[arg(long, global = true, env = "AUDIT_LOG_SIZE", value_name = "SIZE")]
-    #[arg(default_value = "64MiB", value_parser = |text: &str| limits::AUDIT_FILE_BYTES.read(text))]
-    pub(super) audit_log_size: usize,
-
-    /// Who may read GET /metrics: operators are all where callers are not authenticated; open is whoever reaches the
-    /// gateway, without a key; off is nobody
-    #[arg(
-        long,
-        global = true,
-        env = "METRICS",
-        value_name = "READERS",
-        default_value = "operators"
-    )]
-    #[arg(value_parser = PossibleValuesParser::new(Readers::WORDS).try_map(|word| word.parse::<Readers>()))]
-    pub(super) metrics: Readers,
 }
 
 /// Has the help of commands that do not serve, and read no registry and no database, show their own flags alone.

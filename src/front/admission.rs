@@ -16,7 +16,7 @@ use super::{
     via::Via,
 };
 use crate::{
-    audit::{AuditLog, Entry},
+    audit::{ADMISSION, AuditLog, Entry},
     callers::{Admitted, Callers, Unrecognised},
     mcp::failure::Failure,
     metrics::Readers,
@@ -106,11 +106,11 @@ impl Admission {
         let mut parts = request.uri().path().split('/').skip(1);
         let is_session = parts.next() == Some("session");
         let session = parts.next().filter(|_| is_session).and_then(session_id);
-        self.audit.write(Entry {
+        self.audit.write_refused(Entry {
             caller: None,
             session: session.map(short),
             client: request.extensions().get().map(|via: &Via| via.address),
-            method: "admission".into(),
+            method: ADMISSION.into(),
             provider: None,
             tool: None,
             outcome: match why {

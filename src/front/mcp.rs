@@ -9,6 +9,7 @@ mod depth;
 mod description;
 mod encode;
 pub(super) mod event_stream;
+mod following;
 mod head;
 mod input_required;
 mod legacy;
@@ -52,6 +53,7 @@ use crate::{
         version::Revision,
     },
     session::{SessionRef, Sessions, SessionsError, short},
+    traces::Traces,
 };
 
 use event_stream::Accepts;
@@ -65,6 +67,8 @@ pub struct McpState {
     pub sessions: Sessions,
     /// Who had what carried out.
     pub audit: AuditLog,
+    /// Where spans of requests come from.
+    pub traces: Traces,
     /// What a message may measure, and how long it may take to arrive.
     pub body: BodyBounds,
 }
@@ -128,6 +132,7 @@ where
             audit: state.audit,
             activity: session.activity().clone(),
             metrics: state.sessions.metrics().clone(),
+            traces: state.traces,
         },
         session,
         pass: admitted.pass,

@@ -160,6 +160,35 @@ pub enum Failure {
     NotStored,
 }
 
+impl Failure {
+    /// The same in one word, for who counts and compares.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::UnknownMethod { .. } => "unknown_method",
+            Self::UnknownName { .. } | Self::UnknownResource { .. } => "unknown_name",
+            Self::InvalidParams { .. } | Self::UnknownState => "invalid_params",
+            Self::Incapable { .. } => "incapable",
+            Self::Unavailable { .. } => "unavailable",
+            Self::Interrupted { .. } => "interrupted",
+            Self::TimedOut { .. } => "timeout",
+            Self::Garbled { .. } => "garbled",
+            Self::UnknownMcpSession => "unknown_mcp_session",
+            Self::TooManyParked { .. }
+            | Self::TooManyMcpSessions { .. }
+            | Self::TooManyListeners { .. }
+            | Self::CallerBusy { .. }
+            | Self::Busy { .. } => "busy",
+            Self::SessionDeleted => "session_deleted",
+            Self::Unauthenticated { .. } | Self::Unauthorized { .. } | Self::Unverifiable => {
+                "unauthorized"
+            }
+            Self::Stopping | Self::OutOfTime => "stopping",
+            Self::Lost | Self::NotStored => "internal",
+        }
+    }
+}
+
 /// What a client wrote, short enough to be repeated in a log or an answer.
 #[must_use]
 pub fn shortened(text: &str) -> Cow<'_, str> {

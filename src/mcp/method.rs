@@ -78,6 +78,30 @@ pub const LISTEN: &str = "subscriptions/listen";
 /// Tells which changes a modern server announces on a stream; the first message on it.
 pub const LISTEN_ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
 
+/// The methods of all requests of clients that a revision or an extension of ours defines; the most frequent one first.
+pub const REQUESTS: [&str; 20] = [
+    TOOLS_CALL,
+    TOOLS_LIST,
+    INITIALIZE,
+    DISCOVER,
+    PING,
+    PROMPTS_LIST,
+    PROMPTS_GET,
+    RESOURCES_LIST,
+    TEMPLATES_LIST,
+    RESOURCES_READ,
+    SUBSCRIBE,
+    UNSUBSCRIBE,
+    COMPLETE,
+    SET_LEVEL,
+    TASKS_GET,
+    TASKS_UPDATE,
+    TASKS_CANCEL,
+    TASKS_RESULT,
+    TASKS_LIST,
+    LISTEN,
+];
+
 /// Whether a request of this method may be sent again after its bytes may have reached a backend.
 ///
 /// Reading twice changes nothing; a tool may have run. Whether a tool says that it may be repeated

@@ -8,6 +8,7 @@ use smol_str::SmolStr;
 use super::{
     method::asked_capability,
     object::{RawObject, read_object},
+    trace::Trace,
 };
 
 /// Who asks and what it can do, as the modern era says it with every request.
@@ -21,6 +22,8 @@ pub struct Context {
     pub capabilities: Option<Arc<RawValue>>,
     /// The least severe log message the client wants; `None` when it did not say.
     pub log_level: Option<Arc<RawValue>>,
+    /// The trace that the request belongs to, if anybody follows it.
+    pub trace: Option<Arc<Trace>>,
 }
 
 impl Context {

@@ -4,40 +4,12 @@ use std::{sync::OnceLock, time::Duration};
 
 use prometheus::{Histogram, HistogramOpts, HistogramVec};
 
-use crate::mcp::method::{
-    COMPLETE, DISCOVER, INITIALIZE, LISTEN, PING, PROMPTS_GET, PROMPTS_LIST, RESOURCES_LIST,
-    RESOURCES_READ, SET_LEVEL, SUBSCRIBE, TASKS_CANCEL, TASKS_GET, TASKS_LIST, TASKS_RESULT,
-    TASKS_UPDATE, TEMPLATES_LIST, TOOLS_CALL, TOOLS_LIST, UNSUBSCRIBE,
-};
+use crate::mcp::method::REQUESTS;
 
 use super::MetricsError;
 
 /// The label of every method that is none of the protocol's requests.
 pub const OTHER: &str = "_other";
-
-/// The methods of requests that have a label of their own; the most frequent one first.
-const METHODS: [&str; 20] = [
-    TOOLS_CALL,
-    TOOLS_LIST,
-    INITIALIZE,
-    DISCOVER,
-    PING,
-    PROMPTS_LIST,
-    PROMPTS_GET,
-    RESOURCES_LIST,
-    TEMPLATES_LIST,
-    RESOURCES_READ,
-    SUBSCRIBE,
-    UNSUBSCRIBE,
-    COMPLETE,
-    SET_LEVEL,
-    TASKS_GET,
-    TASKS_UPDATE,
-    TASKS_CANCEL,
-    TASKS_RESULT,
-    TASKS_LIST,
-    LISTEN,
-];
 
 /// In seconds: those that the conventions advise, and two for what the gateway answers by itself.
 const BUCKETS: [f64; 16] = [
@@ -72,7 +44,8 @@ impl Ending {
     ];
 
     /// The convention's `error.type`, which what ended well has not.
-    const fn error_type(self) -> &'static str {
+    #[must_use]
+    pub const fn error_type(self) -> &'static str {
         match self {
             Self::Well => "",
             Self::Error => "error",
@@ -94,7 +67,7 @@ pub(super) struct Durations {
 
 impl Durations {
     pub(super) fn new(vec: HistogramVec, provider: Option<&str>) -> Self {
-        let count = (METHODS.len() + 1) * Ending::ALL.len();
+        let count = (REQUESTS.len() + 1) * Ending::ALL.len();
         Self {
             vec,
             provider: provider.map(Into::into),
@@ -103,8 +76,8 @@ impl Durations {
     }
 
     pub(super) fn observe(&self, method: &str, ending: Ending, elapsed: Duration) {
-        let known = METHODS.iter().position(|known| *known == method);
-        let method = known.unwrap_or(METHODS.len());
+        let known = REQUESTS.iter().position(|known| *known == method);
+        let method = known.unwrap_or(REQUESTS.len());
         let Some(slot) = self.made.get(method * Ending::ALL.len() + ending as usize) else {
             return;
         };
@@ -113,7 +86,7 @@ impl Durations {
     }
 
     fn make(&self, method: usize, ending: Ending) -> Histogram {
-        let method = METHODS.get(method).copied().unwrap_or(OTHER);
+        let method = REQUESTS.get(method).copied().unwrap_or(OTHER);
         let provider = self.provider.as_deref().into_iter();
         let labels: Vec<&str> = provider.chain([method, ending.error_type()]).collect();
         self.vec.with_label_values(&labels)

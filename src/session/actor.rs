@@ -40,6 +40,7 @@ use crate::{
             TASKS_GET, TASKS_RESULT, TASKS_UPDATE, TOOLS_CALL, UNSUBSCRIBE,
         },
         name::{BackendName, Naming},
+        request::Context,
         shelf::Shelf,
     },
     routing::resource::ResourceIndex,
@@ -345,7 +346,11 @@ impl Session {
                 return exchange.refuse(Failure::UnknownMcpSession);
             };
             mcp_session.touch();
-            exchange.request.context = mcp_session.context.clone();
+            exchange.request.context = Context {
+                // The one thing that differs from request to request in the legacy era.
+                trace: exchange.request.context.trace.take(),
+                ..mcp_session.context.clone()
+            };
         }
         self.running.began(&exchange, &mut place);
         match exchange.request.method.as_ref() {

@@ -244,6 +244,8 @@ async fn headers_of_a_client_stay_with_the_gateway() {
     for (name, _) in &headers[..4] {
         assert_eq!(seen.header(name), None, "{name}");
     }
+    // Of a trace, whoever comes next is to know.
+    assert_eq!(seen.header("traceparent"), Some(trace));
     let host = backend.address().to_string();
     assert_eq!(seen.header("host"), Some(host.as_str()));
 }

@@ -22,7 +22,28 @@ const ENTRY: &str = "timeouts: { connect: 10s, handshake: 60s, idle: 60s, call: 
 const NOWHERE: &str = "http://127.0.0.1:9/mcp";
 
 const SERVED: &str = "mcp_server_operation_duration_seconds_count";
+/// By method, route and status.
+const ANSWERED: &str = "http_server_request_duration_seconds_count";
 const CALLED: &str = "mcp_client_operation_duration_seconds_count";
+
+/// How many requests were answered so.
+fn answered(metrics: &Exposition, [method, route, status]: [&str; 3]) -> Option<f64> {
+    let labels = [
+        ("http_request_method", method),
+        ("http_route", route),
+        ("http_response_status_code", status),
+    ];
+    metrics.of(ANSWERED, &labels)
+}
+
+fn assert_answers_are_counted(metrics: &Exposition) {
+    let made = answered(metrics, ["POST", "/create-session", "201"]);
+    assert_eq!(made, Some(11.0));
+    let lost = answered(metrics, ["GET", "_other", "404"]);
+    assert_eq!(lost, Some(1.0));
+    let asked = answered(metrics, ["POST", "/session/{session_id}/mcp", "200"]);
+    assert!(asked >= Some(7.0), "{asked:?}");
+}
 
 async fn read(gateway: &Gateway) -> Exposition {
     let answer = gateway.get("/metrics").await;
@@ -49,7 +70,9 @@ fn asked_by(dashboard: &Value, names: &mut BTreeSet<String>) {
                 {
                     Some(query) => {
                         let words = query.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-                        let ours = words.filter(|word| word.starts_with("mcp_"));
+                        let ours = words.filter(|word| {
+                            word.starts_with("mcp_") || word.starts_with("http_server")
+                        });
                         // Labels are no metrics.
                         let ours = ours.filter(|word| *word != "mcp_method_name");
                         names.extend(ours.map(str::to_owned));
@@ -85,6 +108,7 @@ async fn what_happened_is_counted_and_nothing_of_who_or_what_it_was() {
         .request(r#"evil\"} 1\nevil 1"#, json!({}))
         .await
         .error();
+    assert_eq!(gateway.get("/evil/path").await.status, 404);
     backend.inject(Fault::status(429).on("tools/call").times(1));
     client.call("it.count", json!({})).await.result();
     let waits = client.open_as("4711", "tools/call", r#"{"name":"it.wait","arguments":{}}"#);
@@ -126,6 +150,7 @@ async fn what_happened_is_counted_and_nothing_of_who_or_what_it_was() {
         metrics.of(CALLED, &[("provider", "it"), method, ("error_type", error)])
     };
     assert_eq!((called(""), called("error")), (Some(2.0), Some(1.0)));
+    assert_answers_are_counted(&metrics);
     let of = |name, provider| metrics.of(name, &[("provider", provider)]);
     assert_eq!(of("mcp_gateway_retries_total", "it"), Some(1.0));
     assert!(of("mcp_gateway_breaker_openings_total", "gone") >= Some(1.0));
@@ -182,7 +207,12 @@ async fn operators_read_the_metrics_unless_others_are_to() {
     let refused = gateway.get_as("ada", "/metrics").await;
     assert_eq!(refused.status, 403);
     assert!(refused.text.contains("--metrics open"), "{refused:?}");
-    assert_eq!(gateway.get_as("ops", "/metrics").await.status, 200);
+    let seen = gateway.get_as("ops", "/metrics").await;
+    let seen = Exposition::read(&seen.text);
+    for status in ["401", "403"] {
+        let turned_away = answered(&seen, ["GET", "/metrics", status]);
+        assert_eq!(turned_away, Some(1.0), "{status}");
+    }
     let posted = gateway.send_as("ops", Method::POST, "/metrics", None).await;
     assert_eq!(
         (posted.status, posted.header("allow")),

@@ -167,6 +167,23 @@ impl Python {
     }
 }
 
+/// A command that runs a collector of traces, which says what it was told. `None`, after saying so, where that is not
+/// possible.
+pub(crate) fn collector() -> Option<Command> {
+    let install = || {
+        let python = Python::install("collector")?;
+        // By the version of Python that made the folder.
+        for library in fs::read_dir(python.folder.join("lib"))? {
+            let program = library?.path().join("site-packages/rotel/rotel-agent");
+            if program.exists() {
+                return Ok(Command::new(program));
+            }
+        }
+        Err("the package has no rotel-agent".into())
+    };
+    or_skipped(install())
+}
+
 /// A command that runs a script under a Node that is new enough for all of them: the machine's own, or one installed
 /// for this.
 fn newer_node(script: &Path) -> Result<Command, Failure> {

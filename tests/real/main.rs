@@ -29,3 +29,7 @@ mod rust_client;
 mod scripted_client;
 mod server;
 mod through_gateway;
+mod traces;
+#[path = "../support/world.rs"]
+#[expect(dead_code, unused_imports, reason = "others have more of the world")]
+mod world;

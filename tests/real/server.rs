@@ -1,6 +1,6 @@
 //! Real MCP servers on free ports of loopback.
 
-use std::{net::TcpListener, process::Command, time::Duration};
+use std::{net::TcpListener, path::Path, process::Command, time::Duration};
 
 use tokio::{
     net::TcpStream,
@@ -92,6 +92,23 @@ impl Server {
         .await
     }
 
+    /// A collector of traces, which is no MCP server.
+    pub(crate) async fn collector(program: &Path) -> Self {
+        let program = program.to_owned();
+        Self::start("the collector", move |port| {
+            let mut command = Command::new(&program);
+            let at = |port: u16| format!("127.0.0.1:{port}");
+            command
+                .args(["start", "--exporter=blackhole"])
+                .args(["--debug-log=traces", "--debug-log-verbosity=detailed"])
+                .args(["--otlp-http-endpoint", &at(port)])
+                .args(["--otlp-grpc-endpoint", &at(free_port())])
+                .args(["--pid-file=pid", "--log-file=log"]);
+            command
+        })
+        .await
+    }
+
     async fn guarded(sdk_2: &Python, credential: &[&'static str]) -> Self {
         let (python, credential) = (sdk_2.clone(), credential.to_vec());
         Self::start("FastMCP", move |port| {
@@ -117,6 +134,11 @@ impl Server {
             }
         }
         panic!("{name} does not start");
+    }
+
+    /// What it wrote to stdout.
+    pub(crate) fn said(&self) -> String {
+        self.process.stdout()
     }
 
     /// Its address alone.

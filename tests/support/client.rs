@@ -14,7 +14,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
 use serde_json::{Value, json};
 
 use self::judge::Judge;
@@ -82,6 +82,16 @@ impl Program {
     /// Shows this key or token with each request.
     pub fn showing(mut self, key: &str) -> Self {
         self.http = showing(key);
+        self
+    }
+
+    /// Sends these headers with each request.
+    pub fn carrying(mut self, headers: &[(&'static str, &str)]) -> Self {
+        let pairs = headers.iter().map(|(name, value)| {
+            let value = HeaderValue::from_str(value).unwrap();
+            (HeaderName::from_static(name), value)
+        });
+        self.http = built(reqwest::Client::builder().default_headers(pairs.collect()));
         self
     }
 

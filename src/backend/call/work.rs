@@ -130,6 +130,7 @@ impl<'a> Work<'a> {
             |error: &BackendError| {
                 let again = policy.allows(error);
                 if again {
+                    self.call.repeats(error, &endpoint.name);
                     tracing::debug!(backend.name = %endpoint.name, %error, "may send the request again");
                 }
                 again
@@ -166,7 +167,13 @@ impl<'a> Work<'a> {
         }
         let number = link.next_id();
         let id = RequestId::from_number(number);
-        let encoded = link.dialect.encode(request, &id);
+        let mut encoded = link.dialect.encode(request, &id);
+        if let Some(trace) = &request.context.trace {
+            encoded.outgoing.tell(&trace.context);
+        }
+        if let Some(span) = self.call.span() {
+            span.sent(&id, link.dialect.revision());
+        }
         let on_its_way = Arc::new(OnItsWay {
             caller: Arc::clone(&self.caller),
             client_token: encoded.client_token,

@@ -8,9 +8,14 @@ use tokio::sync::oneshot;
 
 use crate::{
     backend::{
-        Backend, error::BackendError, link::LinkKey, mailbox::Mailbox, message::BackendMessage,
+        Backend,
+        error::BackendError,
+        link::LinkKey,
+        mailbox::Mailbox,
+        message::{BackendMessage, Call},
         pending::Pending,
     },
+    mcp::trace::Called,
     metrics::CountedConnection,
 };
 
@@ -89,8 +94,27 @@ impl Connection {
         }
         if call.metered.is_none() {
             call.metered = self.counted.as_ref().map(CountedConnection::call);
+            self.follow(call);
         }
         call.occupied.is_some()
+    }
+
+    /// Has a call followed from here on, if its exchange is.
+    fn follow(&self, call: &mut Call) {
+        let Some(trace) = call.request.context.trace.clone() else {
+            return;
+        };
+        if let Some(follower) = &trace.follower {
+            let url = self.spec.as_ref().map(|spec| &spec.url);
+            let address = url.and_then(|url| Some((url.host_str()?, url.port_or_known_default())));
+            let called = Called {
+                request: &call.request,
+                backend: &self.name,
+                address,
+            };
+            let trace = follower.call(&trace.context, &called);
+            call.request.context.trace = Some(Arc::new(trace));
+        }
     }
 
     /// Another connection takes this one's place: ends it once its calls have ended.

@@ -23,7 +23,7 @@ async fn send(state: &FrontState, request: Builder, body: impl Into<Bytes>) -> A
     let gate = Gate::new("127.0.0.1", &[], &[]).unwrap();
     let admission = Admission::new(state.callers.clone(), None, state.audit.clone());
     let routes = front::routes(state.clone(), fixture::mcp());
-    let service = front::service(gate, admission, routes);
+    let service = front::service(gate, admission, routes, state.sessions.metrics());
     let request = request.body(Full::new(body.into())).unwrap();
     let (head, body) = service.call(request).await.unwrap().into_parts();
     Answer::from_parts(head, body.collect().await.unwrap().to_bytes())

@@ -35,7 +35,9 @@ use super::{
     Caller, Head,
     answer::answer,
     answering::{Answering, Wanted},
-    event_stream, legacy_revision,
+    event_stream,
+    following::follow,
+    legacy_revision,
     record::{self, Record},
     refusal,
 };
@@ -50,7 +52,7 @@ pub(super) async fn post(caller: Caller, message: Message<'_>, head: Head<'_>) -
     // `initialize` may come with headers of what the client hopes for, or had before.
     let message = match message {
         Message::Request { id, method, params } if method == INITIALIZE => {
-            return opening::initialize(caller, id, params).await;
+            return opening::initialize(caller, id, params, &head.meta).await;
         }
         message => message,
     };
@@ -120,12 +122,16 @@ fn wanted(
         params,
         head,
     } = asked;
-    let begin = |subject| Record::begin(&method, subject, &caller.sender);
+    let begin = |subject| {
+        let mut record = Record::begin(&method, subject, &caller.sender);
+        let trace = follow(caller, &mut record, &id, &head.meta);
+        (record, trace)
+    };
     let name = match head.subject(&method) {
         Ok(name) => name,
-        Err(failure) => return Err(Box::new((begin(None), failure))),
+        Err(failure) => return Err(Box::new((begin(None).0, failure))),
     };
-    let record = begin(name.as_deref());
+    let (record, trace) = begin(name.as_deref());
     let encode = Legacy::new(caller.session.clone(), mcp_session, &method);
     Ok(Wanted {
         session: caller.session.clone(),
@@ -138,7 +144,10 @@ fn wanted(
                 Some(_) if caller.accepts.events => Asking::WhileOpen,
                 _ => Asking::Never,
             },
-            context: Context::default(),
+            context: Context {
+                trace,
+                ..Context::default()
+            },
             param_headers: None,
         },
         mcp_session,

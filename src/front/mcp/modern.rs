@@ -32,6 +32,7 @@ use super::{
     answer::answer,
     answering::{Answering, Wanted},
     event_stream,
+    following::follow,
     record::{self, Record},
     refusal,
 };
@@ -81,8 +82,8 @@ pub(super) async fn post(caller: Caller, message: Message<'_>, head: Head<'_>) -
         ..Request::new(method.as_ref(), params.map(ToOwned::to_owned), context)
     };
     match request.method.as_ref() {
-        DISCOVER => discover::discover(caller, id, request.context).await,
-        LISTEN => subscription::listen(caller, id, request).await,
+        DISCOVER => discover::discover(caller, id, request.context, &head.meta).await,
+        LISTEN => subscription::listen(caller, id, request, &head.meta).await,
         _ => carry_out(caller, id, request, &head).await,
     }
 }
@@ -98,8 +99,14 @@ fn take_note(caller: &Caller) -> Response {
     }
 }
 
-async fn carry_out(caller: Caller, id: RequestId, request: Request, head: &Head<'_>) -> Response {
-    let record = Record::begin(&request.method, request.name.as_deref(), &caller.sender);
+async fn carry_out(
+    caller: Caller,
+    id: RequestId,
+    mut request: Request,
+    head: &Head<'_>,
+) -> Response {
+    let mut record = Record::begin(&request.method, request.name.as_deref(), &caller.sender);
+    request.context.trace = follow(&caller, &mut record, &id, &head.meta);
     let taken_up = match head.request_state {
         Some(_) if may_want_input(&request.method) => caller.session.take_up(&request).await,
         _ => Ok(TakenUp::New),

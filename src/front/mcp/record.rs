@@ -13,12 +13,15 @@ use crate::{
         error::code_of,
         event::Outcome,
         failure::{Failure, shortened},
-        message::Message,
+        message::{Message, RequestId},
         method::{PROMPTS_GET, TOOLS_CALL, subject_member},
         name::BackendName,
+        trace::{Trace, TraceContext},
+        version::Revision,
     },
     metrics::{Ending, Metrics},
     session::{Activity, Done},
+    traces::{Asked, ExchangeSpan, Traces},
 };
 
 /// Whose a request is, as the log tells it.
@@ -36,6 +39,8 @@ pub(super) struct Sender {
     pub(super) activity: Activity,
     /// Where it is counted.
     pub(super) metrics: Metrics,
+    /// Where its spans come from.
+    pub(super) traces: Traces,
 }
 
 /// An address as it stands in the log. Most are of four octets, and every request has one: written in one piece they
@@ -76,6 +81,8 @@ pub(super) struct Record {
     sender: Sender,
     began: Instant,
     written: bool,
+    /// Boxed: hardly any gateway has one, and each request would have room for it.
+    span: Option<Box<ExchangeSpan>>,
 }
 
 impl Record {
@@ -88,7 +95,28 @@ impl Record {
             sender: sender.clone(),
             began: Instant::now(),
             written: false,
+            span: None,
         }
+    }
+
+    /// Has the request followed from these places on; gives the trace that it goes on in.
+    pub(super) fn follow(
+        &mut self,
+        (id, revision): (&RequestId, Option<Revision>),
+        by_meta: Option<&TraceContext>,
+        by_headers: Option<&TraceContext>,
+    ) -> Option<Arc<Trace>> {
+        let asked = Asked {
+            method: &self.method,
+            subject: self.subject.as_deref(),
+            id,
+            session: &self.sender.session,
+            client: self.sender.address,
+            revision,
+        };
+        let (span, trace) = self.sender.traces.exchange(&asked, by_meta, by_headers)?;
+        self.span = Some(Box::new(span));
+        Some(Arc::new(trace))
     }
 
     /// Writes the line for a request that ended so.
@@ -99,6 +127,9 @@ impl Record {
             Outcome::Rejected(rejection) => code_of(&rejection.error),
             Outcome::Failed(failure) => return self.fail(backend, failure),
         };
+        if let (Some(span), Some(code)) = (&mut self.span, code) {
+            span.rejected(code);
+        }
         let words = code.map(|code| format!("the backend answered with error {code}"));
         self.write(backend, "error", words.as_deref());
     }
@@ -114,6 +145,9 @@ impl Record {
     }
 
     fn fail(&mut self, backend: Option<&BackendName>, failure: &Failure) {
+        if let Some(span) = &mut self.span {
+            span.failed(failure);
+        }
         self.write(backend, "failed", Some(&failure.to_string()));
     }
 
@@ -122,6 +156,9 @@ impl Record {
         let elapsed = self.began.elapsed();
         let metrics = &self.sender.metrics;
         metrics.end(&self.method, ending(outcome), elapsed);
+        if let Some(span) = self.span.take() {
+            span.end(backend, ending(outcome));
+        }
         let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         let name = self.subject.as_deref().unwrap_or_default();
         let separator = if name.is_empty() { "" } else { " " };

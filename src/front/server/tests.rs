@@ -69,7 +69,8 @@ async fn served_from(
     let mcp = fixture::mcp().or(hang).unify().or(stuck).unify();
     let mcp = mcp.or(whoami).unify();
     let admission = Admission::new(state.callers.clone(), None, state.audit.clone());
-    let service = front::service(gate, admission, front::routes(state, mcp));
+    let metrics = state.sessions.metrics().clone();
+    let service = front::service(gate, admission, front::routes(state, mcp), &metrics);
     let (stop, stopped) = oneshot::channel();
     let entrance = Entrance {
         listener,

@@ -100,6 +100,7 @@ impl McpSession {
                 client_info: record.client_info.map(Into::into),
                 capabilities: record.capabilities.map(Into::into),
                 log_level: stored.level.map(|level| quote(&level).into()),
+                trace: None,
             },
             revision: record.revision,
             last_used_ms: record.last_used_ms,

@@ -5,6 +5,8 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use http::HeaderMap;
 
+use crate::mcp::trace::TraceContext;
+
 /// A message to send: the protocol's headers and the body.
 pub(crate) struct Outgoing {
     /// Headers of the protocol; those of the provider come on top.
@@ -65,6 +67,13 @@ impl Constant {
 }
 
 impl Outgoing {
+    /// Has it tell where in a trace it is.
+    pub(crate) fn tell(&mut self, place: &TraceContext) {
+        let mut headers = self.headers.protocol().clone();
+        place.set_headers(&mut headers);
+        self.headers = headers.into();
+    }
+
     /// Headers alone.
     pub(super) fn empty(headers: HeaderMap) -> Self {
         Self {

@@ -23,7 +23,10 @@ use crate::{
 };
 
 use super::{
-    super::{Caller, description, event_stream, implementation, legacy_revision, record::Record},
+    super::{
+        Caller, description, event_stream, following::follow, implementation, legacy_revision,
+        record::Record,
+    },
     refuse,
 };
 
@@ -32,8 +35,11 @@ pub(super) async fn initialize(
     caller: Caller,
     id: RequestId,
     params: Option<&RawValue>,
+    meta: &RawObject<'_>,
 ) -> Response {
-    let record = Record::begin(INITIALIZE, None, &caller.sender);
+    let mut record = Record::begin(INITIALIZE, None, &caller.sender);
+    // Nothing is asked of a backend for it alone.
+    let _trace = follow(&caller, &mut record, &id, meta);
     let client = match introduced(params) {
         Ok(client) => client,
         Err(failure) => {
@@ -81,6 +87,7 @@ fn introduced(params: Option<&RawValue>) -> Result<Client, Failure> {
                 capabilities,
             )?)),
             log_level: None,
+            trace: None,
         },
     })
 }

@@ -19,6 +19,7 @@ use crate::{
         name::Naming,
     },
     session::{Client, NewSession, short},
+    traces::Traces,
 };
 
 /// Ends a test whose fact never comes.
@@ -57,6 +58,7 @@ impl World {
             audit: AuditLog::default(),
             activity: session.activity().clone(),
             metrics: state.sessions.metrics().clone(),
+            traces: Traces::default(),
         };
         let wanted = Wanted {
             session: session.clone(),

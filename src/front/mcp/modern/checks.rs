@@ -114,6 +114,7 @@ fn read_context(members: &RawObject<'_>) -> Result<Context, Failure> {
             capabilities,
         )?),
         log_level: level.map(|raw| raw.to_owned().into()),
+        trace: None,
     })
 }
 

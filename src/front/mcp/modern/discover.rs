@@ -19,13 +19,20 @@ use crate::{
 };
 
 use super::{
-    super::{Caller, event_stream, implementation, record::Record, refusal},
+    super::{Caller, event_stream, following::follow, implementation, record::Record, refusal},
     checks::supported,
 };
 
 /// Tells what the session offers.
-pub(super) async fn discover(caller: Caller, id: RequestId, context: Context) -> Response {
-    let record = Record::begin(DISCOVER, None, &caller.sender);
+pub(super) async fn discover(
+    caller: Caller,
+    id: RequestId,
+    context: Context,
+    meta: &RawObject<'_>,
+) -> Response {
+    let mut record = Record::begin(DISCOVER, None, &caller.sender);
+    // Nothing is asked of a backend for it alone.
+    let _trace = follow(&caller, &mut record, &id, meta);
     match caller.session.discover(context).await {
         Ok(welcome) => {
             record.end_with("ok");

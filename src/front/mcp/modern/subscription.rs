@@ -26,7 +26,7 @@ use crate::{
 };
 
 use super::{
-    super::{Caller, event_stream, not_acceptable, record::Record, refusal},
+    super::{Caller, event_stream, following::follow, not_acceptable, record::Record, refusal},
     has_extension, refuse,
 };
 
@@ -35,7 +35,12 @@ const URIS: &str = "resourceSubscriptions";
 const TASKS: &str = "taskIds";
 
 /// Opens the stream.
-pub(super) async fn listen(caller: Caller, id: RequestId, request: Request) -> Response {
+pub(super) async fn listen(
+    caller: Caller,
+    id: RequestId,
+    request: Request,
+    meta: &RawObject<'_>,
+) -> Response {
     if !caller.accepts.events {
         return not_acceptable("text/event-stream");
     }
@@ -43,7 +48,9 @@ pub(super) async fn listen(caller: Caller, id: RequestId, request: Request) -> R
         Ok(filter) => filter,
         Err(error) => return refuse(&caller, &id, LISTEN, &error),
     };
-    let record = Record::begin(LISTEN, None, &caller.sender);
+    let mut record = Record::begin(LISTEN, None, &caller.sender);
+    // It tells of the stream's opening, as the log does.
+    let _trace = follow(&caller, &mut record, &id, meta);
     match caller.session.subscribe(request.context, filter).await {
         Ok((honoured, heard)) => {
             record.end_with("listening");

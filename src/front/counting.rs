@@ -1,0 +1,93 @@
+//! Counts every request by its route and by how it was answered, whoever answered it: the gate, the admission, a route.
+
+use std::time::Instant;
+
+use http::{Method, Request};
+use warp::reply::Response;
+
+use crate::metrics::{HttpAnswers, Metrics};
+
+use super::api::{MCP, ROUTES};
+
+/// Where [`MCP`] stands among them: nearly all requests are for it, and nobody looks for its number each time.
+const MCP_NUMBER: usize = 8;
+
+/// Where they are counted.
+pub(super) struct Counting(HttpAnswers);
+
+/// A request that has no answer yet.
+pub(super) struct Begun {
+    at: Instant,
+    method: Method,
+    route: Option<usize>,
+}
+
+impl Counting {
+    pub(super) fn new(metrics: &Metrics) -> Self {
+        let templates = ROUTES.iter().map(|route| route.template);
+        Self(metrics.http_answers(templates.collect()))
+    }
+
+    /// Begins with a request.
+    pub(super) fn begin<B>(request: &Request<B>) -> Begun {
+        Begun {
+            at: Instant::now(),
+            method: request.method().clone(),
+            route: number_of(request.uri().path()),
+        }
+    }
+
+    /// Its answer begins.
+    pub(super) fn answered(&self, begun: &Begun, response: &Response) {
+        let method = begun.method.as_str();
+        let status = response.status().as_u16();
+        self.0
+            .observe(method, begun.route, status, begun.at.elapsed());
+    }
+}
+
+/// The number of the route that a path is of, among all.
+fn number_of(path: &str) -> Option<usize> {
+    let path = match path.strip_suffix('/') {
+        Some(rest) if !rest.is_empty() => rest,
+        _ => path,
+    };
+    if path.ends_with("/mcp") && is_of(path, MCP.template) {
+        return Some(MCP_NUMBER);
+    }
+    ROUTES.iter().position(|route| is_of(path, route.template))
+}
+
+/// Whether a path has a template's segments, whatever stands for its parameters.
+fn is_of(path: &str, template: &str) -> bool {
+    let mut given = path.split('/');
+    let mut wanted = template.split('/');
+    loop {
+        match (given.next(), wanted.next()) {
+            (None, None) => return true,
+            (Some(given), Some(wanted)) if given == wanted || wanted.starts_with('{') => {}
+            _ => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_of_one_route_whatever_its_parameters() {
+        for (number, route) in ROUTES.iter().enumerate() {
+            let path = route.template.replace("{session_id}", "fd4bace9");
+            let path = path.replace("{file}", "page.css");
+            assert_eq!(number_of(&path), Some(number), "{path}");
+            if path != "/" {
+                assert_eq!(number_of(&format!("{path}/")), Some(number));
+                assert_eq!(number_of(&format!("{path}/no/more")), None);
+            }
+        }
+        for path in ["", "/session", "/session/a/b/mcp", "/mcp", "/nothing"] {
+            assert_eq!(number_of(path), None, "{path}");
+        }
+    }
+}
