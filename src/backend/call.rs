@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use crate::mcp::{
     event::{Outcome, Rejection},
     message::RequestId,
+    name::BackendName,
 };
 
 use super::{
@@ -48,6 +49,15 @@ pub(super) struct Plan {
     pub(super) stream: Option<Opening>,
     /// What the connection's lists are kept by.
     pub(super) changes: Arc<Changes>,
+}
+
+impl Call {
+    /// Tells whoever follows it that it goes out again.
+    fn repeats(&self, error: &BackendError, backend: &BackendName) {
+        if let Some(span) = self.span() {
+            span.repeats(&error.clone().into_failure(backend));
+        }
+    }
 }
 
 /// Carries out a call over an opened link.

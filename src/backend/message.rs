@@ -285,13 +285,6 @@ impl Call {
         self.request.context.trace.as_ref()?.call.as_deref()
     }
 
-    /// Tells whoever follows it that it goes out again.
-    pub(super) fn repeats(&self, error: &BackendError, backend: &BackendName) {
-        if let Some(span) = self.span() {
-            span.repeats(&error.clone().into_failure(backend));
-        }
-    }
-
     /// Ends a call that its backend does not get to see.
     pub(crate) async fn refuse(&self, failure: Failure) {
         self.end(None, Outcome::Failed(failure)).await;
