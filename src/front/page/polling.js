@@ -45,3 +45,22 @@ export function keepFresh(look, signal, usual = 5000) {
   run();
   return run;
 }
+
+/** Gives what has `work` done when it is called: never twice at once, and once more where somebody asked meanwhile. */
+export function oneAtATime(work) {
+  let running = false;
+  let asked = false;
+  return async () => {
+    asked = true;
+    if (running) return;
+    running = true;
+    try {
+      while (asked) {
+        asked = false;
+        await work();
+      }
+    } finally {
+      running = false;
+    }
+  };
+}

@@ -8,10 +8,12 @@ const LINES_MAX = 500;
 
 /** What somebody picked, ready to be tried with a client. */
 export class Run {
-  constructor(client, offer, signal) {
+  /** `began` is called whenever it is. */
+  constructor(client, offer, signal, began) {
     this.client = client;
     this.offer = offer;
     this.leaves = signal;
+    this.began = began;
     this.form = offer.form();
     this.button = el('button', { type: 'submit', class: 'primary', 'data-run': '' }, offer.verb);
     this.stop = el('button', { type: 'button', hidden: true }, 'Stop');
@@ -50,10 +52,11 @@ export class Run {
     this.stop.onclick = stop;
     this.leave = stop;
     this.#show(true);
+    this.began();
     const began = performance.now();
     try {
       const params = this.offer.params(value);
-      const hear = (message) => this.#hear(message);
+      const hear = (message) => this.hear(message);
       const result = await this.client.request(this.offer.method, params, { hear, signal: stopping.signal });
       fill(this.phase, `Done in ${span(performance.now() - began)}.`);
       fill(this.result, el('h3', {}, 'Result'), this.offer.show(result));
@@ -85,7 +88,8 @@ export class Run {
     this.bar.hidden = false;
   }
 
-  #hear({ method, params = {} }) {
+  /** Shows what comes while it is under way. */
+  hear({ method, params = {} }) {
     if (method === 'notifications/progress') {
       if (params.total > 0) {
         this.bar.max = params.total;

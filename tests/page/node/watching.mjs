@@ -118,13 +118,9 @@ export async function run(parts) {
     const page = await open(world.open, `#/session/${id}/live`);
     await says(page, '.empty', 'Nothing yet');
     await says(page, '[role=status]', 'Requests show up');
-    const call = (name) => fetch(`${world.open}/session/${id}/mcp`, {
-      method: 'POST', headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name, arguments: {} } }),
-    });
-    await call('kitchen.echo');
+    await parts.call(id, 'kitchen.echo');
     await says(page, 'tbody tr', 'kitchen.echo');
-    await call('kitchen.fail');
+    await parts.call(id, 'kitchen.fail');
     await says(page, 'tbody tr.bad', 'kitchen.fail');
     await says(page, '.plots', '2 requests, 1 failed');
     assert.equal(await page.locator('.plot-bar').count(), 2);
