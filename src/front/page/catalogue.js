@@ -6,8 +6,8 @@ import { block } from './result.js';
 import { schemaWords } from './schema_words.js';
 
 export class Catalogue {
-  /** `begin` makes the run of an offer that was picked, `look` has the list read again. */
-  constructor(root, begin, look) {
+  /** `begin` makes the run of an offer that was picked, `look` has the list read again; `below` stands below the list. */
+  constructor(root, below, begin, look) {
     this.begin = begin;
     /** Each offer by its kind and name, in the order of the list; none before the first. */
     this.entries = null;
@@ -26,7 +26,7 @@ export class Catalogue {
     this.columns = el('div', { class: 'try' },
       el('div', { class: 'try-list' },
         el('div', { class: 'field' }, el('label', { htmlFor: id, class: 'unseen' }, 'Search tools, prompts and resources'), this.search),
-        el('div', { class: 'spread' }, this.count, again('quiet')), this.told, this.list),
+        el('div', { class: 'spread' }, this.count, again('quiet')), this.told, this.list, below),
       this.panel);
     fill(root, this.lacks, this.nothing, this.columns);
   }
@@ -97,8 +97,10 @@ export class Catalogue {
     if (!this.picked) return;
     const now = this.entries.get(this.picked.key);
     if (now?.state === this.picked.state) fill(this.news);
-    else if (!now) fill(this.news, el('p', { class: 'notice' }, 'This is not offered any more: its server, or the session, has changed.'));
-    else {
+    else if (!now) {
+      const why = 'its server is out of reach, or it or the session has changed.';
+      fill(this.news, el('p', { class: 'notice' }, `This is not offered any more: ${why}`));
+    } else {
       fill(this.news, el('div', { class: 'notice' }, el('p', {}, 'The server has just changed this.'),
         el('button', { type: 'button', onclick: () => this.#pick(now) }, 'Show it as it is now')));
     }

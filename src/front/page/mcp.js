@@ -10,11 +10,21 @@ const MISSING = 'mcp-gateway/missing';
 /** How often a stream that broke off is gone on with before the request is given up. */
 const RESUMED_MOST = 5;
 
+/** What servers ask of clients. */
+const ASKED = ['elicitation/create', 'sampling/createMessage', 'roots/list'];
+/** What the gateway's own codes mean. */
+const CODES = {
+  '-31001': 'The server is out of reach.',
+  '-31002': 'The server took too long.',
+  '-31003': 'The session has too much to do.',
+  '-31004': 'The gateway is stopping.',
+};
+
 /** A JSON-RPC error: of a server, or of the gateway. */
 export class RpcError extends Error {
   constructor({ code, message, data }) {
     super(message);
-    this.heading = `The request failed (code ${code}).`;
+    this.heading = `${CODES[code] ?? 'The request failed.'} (Code ${code})`;
     this.code = code;
     this.data = data;
   }
@@ -28,9 +38,10 @@ export class Client {
   /** Which event was the last one heard, and in which MCP session. */
   #heard = {};
 
-  /** `path` is the endpoint's; `answer` is asked what a server asks of whoever sits here. */
-  constructor(path, answer) {
+  /** `path` is the endpoint's. `answer` is asked what a server asks, a method and its parameters, of those that `can` names. */
+  constructor(path, can, answer) {
     this.path = path;
+    this.can = can;
     this.answer = answer;
     this.capabilities = {};
   }
@@ -116,7 +127,7 @@ export class Client {
     const id = (this.#id += 1);
     const params = {
       protocolVersion: REVISION,
-      capabilities: { elicitation: { form: {}, url: {} } },
+      capabilities: this.can,
       clientInfo: { name: 'mcp-gateway-page', title: 'The gateway’s page', version: '1' },
     };
     const response = await this.#post(null, { jsonrpc: '2.0', id, method: 'initialize', params });
@@ -218,7 +229,7 @@ export class Client {
   async #reply(mcpSession, { id, method, params }, hear) {
     let reply;
     try {
-      reply = { result: await this.#answerTo(method, params, hear) };
+      reply = { result: await this.#answerTo(method, params) };
     } catch (error) {
       reply = { error: { code: error.code ?? -32603, message: error.message } };
     }
@@ -226,9 +237,9 @@ export class Client {
     await this.#send(mcpSession, { jsonrpc: '2.0', id, ...reply }).catch(lost);
   }
 
-  #answerTo(method, params, hear) {
+  #answerTo(method, params = {}) {
     if (method === 'ping') return {};
-    if (method === 'elicitation/create') return this.answer(params, hear);
+    if (ASKED.includes(method)) return this.answer(method, params);
     throw new RpcError({ code: -32601, message: `this client does not do ${method}` });
   }
 }

@@ -1,6 +1,6 @@
 // Providers to choose from: what each offers, which credential it takes and where that is had.
 
-import { el, fill, newId, outside } from './dom.js';
+import { el, fill, newId, outside, webAddress } from './dom.js';
 
 const KINDS = { bearer: { words: 'Token', member: 'token' }, api_key: { words: 'API key', member: 'api_key' } };
 
@@ -78,13 +78,7 @@ export class CredentialField {
   }
 }
 
-function place(address) {
-  try {
-    return new URL(address).hostname;
-  } catch {
-    return 'its page';
-  }
-}
+const place = (address) => webAddress(address)?.hostname ?? 'its page';
 
 /** Every provider as something to tick, with its credential's field once it is ticked. */
 export class Choice {

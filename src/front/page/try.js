@@ -3,13 +3,16 @@
 
 import { fill, loading, trouble } from './dom.js';
 import { Catalogue } from './catalogue.js';
-import { Client } from './mcp.js';
+import { Client, RpcError } from './mcp.js';
 import { everything } from './offers.js';
 import { oneAtATime } from './polling.js';
+import { Roots } from './roots.js';
 import { Run } from './run.js';
 import { keepOpen } from './streaming.js';
 
 const CHANGED = /^notifications\/(tools|prompts|resources)\/list_changed$/;
+/** What servers may ask of whoever sits here. */
+const CAN = { elicitation: { form: {}, url: {} }, sampling: {}, roots: { listChanged: true } };
 
 /** Shows the part. */
 export function tryOut(root, signal, { id }) {
@@ -18,8 +21,14 @@ export function tryOut(root, signal, { id }) {
   let catalogue = null;
   let tried = false;
   const told = new Set();
-  // What is asked while nobody tries anything is nobody's business here.
-  const client = new Client(`/session/${id}/mcp`, (question) => run?.ask(question) ?? { action: 'cancel' });
+  const roots = new Roots(() => client.notify('notifications/roots/list_changed').catch(() => {}));
+  const client = new Client(`/session/${id}/mcp`, CAN, (method, params) => {
+    if (method === 'roots/list') return roots.answer();
+    // A server asks while its tool runs, and of a model only what the page said it can be asked.
+    if (!run) throw new RpcError({ code: -32603, message: 'nobody tries a tool here just now' });
+    if (params.tools) throw new RpcError({ code: -32602, message: 'this client has no model that uses tools' });
+    return run.ask(method, params);
+  });
   const begin = (offer) => {
     run?.leave();
     run = new Run(client, offer, signal, () => (tried = true));
@@ -30,7 +39,7 @@ export function tryOut(root, signal, { id }) {
     try {
       const offers = await everything(client, signal, { told, missing });
       if (signal.aborted) return;
-      catalogue ??= new Catalogue(root, begin, look);
+      catalogue ??= new Catalogue(root, roots.element, begin, look);
       catalogue.update(offers, missing);
     } catch (error) {
       if (signal.aborted || error.status === 401) return;
@@ -55,7 +64,7 @@ export function tryOut(root, signal, { id }) {
   });
   keepOpen(follow, signal, (error) => {
     if (!catalogue) look();
-    else catalogue.say(`Changes are not heard just now: ${error.message} Trying again.`);
+    else catalogue.say(`Changes are not heard just now. ${error.heading ?? error.message} Trying again.`);
     return error.status === 404 || error.status === 401;
   });
   const close = () => client.close();

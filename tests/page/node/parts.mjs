@@ -30,6 +30,11 @@ export class Parts {
     if (only && !only.some((words) => name.startsWith(words))) return;
     const context = await this.browser.newContext({ ...options, reducedMotion: 'reduce' });
     context.setDefaultTimeout(PATIENCE_MS);
+    await context.addInitScript(() => {
+      document.addEventListener('securitypolicyviolation', ({ effectiveDirective, blockedURI }) => {
+        console.error(`against the policy: ${effectiveDirective} ${blockedURI}`);
+      });
+    });
     if (sources) await context.route('**/page/*', (route) => fromSources(route));
     const complaints = [];
     const begun = Date.now();
@@ -40,7 +45,7 @@ export class Parts {
       return page;
     };
     try {
-      await act(open, context);
+      await act(open, context, complaints);
       assert.deepEqual(complaints, []);
       console.log(`ok ${name} (${Date.now() - begun} ms)`);
     } catch (error) {

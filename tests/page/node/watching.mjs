@@ -141,4 +141,22 @@ export async function run(parts) {
     await says(page, '.session-line', 'patient');
     await shoot(page, 'sessions');
   });
+
+  await parts.part('a mistake of the page is shown; that, and whatever the policy stops, would fail each part here', async (open, context, complaints) => {
+    const id = await parts.session({ servers: ['kitchen'], name: 'mistaken' });
+    const page = await open(world.open, `#/session/${id}`);
+    await says(page, '[data-server=kitchen] .state', 'Connected');
+    const heard = (words) => parts.until(async () => (await page.title()) && complaints.some((it) => it.includes(words)));
+    await page.evaluate(() => document.body.append(document.createElement('style')));
+    await page.evaluate(() => (document.querySelector('body > style').textContent = 'body { color: red }'));
+    await heard('against the policy: style-src');
+    const json = { ...(await parts.described(id)), servers: null };
+    await context.route(`**/session/${id}`, (route) => route.fulfill({ json }));
+    await page.evaluate(() => dispatchEvent(new Event('focus')));
+    await says(page, '#mistake', 'This page made a mistake');
+    await heard('thrown: ');
+    await shoot(page, 'mistake');
+    await page.close();
+    complaints.splice(0);
+  });
 }
