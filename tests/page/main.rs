@@ -33,7 +33,7 @@ use tokio::{
     process::Command,
     time::timeout,
 };
-use world::{FakeBackend, Gateway, List};
+use world::{FakeBackend, Fault, Gateway, List};
 
 /// All parts together take a tenth of it on a machine that has nothing else to do.
 const DEADLINE: Duration = Duration::from_mins(4);
@@ -146,6 +146,8 @@ struct World {
     locked: FakeBackend,
     /// One whose tools change, and that goes away.
     larder: FakeBackend,
+    /// One whose address has nothing at its path.
+    _astray: FakeBackend,
     open: Gateway,
     guarded: Gateway,
 }
@@ -163,6 +165,8 @@ impl World {
         let held = TcpListener::bind("127.0.0.1:0").unwrap();
         let away = format!("http://{}/mcp", held.local_addr().unwrap());
         drop(held);
+        let astray = FakeBackend::legacy().start();
+        astray.inject(Fault::status(404));
         let token = "description: Opens with a token\nauth: { type: bearer, obtain: https://example.com/tokens }";
         let setup = || {
             Gateway::setup()
@@ -175,6 +179,7 @@ impl World {
         };
         let open = setup()
             .entry("away", &away, "description: A server that is down")
+            .provider_with("astray", &astray, "description: Something at another path")
             .provider("larder", &larder)
             .start();
         let guarded = setup().caller("ada").operator("olga").start();
@@ -182,6 +187,7 @@ impl World {
             kitchen,
             locked,
             larder,
+            _astray: astray,
             open,
             guarded,
         }
