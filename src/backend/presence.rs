@@ -19,9 +19,9 @@ use crate::{
     registry::AuthSpec,
 };
 
-const START: &str =
-    "start it, or correct the url of its entry in registry.yaml; it is looked at again by itself";
-const WAIT: &str = "nothing to do if it is only restarting; otherwise ask whoever runs it; it is looked at again by itself";
+const START: &str = "nothing to do if it is only restarting; otherwise start it, or correct the url of its entry in \
+                     registry.yaml; it is looked at again by itself";
+const WAIT: &str = "ask whoever runs it if that lasts; it is looked at again by itself";
 const SLOW: &str =
     "it may be busy, or speak no MCP; if it is only slow, raise timeouts.handshake in its entry";
 const PATH: &str = "no MCP endpoint is there: correct the path of the url in its entry; those of many servers end in /mcp";
@@ -160,7 +160,7 @@ pub(super) fn judged(error: &BackendError, auth: &AuthSpec) -> Presence {
             Presence::Unfit(told(AUTH))
         }
         BackendError::CredentialRefused { .. } => Presence::There(None),
-        BackendError::Unreachable { .. } => Presence::Away(told(START)),
+        BackendError::Unreachable { .. } | BackendError::Gone { .. } => Presence::Away(told(START)),
         BackendError::Silent { .. } => Presence::Away(told(SLOW)),
         BackendError::Status { status } if !status.is_server_error() => Presence::Unfit(told(PATH)),
         BackendError::Garbled { .. } => Presence::Unfit(told(PATH)),
@@ -207,7 +207,7 @@ mod tests {
             (garbled, true, PATH),
             (BackendError::NotOpened { code: -32603 }, true, LOG),
             (silent, false, SLOW),
-            (gone, false, WAIT),
+            (gone, false, START),
         ] {
             let (was_there, told) = match judged(&error, &AuthSpec::None) {
                 Presence::Unfit(trouble) => (true, trouble),

@@ -21,7 +21,7 @@ export async function run(parts) {
     await card('kitchen').getByText('Answers', { exact: true }).waitFor();
     await card('away').getByText('Does not answer').waitFor();
     await card('away').getByText('refused').waitFor();
-    await card('away').getByText('Start it, or correct the url of its entry').waitFor();
+    await card('away').getByText('correct the url of its entry').waitFor();
     await card('astray').getByText('Answers, but not as it should').waitFor();
     await card('astray').getByText('HTTP 404').waitFor();
     await card('astray').getByText('correct the path of the url').waitFor();
