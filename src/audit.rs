@@ -16,6 +16,8 @@ use std::{
     time::SystemTime,
 };
 
+use smol_str::SmolStr;
+
 use crate::{limits::AUDIT_QUEUE_MAX, mcp::name::BackendName};
 
 pub use writing::Writing;
@@ -42,15 +44,15 @@ pub struct Entry {
     /// Who asked, where callers are authenticated.
     pub caller: Option<Arc<str>>,
     /// The part of the session's id that may be shown, if it is about one.
-    pub session: Option<String>,
+    pub session: Option<SmolStr>,
     /// Where the request came from.
     pub client: Option<IpAddr>,
     /// What was asked.
-    pub method: String,
+    pub method: SmolStr,
     /// The backend that answered, if one did.
     pub provider: Option<BackendName>,
     /// The tool that was called, by its public name.
-    pub tool: Option<String>,
+    pub tool: Option<SmolStr>,
     /// How it ended, in the words of the log.
     pub outcome: &'static str,
     /// From the request to its answer's end.

@@ -7,18 +7,17 @@ mod work;
 use std::{
     fmt,
     future::poll_fn,
-    sync::Arc,
+    sync::{Arc, Weak},
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
+use futures_channel::mpsc::{self, TryRecvError, UnboundedReceiver, UnboundedSender};
+use futures_util::StreamExt as _;
 use tokio::{
     sync::{
         OwnedSemaphorePermit, Semaphore, TryAcquireError,
-        mpsc::{
-            self,
-            error::{SendError, SendTimeoutError, TrySendError},
-        },
+        mpsc::error::{SendError, SendTimeoutError, TrySendError},
     },
     time::timeout,
 };
@@ -28,7 +27,7 @@ use crate::limits::Backlog;
 use work::Worker;
 
 pub use rounds::Rounds;
-pub use work::{Desk, Work};
+pub use work::{Desk, Work, is_let_go_within};
 
 /// A message, by what it holds in memory.
 pub trait Weighed {
@@ -97,12 +96,12 @@ impl Room {
 #[must_use]
 pub fn channel<T: Weighed>(backlog: Backlog) -> (Sender<T>, Receiver<T>) {
     // The room bounds it.
-    let (queue, waiting) = mpsc::unbounded_channel();
+    let (queue, waiting) = mpsc::unbounded();
     let room = Room::new(backlog);
-    let sender = Sender {
+    let sender = Sender(Arc::new(Mouth {
         queue,
         room: room.clone(),
-    };
+    }));
     let receiver = Receiver {
         received: waiting,
         room,
@@ -112,24 +111,25 @@ pub fn channel<T: Weighed>(backlog: Backlog) -> (Sender<T>, Receiver<T>) {
 }
 
 /// The end of a channel that sends.
-pub struct Sender<T> {
-    queue: mpsc::UnboundedSender<Held<T>>,
+pub struct Sender<T>(Arc<Mouth<T>>);
+
+/// What all that send share. The queue asks for memory a message, where tokio's has room for dozens from the first one on:
+/// most channels are a call's, and see one.
+struct Mouth<T> {
+    queue: UnboundedSender<Held<T>>,
     room: Room,
 }
 
 /// The end that receives; dropped, it takes what waits with it.
 pub struct Receiver<T> {
-    received: mpsc::UnboundedReceiver<Held<T>>,
+    received: UnboundedReceiver<Held<T>>,
     room: Room,
     /// Carries out the work whose first message is waited for.
     worker: Worker,
 }
 
 /// A sender that does not keep the channel open.
-pub struct WeakSender<T> {
-    queue: mpsc::WeakUnboundedSender<Held<T>>,
-    room: Room,
-}
+pub struct WeakSender<T>(Weak<Mouth<T>>);
 
 /// A message that waits, and its room.
 struct Held<T> {
@@ -147,7 +147,7 @@ impl<T: Weighed> Sender<T> {
     where
         T: Send,
     {
-        match self.room.take(message.bytes()).await {
+        match self.0.room.take(message.bytes()).await {
             Some(room) => self.put(message, room).map_err(SendError),
             None => Err(SendError(message)),
         }
@@ -163,7 +163,7 @@ impl<T: Weighed> Sender<T> {
         message: T,
         within: Duration,
     ) -> Result<(), SendTimeoutError<T>> {
-        match timeout(within, self.room.take(message.bytes())).await {
+        match timeout(within, self.0.room.take(message.bytes())).await {
             Ok(Some(room)) => self.put(message, room).map_err(SendTimeoutError::Closed),
             Ok(None) => Err(SendTimeoutError::Closed(message)),
             Err(_) => Err(SendTimeoutError::Timeout(message)),
@@ -176,7 +176,7 @@ impl<T: Weighed> Sender<T> {
     ///
     /// Gives the message back when there is none, or nobody receives any more.
     pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
-        match self.room.try_take(message.bytes()) {
+        match self.0.room.try_take(message.bytes()) {
             Ok(room) => self.put(message, room).map_err(TrySendError::Closed),
             Err(TryAcquireError::NoPermits) => Err(TrySendError::Full(message)),
             Err(TryAcquireError::Closed) => Err(TrySendError::Closed(message)),
@@ -188,7 +188,8 @@ impl<T: Weighed> Sender<T> {
             message,
             _room: room,
         };
-        self.queue.send(held).map_err(|unsent| unsent.0.message)
+        let sent = self.0.queue.unbounded_send(held);
+        sent.map_err(|unsent| unsent.into_inner().message)
     }
 }
 
@@ -196,34 +197,25 @@ impl<T> Sender<T> {
     /// Whether nobody receives any more.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.queue.is_closed()
+        self.0.queue.is_closed()
     }
 
     /// Another handle, which does not keep the channel open.
     #[must_use]
     pub fn downgrade(&self) -> WeakSender<T> {
-        WeakSender {
-            queue: self.queue.downgrade(),
-            room: self.room.clone(),
-        }
+        WeakSender(Arc::downgrade(&self.0))
     }
 }
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
-        Self {
-            queue: self.queue.clone(),
-            room: self.room.clone(),
-        }
+        Self(Arc::clone(&self.0))
     }
 }
 
 impl<T> Clone for WeakSender<T> {
     fn clone(&self) -> Self {
-        Self {
-            queue: self.queue.clone(),
-            room: self.room.clone(),
-        }
+        Self(Weak::clone(&self.0))
     }
 }
 
@@ -231,10 +223,7 @@ impl<T> WeakSender<T> {
     /// A sender, if there is one still.
     #[must_use]
     pub fn upgrade(&self) -> Option<Sender<T>> {
-        Some(Sender {
-            queue: self.queue.upgrade()?,
-            room: self.room.clone(),
-        })
+        self.0.upgrade().map(Sender)
     }
 }
 
@@ -248,12 +237,12 @@ impl<T: Weighed> Receiver<T> {
         if self.worker.is_busy() {
             // What the work sends while it is carried on here need wake nobody.
             let asleep = &mut Context::from_waker(Waker::noop());
-            if let Poll::Ready(received) = self.received.poll_recv(asleep) {
+            if let Poll::Ready(received) = self.received.poll_next_unpin(asleep) {
                 return Poll::Ready(self.taken(received));
             }
         }
         self.worker.carry_on(context);
-        let received = self.received.poll_recv(context);
+        let received = self.received.poll_next_unpin(context);
         received.map(|received| self.taken(received))
     }
 
@@ -271,9 +260,9 @@ impl<T: Weighed> Receiver<T> {
 impl<T> Receiver<T> {
     /// Takes on the work whose messages are received, for as long as nothing but pieces came of it: behind its first
     /// other message it goes on by itself, as it does when this is dropped. Who takes it on has to wait for messages
-    /// until then.
-    pub fn desk(&mut self) -> Desk {
-        let (desk, worker) = Worker::new();
+    /// until then, and to let go of it where none comes within that time.
+    pub fn desk(&mut self, within: Duration) -> Desk {
+        let (desk, worker) = Worker::new(within);
         self.worker = worker;
         desk
     }
@@ -288,7 +277,7 @@ impl<T> Receiver<T> {
     /// # Errors
     ///
     /// When there is none yet, or there will be none.
-    pub fn try_recv(&mut self) -> Result<T, mpsc::error::TryRecvError> {
+    pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
         self.received.try_recv().map(|held| held.message)
     }
 

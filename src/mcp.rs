@@ -12,6 +12,7 @@ pub mod failure;
 pub mod header;
 pub mod kind;
 pub mod level;
+pub mod members;
 pub mod message;
 pub mod meta;
 pub mod method;

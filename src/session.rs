@@ -29,6 +29,7 @@ mod view;
 use std::{sync::Arc, time::Duration};
 
 use ractor::{Actor, ActorRef};
+use smol_str::SmolStr;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -66,10 +67,13 @@ pub use view::SessionsView;
 
 /// The part of a session's id that may stand in logs: enough to find it, too little to use it.
 #[must_use]
-pub fn short(id: Uuid) -> String {
-    let mut text = id.simple().to_string();
-    text.truncate(8);
-    text
+pub fn short(id: Uuid) -> SmolStr {
+    let mut text = Uuid::encode_buffer();
+    id.simple()
+        .encode_lower(&mut text)
+        .chars()
+        .take(8)
+        .collect()
 }
 
 /// How sessions treat time.

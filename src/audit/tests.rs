@@ -10,11 +10,11 @@ use crate::limits::AUDIT_FILES_MAX;
 fn entry(number: u64) -> Entry {
     Entry {
         caller: Some("ada".into()),
-        session: Some("fd4bace9".to_owned()),
+        session: Some("fd4bace9".into()),
         client: Some([127, 0, 0, 1].into()),
-        method: "tools/call".to_owned(),
+        method: "tools/call".into(),
         provider: Some("one".parse().unwrap()),
-        tool: Some("one.a\n\"b\"".to_owned()),
+        tool: Some("one.a\n\"b\"".into()),
         outcome: "ok",
         elapsed_ms: number,
     }

@@ -5,7 +5,8 @@ use http::{HeaderMap, HeaderValue};
 use serde_json::value::RawValue;
 
 use crate::mcp::{
-    message::{RequestId, write_request, write_request_of},
+    members::Members,
+    message::{RequestId, write_request, write_request_around, write_request_of},
     meta::PROGRESS_TOKEN,
     method::subject_member,
     object::{RawObject, quote},
@@ -16,6 +17,7 @@ use crate::mcp::{
 use super::{
     error::BackendError,
     exchange::Answer,
+    input,
     legacy::Legacy,
     listening::Filter,
     modern::Modern,
@@ -175,6 +177,33 @@ pub(super) fn write_body<'a>(
     (body, client_token)
 }
 
+/// Writes the body of a request of whose parameters nothing changes but what it is about, which is put in its place;
+/// `None` where something else may have to change, or that is not there once.
+pub(super) fn write_renamed(request: &Request, id: &RequestId) -> Option<Bytes> {
+    let (name, member) = (request.name.as_ref()?, subject_member(&request.method)?);
+    let params = request.params.as_deref()?.get();
+    let mut place = None;
+    for found in Members::of(params) {
+        let name = found.name();
+        if name == META || input::is_of_retry(&name) {
+            return None;
+        }
+        if name == member && place.replace(found).is_some() {
+            return None;
+        }
+    }
+    let place = place?;
+    let (before, behind) = params.split_at_checked(place.at)?;
+    let behind = behind.get(place.value.len()..)?;
+    Some(write_request_around(
+        id,
+        &request.method,
+        before,
+        name,
+        behind,
+    ))
+}
+
 fn json(text: &str) -> Box<RawValue> {
     RawValue::from_string(text.to_owned()).unwrap_or_default()
 }
@@ -205,6 +234,29 @@ mod tests {
             r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"own","arguments":{"n":1.0},"_meta":{"progressToken":9,"x":1e2}}}"#
         );
         assert_eq!(token.unwrap().get(), "\"t\"");
+    }
+
+    #[test]
+    fn where_nothing_else_changes_only_the_name_is_put_in_its_place() {
+        let id = RequestId::from_number(9);
+        for (params, is_short_way) in [
+            (r#"{"name":"p.own","arguments":{"name":"x"}}"#, true),
+            (r#"{"arguments" : {}, "n\u0061me" : "p.own" }"#, true),
+            (r#"{"name":"p.own","name":"p.own"}"#, false),
+            (r#"{"name":"p.own","_meta":{}}"#, false),
+            (r#"{"name":"p.own","requestState":"x"}"#, false),
+            (r#"{"name":"p.own","inputRespons\u0065s":{}}"#, false),
+            ("{}", false),
+        ] {
+            let request = request(params);
+            let renamed = write_renamed(&request, &id);
+            assert_eq!(renamed.is_some(), is_short_way, "{params}");
+            let (whole, _) = write_body(&request, &id, |_, _| {});
+            let value = |body: &Bytes| serde_json::from_slice::<serde_json::Value>(body).unwrap();
+            if let Some(renamed) = renamed {
+                assert_eq!(value(&renamed), value(&whole), "{params}");
+            }
+        }
     }
 
     #[test]

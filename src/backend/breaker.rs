@@ -132,6 +132,11 @@ impl Breaker {
         }
     }
 
+    /// Whether everybody may use it, which is so nearly always, and told without a look at the clock.
+    pub(super) fn is_closed(&self) -> bool {
+        self.gate.load(Ordering::Acquire) == 0
+    }
+
     /// How long until somebody may look whether the provider is back; `None` when it is not gone.
     pub(super) fn shut_for(&self, now: Duration) -> Option<Duration> {
         let gate = Gate::read(self.gate.load(Ordering::Acquire))?;
@@ -149,11 +154,10 @@ impl Breaker {
 
     /// Notes what an attempt showed that was no probe.
     pub(super) fn note(&self, sign: Sign, now: Duration) -> Option<Turn> {
-        let history = self.remember(sign);
         if sign == Sign::There {
-            return self.close();
+            return self.note_there();
         }
-        if !is_gone(history) {
+        if !is_gone(self.remember(sign)) {
             return None;
         }
         let opened = Gate::after(0, now);
@@ -161,12 +165,17 @@ impl Breaker {
         self.swap(0, opened.write()).ok().map(|()| Turn::Opened)
     }
 
+    /// The same for the sign of nearly every attempt, which needs no clock.
+    pub(super) fn note_there(&self) -> Option<Turn> {
+        self.remember(Sign::There);
+        self.close()
+    }
+
     /// Notes what the probe showed; `None` when it showed nothing, and another one may go at once.
     pub(super) fn probed(&self, sign: Option<Sign>, now: Duration) -> Option<Turn> {
         match sign {
             Some(Sign::There) => {
-                self.remember(Sign::There);
-                return self.close();
+                return self.note_there();
             }
             Some(sign) => {
                 // Who always meets this, because of its credential perhaps, must not keep others from

@@ -33,11 +33,11 @@ pub(crate) enum Ending {
     /// The client has its answer: the backend will turn every call down, for this reason.
     TurnedDown(BackendError),
     /// Nothing ran: the backend forgot the MCP session. The call wants another one.
-    Expired(Call),
+    Expired(Box<Call>),
     /// Nothing ran: the backend speaks in the other era now. The call wants a link in that.
-    EraChanged(Call),
+    EraChanged(Box<Call>),
     /// Nothing ran: the backend wants the call's arguments in headers.
-    Unmirrored(Call),
+    Unmirrored(Box<Call>),
 }
 
 /// How a call is to be carried out.
@@ -54,7 +54,7 @@ pub(super) struct Plan {
 pub(super) async fn run(
     endpoint: Arc<Endpoint>,
     link: Arc<Link>,
-    mut call: Call,
+    mut call: Box<Call>,
     plan: Plan,
 ) -> Ending {
     let changes = Arc::clone(&plan.changes);

@@ -77,7 +77,8 @@ pub(crate) struct Connection {
     /// What tools there are; `None` until a list came.
     pub(super) catalogue: Option<Arc<Catalogue>>,
     /// Calls that wait for a list, to know which of their arguments go into headers.
-    pub(super) unmirrored: Vec<Call>,
+    #[expect(clippy::vec_box, reason = "a call goes from hand to hand as it is")]
+    pub(super) unmirrored: Vec<Box<Call>>,
     /// The lists made in the background.
     pub(super) looks: Looks,
     /// When changes of lists were told.
@@ -344,7 +345,7 @@ impl Connection {
 /// Answers a call whose header says something else than its arguments.
 ///
 /// Spec: 2026-07-28 basic/transports/streamable-http, "Server Validation".
-fn contradicted(backend: BackendName, call: Call, header: &str) {
+fn contradicted(backend: BackendName, call: Box<Call>, header: &str) {
     let words = format!("header mismatch: {header} does not say what the arguments say");
     let rejection = Rejection {
         error: error_object(HEADER_MISMATCH, &words),

@@ -71,7 +71,7 @@ impl Backend {
     }
 
     /// Hands over a call; it is answered through its own channel, whatever happens.
-    pub(crate) fn send(&self, call: Call) {
+    pub(crate) fn send(&self, call: Box<Call>) {
         if let Err(unsent) = self.mailbox.cast(BackendMessage::Send(call))
             && let BackendMessage::Send(call) = *unsent
         {

@@ -183,7 +183,12 @@ impl Given {
 /// Removes what only a request holds that goes on: a backend that keeps a call open while it asks
 /// knows nothing of it.
 pub(super) fn remove(params: &mut RawObject<'_>) {
-    params.retain(|name| name != RESPONSES && name != STATE);
+    params.retain(|name| !is_of_retry(name));
+}
+
+/// Whether only a request has this parameter that goes on.
+pub(super) fn is_of_retry(name: &str) -> bool {
+    name == RESPONSES || name == STATE
 }
 
 fn object(members: &[(String, Box<RawValue>)]) -> Box<RawValue> {

@@ -21,7 +21,7 @@ use crate::mcp::{
 };
 
 use super::{
-    adapter::{Encoded, write_body},
+    adapter::{Encoded, write_body, write_renamed},
     audience::Audience,
     error::BackendError,
     exchange::{Answer, read_answer},
@@ -82,12 +82,15 @@ impl Legacy {
     }
 
     pub(super) fn encode(&self, request: &Request, id: &RequestId) -> Encoded {
-        let (body, client_token) = write_body(request, id, |params, members| {
-            if may_want_input(&request.method) {
-                input::remove(params);
-            }
-            meta::remove_context(members);
-        });
+        let (body, client_token) = match write_renamed(request, id) {
+            Some(body) => (body, None),
+            None => write_body(request, id, |params, members| {
+                if may_want_input(&request.method) {
+                    input::remove(params);
+                }
+                meta::remove_context(members);
+            }),
+        };
         Encoded {
             outgoing: Outgoing {
                 headers: self.constant(),

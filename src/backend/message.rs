@@ -49,7 +49,7 @@ impl Weighed for Event {
 /// Commands, facts and questions of one connection.
 pub(crate) enum BackendMessage {
     /// Command: carry out a call; its events go to the call's own channel.
-    Send(Call),
+    Send(Box<Call>),
     /// Command: have a conversation ready for this link, and tell what the backend offers.
     Connect {
         link: LinkKey,
@@ -159,7 +159,7 @@ pub(crate) enum BackendMessage {
     Describe(oneshot::Sender<Description>),
 }
 
-/// One request for one backend.
+/// One request for one backend. It goes through many hands, boxed.
 pub(crate) struct Call {
     /// The conversation it belongs to.
     pub(crate) link: LinkKey,
@@ -246,8 +246,19 @@ impl Call {
         request: Request,
         events: EventSender,
         cancel: CancellationToken,
-    ) -> Self {
-        Self {
+    ) -> Box<Self> {
+        Self::holding(link, request, events, cancel, None)
+    }
+
+    /// The same, with something that is kept until its end.
+    pub(crate) fn holding(
+        link: LinkKey,
+        request: Request,
+        events: EventSender,
+        cancel: CancellationToken,
+        held: Option<Box<dyn Send + Sync>>,
+    ) -> Box<Self> {
+        Box::new(Self {
             link,
             request,
             events,
@@ -259,16 +270,8 @@ impl Call {
             translation: None,
             occupied: None,
             metered: None,
-            _held: None,
-        }
-    }
-
-    /// The same, with something that is kept until its end.
-    pub(crate) fn holding(self, held: Box<dyn Send + Sync>) -> Self {
-        Self {
-            _held: Some(held),
-            ..self
-        }
+            _held: held,
+        })
     }
 
     /// Ends the call. The channel's other end may be gone, with nobody left to tell.

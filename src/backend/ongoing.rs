@@ -1,10 +1,7 @@
 //! The calls that are on their way in one conversation: what a backend says on no call's stream may
 //! be about one of them.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::value::RawValue;
 
@@ -12,9 +9,13 @@ use crate::mcp::{meta::PROGRESS_TOKEN, object::RawObject};
 
 use super::{caller::Caller, waiting::Wait};
 
-/// The calls on their way, by the ids of their requests: a later one has a greater id.
+/// Places that are kept where there is no call any more: most conversations have few at once, and none of those asks for
+/// memory.
+const KEPT_USUAL: usize = 8;
+
+/// The calls on their way, each with the id of its request, in the order of those: a later one has a greater id.
 #[derive(Default)]
-pub(super) struct Ongoing(Mutex<BTreeMap<u64, Arc<OnItsWay>>>);
+pub(super) struct Ongoing(Mutex<Vec<(u64, Arc<OnItsWay>)>>);
 
 /// One call on its way.
 pub(super) struct OnItsWay {
@@ -33,7 +34,11 @@ pub(super) struct Entered<'a> {
 impl Ongoing {
     /// Enters a request that is about to be sent.
     pub(super) fn enter(&self, number: u64, call: &Arc<OnItsWay>) -> Entered<'_> {
-        self.calls().insert(number, Arc::clone(call));
+        let mut calls = self.calls();
+        // Behind all others, but for those that overtook it on their way to here.
+        let place = calls.partition_point(|(earlier, _)| *earlier < number);
+        calls.insert(place, (number, Arc::clone(call)));
+        drop(calls);
         Entered {
             ongoing: self,
             number,
@@ -43,14 +48,15 @@ impl Ongoing {
     /// The one that began last, of those that fit.
     pub(super) fn newest(&self, fits: impl Fn(&Caller) -> bool) -> Option<Arc<OnItsWay>> {
         let calls = self.calls();
-        let mut newest_first = calls.values().rev();
+        let mut newest_first = calls.iter().rev().map(|(_, call)| call);
         newest_first.find(|call| fits(&call.caller)).cloned()
     }
 
     /// The only one of those that fit; `None` of several, as nobody knows which is meant.
     pub(super) fn only(&self, fits: impl Fn(&Caller) -> bool) -> Option<Arc<OnItsWay>> {
         let calls = self.calls();
-        let mut fitting = calls.values().filter(|call| fits(&call.caller));
+        let calls = calls.iter().map(|(_, call)| call);
+        let mut fitting = calls.filter(|call| fits(&call.caller));
         let only = fitting.next()?;
         fitting.next().is_none().then(|| Arc::clone(only))
     }
@@ -63,20 +69,32 @@ impl Ongoing {
             .get()
             .parse()
             .ok()?;
-        let call = self.calls().get(&token).cloned()?;
+        let call = {
+            let calls = self.calls();
+            let place = find(&calls, token)?;
+            Arc::clone(&calls.get(place)?.1)
+        };
         let progress = call.progress(params, &token.to_string())?;
         Some((call, progress))
     }
 
     /// Has all of them wait for their client.
     pub(super) fn wait(&self) -> Vec<Wait> {
-        let begin = |call: &Arc<OnItsWay>| call.caller.waiting().begin();
-        self.calls().values().map(begin).collect()
+        let calls = self.calls();
+        let waits = calls.iter().map(|(_, call)| call.caller.waiting().begin());
+        waits.collect()
     }
 
-    fn calls(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<OnItsWay>>> {
+    fn calls(&self) -> MutexGuard<'_, Vec<(u64, Arc<OnItsWay>)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Where the call of that id is.
+fn find(calls: &[(u64, Arc<OnItsWay>)], number: u64) -> Option<usize> {
+    calls
+        .binary_search_by_key(&number, |(number, _)| *number)
+        .ok()
 }
 
 impl OnItsWay {
@@ -94,10 +112,11 @@ impl OnItsWay {
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
         let mut calls = self.ongoing.calls();
-        calls.remove(&self.number);
-        if calls.is_empty() {
-            // An empty map keeps room for a dozen, and most conversations are idle.
-            *calls = BTreeMap::new();
+        if let Some(place) = find(&calls, self.number) {
+            calls.remove(place);
+        }
+        if calls.is_empty() && calls.capacity() > KEPT_USUAL {
+            *calls = Vec::new();
         }
     }
 }

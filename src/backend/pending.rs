@@ -20,7 +20,7 @@ use super::{
 /// Something that needs a link.
 pub(super) enum Pending {
     /// A call to be sent over it.
-    Call(Call),
+    Call(Box<Call>),
     /// Somebody who wants to know when it is open, and to what.
     Connect {
         link: LinkKey,

@@ -109,6 +109,9 @@ impl Provider {
 
     /// Why it cannot be used by anybody just now, if that is so.
     pub(super) fn gone(&self) -> Option<BackendError> {
+        if self.breaker.is_closed() {
+            return None;
+        }
         let retry_in = self.breaker.shut_for(self.now())?;
         Some(self.gone_for(retry_in))
     }
@@ -135,6 +138,7 @@ impl Provider {
     ) {
         let is_probe = matches!(leave, Leave::Probe(_));
         let turn = match (leave, sign) {
+            (Leave::Free, Some(Sign::There)) => self.breaker.note_there(),
             (Leave::Free, Some(sign)) => self.breaker.note(sign, self.now()),
             (Leave::Free, None) => None,
             (Leave::Probe(mut probe), sign) => {

@@ -2,14 +2,17 @@
 //! something, its backend's silence and a call's limit do not count.
 
 use std::{
+    future::poll_fn,
+    mem,
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Poll,
     time::Duration,
 };
 
 use tokio::time::{Instant, sleep_until};
 
-use crate::limits::REQUEST_STATE_TTL;
+use crate::{channel::is_let_go_within, limits::REQUEST_STATE_TTL};
 
 /// While a client is asked something, whether the time is over is looked at no more often than so.
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
@@ -60,11 +63,19 @@ impl Waiting {
         let began = Instant::now();
         let before = self.waits().taken(began);
         let mut alarm = pin!(sleep_until(began + limit));
+        let mut is_first = true;
         loop {
+            let rings = poll_fn(|context| {
+                // Polled again in time, it sets the alarm then.
+                if mem::take(&mut is_first) && is_let_go_within(limit) {
+                    return Poll::Pending;
+                }
+                alarm.as_mut().poll(context)
+            });
             tokio::select! {
                 biased;
                 done = &mut work => return Some(done),
-                () = &mut alarm => {}
+                () = rings => {}
             }
             let now = Instant::now();
             let waits = self.waits();

@@ -4,17 +4,32 @@
 //! It never depends on that: let go of before its end, it goes on as a task of its own.
 
 use std::{
+    cell::Cell,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{Mutex, PoisonError},
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures_util::FutureExt;
 use tokio::{runtime::Handle, sync::oneshot};
 
 use super::rounds::Rounds;
+
+thread_local! {
+    /// Of the work that is being polled: how soon it is let go of at the latest, if somebody else carries it out.
+    static LET_GO_WITHIN: Cell<Option<Duration>> = const { Cell::new(None) };
+}
+
+/// Whether what asks is part of work that somebody carries out who lets go of it in less than `limit`: then it is polled
+/// again, by a task of its own, and needs no clock of its own before that. Most calls are answered until then, and a timer
+/// costs each of them two turns with a lock that all share.
+#[must_use]
+pub fn is_let_go_within(limit: Duration) -> bool {
+    LET_GO_WITHIN.get().is_some_and(|within| within < limit)
+}
 
 /// Work until its end, whoever carries it out.
 pub struct Work(
@@ -29,8 +44,8 @@ pub struct Desk(oneshot::Sender<Work>);
 /// Who may carry work out, before it came and while it is there.
 #[derive(Default)]
 pub(super) enum Worker {
-    /// Work may come.
-    Waits(oneshot::Receiver<Work>),
+    /// Work may come, which is then let go of within this time.
+    Waits(oneshot::Receiver<Work>, Duration),
     /// There is work.
     Has(UnderWay),
     /// There is none any more.
@@ -42,6 +57,8 @@ pub(super) enum Worker {
 pub(super) struct UnderWay {
     work: Work,
     rounds: Rounds,
+    /// How soon it is let go of at the latest.
+    within: Duration,
 }
 
 impl Work {
@@ -93,18 +110,18 @@ impl Desk {
 }
 
 impl Worker {
-    /// One to whom work may come.
-    pub(super) fn new() -> (Desk, Self) {
+    /// One to whom work may come, and who lets go of it within that time.
+    pub(super) fn new(within: Duration) -> (Desk, Self) {
         let (desk, waits) = oneshot::channel();
-        (Desk(desk), Self::Waits(waits))
+        (Desk(desk), Self::Waits(waits, within))
     }
 
     /// Carries on with what there is to do.
     pub(super) fn carry_on(&mut self, context: &mut Context<'_>) {
-        if let Self::Waits(coming) = self {
+        if let Self::Waits(coming, within) = self {
             match coming.poll_unpin(context) {
                 Poll::Pending => return,
-                Poll::Ready(Ok(work)) => *self = Self::Has(UnderWay::new(work)),
+                Poll::Ready(Ok(work)) => *self = Self::Has(UnderWay::new(work, *within)),
                 // It was decided that there is none.
                 Poll::Ready(Err(_)) => *self = Self::Idle,
             }
@@ -123,16 +140,23 @@ impl Worker {
 }
 
 impl UnderWay {
-    fn new(work: Work) -> Self {
+    fn new(work: Work, within: Duration) -> Self {
         let rounds = Rounds::default();
-        Self { work, rounds }
+        Self {
+            work,
+            rounds,
+            within,
+        }
     }
 
     /// Carries it on if it can go on; tells whether it has ended.
     fn carry_on(&mut self, context: &mut Context<'_>) -> bool {
-        let work = &mut self.work;
+        let (work, within) = (&mut self.work, self.within);
         let turn = |context: &mut Context<'_>| {
-            if work.carry_on(context) {
+            let before = LET_GO_WITHIN.replace(Some(within));
+            let has_ended = work.carry_on(context);
+            LET_GO_WITHIN.set(before);
+            if has_ended {
                 Poll::Ready(())
             } else {
                 Poll::Pending
@@ -156,11 +180,12 @@ mod tests {
 
     use super::*;
     use crate::{
-        channel::{Sender, channel},
+        channel::{Receiver, Sender, channel},
         limits::Backlog,
     };
 
     const BACKLOG: Backlog = Backlog::new(4, 100);
+    const WITHIN: Duration = Duration::from_secs(10);
 
     impl crate::channel::Weighed for u8 {
         fn bytes(&self) -> usize {
@@ -181,6 +206,16 @@ mod tests {
         (work, let_on)
     }
 
+    /// What is sent though nobody waits for it.
+    async fn unasked(receiver: &mut Receiver<u8>) -> u8 {
+        loop {
+            if let Ok(sent) = receiver.try_recv() {
+                return sent;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Wakes itself, and is over then.
     async fn woken_at_once() {
         let mut is_woken = false;
@@ -197,7 +232,7 @@ mod tests {
     #[tokio::test]
     async fn who_waits_for_an_answer_carries_the_work_out() {
         let (sender, mut receiver) = channel(BACKLOG);
-        let desk = receiver.desk();
+        let desk = receiver.desk(WITHIN);
         let here = tokio::task::try_id();
         let (says, by_whom) = oneshot::channel();
         desk.put(Work::new(async move {
@@ -212,16 +247,13 @@ mod tests {
     #[tokio::test]
     async fn work_that_says_more_than_one_thing_goes_on_unasked() {
         let (sender, mut receiver) = channel(BACKLOG);
-        let desk = receiver.desk();
+        let desk = receiver.desk(WITHIN);
         let (work, let_on) = work(sender, true);
         desk.put(work);
         assert_eq!(receiver.recv().await, Some(1));
         let_on.send(()).unwrap();
         // Nobody receives meanwhile.
-        while receiver.received.is_empty() {
-            tokio::task::yield_now().await;
-        }
-        assert_eq!(receiver.try_recv(), Ok(2));
+        assert_eq!(unasked(&mut receiver).await, 2);
     }
 
     /// A piece of something larger.
@@ -242,7 +274,7 @@ mod tests {
         let (sender, mut receiver) = channel(BACKLOG);
         let here = tokio::task::try_id();
         let (says, mut by_whom) = tokio::sync::mpsc::unbounded_channel();
-        let desk = receiver.desk();
+        let desk = receiver.desk(WITHIN);
         desk.put(Work::new(async move {
             // More than may wait at once.
             for _ in 0..10 {
@@ -264,7 +296,7 @@ mod tests {
             let (sender, mut receiver) = channel(BACKLOG);
             let (ended, end) = oneshot::channel();
             let (let_on, waits) = oneshot::channel::<()>();
-            let desk = receiver.desk();
+            let desk = receiver.desk(WITHIN);
             desk.put(Work::new(async move {
                 let _let_on = waits.await;
                 let _gone = sender.send(1).await;
@@ -287,20 +319,17 @@ mod tests {
     #[tokio::test]
     async fn work_that_comes_late_goes_on_by_itself() {
         let (sender, mut receiver) = channel(BACKLOG);
-        let desk = receiver.desk();
+        let desk = receiver.desk(WITHIN);
         receiver.let_go();
         let (work, _let_on) = work(sender, false);
         desk.put(work);
-        while receiver.received.is_empty() {
-            tokio::task::yield_now().await;
-        }
-        assert_eq!(receiver.try_recv(), Ok(2));
+        assert_eq!(unasked(&mut receiver).await, 2);
     }
 
     #[tokio::test]
     async fn work_that_wakes_itself_wakes_nobody_else() {
         let (sender, mut receiver) = channel(BACKLOG);
-        let desk = receiver.desk();
+        let desk = receiver.desk(WITHIN);
         let mut polls = 0;
         desk.put(Work::new(async move {
             for _ in 0..3 {
@@ -320,7 +349,7 @@ mod tests {
     #[tokio::test]
     async fn who_carries_work_out_is_woken_when_it_can_go_on() {
         let (sender, mut receiver) = channel(BACKLOG);
-        let desk = receiver.desk();
+        let desk = receiver.desk(WITHIN);
         let (let_on, waits) = oneshot::channel::<()>();
         desk.put(Work::new(async move {
             let _let_on = waits.await;
@@ -336,7 +365,7 @@ mod tests {
     #[tokio::test]
     async fn work_that_never_rests_leaves_others_their_turn() {
         let (sender, mut receiver) = channel::<u8>(BACKLOG);
-        let desk = receiver.desk();
+        let desk = receiver.desk(WITHIN);
         desk.put(Work::new(async move {
             let _kept = sender;
             loop {
@@ -350,7 +379,7 @@ mod tests {
     #[tokio::test]
     async fn a_mistake_in_the_work_ends_the_work_alone() {
         let (sender, mut receiver) = channel::<u8>(BACKLOG);
-        let desk = receiver.desk();
+        let desk = receiver.desk(WITHIN);
         desk.put(Work::new(async move {
             assert!(sender.is_closed(), "a mistake");
         }));

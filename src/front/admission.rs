@@ -110,7 +110,7 @@ impl Admission {
             caller: None,
             session: session.map(short),
             client: request.extensions().get().map(|via: &Via| via.address),
-            method: "admission".to_owned(),
+            method: "admission".into(),
             provider: None,
             tool: None,
             outcome: match why {

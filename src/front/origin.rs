@@ -8,7 +8,7 @@
 use std::{borrow::Cow, collections::HashSet, net::IpAddr};
 
 use http::{
-    HeaderMap, Request, StatusCode,
+    HeaderMap, HeaderName, Request, StatusCode,
     header::{HOST, ORIGIN},
     uri::Authority,
 };
@@ -80,7 +80,7 @@ impl Gate {
     /// 400 for a request that does not name one host, 403 for a foreign host or origin.
     pub fn check<B>(&self, request: &Request<B>) -> Result<(), Problem> {
         let host = self.check_host(request)?;
-        let Some(origin) = only(request.headers(), ORIGIN.as_str())? else {
+        let Some(origin) = only(request.headers(), &ORIGIN)? else {
             return Ok(());
         };
         let allowed = split_origin(origin).is_some_and(|(scheme, place)| {
@@ -105,7 +105,7 @@ impl Gate {
                 "the request must name one host, in one well-formed Host header",
             )
         };
-        let named = only(request.headers(), HOST.as_str())?;
+        let named = only(request.headers(), &HOST)?;
         // HTTP/2 names the host in its request line, HTTP/1 may; then both must be allowed.
         let line = request.uri().authority().map(Authority::as_str);
         // What a trusted proxy says its client named comes last, as the one a page's origin is like. It
@@ -139,7 +139,7 @@ impl Gate {
 }
 
 /// The one value of a header, if the request has it.
-fn only<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str>, Problem> {
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Problem> {
     let mut values = headers.get_all(name).iter();
     let (first, second) = (values.next(), values.next());
     match (first.map(http::HeaderValue::to_str), second) {

@@ -6,7 +6,10 @@ use memchr::memchr2;
 /// its reader.
 #[must_use]
 pub fn exceeds(json: &[u8], levels_max: usize) -> bool {
-    // Each level begins with a byte of its own: most texts are too short for so many.
+    // Each level begins with a byte of its own: most texts are too short for so many, or have too few that could be one.
+    if json.len() <= levels_max {
+        return false;
+    }
     if memchr::memchr2_iter(b'{', b'[', json)
         .nth(levels_max)
         .is_none()

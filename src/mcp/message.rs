@@ -2,10 +2,11 @@
 
 mod writing;
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{error::Category, value::RawValue};
+use smol_str::{SmolStr, ToSmolStr as _};
 
 use super::{
     error::{INVALID_REQUEST, PARSE_ERROR},
@@ -14,14 +15,15 @@ use super::{
 use crate::limits::DEPTH_MAX;
 
 pub use writing::{
-    frame_result, write_error, write_notification, write_request, write_request_of, write_result,
+    frame_result, write_error, write_notification, write_request, write_request_around,
+    write_request_of, write_result,
 };
 
 /// The id of a request: the JSON text of a string or a whole number, kept exactly.
 ///
 /// Two ids are equal only when their text is: `1` and `"1"` differ, as the protocol wants.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RequestId(Arc<str>);
+pub struct RequestId(SmolStr);
 
 impl RequestId {
     /// The longest id that is accepted, in bytes of JSON text.
@@ -52,7 +54,7 @@ impl RequestId {
     /// An id of the gateway's own.
     #[must_use]
     pub fn from_number(number: u64) -> Self {
-        Self(number.to_string().into())
+        Self(number.to_smolstr())
     }
 
     /// The JSON text.

@@ -33,6 +33,12 @@ impl<'a> RawObject<'a> {
             .unwrap_or_default()
     }
 
+    /// The same of an object's text within another's.
+    #[must_use]
+    pub fn of_text(text: &'a str) -> Self {
+        serde_json::from_str(text).unwrap_or_default()
+    }
+
     /// The value of the first member of that name.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&RawValue> {
@@ -45,7 +51,7 @@ impl<'a> RawObject<'a> {
     /// The value of the first member of that name, when it is a string.
     #[must_use]
     pub fn get_str(&self, key: &str) -> Option<String> {
-        serde_json::from_str(self.get(key)?.get()).ok()
+        text(self.get(key)?.get()).map(Cow::into_owned)
     }
 
     /// The value of the first member of that name, for as long as the text that was read.
@@ -156,6 +162,13 @@ pub fn read_object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, serde_jso
         return serde_json::from_str(text);
     }
     Err(serde::de::Error::custom("expected a JSON object"))
+}
+
+/// Reads a JSON string, which is copied only where something in it is escaped; `None` for any other value.
+#[must_use]
+pub fn text(json: &str) -> Option<Cow<'_, str>> {
+    let Text(text) = serde_json::from_str(json).ok()?;
+    Some(text)
 }
 
 /// A JSON string holding `text`.

@@ -1,8 +1,9 @@
 //! One request in the version-neutral language: each carries its own context.
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use serde_json::value::RawValue;
+use smol_str::SmolStr;
 
 use super::{
     method::asked_capability,
@@ -75,10 +76,10 @@ pub enum Asking {
 #[derive(Debug, Clone)]
 pub struct Request {
     /// The method.
-    pub method: Cow<'static, str>,
+    pub method: SmolStr,
     /// What the request is about ([`subject_member`](super::method::subject_member)): a tool's or a
     /// prompt's name, a resource's URI, a task's id; public until the session has routed it.
-    pub name: Option<String>,
+    pub name: Option<SmolStr>,
     /// The parameters as the client wrote them; an adapter puts in `name` and the era's `_meta`.
     pub params: Option<Box<RawValue>>,
     /// How the client can be asked for input meanwhile.
@@ -94,7 +95,7 @@ impl Request {
     /// A request that is about nothing in particular and lets nobody be asked.
     #[must_use]
     pub fn new(
-        method: impl Into<Cow<'static, str>>,
+        method: impl Into<SmolStr>,
         params: Option<Box<RawValue>>,
         context: Context,
     ) -> Self {

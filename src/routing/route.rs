@@ -1,5 +1,7 @@
 //! From a public name to the backend that has the tool.
 
+use smol_str::SmolStr;
+
 use crate::mcp::name::{BackendName, Naming};
 
 use super::name::{Spelling, candidates, may_be_shortened};
@@ -10,7 +12,7 @@ pub struct Route {
     /// Which of the session's backends, by position.
     pub position: usize,
     /// The tool's own name, or what a client was shown of it.
-    pub own: String,
+    pub own: SmolStr,
     /// Whether `own` could be a shortened spelling that only the backend's list resolves.
     pub may_be_shortened: bool,
 }
@@ -21,7 +23,7 @@ pub fn route(naming: Naming, backends: &[BackendName], public: &str) -> Option<R
     if naming == Naming::None {
         return (backends.len() == 1 && !public.is_empty()).then(|| Route {
             position: 0,
-            own: public.to_owned(),
+            own: public.into(),
             may_be_shortened: false,
         });
     }
@@ -34,7 +36,7 @@ pub fn route(naming: Naming, backends: &[BackendName], public: &str) -> Option<R
         naming != Naming::Dot && spelling == Spelling::Underscores && may_be_shortened(own);
     (!own.is_empty()).then(|| Route {
         position,
-        own: own.to_owned(),
+        own: own.into(),
         may_be_shortened,
     })
 }

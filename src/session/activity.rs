@@ -12,6 +12,7 @@ use std::{
     },
 };
 
+use smol_str::SmolStr;
 use tokio::{sync::Notify, time::Instant};
 
 use crate::{
@@ -23,9 +24,9 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Done {
     /// Its method, shortened.
-    pub method: String,
+    pub method: SmolStr,
     /// What it was about, shortened: a tool, a prompt, a resource, a task.
-    pub subject: Option<String>,
+    pub subject: Option<SmolStr>,
     /// The backend that answered, if one did.
     pub backend: Option<BackendName>,
     /// How it ended, as the log says it.
@@ -140,12 +141,14 @@ impl Drop for Watcher {
 
 #[cfg(test)]
 mod tests {
+    use smol_str::ToSmolStr as _;
+
     use super::*;
 
     fn done(number: usize) -> Done {
         Done {
-            method: "tools/call".to_owned(),
-            subject: Some(number.to_string()),
+            method: "tools/call".into(),
+            subject: Some(number.to_smolstr()),
             backend: None,
             outcome: "ok",
             elapsed_ms: 1,
@@ -153,7 +156,7 @@ mod tests {
         }
     }
 
-    async fn subjects(watcher: &mut Watcher) -> Vec<String> {
+    async fn subjects(watcher: &mut Watcher) -> Vec<SmolStr> {
         let done = watcher.next().await.unwrap();
         done.into_iter().filter_map(|done| done.subject).collect()
     }

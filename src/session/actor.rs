@@ -61,7 +61,8 @@ use hearing::Subscriber;
 use mcp_session::McpSession;
 pub(crate) use patching::Patcher;
 use patching::{LinkWrites, Patching};
-pub(super) use running::Running;
+pub(super) use running::Entered;
+use running::Running;
 
 /// Whether a session ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,7 +159,7 @@ impl Actor for SessionActor {
             SessionMessage::Cancel {
                 mcp_session,
                 request,
-            } => session.running.cancel(&(mcp_session, request)),
+            } => session.running.cancel(mcp_session, &request),
             SessionMessage::Left { mcp_session } => session.left(mcp_session),
             SessionMessage::Unsubscribed { number } => session.unsubscribed(number),
             SessionMessage::KeepWants { mcp_session, kept } => {
@@ -334,7 +335,7 @@ impl Session {
         self.ending != Ending::No
     }
 
-    fn begin(&mut self, mut exchange: Exchange, mut place: Place) {
+    fn begin(&mut self, mut exchange: Box<Exchange>, mut place: Place) {
         if self.is_ending() {
             return exchange.refuse(Failure::SessionDeleted);
         }

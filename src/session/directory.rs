@@ -147,7 +147,7 @@ impl SessionRef {
     /// When the session, or its owner, has all the exchanges it may have, or the gateway is stopping.
     pub fn begin(
         &self,
-        exchange: Exchange,
+        exchange: Box<Exchange>,
         cancel_when_dropped: bool,
     ) -> Result<InFlight, Failure> {
         self.go_on()?;

@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-use super::actor::Running;
+use super::actor::Entered;
 
 /// One client request and where its events go.
 pub struct Exchange {
@@ -40,7 +40,7 @@ pub struct Exchange {
 
 impl Exchange {
     /// The same with other parameters.
-    pub(super) fn with(mut self, params: Box<RawValue>) -> Self {
+    pub(super) fn with(mut self: Box<Self>, params: Box<RawValue>) -> Box<Self> {
         self.request.params = Some(params);
         self
     }
@@ -93,10 +93,6 @@ fn known(json: &'static str) -> Outcome {
     })
 }
 
-/// What a session keeps of a request that its client may take back: found by MCP session and id,
-/// so that nobody takes back another's.
-pub(super) type CancelKey = (Uuid, RequestId);
-
 /// Numbers exchanges: their ids may meet, those of different clients and those of one.
 pub(super) fn next_number() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -107,18 +103,10 @@ pub(super) fn next_number() -> u64 {
 /// client: a client that hangs up frees nothing while its call runs on.
 pub(super) struct Place {
     pub(super) number: u64,
-    /// Among what it is; `None` until its session has seen it.
-    pub(super) running: Option<Running>,
+    /// Where it is among those in flight; `None` until its session has seen it.
+    pub(super) running: Option<Entered>,
     /// Its session's, and its caller's.
     pub(super) _permits: Option<(OwnedSemaphorePermit, Option<OwnedSemaphorePermit>)>,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if let Some(running) = &self.running {
-            running.ended(self.number);
-        }
-    }
 }
 
 /// The front's hold on an exchange. With `cancel_when_dropped`, dropping it before the answer is

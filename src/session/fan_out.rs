@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use serde_json::{Map, Value, value::RawValue};
+use smol_str::SmolStr;
 use tokio::{task::yield_now, time::timeout};
 
 use crate::{
@@ -217,21 +218,20 @@ pub(super) async fn own_name(
     backend: &Backend,
     shelf: Shelf,
     (link, context): (LinkKey, &Context),
-    shown: String,
-) -> String {
+    shown: SmolStr,
+) -> SmolStr {
     let listed = list(backend, shelf, link, context);
     let Ok(Ok(listing)) = timeout(LIST_DEADLINE, listed).await else {
         return shown;
     };
     // One that is really called so comes first; `shown` itself is short enough to spell plainly.
     let names = || listing.items.iter().map(|item| &item.key);
-    if names().any(|own| *own == shown) {
+    if names().any(|own| *own == *shown) {
         return shown;
     }
     let spell = |own: &str| Spelling::Underscores.public_name(backend.name(), own);
     let public = spell(&shown);
     names()
         .find(|own| spell(own) == public)
-        .cloned()
-        .unwrap_or(shown)
+        .map_or(shown, SmolStr::from)
 }

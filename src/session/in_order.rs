@@ -15,7 +15,7 @@ use crate::{
 
 /// Asks one backend after the other; `calls` are all for the same events. Tells which of them
 /// answered with what was asked for.
-pub(super) async fn ask(calls: Vec<(Backend, Call)>) -> Option<BackendName> {
+pub(super) async fn ask(calls: Vec<(Backend, Box<Call>)>) -> Option<BackendName> {
     let mut turned_down: Option<Finished> = None;
     let mut client = None;
     for (backend, mut call) in calls {

@@ -35,7 +35,10 @@ use super::{
 /// Commands, facts and questions of one session.
 pub(crate) enum SessionMessage {
     /// Command: carry out an exchange.
-    Begin { exchange: Exchange, place: Place },
+    Begin {
+        exchange: Box<Exchange>,
+        place: Place,
+    },
     /// Command: a client takes a request back.
     Cancel {
         mcp_session: Uuid,

@@ -1,6 +1,7 @@
 //! Makes what others wrote harmless in a line of the log.
 
 use std::{
+    cell::Cell,
     fmt::{self, Write as _},
     io,
     time::SystemTime,
@@ -34,77 +35,87 @@ impl FormatTime for Clock {
 /// was recorded by its `Display`. And every request writes a line: what needs no care gets none.
 pub(super) struct Fields;
 
+/// What is kept of the memory of a thread's last line.
+const KEPT_BYTES_MAX: usize = 4 * 1024;
+
+thread_local! {
+    /// Memory for the next line of this thread. Its pieces are put together here and handed on at once: the formatter's
+    /// own writer passes each of them through three hands.
+    static SPARE: Cell<String> = const { Cell::new(String::new()) };
+}
+
 impl<'w> FormatFields<'w> for Fields {
-    fn format_fields<R: RecordFields>(&self, writer: Writer<'w>, fields: R) -> fmt::Result {
+    fn format_fields<R: RecordFields>(&self, mut writer: Writer<'w>, fields: R) -> fmt::Result {
         let mut line = Line {
-            writer,
-            is_begun: false,
+            // Taken, so that whatever logs while it is written has one of its own.
+            text: SPARE.take(),
+            is_coloured: writer.has_ansi_escapes(),
             outcome: Ok(()),
         };
         fields.record(&mut line);
-        line.outcome
+        let Line {
+            mut text, outcome, ..
+        } = line;
+        let written = outcome.and_then(|()| writer.write_str(&text));
+        if text.capacity() <= KEPT_BYTES_MAX {
+            text.clear();
+            SPARE.set(text);
+        }
+        written
     }
 }
 
 /// The fields of one line.
-struct Line<'w> {
-    writer: Writer<'w>,
-    is_begun: bool,
+struct Line {
+    text: String,
+    is_coloured: bool,
     outcome: fmt::Result,
 }
 
-impl Line<'_> {
-    fn add(
-        &mut self,
-        field: &Field,
-        write: impl FnOnce(&mut Writer<'_>) -> fmt::Result,
-    ) -> fmt::Result {
-        let writer = &mut self.writer;
-        if self.is_begun {
-            writer.write_char(' ')?;
+impl Line {
+    /// Begins with a field; gives where its value goes.
+    fn begin(&mut self, field: &Field) -> &mut String {
+        let text = &mut self.text;
+        if !text.is_empty() {
+            text.push(' ');
         }
-        self.is_begun = true;
         if field.name() != "message" {
-            let (dim, plain) = if writer.has_ansi_escapes() {
-                ("\x1b[2m", "\x1b[0m")
-            } else {
-                ("", "")
-            };
-            writer.write_str(dim)?;
-            writer.write_str(field.name())?;
-            writer.write_char('=')?;
-            writer.write_str(plain)?;
+            if self.is_coloured {
+                text.push_str("\x1b[2m");
+            }
+            text.push_str(field.name());
+            text.push('=');
+            if self.is_coloured {
+                text.push_str("\x1b[0m");
+            }
         }
-        write(writer)
+        text
     }
 }
 
-impl Visit for Line<'_> {
+impl Visit for Line {
     fn record_str(&mut self, field: &Field, value: &str) {
         // What `Debug` escapes of a text is not plain.
         if !is_plain(value) || value.contains(['"', '\\']) {
             return self.record_debug(field, &value);
         }
-        if self.outcome.is_ok() {
-            self.outcome = self.add(field, |writer| {
-                writer.write_char('"')?;
-                writer.write_str(value)?;
-                writer.write_char('"')
-            });
-        }
+        let text = self.begin(field);
+        text.push('"');
+        text.push_str(value);
+        text.push('"');
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if self.outcome.is_ok() {
-            self.outcome = self.add(field, |writer| write!(Escaping(writer), "{value:?}"));
+            self.outcome = write!(Escaping(self.begin(field)), "{value:?}");
         }
     }
 }
 
 /// Passes text on, each dangerous character as an escape sequence that can be read.
-struct Escaping<'a, 'w>(&'a mut Writer<'w>);
+struct Escaping<'a>(&'a mut String);
 
-impl fmt::Write for Escaping<'_, '_> {
+impl fmt::Write for Escaping<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         if is_plain(text) {
             return self.0.write_str(text);

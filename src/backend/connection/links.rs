@@ -30,7 +30,7 @@ impl Connection {
     }
 
     /// Sends a call again over another link than the one that ended.
-    pub(super) fn renew(&mut self, key: LinkKey, generation: u64, call: Call) {
+    pub(super) fn renew(&mut self, key: LinkKey, generation: u64, call: Box<Call>) {
         let key = self.serving(key);
         match self.links.get(&key) {
             // One renewal for every call that met the old link: only the first finds it here.

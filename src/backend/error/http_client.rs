@@ -147,7 +147,7 @@ mod tests {
         let listening = reqwest::get(&url).await.unwrap_err().into();
         let client = CallClient::new(Duration::from_secs(5)).unwrap();
         let request = http::Request::post(&url).body(Full::default()).unwrap();
-        let call = client.send(request).await.err().unwrap();
+        let call = client.send(Box::new(request)).await.err().unwrap();
         for error in [listening, call] {
             let error = BackendError::from_http(error);
             assert_eq!(error.retry(), Retry::Always(None));

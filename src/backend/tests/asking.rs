@@ -124,7 +124,7 @@ pub(super) async fn learn_tools(backend: &Backend) {
 pub(super) fn tool(name: &str) -> Request {
     let params = raw(&json!({ "name": name }).to_string());
     Request {
-        name: Some(name.to_owned()),
+        name: Some(name.into()),
         ..Request::new("tools/call", Some(params), Context::default())
     }
 }

@@ -91,10 +91,10 @@ impl CallClient {
     /// Sends a request and waits for the head of its answer.
     ///
     /// On a socket that turns out to be closed before a byte of it was written it goes out once more, on another; never
-    /// else.
+    /// else. Boxed: what waits for the answer would have room for it in several places.
     pub(crate) async fn send(
         &self,
-        request: Request<Full<Bytes>>,
+        request: Box<Request<Full<Bytes>>>,
     ) -> Result<Response<CallBody>, HttpError> {
         if let Some(plain) = &self.plain
             && request.uri().scheme() == Some(&Scheme::HTTP)
@@ -102,7 +102,7 @@ impl CallClient {
             let response = plain.send(request).await?;
             return Ok(response.map(CallBody::Own));
         }
-        let response = self.shared.request(request).await;
+        let response = self.shared.request(*request).await;
         let response = response.map_err(HttpError::Client)?;
         Ok(response.map(CallBody::Shared))
     }

@@ -6,6 +6,7 @@
 
 mod body;
 mod events;
+mod media_type;
 mod outgoing;
 mod retry_after;
 
@@ -18,11 +19,14 @@ use std::{
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri,
-    header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HOST, USER_AGENT},
+    header::{
+        ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT,
+    },
     uri::Scheme,
 };
 use http_body_util::Full;
 use reqwest::Client;
+use smol_str::ToSmolStr as _;
 use url::Url;
 
 use crate::{
@@ -40,6 +44,7 @@ pub(crate) use outgoing::{Constant, Headers, Outgoing};
 
 use super::call_client::CallClient;
 use body::{Patience, Response};
+use media_type::MediaType;
 
 /// As what the gateway is known to backends.
 const AGENT: HeaderValue =
@@ -136,6 +141,8 @@ impl Address {
             HeaderValue::from_static("application/json, text/event-stream"),
         );
         with_body.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        // Each message puts its own in this one's place.
+        with_body.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         for headers in [&mut without_body, &mut with_body] {
             // They win: they are the operator's.
             headers.extend(own.clone());
@@ -240,16 +247,15 @@ impl Wire {
     /// Ends an MCP session; backends may refuse to, and whatever they say ends the matter.
     pub(crate) async fn delete(&self, headers: HeaderMap) -> Result<StatusCode, BackendError> {
         let request = self.request(Method::DELETE, Outgoing::empty(headers));
-        let response = self
-            .execute(request, &Patience::of(self.address.idle))
-            .await?;
+        let patience = Patience::of(self.address.idle);
+        let response = self.execute(request, &patience).await?;
         Ok(response.status())
     }
 
     fn request(&self, method: Method, outgoing: Outgoing) -> Request<Bytes> {
         let address = &*self.address;
         let protocol = outgoing.headers.protocol();
-        let headers = match &outgoing.headers {
+        let mut headers = match &outgoing.headers {
             _ if outgoing.body.is_empty() => self.under(&address.without_body, protocol),
             Headers::Own(_) => self.under(&address.with_body, protocol),
             Headers::Constant(constant) => {
@@ -257,6 +263,11 @@ impl Wire {
                 constant.whole(whole).clone()
             }
         };
+        let length = HeaderValue::from_str(&outgoing.body.len().to_smolstr()).ok();
+        // The client below would put it in, and take much more memory for it.
+        if let Some(length) = length.filter(|_| !outgoing.body.is_empty()) {
+            headers.insert(CONTENT_LENGTH, length);
+        }
         let mut request = Request::new(outgoing.body);
         *request.method_mut() = method;
         *request.uri_mut() = address.uri.clone();
@@ -280,15 +291,18 @@ impl Wire {
         headers
     }
 
-    async fn execute(
+    fn execute(
         &self,
         request: Request<Bytes>,
         patience: &Patience,
-    ) -> Result<Response, BackendError> {
-        let answered = pin!(self.address.clients.calls.send(request.map(Full::new)));
-        match patience.wait(answered).await? {
-            Ok(response) => Ok(response.into()),
-            Err(error) => Err(BackendError::instead_of_head(error)),
+    ) -> impl Future<Output = Result<Response, BackendError>> + Send {
+        let request = Box::new(request.map(Full::new));
+        async move {
+            let answered = pin!(self.address.clients.calls.send(request));
+            match patience.wait(answered).await? {
+                Ok(response) => Ok(response.into()),
+                Err(error) => Err(BackendError::instead_of_head(error)),
+            }
         }
     }
 
@@ -360,32 +374,6 @@ async fn read_head(response: Response, patience: Patience) -> Result<Content, Ba
         MediaType::Other => Err(BackendError::Garbled {
             what: "neither JSON nor an event stream",
         }),
-    }
-}
-
-/// What a body is, as far as that makes a difference.
-#[derive(Clone, Copy)]
-enum MediaType {
-    Json,
-    Events,
-    Html,
-    Other,
-}
-
-impl MediaType {
-    fn of(headers: &HeaderMap) -> Self {
-        let value = headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
-        let essence = value.and_then(|value| value.split(';').next());
-        let essence = essence.unwrap_or_default().trim();
-        let known = [
-            ("application/json", Self::Json),
-            ("text/event-stream", Self::Events),
-            ("text/html", Self::Html),
-        ];
-        let found = known
-            .into_iter()
-            .find(|(name, _)| essence.eq_ignore_ascii_case(name));
-        found.map_or(Self::Other, |(_, media_type)| media_type)
     }
 }
 

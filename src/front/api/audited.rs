@@ -81,7 +81,7 @@ impl Audited {
             caller: self.caller.clone(),
             session: self.session.map(short),
             client: self.client,
-            method: self.method.to_owned(),
+            method: self.method.into(),
             provider: None,
             tool: None,
             outcome,

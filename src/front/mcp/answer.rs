@@ -19,7 +19,7 @@ use super::{
 };
 
 /// Waits for what decides the form of the answer, and answers.
-pub(super) async fn answer<E: Encode>(mut answering: Answering<E>) -> Response {
+pub(super) async fn answer<E: Encode>(mut answering: Box<Answering<E>>) -> Response {
     let accepts = answering.accepts;
     let begun = Instant::now();
     let mut wait_until = Some(begun + RESUMABLE_AFTER);
@@ -28,9 +28,13 @@ pub(super) async fn answer<E: Encode>(mut answering: Answering<E>) -> Response {
         let step = tokio::select! {
             biased;
             step = answering.step() => step,
-            () = sleep_until(deadline), if accepts.events => {
+            () = sleep_until(deadline), if accepts.events || wait_until.is_some() => {
                 answering.let_go();
-                if wait_until.take().is_none() {
+                let is_first = wait_until.take().is_some();
+                if !accepts.events {
+                    continue;
+                }
+                if !is_first {
                     // Something in between may take a connection without a byte for dead.
                     return written(answering, Form::Events, KEEP_ALIVE);
                 }
@@ -73,7 +77,7 @@ pub(super) async fn answer<E: Encode>(mut answering: Answering<E>) -> Response {
 }
 
 /// Answers with a body whose first bytes are there.
-fn written<E: Encode>(answering: Answering<E>, form: Form, first: Bytes) -> Response {
+fn written<E: Encode>(answering: Box<Answering<E>>, form: Form, first: Bytes) -> Response {
     let rest = stream::unfold(Some(answering), move |answering| async move {
         let mut answering = answering?;
         let (bytes, ended) = next(&mut answering, form).await;
@@ -92,11 +96,13 @@ async fn next<E: Encode>(
     form: Form,
 ) -> (Result<Bytes, io::Error>, bool) {
     loop {
-        let step = match timeout(KEEP_ALIVE_INTERVAL, answering.step()).await {
-            Ok(step) => step,
+        let Ok(step) = timeout(KEEP_ALIVE_INTERVAL, answering.step()).await else {
+            answering.let_go();
             // A comment may stand between events, not within one or within JSON.
-            Err(_) if !answering.is_within_message() => return (Ok(KEEP_ALIVE), false),
-            Err(_) => continue,
+            if answering.is_within_message() {
+                continue;
+            }
+            return (Ok(KEEP_ALIVE), false);
         };
         let begun = answering.is_within_message();
         return match answering.take(step).await {

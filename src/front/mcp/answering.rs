@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     channel::{Receiver, channel},
-    limits::{EVENTS_IN_FLIGHT, QUESTIONS_GATHERED_WITHIN},
+    limits::{EVENTS_IN_FLIGHT, KEEP_ALIVE_INTERVAL, QUESTIONS_GATHERED_WITHIN},
     mcp::{
         event::{Answered, Event, Finished, Outcome, Question, ResultBody},
         failure::Failure,
@@ -60,7 +60,7 @@ pub(super) struct Answering<E> {
     /// The numbers of what the client was asked while the request is open.
     asked: Vec<u64>,
     /// Until when further ones are gathered; the first of them sets it.
-    gathers_until: Instant,
+    gathers_until: Option<Instant>,
     id: RequestId,
     pub(super) encode: E,
     /// `None` once the answer is complete.
@@ -84,31 +84,33 @@ pub(super) enum Step {
 
 impl<E: Encode> Answering<E> {
     /// Has a request carried out.
-    pub(super) fn begin(wanted: Wanted<E>) -> Self {
+    ///
+    /// Boxed, here and below: whoever writes the answer holds it in several places.
+    pub(super) fn begin(wanted: Wanted<E>) -> Box<Self> {
         let (events, mut received) = channel(EVENTS_IN_FLIGHT);
         let kept = (wanted.request.asking == Asking::ByRetry).then(|| wanted.request.clone());
-        let exchange = Exchange {
+        let exchange = Box::new(Exchange {
             mcp_session: wanted.mcp_session,
             cancel_by: wanted.mcp_session.map(|_| wanted.id.clone()),
             request: wanted.request,
             events,
             // Whoever answers waits, until there is an answer or something comes before it.
-            desk: Some(received.desk()),
+            desk: Some(received.desk(KEEP_ALIVE_INTERVAL)),
             cancel: CancellationToken::new(),
             pinned: wanted.pinned,
-        };
+        });
         let (in_flight, received) = match wanted.session.begin(exchange, wanted.leaving_cancels) {
             Ok(in_flight) => (Some(in_flight), received),
             Err(failure) => (None, failed(failure)),
         };
-        Self {
+        Box::new(Self {
             session: wanted.session,
             request: kept,
             in_flight,
             received,
             questions: Vec::new(),
             asked: Vec::new(),
-            gathers_until: gathering(),
+            gathers_until: None,
             id: wanted.id,
             encode: wanted.encode,
             record: Some(wanted.record),
@@ -117,16 +119,16 @@ impl<E: Encode> Answering<E> {
             whole: !wanted.accepts.json,
             collected: BytesMut::new(),
             writing: None,
-        }
+        })
     }
 
     /// Answers a request that is not carried out.
-    pub(super) fn refuse(wanted: Wanted<E>, failure: Failure) -> Self {
+    pub(super) fn refuse(wanted: Wanted<E>, failure: Failure) -> Box<Self> {
         Self::over(wanted, failed(failure))
     }
 
     /// Goes on with an exchange that waited for this request and what it brings.
-    pub(super) fn take_up(wanted: Wanted<E>, parked: Parked, brought: &RawObject<'_>) -> Self {
+    pub(super) fn take_up(wanted: Wanted<E>, parked: Parked, brought: &RawObject<'_>) -> Box<Self> {
         let mut answering = Self::over(wanted, parked.received);
         answering.in_flight = Some(parked.in_flight);
         for (key, question) in parked.questions {
@@ -140,15 +142,15 @@ impl<E: Encode> Answering<E> {
     }
 
     /// Writes the answer of events that come from elsewhere.
-    pub(super) fn over(wanted: Wanted<E>, received: Receiver<Event>) -> Self {
-        Self {
+    pub(super) fn over(wanted: Wanted<E>, received: Receiver<Event>) -> Box<Self> {
+        Box::new(Self {
             session: wanted.session,
             request: Some(wanted.request),
             in_flight: None,
             received,
             questions: Vec::new(),
             asked: Vec::new(),
-            gathers_until: gathering(),
+            gathers_until: None,
             id: wanted.id,
             encode: wanted.encode,
             record: Some(wanted.record),
@@ -156,15 +158,17 @@ impl<E: Encode> Answering<E> {
             whole: !wanted.accepts.json,
             collected: BytesMut::new(),
             writing: None,
-        }
+        })
     }
 
-    /// From here on, results are told whole.
+    /// From here on, results are told whole, and nobody may be waiting for them.
     pub(super) fn collect(&mut self) {
         self.whole = true;
+        self.let_go();
     }
 
-    /// From here on nobody may be waiting, and the exchange goes on all the same.
+    /// From here on nobody may be waiting, and the exchange goes on all the same. Whoever waits for a step says so
+    /// where none comes within [`KEEP_ALIVE_INTERVAL`].
     pub(super) fn let_go(&mut self) {
         self.received.let_go();
     }
@@ -180,7 +184,8 @@ impl<E: Encode> Answering<E> {
             return Step::Event(self.received.recv().await);
         }
         // What is there already goes out before the client is asked, however late it is.
-        match timeout_at(self.gathers_until, self.received.recv()).await {
+        let until = *self.gathers_until.get_or_insert_with(gathering);
+        match timeout_at(until, self.received.recv()).await {
             Ok(event) => Step::Event(event),
             Err(_) => Step::Wait,
         }
@@ -250,7 +255,7 @@ impl<E: Encode> Answering<E> {
                     return Taken::Nothing;
                 }
                 if self.questions.is_empty() {
-                    self.gathers_until = gathering();
+                    self.gathers_until = Some(gathering());
                 }
                 self.questions.push((input_required::key(), question));
                 Taken::Nothing
@@ -360,7 +365,7 @@ impl<E: Encode> Answering<E> {
     }
 }
 
-/// Until when questions are gathered of which the first comes now.
+/// Until when questions are gathered of which the first is there now.
 fn gathering() -> Instant {
     Instant::now() + QUESTIONS_GATHERED_WITHIN
 }

@@ -42,6 +42,11 @@ impl Accepts {
         let mut present = false;
         for value in values {
             present = true;
+            // What the protocol asks of every client, in the spelling of nearly all.
+            if value == "application/json, text/event-stream" {
+                accepts = Self::ANY;
+                continue;
+            }
             for range in value.to_str().unwrap_or_default().split(',') {
                 let essence = range.split(';').next().unwrap_or_default().trim();
                 let is = |name| essence.eq_ignore_ascii_case(name);

@@ -1,42 +1,28 @@
 //! The few parameters the gateway itself reads, unparsed: one of a wrong type must not hide another.
 
-use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+use smol_str::SmolStr;
 
 use crate::mcp::{
     failure::Failure,
+    members::Members,
     message::{Message, MessageError},
     method::subject_member,
-    object::{RawObject, read_object},
+    object::{RawObject, text},
 };
 
 /// What stands in a request's parameters for the gateway.
-#[derive(Default, Deserialize)]
+#[derive(Default)]
 pub(super) struct Head<'a> {
-    #[serde(borrow, default)]
-    name: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    uri: Option<&'a RawValue>,
-    #[serde(borrow, default, rename = "taskId")]
-    task_id: Option<&'a RawValue>,
-    #[serde(borrow, default, rename = "_meta")]
-    raw_meta: Option<&'a RawValue>,
+    name: Option<&'a str>,
+    uri: Option<&'a str>,
+    task_id: Option<&'a str>,
     /// What carries the request's context, read once for all that look into it.
-    #[serde(skip)]
     pub(super) meta: RawObject<'a>,
-    /// What the client was given to go on with an earlier request.
-    #[serde(borrow, default, rename = "requestState", deserialize_with = "present")]
-    pub(super) request_state: Option<&'a RawValue>,
+    /// What the client was given to go on with an earlier request; `null` is a value, too, which the gateway never gave.
+    pub(super) request_state: Option<&'a str>,
     /// What the client was asked for.
-    #[serde(borrow, default, rename = "inputResponses")]
-    pub(super) input_responses: Option<&'a RawValue>,
-}
-
-/// Takes `null` for a value, which is none that the gateway gave.
-fn present<'de: 'a, 'a, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<&'a RawValue>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(Some)
+    input_responses: Option<&'a str>,
 }
 
 impl<'a> Head<'a> {
@@ -58,11 +44,31 @@ impl<'a> Head<'a> {
         let Some(params) = params else {
             return Ok(Self::default());
         };
-        let mut head: Self = read_object(params.get()).map_err(|_| {
-            MessageError::Invalid("a parameter that tells what the request is about is doubled")
-        })?;
-        head.meta = RawObject::parse_or_empty(head.raw_meta);
+        let (mut head, mut meta) = (Self::default(), None);
+        for member in Members::of(params.get()) {
+            let place = match &*member.name() {
+                "name" => &mut head.name,
+                "uri" => &mut head.uri,
+                "taskId" => &mut head.task_id,
+                "_meta" => &mut meta,
+                "requestState" => &mut head.request_state,
+                "inputResponses" => &mut head.input_responses,
+                _ => continue,
+            };
+            if place.replace(member.value).is_some() {
+                return Err(MessageError::Invalid(
+                    "a parameter that tells what the request is about is doubled",
+                ));
+            }
+        }
+        head.meta = meta.map_or_else(RawObject::default, RawObject::of_text);
         Ok(head)
+    }
+
+    /// What the client was asked for, and brings; nothing where it brings nothing.
+    pub(super) fn brought(&self) -> RawObject<'a> {
+        self.input_responses
+            .map_or_else(RawObject::default, RawObject::of_text)
     }
 
     /// What a request of that method is about; `None` where it is about nothing in particular.
@@ -70,7 +76,7 @@ impl<'a> Head<'a> {
     /// # Errors
     ///
     /// When the method needs a subject, and there is none or it is no string.
-    pub(super) fn subject(&self, method: &str) -> Result<Option<String>, Failure> {
+    pub(super) fn subject(&self, method: &str) -> Result<Option<SmolStr>, Failure> {
         let Some(member) = subject_member(method) else {
             return Ok(None);
         };
@@ -79,8 +85,8 @@ impl<'a> Head<'a> {
             "uri" => self.uri,
             _ => self.task_id,
         };
-        raw.and_then(|raw| serde_json::from_str(raw.get()).ok())
-            .map(Some)
+        raw.and_then(text)
+            .map(|text| Some(text.into()))
             .ok_or_else(|| Failure::InvalidParams {
                 reason: format!("{method} needs params.{member}, a string"),
             })

@@ -12,6 +12,7 @@ mod tests;
 
 use http::StatusCode;
 use serde_json::value::RawValue;
+use smol_str::SmolStr;
 use uuid::Uuid;
 use warp::reply::{Reply, Response};
 
@@ -64,7 +65,7 @@ pub(super) async fn post(caller: Caller, message: Message<'_>, head: Head<'_>) -
         Message::Request { id, method, params } => {
             let asked = Asked {
                 id,
-                method: method.into_owned(),
+                method: method.as_ref().into(),
                 params,
                 head,
             };
@@ -85,7 +86,7 @@ pub(super) async fn post(caller: Caller, message: Message<'_>, head: Head<'_>) -
 /// A request as it was read.
 struct Asked<'a> {
     id: RequestId,
-    method: String,
+    method: SmolStr,
     params: Option<&'a RawValue>,
     head: Head<'a>,
 }
@@ -130,7 +131,7 @@ fn wanted(
         session: caller.session.clone(),
         id,
         request: Request {
-            method: method.into(),
+            method,
             name,
             params: params.map(ToOwned::to_owned),
             asking: match mcp_session {
@@ -177,20 +178,15 @@ enum Unfit {
 
 /// Checks the headers of this era; gives the client's MCP session, when it names one.
 fn admit(caller: &Caller) -> Result<Option<Uuid>, Unfit> {
-    if caller.headers.contains_key(PROTOCOL_VERSION) {
-        caller
-            .header(PROTOCOL_VERSION)
-            .and_then(legacy_revision)
-            .ok_or(Unfit::Version)?;
+    if let Some(version) = caller.headers.get(PROTOCOL_VERSION) {
+        let version = version.to_str().ok();
+        version.and_then(legacy_revision).ok_or(Unfit::Version)?;
     }
-    if !caller.headers.contains_key(SESSION_ID) {
+    let Some(id) = caller.headers.get(SESSION_ID) else {
         return Ok(None);
-    }
-    caller
-        .header(SESSION_ID)
-        .and_then(crate::front::session_id)
-        .map(Some)
-        .ok_or(Unfit::McpSession)
+    };
+    let id = id.to_str().ok().and_then(crate::front::session_id);
+    id.map(Some).ok_or(Unfit::McpSession)
 }
 
 impl Unfit {

@@ -78,7 +78,7 @@ pub(super) async fn post(caller: Caller, message: Message<'_>, head: Head<'_>) -
             Asking::Never
         },
         param_headers: Some(param_headers(&caller)),
-        ..Request::new(method.into_owned(), params.map(ToOwned::to_owned), context)
+        ..Request::new(method.as_ref(), params.map(ToOwned::to_owned), context)
     };
     match request.method.as_ref() {
         DISCOVER => discover::discover(caller, id, request.context).await,
@@ -127,7 +127,7 @@ async fn carry_out(caller: Caller, id: RequestId, request: Request, head: &Head<
         }
         Ok(TakenUp::Parked(parked)) => {
             wanted.encode.goes_on_for(head);
-            let brought = RawObject::parse_or_empty(head.input_responses);
+            let brought = head.brought();
             Answering::take_up(wanted, parked, &brought)
         }
         Err(failure) => Answering::refuse(wanted, failure),

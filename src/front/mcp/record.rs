@@ -3,6 +3,7 @@
 use std::{fmt, mem, net::IpAddr, sync::Arc};
 
 use http::{Method, StatusCode};
+use smol_str::{SmolStr, SmolStrBuilder};
 use tokio::time::Instant;
 use warp::reply::Response;
 
@@ -24,7 +25,7 @@ use crate::{
 #[derive(Clone)]
 pub(super) struct Sender {
     /// The part of the session's id that may stand in logs.
-    pub(super) session: String,
+    pub(super) session: SmolStr,
     /// The caller's name; `None` where callers are not authenticated.
     pub(super) caller: Option<Arc<str>>,
     /// The client's address; `None` where no connection brought the request.
@@ -46,9 +47,10 @@ impl fmt::Display for Spelled {
         let IpAddr::V4(address) = self.0 else {
             return self.0.fmt(formatter);
         };
-        let mut text = String::with_capacity("255.255.255.255".len());
-        for octet in address.octets() {
-            if !text.is_empty() {
+        // Fifteen characters at most, which need no memory of their own.
+        let mut text = SmolStrBuilder::new();
+        for (place, octet) in address.octets().into_iter().enumerate() {
+            if place > 0 {
                 text.push('.');
             }
             let digit = |value: u8| char::from(b'0' + value % 10);
@@ -60,7 +62,7 @@ impl fmt::Display for Spelled {
             }
             text.push(digit(octet));
         }
-        formatter.write_str(&text)
+        formatter.write_str(&text.finish())
     }
 }
 
@@ -68,9 +70,9 @@ impl fmt::Display for Spelled {
 ///
 /// Dropped before that, it says that the client left.
 pub(super) struct Record {
-    method: String,
+    method: SmolStr,
     /// What the request is about.
-    subject: Option<String>,
+    subject: Option<SmolStr>,
     sender: Sender,
     began: Instant,
     written: bool,
@@ -81,8 +83,8 @@ impl Record {
     pub(super) fn begin(method: &str, subject: Option<&str>, sender: &Sender) -> Self {
         sender.metrics.begin();
         Self {
-            method: shortened(method).into_owned(),
-            subject: subject.map(|subject| shortened(subject).into_owned()),
+            method: shortened(method).into(),
+            subject: subject.map(|subject| shortened(subject).into()),
             sender: sender.clone(),
             began: Instant::now(),
             written: false,

@@ -18,7 +18,7 @@ const FIRST_MAX: usize = 16;
 /// Answers from a log, into which the answer goes on to be written whoever reads it. `first` is
 /// the message that decided for a stream.
 pub(super) async fn answer<E: Encode>(
-    mut answering: Answering<E>,
+    mut answering: Box<Answering<E>>,
     log: Writer,
     first: Option<Bytes>,
 ) -> Response {

@@ -7,7 +7,7 @@
 
 use std::mem;
 
-use memchr::memmem;
+use memchr::memchr_iter;
 
 /// How HTTP/2 begins, where nobody asks for what came.
 const PREFACE: &[u8] = b"PRI ";
@@ -73,24 +73,21 @@ impl Heads {
                 is_last: true,
             };
         };
-        let behind = self.kept.split_off(end);
-        let head = mem::take(&mut self.kept);
         let Some(body_bytes) = body_bytes else {
             self.body_bytes = u64::MAX;
+            let mut head = mem::take(&mut self.kept);
+            head.truncate(end);
             return Head {
                 is_ambiguous: gives_length(&head),
                 is_last: true,
             };
         };
-        self.body_bytes = body_bytes;
-        if behind.is_empty() {
-            // The usual case: its memory serves the next one.
-            self.kept = head;
-            self.kept.clear();
-            self.kept.shrink_to(KEPT_BYTES_USUAL);
-        } else {
-            self.hear(&behind);
-        }
+        let behind = self.kept.len() - end;
+        let body = usize::try_from(body_bytes).map_or(behind, |it| it.min(behind));
+        self.body_bytes = body_bytes - body as u64;
+        // Their memory serves the next one.
+        self.kept.drain(..end + body);
+        self.kept.shrink_to(KEPT_BYTES_USUAL);
         Head {
             is_ambiguous: false,
             is_last: false,
@@ -110,11 +107,11 @@ fn end(bytes: &[u8]) -> Option<usize> {
         .iter()
         .position(|byte| !matches!(byte, b'\r' | b'\n'))?;
     let bytes = bytes.get(begin..)?;
-    let ends = [b"\n\r\n".as_slice(), b"\n\n"].map(|line| {
-        let at = memmem::find(bytes, line)?;
-        Some(begin + at + line.len())
-    });
-    ends.into_iter().flatten().min()
+    memchr_iter(b'\n', bytes).find_map(|at| match bytes.get(at + 1..)? {
+        [b'\n', ..] => Some(begin + at + 2),
+        [b'\r', b'\n', ..] => Some(begin + at + 3),
+        _ => None,
+    })
 }
 
 /// Whether these headers, as they came, give a length in bytes.

@@ -32,6 +32,24 @@ pub fn write_request_of(
     )
 }
 
+/// The same of parameters in which a text stands between two pieces that are there.
+#[must_use]
+pub fn write_request_around(
+    id: &RequestId,
+    method: &str,
+    before: &str,
+    text: &str,
+    behind: &str,
+) -> Bytes {
+    let size_bytes = before.len() + text.len() + 2 + behind.len();
+    write_with(Some(id), method, size_bytes, |params| {
+        params.push_str(PARAMS);
+        params.push_str(before);
+        push_quoted(params, text);
+        params.push_str(behind);
+    })
+}
+
 /// Writes a notification.
 #[must_use]
 pub fn write_notification(method: &str, params: Option<&RawValue>) -> Bytes {

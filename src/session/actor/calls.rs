@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
+use smol_str::SmolStr;
 
 use crate::{
     backend::{Call, LinkKey, Translation},
@@ -37,27 +38,29 @@ const OF_TOOLS: &str = "tools/";
 
 impl Session {
     /// Carries out what names a tool or a prompt.
-    pub(super) fn call_named(&self, which: Shelf, exchange: Exchange, place: Place) {
-        let public = exchange.request.name.clone().unwrap_or_default();
-        let Some(route) = route(self.naming, &self.names, &public) else {
-            return exchange.refuse(self.unknown(which, public));
+    pub(super) fn call_named(&self, which: Shelf, exchange: Box<Exchange>, place: Place) {
+        let public = exchange.request.name.as_deref().unwrap_or_default();
+        let Some(route) = route(self.naming, &self.names, public) else {
+            let unknown = self.unknown(which, public);
+            return exchange.refuse(unknown);
         };
         if route.may_be_shortened {
             return self.call_shortened(which, route, exchange, place);
         }
         if which == Shelf::Tools && !self.offers(&route) {
-            return exchange.refuse(self.unknown(which, public));
+            let unknown = self.unknown(which, public);
+            return exchange.refuse(unknown);
         }
         self.send(route.position, Some(route.own), exchange, place);
     }
 
-    fn unknown(&self, which: Shelf, name: String) -> Failure {
+    fn unknown(&self, which: Shelf, name: &str) -> Failure {
         Failure::UnknownName {
             what: match which {
                 Shelf::Prompts => "prompt",
                 _ => "tool",
             },
-            name,
+            name: name.to_owned(),
             known: self.known_names(),
         }
     }
@@ -69,12 +72,12 @@ impl Session {
     }
 
     /// The client was shown a part of the name only: the list tells the rest.
-    fn call_shortened(&self, which: Shelf, route: Route, exchange: Exchange, place: Place) {
+    fn call_shortened(&self, which: Shelf, route: Route, exchange: Box<Exchange>, place: Place) {
         let backend = self.backends[route.position].clone();
         let filter = self.servers[route.position].tools.clone();
         let filter = filter.filter(|_| which == Shelf::Tools);
         let unknown = filter.as_ref().map(|_| {
-            let public = exchange.request.name.clone().unwrap_or_default();
+            let public = exchange.request.name.as_deref().unwrap_or_default();
             self.unknown(which, public)
         });
         let mut call = self.call(route.position, exchange, place);
@@ -105,16 +108,16 @@ impl Session {
     }
 
     /// Carries out what is about a task.
-    pub(super) fn call_about_task(&self, exchange: Exchange, place: Place) {
+    pub(super) fn call_about_task(&self, exchange: Box<Exchange>, place: Place) {
         let public = exchange.request.name.clone().unwrap_or_default();
         match task::route(self.naming, &self.names, &public) {
             Some((position, own)) => {
-                let own = own.to_owned();
+                let own = own.into();
                 self.send(position, Some(own), exchange, place);
             }
             None => exchange.refuse(Failure::UnknownName {
                 what: "task",
-                name: public,
+                name: public.into(),
                 known: self.known_names(),
             }),
         }
@@ -122,13 +125,13 @@ impl Session {
 
     /// Carries out what no revision defines: the backend that its parameters name has a use for it,
     /// or the session's only one.
-    pub(super) fn call_unknown(&self, mut exchange: Exchange, place: Place) {
+    pub(super) fn call_unknown(&self, mut exchange: Box<Exchange>, place: Place) {
         let params = RawObject::parse_or_empty(exchange.request.params.as_deref());
         if exchange.request.method.starts_with(OF_TOOLS)
             && let Some(name) = params.get_str("name")
             && route(self.naming, &self.names, &name).is_some_and(|route| !self.offers(&route))
         {
-            return exchange.refuse(self.unknown(Shelf::Tools, name));
+            return exchange.refuse(self.unknown(Shelf::Tools, &name));
         }
         let named = self.named(&params);
         match named {
@@ -140,7 +143,7 @@ impl Session {
             }
             None if self.backends.len() == 1 => self.send(0, None, exchange, place),
             None => {
-                let method = exchange.request.method.clone().into_owned();
+                let method = exchange.request.method.to_string();
                 exchange.refuse(Failure::UnknownMethod { method });
             }
         }
@@ -173,7 +176,7 @@ impl Session {
     /// Completes an argument of a prompt or of a template: of whom it is, `ref` says.
     ///
     /// Spec: 2025-11-25 server/utilities/completion, "Reference Types".
-    pub(super) fn complete(&self, exchange: Exchange, place: Place) {
+    pub(super) fn complete(&self, exchange: Box<Exchange>, place: Place) {
         let params = RawObject::parse_or_empty(exchange.request.params.as_deref());
         let reference = params.get("ref").map(ToOwned::to_owned);
         let reference = RawObject::parse_or_empty(reference.as_deref());
@@ -210,12 +213,12 @@ impl Session {
     }
 
     /// Reads a resource at whoever has it.
-    pub(super) fn read(&self, exchange: Exchange, place: Place) {
+    pub(super) fn read(&self, exchange: Box<Exchange>, place: Place) {
         let uri = exchange.request.name.clone().unwrap_or_default();
         let requests = self
             .candidates(&exchange, &uri)
             .into_iter()
-            .map(|candidate| (candidate.position, Some(candidate.own), None))
+            .map(|candidate| (candidate.position, Some(candidate.own.into()), None))
             .collect();
         self.send_in_order(requests, exchange, place);
     }
@@ -237,11 +240,11 @@ impl Session {
 
     fn send_in_order(
         &self,
-        requests: Vec<(usize, Option<String>, Option<Box<RawValue>>)>,
-        exchange: Exchange,
+        requests: Vec<(usize, Option<SmolStr>, Option<Box<RawValue>>)>,
+        exchange: Box<Exchange>,
         place: Place,
     ) {
-        let uri = exchange.request.name.clone().unwrap_or_default();
+        let uri: String = exchange.request.name.clone().unwrap_or_default().into();
         if requests.is_empty() {
             return exchange.refuse(Failure::UnknownResource { uri });
         }
@@ -272,7 +275,7 @@ impl Session {
         });
     }
 
-    fn send(&self, position: usize, own: Option<String>, exchange: Exchange, place: Place) {
+    fn send(&self, position: usize, own: Option<SmolStr>, exchange: Box<Exchange>, place: Place) {
         if exchange
             .pinned
             .as_ref()
@@ -285,18 +288,25 @@ impl Session {
         self.backends[position].send(call);
     }
 
-    fn call(&self, position: usize, exchange: Exchange, place: Place) -> Call {
+    fn call(&self, position: usize, exchange: Box<Exchange>, place: Place) -> Box<Call> {
         let link = LinkKey::of(exchange.mcp_session, &exchange.request.context);
         let translation = self.translation(position, &exchange.request);
-        let mut call = Call::new(link, exchange.request, exchange.events, exchange.cancel)
-            .holding(Box::new(place));
+        let Exchange {
+            request,
+            events,
+            cancel,
+            desk,
+            ..
+        } = *exchange;
+        let held: Box<dyn Send + Sync> = Box::new(place);
+        let mut call = Call::holding(link, request, events, cancel, Some(held));
         call.translation = translation;
-        call.desk = exchange.desk;
+        call.desk = desk;
         call
     }
 
     /// One of several calls for the same exchange.
-    pub(super) fn call_of(&self, position: usize, exchange: &Exchange) -> Call {
+    pub(super) fn call_of(&self, position: usize, exchange: &Exchange) -> Box<Call> {
         let request = exchange.request.clone();
         let link = LinkKey::of(exchange.mcp_session, &request.context);
         let translation = self.translation(position, &request);

@@ -32,7 +32,7 @@ use super::Session;
 const CURSOR: &str = "cursor";
 
 impl Session {
-    pub(super) fn list(&mut self, which: Shelf, exchange: Exchange, place: Place) {
+    pub(super) fn list(&mut self, which: Shelf, exchange: Box<Exchange>, place: Place) {
         if asks_for_more(&exchange.request) {
             return exchange.refuse(no_such_page());
         }

@@ -1,11 +1,12 @@
 //! The exchanges in flight: who may take one back, and what ends with an MCP session or a session.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::HashSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use futures_util::future::join;
+use slab::Slab;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -15,39 +16,32 @@ use crate::{
     mcp::{
         event::{Event, Finished, Outcome},
         failure::Failure,
+        message::RequestId,
     },
-    session::exchange::{CancelKey, Exchange, Place},
+    session::exchange::{Exchange, Place},
 };
+
+/// Holds whose memory is kept where nothing is in flight: most sessions have few exchanges at once, and none of those
+/// asks for memory.
+const KEPT_USUAL: usize = 4;
 
 /// The exchanges in flight of one session. A clone is another handle of the same: each exchange's place has one, by
 /// which it is taken out where its work ends, without a message.
 #[derive(Clone, Default)]
-pub(in crate::session) struct Running(Arc<Mutex<Exchanges>>);
+pub(in crate::session) struct Running(Arc<Mutex<Slab<Hold>>>);
 
-/// They themselves, by number.
-#[derive(Default)]
-struct Exchanges {
-    holds: BTreeMap<u64, Hold>,
-    /// Found by MCP session and id, so that nobody takes back another's.
-    cancellable: BTreeMap<CancelKey, u64>,
-}
-
-impl Exchanges {
-    /// An empty map keeps room for a dozen, and most sessions are idle.
-    fn give_back_room(&mut self) {
-        if self.holds.is_empty() {
-            self.holds = BTreeMap::new();
-        }
-        if self.cancellable.is_empty() {
-            self.cancellable = BTreeMap::new();
-        }
-    }
+/// Where an exchange is among them, until this is dropped.
+pub(in crate::session) struct Entered {
+    running: Running,
+    place: usize,
 }
 
 /// The hold on one exchange.
 struct Hold {
+    number: u64,
     mcp_session: Option<Uuid>,
-    cancel_key: Option<CancelKey>,
+    /// The id by which its client may take it back.
+    cancel_by: Option<RequestId>,
     /// Weak: the end of the work still shows as the end of its events.
     events: WeakSender<Event>,
     cancel: CancellationToken,
@@ -56,42 +50,29 @@ struct Hold {
 impl Running {
     /// Takes note of one that has this place.
     pub(super) fn began(&self, exchange: &Exchange, place: &mut Place) {
-        let number = place.number;
-        place.running = Some(self.clone());
-        let cancel_key = exchange.mcp_session.zip(exchange.cancel_by.clone());
-        let mut exchanges = self.exchanges();
-        if let Some(key) = &cancel_key {
-            exchanges.cancellable.insert(key.clone(), number);
-        }
         let hold = Hold {
+            number: place.number,
             mcp_session: exchange.mcp_session,
-            cancel_key,
+            cancel_by: exchange.cancel_by.clone(),
             events: exchange.events.downgrade(),
             cancel: exchange.cancel.clone(),
         };
-        exchanges.holds.insert(number, hold);
+        place.running = Some(Entered {
+            place: self.exchanges().insert(hold),
+            running: self.clone(),
+        });
     }
 
-    pub(in crate::session) fn ended(&self, number: u64) {
-        let mut exchanges = self.exchanges();
-        let Some(hold) = exchanges.holds.remove(&number) else {
-            return;
-        };
-        // A younger exchange may have the same id by now.
-        if let Some(key) = hold.cancel_key
-            && exchanges.cancellable.get(&key) == Some(&number)
-        {
-            exchanges.cancellable.remove(&key);
-        }
-        exchanges.give_back_room();
-    }
-
-    /// Takes one back at its client's wish, which wants no answer.
-    pub(super) fn cancel(&self, key: &CancelKey) {
-        let mut exchanges = self.exchanges();
-        let number = exchanges.cancellable.remove(key);
-        let hold = number.and_then(|number| exchanges.holds.get(&number));
-        let cancel = hold.map(|hold| hold.cancel.clone());
+    /// Takes one back at its client's wish, which wants no answer: of its client's alone, and of several under the same
+    /// id the youngest.
+    pub(super) fn cancel(&self, mcp_session: Uuid, request: &RequestId) {
+        let exchanges = self.exchanges();
+        let holds = exchanges.iter().map(|(_, hold)| hold);
+        let meant = holds.filter(|hold| {
+            hold.mcp_session == Some(mcp_session) && hold.cancel_by.as_ref() == Some(request)
+        });
+        let youngest = meant.max_by_key(|hold| hold.number);
+        let cancel = youngest.map(|hold| hold.cancel.clone());
         // What it wakes may end an exchange.
         drop(exchanges);
         if let Some(cancel) = cancel {
@@ -102,12 +83,12 @@ impl Running {
     /// The MCP sessions that have exchanges in flight.
     pub(super) fn mcp_sessions(&self) -> HashSet<Uuid> {
         let exchanges = self.exchanges();
-        let holds = exchanges.holds.values();
-        holds.filter_map(|hold| hold.mcp_session).collect()
+        let holds = exchanges.iter();
+        holds.filter_map(|(_, hold)| hold.mcp_session).collect()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.exchanges().holds.is_empty()
+        self.exchanges().is_empty()
     }
 
     /// Ends the exchanges of an MCP session.
@@ -125,7 +106,8 @@ impl Running {
 
     fn end(&self, which: impl Fn(&Hold) -> bool, failure: &Failure) {
         let exchanges = self.exchanges();
-        let holds = exchanges.holds.values().filter(|hold| which(hold));
+        let holds = exchanges.iter().map(|(_, hold)| hold);
+        let holds = holds.filter(|hold| which(hold));
         let ends: Vec<_> = holds.map(Hold::handle).collect();
         // What ends may come back here.
         drop(exchanges);
@@ -134,8 +116,19 @@ impl Running {
         }
     }
 
-    fn exchanges(&self) -> MutexGuard<'_, Exchanges> {
+    fn exchanges(&self) -> MutexGuard<'_, Slab<Hold>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        let mut exchanges = self.running.exchanges();
+        let hold = exchanges.try_remove(self.place);
+        if exchanges.is_empty() && exchanges.capacity() > KEPT_USUAL {
+            *exchanges = Slab::new();
+        }
+        drop((exchanges, hold));
     }
 }
 
@@ -175,7 +168,6 @@ mod tests {
         limits::Backlog,
         mcp::{
             event::Notification,
-            message::RequestId,
             request::{Context, Request},
         },
     };
@@ -255,9 +247,9 @@ mod tests {
         running.began(&old, &mut first);
         running.began(&young, &mut second);
         drop(first);
-        running.cancel(&(id, RequestId::from_number(1)));
+        running.cancel(id, &RequestId::from_number(1));
         assert!(young.cancel.is_cancelled() && !old.cancel.is_cancelled());
         drop(second);
-        assert!(running.is_empty() && running.exchanges().cancellable.is_empty());
+        assert!(running.is_empty());
     }
 }

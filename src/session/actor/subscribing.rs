@@ -21,8 +21,8 @@ use super::{McpSession, Session};
 
 impl Session {
     /// Has a client hear of a resource's updates. Spec: 2025-11-25 server/resources, "Subscriptions".
-    pub(super) fn subscribe(&mut self, exchange: Exchange, place: Place) {
-        let uri = exchange.request.name.clone().unwrap_or_default();
+    pub(super) fn subscribe(&mut self, exchange: Box<Exchange>, place: Place) {
+        let uri: String = exchange.request.name.clone().unwrap_or_default().into();
         let Some(wanted) = self.wanted_uri(&uri) else {
             return exchange.refuse(Failure::UnknownResource { uri });
         };
@@ -68,7 +68,7 @@ impl Session {
     }
 
     /// Takes a subscription back; one that never was is no error.
-    pub(super) fn unsubscribe(&mut self, exchange: Exchange) {
+    pub(super) fn unsubscribe(&mut self, exchange: Box<Exchange>) {
         let uri = exchange.request.name.clone().unwrap_or_default();
         let Some((id, _)) = self.client_of(&exchange) else {
             return exchange.refuse(needs_mcp_session());
@@ -87,7 +87,7 @@ impl Session {
     }
 
     /// Has a client hear log messages from this severity on. Spec: 2025-11-25 server/utilities/logging.
-    pub(super) fn set_level(&mut self, exchange: Exchange, place: Place) {
+    pub(super) fn set_level(&mut self, exchange: Box<Exchange>, place: Place) {
         let params = RawObject::parse_or_empty(exchange.request.params.as_deref());
         let Some(level) = params.get("level").filter(|raw| Level::read(raw).is_some()) else {
             return exchange.refuse(Failure::InvalidParams {

@@ -49,7 +49,9 @@ impl State {
         if let Some(deaths) = self.deaths.get(&id)
             && deaths.count > SESSION_DEATHS_MAX
         {
-            let broken = || SessionsError::Broken { short: short(id) };
+            let broken = || SessionsError::Broken {
+                short: short(id).into(),
+            };
             let is_theirs = finder.may_have(deaths.owner.as_deref());
             return finder.answer(if is_theirs { Err(broken()) } else { Ok(None) });
         }

@@ -88,7 +88,7 @@ impl Pool {
     /// Sends a request and waits for the head of its answer.
     pub(super) async fn send(
         &self,
-        mut request: Request<Full<Bytes>>,
+        mut request: Box<Request<Full<Bytes>>>,
     ) -> Result<Response<Pieces>, HttpError> {
         let uri = mem::take(request.uri_mut());
         let parts = uri.authority().cloned().zip(uri.path_and_query().cloned());
@@ -100,7 +100,7 @@ impl Pool {
                 Some(socket) => (socket, true),
                 None => (self.connect(&uri, to.clone()).await?, false),
             };
-            match socket.exchange(request).await? {
+            match socket.exchange(&mut request).await? {
                 Ok(response) => {
                     return Ok(response.map(|body| Pieces {
                         body,
@@ -110,7 +110,7 @@ impl Pool {
                 }
                 // It was closed while it waited, and not a byte of the request was written.
                 Err(mut error) => match error.take_message() {
-                    Some(unsent) if is_used => request = unsent,
+                    Some(unsent) if is_used => *request = unsent,
                     _ => return Err(HttpError::Sending(error.into_error())),
                 },
             }
@@ -148,11 +148,14 @@ impl Socket {
         self.connection.is_none()
     }
 
-    /// Sends a request and waits for the head of its answer.
-    async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Result<Answered, HttpError> {
+    /// Sends a request, of which nothing is left behind, and waits for the head of its answer.
+    async fn exchange(
+        &mut self,
+        request: &mut Request<Full<Bytes>>,
+    ) -> Result<Answered, HttpError> {
         // An end that came while it waited is seen before anything is written, and a new one is made ready.
         self.drive(&mut nobody());
-        let mut answered = pin!(self.sender.try_send_request(request));
+        let mut answered = pin!(self.sender.try_send_request(mem::take(request)));
         poll_fn(|context| {
             // First: it writes what was handed over, and hands over what it reads.
             self.drive(context);

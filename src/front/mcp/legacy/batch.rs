@@ -121,12 +121,12 @@ fn part(caller: &Caller, mcp_session: Option<Uuid>, raw: &RawValue) -> Option<Pa
             let written = id.clone();
             let asked = Asked {
                 id,
-                method: method.into_owned(),
+                method: method.as_ref().into(),
                 params,
                 head,
             };
             Some(match wanted(caller, mcp_session, asked) {
-                Ok(wanted) => Part::Answering(Box::new(Answering::begin(wanted))),
+                Ok(wanted) => Part::Answering(Answering::begin(wanted)),
                 Err(lacking) => {
                     let (record, failure) = *lacking;
                     record.end_failed(&failure);

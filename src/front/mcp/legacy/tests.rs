@@ -26,7 +26,7 @@ const NEVER: Duration = Duration::from_secs(30);
 
 /// An answer that is being written to a legacy client.
 struct World {
-    answering: Answering<Legacy>,
+    answering: Box<Answering<Legacy>>,
     events: channel::Sender<Event>,
     _directory: TempDir,
 }

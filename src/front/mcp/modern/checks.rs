@@ -4,6 +4,7 @@
 
 use http::HeaderName;
 use serde_json::{json, value::RawValue};
+use smol_str::SmolStr;
 
 use crate::mcp::{
     error::{HEADER_MISMATCH, UNSUPPORTED_VERSION, error_object, error_object_with},
@@ -54,7 +55,7 @@ pub(super) fn subject(
     caller: &Caller,
     method: &str,
     head: &Head<'_>,
-) -> Result<Option<String>, Box<RawValue>> {
+) -> Result<Option<SmolStr>, Box<RawValue>> {
     let subject = head
         .subject(method)
         .map_err(|failure| modern_object(&failure))?;

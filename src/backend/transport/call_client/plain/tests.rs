@@ -88,7 +88,7 @@ async fn send(client: &CallClient, url: &str) -> Result<CallBody, HttpError> {
     let request = Request::post(url)
         .header("host", "it")
         .body(Full::from("{}"));
-    let response = client.send(request.unwrap()).await?;
+    let response = client.send(Box::new(request.unwrap())).await?;
     assert_eq!(response.status(), 200);
     Ok(response.into_body())
 }
