@@ -66,7 +66,7 @@ pub(crate) use link::LinkKey;
 pub(crate) use listing::{Listing, list};
 pub(crate) use mailbox::Life;
 pub(crate) use message::{Call, Description, Hearers, Memory, Report, Translation, Unmet, Wants};
-pub(crate) use presence::Presence;
+pub(crate) use presence::{Presence, Trouble};
 pub(crate) use state::State;
 
 /// Hears what a connection has to tell its session.

@@ -356,9 +356,11 @@ pub const STREAM_END_WITHIN: Duration = Duration::from_secs(1);
 pub const ACTIVITY_KEPT: usize = 32;
 /// Streams on which one session is watched: its owner's windows.
 pub const ACTIVITY_WATCHERS_MAX: usize = 16;
-/// How long is kept what a look at a provider showed, for people who choose: whoever asks, a provider is looked at no
-/// more often.
-pub const PRESENCE_KEPT: Duration = Duration::from_secs(30);
+/// How long is kept that a provider answered when it was looked at, for people who choose: whoever asks, it is not asked
+/// for a handshake more often.
+pub const PRESENCE_KEPT: Duration = Duration::from_mins(2);
+/// The same where it did not: somebody may be mending it.
+pub const PRESENCE_AWAY_KEPT: Duration = Duration::from_secs(30);
 /// Providers that are looked at at once: a registry may have hundreds.
 pub const PRESENCE_LOOKS_MAX: usize = 8;
 /// Idle sockets kept for each provider, shared by all sessions: as many as one session's exchanges.

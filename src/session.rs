@@ -52,8 +52,8 @@ use view::Asker;
 pub use crate::store::Change;
 pub use activity::{Activity, Done, Watcher};
 pub use describe::{
-    ConnectionDescription, ConnectionState, NewServer, NewSession, Presence, SessionDescription,
-    SessionListing, SessionsError,
+    ConnectionDescription, ConnectionState, NewServer, NewSession, Presence, ProviderTrouble,
+    SessionDescription, SessionListing, SessionsError,
 };
 pub use directory::SessionRef;
 pub use exchange::{Exchange, InFlight};

@@ -239,6 +239,7 @@ fn limits_that_count() -> Vec<(&'static str, String)> {
 fn limits_are_what_it_says() {
     let spans = named![span:
         PRESENCE_KEPT,
+        PRESENCE_AWAY_KEPT,
         LIST_DEADLINE,
         RETRY_AFTER_MAX,
         BREAKER_PAUSE,

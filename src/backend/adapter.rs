@@ -101,6 +101,11 @@ impl Dialect {
         }
     }
 
+    /// The headers of what ends the backend's MCP session; `None` where there is none.
+    pub(crate) fn farewell(&self) -> Option<HeaderMap> {
+        self.session().and_then(|_| self.reply_headers())
+    }
+
     /// Whether one conversation serves every MCP session of ours, because it holds no state.
     pub(crate) const fn is_shared(&self) -> bool {
         matches!(self, Self::Modern(_))

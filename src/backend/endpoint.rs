@@ -111,6 +111,26 @@ impl Endpoint {
         })
     }
 
+    /// A provider as nobody's session sees it: without a credential and the registry's headers.
+    pub(super) fn bare(provider: Arc<Provider>, listeners: Arc<Semaphore>) -> Self {
+        let spec = Arc::clone(&provider.spec);
+        let address = Arc::new(provider.address.bare());
+        Self {
+            name: spec.name.clone(),
+            wire: Wire::new(address, None, "to serve without a credential"),
+            provider,
+            witness: Witness::another(),
+            replies: Arc::new(Semaphore::new(REPLIES_IN_FLIGHT_MAX)),
+            notices: Room::new(NOTICES_IN_FLIGHT),
+            listeners,
+            timeouts: spec.timeouts,
+            retries: spec.retries,
+            protocol: spec.protocol,
+            scrubber: Scrubber::new(Vec::new()),
+            removed: CancellationToken::new(),
+        }
+    }
+
     /// Tells the other sessions what something showed that has to be answered at once.
     pub(super) fn met<T>(&self, leave: Leave<'_>, outcome: &Result<T, BackendError>) {
         let sign = provider::sign_of(outcome, self.witness);
@@ -184,8 +204,8 @@ impl HttpClients {
     /// Whether a provider answers, as far as that is known; has it looked at if that is old.
     pub(crate) fn presence(&self, spec: &Arc<ProviderSpec>) -> Presence {
         match self.of(spec) {
-            Ok(provider) => presence::of(&provider, spec.timeouts.handshake, &self.looks),
-            Err(error) => Presence::Away(error.to_string().into()),
+            Ok(provider) => presence::of(&provider, &self.looks, &self.listeners),
+            Err(error) => presence::judged(&error, &spec.auth),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::HeaderMap;
 use tokio::time::timeout;
 use tokio_retry::RetryIf;
 
@@ -52,6 +53,23 @@ pub(super) async fn open(
         },
     )
     .await
+}
+
+/// Opens one for nobody, to see whether there is anything to open: once, and whatever comes of it decides about no call.
+///
+/// # Errors
+///
+/// The reason why there is none.
+pub(super) async fn look(endpoint: &Endpoint) -> Result<(Dialect, Discovery), BackendError> {
+    agree(endpoint, None, &Context::default()).await
+}
+
+/// Ends the backend's MCP session; `headers` are those of [`Dialect::farewell`]. What it says to that ends the matter.
+pub(super) async fn say_goodbye(endpoint: &Endpoint, headers: HeaderMap) {
+    let farewell = endpoint.wire.delete(headers);
+    if let Ok(Err(error)) = timeout(endpoint.timeouts.handshake, farewell).await {
+        tracing::debug!(backend.name = %endpoint.name, %error, "could not end an MCP session");
+    }
 }
 
 /// Tries once, if the provider is not gone for everybody; tells the others what that showed.

@@ -50,6 +50,7 @@ static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
         "api.js" as SCRIPT,
         "base.css" as STYLE,
         "build.js" as SCRIPT,
+        "catalogue.js" as SCRIPT,
         "change.js" as SCRIPT,
         "connect.js" as SCRIPT,
         "dom.js" as SCRIPT,
@@ -58,18 +59,22 @@ static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
         "live.js" as SCRIPT,
         "main.js" as SCRIPT,
         "mcp.js" as SCRIPT,
+        "offers.js" as SCRIPT,
         "options.js" as SCRIPT,
         "parts.css" as STYLE,
         "plot.js" as SCRIPT,
         "polling.js" as SCRIPT,
         "providers.js" as SCRIPT,
+        "questions.js" as SCRIPT,
         "result.js" as SCRIPT,
+        "roots.js" as SCRIPT,
         "run.js" as SCRIPT,
         "schema_form.js" as SCRIPT,
         "schema_words.js" as SCRIPT,
         "session.js" as SCRIPT,
         "sessions.js" as SCRIPT,
         "signin.js" as SCRIPT,
+        "streaming.js" as SCRIPT,
         "theme.js" as SCRIPT,
         "try.js" as SCRIPT,
         "views.css" as STYLE,
@@ -181,7 +186,9 @@ mod tests {
         for file in FILES.iter() {
             let text = std::str::from_utf8(file.bytes).unwrap();
             let foreign = text.split("://").skip(1);
-            let known = |rest: &&str| rest.starts_with("www.w3.org/2000/svg");
+            // A name of letters, and a folder, which is of no other place.
+            let known =
+                |rest: &&str| rest.starts_with("www.w3.org/2000/svg") || rest.starts_with('/');
             let named: Vec<&str> = foreign.filter(|rest| !known(rest)).collect();
             assert!(named.is_empty(), "{} names another place", file.name);
             for inline in [

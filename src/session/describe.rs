@@ -42,18 +42,37 @@ pub struct NewServer {
 pub enum Presence {
     /// Not known yet: it is being looked at.
     Unknown,
-    /// It does.
-    There,
-    /// It does not, for this reason.
-    Away(Arc<str>),
+    /// It does, in this revision; without one where it first wants the credential that its entry names.
+    There(Option<Revision>),
+    /// Something does there, and is no MCP server to the gateway.
+    Unfit(ProviderTrouble),
+    /// It does not.
+    Away(ProviderTrouble),
+}
+
+/// What is wrong with a provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderTrouble {
+    /// What happened.
+    pub why: Arc<str>,
+    /// What to do about it.
+    pub remedy: &'static str,
+}
+
+impl From<backend::Trouble> for ProviderTrouble {
+    fn from(trouble: backend::Trouble) -> Self {
+        let backend::Trouble { why, remedy } = trouble;
+        Self { why, remedy }
+    }
 }
 
 impl From<backend::Presence> for Presence {
     fn from(presence: backend::Presence) -> Self {
         match presence {
             backend::Presence::Unknown => Self::Unknown,
-            backend::Presence::There => Self::There,
-            backend::Presence::Away(why) => Self::Away(why),
+            backend::Presence::There(revision) => Self::There(revision),
+            backend::Presence::Unfit(trouble) => Self::Unfit(trouble.into()),
+            backend::Presence::Away(trouble) => Self::Away(trouble.into()),
         }
     }
 }

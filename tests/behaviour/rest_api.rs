@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     LATEST_LEGACY,
-    world::{Client, FakeBackend, Gateway, eventually},
+    world::{Client, FakeBackend, Fault, Gateway, eventually},
 };
 
 /// A gateway with a provider of each kind of credential.
@@ -262,23 +262,32 @@ async fn sessions_are_listed_page_by_page() {
 
 #[tokio::test]
 async fn a_provider_is_looked_at_once_and_without_a_credential_however_often_somebody_asks() {
-    let backend = FakeBackend::legacy()
+    let locked = FakeBackend::legacy()
         .demands_bearer("of-the-registry")
         .start();
+    let (legacy, modern) = (FakeBackend::legacy().start(), FakeBackend::modern().start());
+    let (astray, page) = (FakeBackend::legacy().start(), FakeBackend::legacy().start());
+    astray.inject(Fault::status(404));
+    page.inject(Fault::Html);
+    let auth = "auth: { type: bearer, default: env:TOKEN, obtain: https://a.example/keys }\nheaders: { x-team: search }";
     let gateway = Gateway::setup()
-        .provider_with(
-            "it",
-            &backend,
-            "auth: { type: bearer, default: env:TOKEN, obtain: https://a.example/keys }\nheaders: { x-team: search }",
-        )
+        .provider_with("locked", &locked, auth)
+        .provider("legacy", &legacy)
+        .provider("modern", &modern)
+        .provider("shut", &locked)
+        .provider("astray", &astray)
+        .provider("page", &page)
         .entry("away", "http://127.0.0.1:1/mcp", "")
         .environment("TOKEN", "of-the-registry")
         .start();
     let providers = async || gateway.get("/providers").await.json()["providers"].clone();
-    eventually("both looks", async || {
+    let states = json!([
+        "answers", "answers", "answers", "unfit", "unfit", "unfit", "away"
+    ]);
+    eventually("all looks", async || {
         let providers = providers().await;
-        let states = [0, 1].map(|place| providers[place]["state"].clone());
-        states == [json!("answers"), json!("away")]
+        let now = (0..7).map(|place| providers[place]["state"].clone());
+        now.collect::<Value>() == states
     })
     .await;
     for _ in 0..20 {
@@ -286,12 +295,32 @@ async fn a_provider_is_looked_at_once_and_without_a_credential_however_often_som
     }
     let listed = providers().await;
     assert_eq!(listed[0]["auth"]["obtain"], "https://a.example/keys");
-    let why = listed[1]["error"].as_str().unwrap();
-    assert!(why.contains("refused"), "{why}");
-    let looks = backend.requests();
-    assert_eq!(looks.len(), 1);
-    assert_eq!(looks[0].http_method, http::Method::HEAD);
-    for secret in ["authorization", "x-team"] {
-        assert_eq!(looks[0].header(secret), None);
+    let revisions = [Value::Null, json!("2025-11-25"), json!("2026-07-28")];
+    for (place, revision) in revisions.iter().enumerate() {
+        assert_eq!(listed[place]["revision"], *revision);
+        assert_eq!(listed[place]["remedy"], Value::Null);
     }
+    for (place, why, does) in [
+        (3, "HTTP 401", "auth"),
+        (4, "HTTP 404", "path"),
+        (5, "HTML", "path"),
+        (6, "refused", "start"),
+    ] {
+        let said = |member: &str| listed[place][member].as_str().unwrap().to_owned();
+        assert!(said("error").contains(why), "{}", said("error"));
+        assert!(said("remedy").contains(does), "{}", said("remedy"));
+    }
+    // Both entries of it, once each.
+    let looks = locked.requests();
+    assert_eq!(looks.len(), 2);
+    for secret in ["authorization", "x-team"] {
+        assert!(looks.iter().all(|look| look.header(secret).is_none()));
+    }
+    // What was opened is ended.
+    legacy
+        .until("the end of the look", |legacy| {
+            legacy.requests_of("initialize").len() == 1 && legacy.sessions_open() == 0
+        })
+        .await;
+    assert_eq!(modern.requests_of("server/discover").len(), 1);
 }

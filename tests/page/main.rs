@@ -17,16 +17,22 @@ mod install;
 mod world;
 
 use std::{
-    fs,
+    fs, io,
+    panic::AssertUnwindSafe,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
 };
 
+use futures_util::FutureExt as _;
 use install::{Failure, OLDEST_NODE, at_least, copy, install_npm_packages, or_skipped};
 use serde_json::{Value, json};
-use tokio::{io::AsyncWriteExt as _, process::Command, time::timeout};
-use world::{FakeBackend, Gateway, place::Place};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    process::Command,
+    time::timeout,
+};
+use world::{FakeBackend, Fault, Gateway, List, place::Place};
 
 /// All parts together take a tenth of it on a machine that has nothing else to do.
 const DEADLINE: Duration = Duration::from_mins(4);
@@ -87,7 +93,7 @@ impl Browser {
     }
 
     /// Has it meet a world: whether all parts hold, and what it says of each.
-    async fn meet(&self, world: &Value) -> (bool, String) {
+    async fn meet(&self, world: &mut World) -> (bool, String) {
         let home = tempfile::tempdir().unwrap();
         let mut node = Command::new("node")
             .arg(&self.script)
@@ -102,14 +108,128 @@ impl Browser {
             .spawn()
             .unwrap();
         let mut stdin = node.stdin.take().unwrap();
-        stdin.write_all(world.to_string().as_bytes()).await.unwrap();
-        drop(stdin);
-        let ended = timeout(DEADLINE, node.wait_with_output()).await;
-        let output = ended.unwrap_or_else(|_| panic!("the browser is not done after {DEADLINE:?}"));
-        let output = output.unwrap();
-        let said = [output.stdout, output.stderr].concat();
-        let said = String::from_utf8_lossy(&said).into_owned();
-        (output.status.success(), said)
+        let mut lines = BufReader::new(node.stdout.take().unwrap()).lines();
+        let mut stderr = node.stderr.take().unwrap();
+        let complaints = tokio::spawn(async move {
+            let mut text = String::new();
+            stderr.read_to_string(&mut text).await.unwrap();
+            text
+        });
+        let met = async {
+            let mut said = String::new();
+            let mut answer = world.described().to_string();
+            loop {
+                stdin.write_all(format!("{answer}\n").as_bytes()).await?;
+                let asked = loop {
+                    let Some(line) = lines.next_line().await? else {
+                        return Ok((node.wait().await?.success(), said));
+                    };
+                    match line.strip_prefix("do ") {
+                        Some(what) => break what.to_owned(),
+                        None => said = format!("{said}{line}\n"),
+                    }
+                };
+                answer = world.act(&asked).await.to_string();
+            }
+        };
+        let ended: Result<io::Result<(bool, String)>, _> = timeout(DEADLINE, met).await;
+        let ended = ended.unwrap_or_else(|_| panic!("the browser is not done after {DEADLINE:?}"));
+        let (holds, said) = ended.unwrap();
+        (holds, said + &complaints.await.unwrap())
+    }
+}
+
+/// Two gateways and what stands behind them. A part of the script may have it do something.
+struct World {
+    kitchen: FakeBackend,
+    locked: FakeBackend,
+    /// One whose tools change, and that goes away.
+    larder: FakeBackend,
+    /// One whose address has nothing at its path.
+    _astray: FakeBackend,
+    /// Where there is no server at all.
+    _away: Place,
+    open: Gateway,
+    guarded: Gateway,
+}
+
+impl World {
+    fn new() -> Self {
+        let kitchen = FakeBackend::legacy().tool(ORDER).tool(MAZE).all_tools();
+        let (kitchen, larder) = (
+            kitchen.start(),
+            FakeBackend::legacy().without_prompts().start(),
+        );
+        let locked = FakeBackend::legacy().demands_bearer("the-right-token");
+        let locked = locked.start();
+        // Nobody listens there while this holds it.
+        let held = Place::new();
+        let away = format!("http://{}/mcp", held.address());
+        let astray = FakeBackend::legacy().start();
+        astray.inject(Fault::status(404));
+        let token = "description: Opens with a token\nauth: { type: bearer, obtain: https://example.com/tokens }";
+        let setup = || {
+            Gateway::setup()
+                .provider_with(
+                    "kitchen",
+                    &kitchen,
+                    "description: Orders, questions and progress",
+                )
+                .provider_with("locked", &locked, token)
+        };
+        let open = setup()
+            .entry("away", &away, "description: A server that is down")
+            .provider_with("astray", &astray, "description: Something at another path")
+            .provider("larder", &larder)
+            .start();
+        let guarded = setup().caller("ada").operator("olga").start();
+        Self {
+            kitchen,
+            locked,
+            larder,
+            _astray: astray,
+            _away: held,
+            open,
+            guarded,
+        }
+    }
+
+    /// What the script has to know of it.
+    fn described(&self) -> Value {
+        json!({
+            "open": self.open.url(""),
+            "guarded": self.guarded.url(""),
+            "keys": {"ada": self.guarded.key("ada"), "olga": self.guarded.key("olga")},
+            "token": "the-right-token",
+        })
+    }
+
+    /// Does what the script asks for: whether that came about.
+    async fn act(&mut self, what: &str) -> bool {
+        // What fails here fails the part that wants it, which has more to say.
+        let done = AssertUnwindSafe(self.carry_out(what)).catch_unwind();
+        done.await.is_ok()
+    }
+
+    async fn carry_out(&mut self, what: &str) {
+        let (verb, with) = what.split_once(": ").unwrap_or((what, ""));
+        match verb {
+            "the larder offers another tool" => {
+                let tool = json!({"name": with, "inputSchema": {"type": "object"}});
+                self.larder.add_tool(&tool.to_string());
+                self.larder.announce_change(List::Tools);
+            }
+            "the larder goes down" => self.larder.go_down().await,
+            "the larder comes back" => self.larder.come_back(),
+            "the larder is listened to on streams" => {
+                let count: usize = with.parse().unwrap();
+                let listened = |larder: &FakeBackend| larder.listeners() == count;
+                self.larder.until(what, listened).await;
+            }
+            "the gateway is killed" => self.open.kill(),
+            "the gateway starts again" => self.open.restart(),
+            _ => panic!("the script asks for: {what}"),
+        }
     }
 }
 
@@ -118,48 +238,19 @@ async fn people_build_watch_and_try_sessions_on_the_page() {
     let Some(browser) = or_skipped(Browser::found()) else {
         return;
     };
-    let kitchen = FakeBackend::legacy()
-        .tool(ORDER)
-        .tool(MAZE)
-        .all_tools()
-        .start();
-    let locked = FakeBackend::legacy()
-        .demands_bearer("the-right-token")
-        .start();
-    // Nobody listens there while this holds it.
-    let held = Place::new();
-    let away = format!("http://{}/mcp", held.address());
-    let obtain = "auth: { type: bearer, obtain: https://example.com/tokens }";
-    let setup = || {
-        Gateway::setup()
-            .provider_with(
-                "kitchen",
-                &kitchen,
-                "description: Orders, questions and progress",
-            )
-            .provider_with(
-                "locked",
-                &locked,
-                &format!("description: Opens with a token\n{obtain}"),
-            )
-    };
-    let open = setup()
-        .entry("away", &away, "description: A server that is down")
-        .start();
-    let guarded = setup().caller("ada").operator("olga").start();
-    let world = json!({
-        "open": open.url(""),
-        "guarded": guarded.url(""),
-        "keys": {"ada": guarded.key("ada"), "olga": guarded.key("olga")},
-        "token": "the-right-token",
-    });
-    let (holds, said) = browser.meet(&world).await;
+    let mut world = World::new();
+    let (holds, said) = browser.meet(&mut world).await;
     assert!(holds, "{said}");
     let parts = said.lines().filter(|line| line.starts_with("ok ")).count();
     assert!(parts >= 10, "{said}");
-    for (backend, words) in [(&kitchen, "the kitchen"), (&locked, "the locked one")] {
+    for (backend, words) in [
+        (&world.kitchen, "the kitchen"),
+        (&world.locked, "the locked one"),
+        (&world.larder, "the larder"),
+    ] {
         assert_eq!(backend.complaints(), [""; 0], "{words}");
     }
+    let guarded = &world.guarded;
     for key in ["ada", "olga"] {
         assert!(
             !guarded.logs().contains(guarded.key(key)),

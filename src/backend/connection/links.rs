@@ -4,6 +4,7 @@ use crate::backend::{
     error::BackendError,
     link::{Link, LinkKey},
     message::Call,
+    open::say_goodbye,
     pending::{Pending, Slot},
 };
 
@@ -126,19 +127,9 @@ impl Connection {
     }
 
     pub(super) fn say_goodbye(&self, link: &Link) {
-        let (Ok(endpoint), Some(_)) = (self.endpoint.clone(), link.dialect.session()) else {
+        let (Ok(endpoint), Some(headers)) = (self.endpoint.clone(), link.dialect.farewell()) else {
             return;
         };
-        let Some(headers) = link.dialect.reply_headers() else {
-            return;
-        };
-        tokio::spawn(async move {
-            let farewell = endpoint.wire.delete(headers);
-            if let Ok(Err(error)) =
-                tokio::time::timeout(endpoint.timeouts.handshake, farewell).await
-            {
-                tracing::debug!(backend.name = %endpoint.name, %error, "could not end an MCP session");
-            }
-        });
+        tokio::spawn(async move { say_goodbye(&endpoint, headers).await });
     }
 }

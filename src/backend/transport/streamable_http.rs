@@ -6,7 +6,6 @@
 
 mod body;
 mod events;
-mod knocking;
 mod media_type;
 mod outgoing;
 mod retry_after;
@@ -124,6 +123,16 @@ impl Address {
     ) -> Result<Self, BackendError> {
         let uri: Result<Uri, http::uri::InvalidUri> = url.as_str().parse();
         let uri = uri.map_err(|error| BackendError::from_http(HttpError::SetUp(error.into())))?;
+        Ok(Self::of(clients, uri, own, idle))
+    }
+
+    /// The same place, for who must not say anything that the registry says there.
+    pub(crate) fn bare(&self) -> Self {
+        let clients = self.clients.clone();
+        Self::of(clients, self.uri.clone(), HeaderMap::new(), self.idle)
+    }
+
+    fn of(clients: Clients, uri: Uri, own: HeaderMap, idle: Duration) -> Self {
         let mut without_body = common(&uri);
         let mut with_body = without_body.clone();
         without_body.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
@@ -140,14 +149,14 @@ impl Address {
             // Nothing here takes a compressed answer apart: what is counted is what was sent.
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
-        Ok(Self {
+        Self {
             clients,
             uri,
             own,
             with_body,
             without_body,
             idle,
-        })
+        }
     }
 }
 

@@ -28,10 +28,15 @@ struct Provider {
     description: Option<String>,
     /// The credential it takes.
     auth: Auth,
-    /// `answers`, `away`, or `unknown` while it is being looked at for the first time.
+    /// `answers`; `unfit` if something does, but not as an MCP server to the gateway; `away`; or `unknown` while it is
+    /// being looked at for the first time.
     state: &'static str,
-    /// Why it is away, in words.
+    /// The revision of MCP it answers in; null, too, where it wants a credential first.
+    revision: Option<String>,
+    /// What is wrong with it, in words.
     error: Option<String>,
+    /// What to do about that.
+    remedy: Option<&'static str>,
 }
 
 /// The credential a provider takes.
@@ -49,7 +54,8 @@ struct Auth {
 
 /// Lists the providers of the registry: what each offers, which credential it takes, and whether it answers.
 ///
-/// Whether one answers is known from the sessions' calls, or from a look at it, without a credential, at most every 30 s.
+/// Whether one answers is known from the sessions' calls, or from a handshake with it, without a credential, once in a
+/// while however many ask.
 #[utoipa::path(
     get, path = "/providers", operation_id = "listProviders", tag = "sessions",
     responses((status = 200, description = "The providers.", body = Providers))
@@ -65,17 +71,20 @@ pub(super) fn list(state: &CallersState) -> Result<Response, Problem> {
 
 impl Provider {
     fn new(spec: &ProviderSpec, presence: Presence) -> Self {
-        let (state, error) = match presence {
-            Presence::Unknown => ("unknown", None),
-            Presence::There => ("answers", None),
-            Presence::Away(why) => ("away", Some(why.as_ref().to_owned())),
+        let (state, revision, trouble) = match presence {
+            Presence::Unknown => ("unknown", None, None),
+            Presence::There(revision) => ("answers", revision, None),
+            Presence::Unfit(trouble) => ("unfit", None, Some(trouble)),
+            Presence::Away(trouble) => ("away", None, Some(trouble)),
         };
         Self {
             name: spec.name.to_string(),
             description: spec.description.clone(),
             auth: Auth::of(&spec.auth),
             state,
-            error,
+            revision: revision.map(|revision| revision.to_string()),
+            remedy: trouble.as_ref().map(|trouble| trouble.remedy),
+            error: trouble.map(|trouble| trouble.why.as_ref().to_owned()),
         }
     }
 }

@@ -79,15 +79,16 @@ async function copied(text) {
   }
 }
 
+/** The address of a web page; nothing where it is none. */
+export function webAddress(address) {
+  const url = URL.parse(address);
+  return ['http:', 'https:'].includes(url?.protocol) ? url : null;
+}
+
 /** A link to another place on the web, opened beside this page; plain text where the address is no web page's. */
 export function outside(address, words) {
-  let url;
-  try {
-    url = new URL(address);
-  } catch {
-    return document.createTextNode(words);
-  }
-  if (!['http:', 'https:'].includes(url.protocol)) return document.createTextNode(words);
+  const url = webAddress(address);
+  if (!url) return document.createTextNode(words);
   const hint = el('span', { class: 'unseen' }, ' (opens beside this page)');
   return el('a', { href: url.href, target: '_blank', rel: 'noreferrer noopener', class: 'out' }, words, hint);
 }

@@ -4,6 +4,7 @@ import { Problem, headers, refusal } from './api.js';
 import { el, fill, span, trouble } from './dom.js';
 import { events } from './events.js';
 import { Plot } from './plot.js';
+import { keepOpen } from './streaming.js';
 
 /** Requests that stay on the page. */
 const ROWS_MAX = 200;
@@ -13,44 +14,15 @@ const BAD = new Set(['error', 'failed']);
 /** Shows the part. */
 export function live(root, signal, { id, session }) {
   const view = new View(root, session);
-  let streaming = null;
-  let watching = false;
-  const watch = async () => {
-    if (watching) return;
-    watching = true;
-    await untilNobodySees();
-    watching = false;
-    // Somebody may have come back while the last stream ended.
-    if (!streaming?.over && !signal.aborted && !document.hidden) watch();
-  };
-  const untilNobodySees = async () => {
-    let failures = 0;
-    while (!signal.aborted && !document.hidden) {
-      streaming = new AbortController();
-      try {
-        await follow(id, view, streaming.signal);
-        failures = 0;
-      } catch (error) {
-        if (streaming.signal.aborted) return;
-        // Gone for good, or not this caller's: said once.
-        streaming.over = error.status === 404 || error.status === 401;
-        if (error.status === 404) view.refuse(error);
-        if (streaming.over) return;
-        failures += 1;
-        view.say(`${error.message} Trying again.`);
-      }
-      // The session went to sleep, or the gateway ended: not again at once.
-      await pause(Math.min(30000, 1000 * 2 ** failures), signal);
-    }
-  };
-  const stop = () => streaming?.abort();
-  signal.addEventListener('abort', stop);
-  // A browser has few connections for one gateway: windows that nobody sees give theirs back.
-  document.addEventListener('visibilitychange', () => (document.hidden ? stop() : watch()), { signal });
-  watch();
+  keepOpen((until, opened) => follow(id, view, until, opened), signal, (error) => {
+    // Gone for good, or not this caller's: said once.
+    if (error.status === 404) view.refuse(error);
+    else view.say(`${error.message} Trying again.`);
+    return error.status === 404 || error.status === 401;
+  });
 }
 
-async function follow(id, view, signal) {
+async function follow(id, view, signal, opened) {
   let response;
   try {
     response = await fetch(`/session/${id}/activity`, { headers: headers({ accept: 'text/event-stream' }), signal, cache: 'no-store' });
@@ -59,20 +31,13 @@ async function follow(id, view, signal) {
     throw new Problem('The gateway does not answer.', 'The gateway does not answer.');
   }
   if (!response.ok) throw await refusal(response);
+  opened();
   // It begins with the last ones, which may be there already.
   view.begin();
   for await (const event of events(response.body, signal)) {
     if (event.event === 'exchange') view.add(JSON.parse(event.data));
   }
 }
-
-const pause = (wait, signal) => new Promise((resolve) => {
-  const timer = setTimeout(resolve, wait);
-  signal.addEventListener('abort', () => {
-    clearTimeout(timer);
-    resolve();
-  });
-});
 
 class View {
   constructor(root, session) {

@@ -8,6 +8,7 @@ import { sessionList } from './sessions.js';
 import { session } from './session.js';
 
 const view = document.getElementById('view');
+const mistake = document.getElementById('mistake');
 const signOut = document.getElementById('sign-out');
 let showing = new AbortController();
 let asking = false;
@@ -45,6 +46,18 @@ function show({ isFirst } = {}) {
   // So that whoever does not look is told where they are. A page just loaded begins at its beginning.
   if (!isFirst) root.querySelector('h1')?.focus({ preventScroll: true });
 }
+
+/** What the page does wrong is said where it can be seen; browsers write it into their console, too. */
+function confess(error) {
+  if (error?.name === 'AbortError') return;
+  fill(mistake, el('div', { class: 'notice bad' },
+    el('strong', {}, 'This page made a mistake.'),
+    el('p', {}, `${error?.message ?? error}. What it shows may be old; the gateway itself goes on.`),
+    el('button', { type: 'button', onclick: () => location.reload() }, 'Load the page again')));
+}
+
+addEventListener('error', (event) => confess(event.error ?? event.message));
+addEventListener('unhandledrejection', (event) => confess(event.reason));
 
 addEventListener('hashchange', () => {
   // The skip link leads into the view, not to another one.

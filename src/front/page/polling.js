@@ -1,5 +1,7 @@
 // Keeps what is shown fresh: again after a while, at once when somebody looks, and seldom while that fails.
 
+import { Problem } from './api.js';
+
 const MOST_MS = 60000;
 
 /**
@@ -30,6 +32,8 @@ export function keepFresh(look, signal, usual = 5000) {
       failures = 0;
     } catch (error) {
       if (signal.aborted) return;
+      // What the gateway refuses `look` has told. Anything else is a mistake of this page, and nobody's to keep quiet.
+      if (!(error instanceof Problem) && error.name !== 'AbortError') reportError(error);
       failures += 1;
       // Somewhere between one and two times as long: many windows that lost one gateway come back apart.
       wait = Math.min(MOST_MS, usual * 2 ** failures) * (1 + Math.random()) / 2;
@@ -44,4 +48,23 @@ export function keepFresh(look, signal, usual = 5000) {
   signal.addEventListener('abort', () => clearTimeout(timer));
   run();
   return run;
+}
+
+/** Gives what has `work` done when it is called: never twice at once, and once more where somebody asked meanwhile. */
+export function oneAtATime(work) {
+  let running = false;
+  let asked = false;
+  return async () => {
+    asked = true;
+    if (running) return;
+    running = true;
+    try {
+      while (asked) {
+        asked = false;
+        await work();
+      }
+    } finally {
+      running = false;
+    }
+  };
 }

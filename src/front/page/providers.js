@@ -1,6 +1,7 @@
 // Providers to choose from: what each offers, which credential it takes and where that is had.
 
-import { el, fill, newId, outside } from './dom.js';
+import { sentence } from './api.js';
+import { el, fill, newId, outside, webAddress } from './dom.js';
 
 const KINDS = { bearer: { words: 'Token', member: 'token' }, api_key: { words: 'API key', member: 'api_key' } };
 
@@ -16,10 +17,11 @@ export function asks(auth) {
 export function presence(provider) {
   const [kind, words] = {
     answers: ['ok', 'Answers'],
+    unfit: ['bad', 'Answers, but not as it should'],
     away: ['bad', 'Does not answer'],
     unknown: ['busy', 'Checking…'],
   }[provider.state];
-  return el('span', { class: `state ${kind}`, title: provider.error ?? '' }, words);
+  return el('span', { class: `state ${kind}`, title: provider.revision ? `It speaks MCP ${provider.revision}.` : '' }, words);
 }
 
 /** A field for one provider's credential. Its `value` is what the API wants, or nothing where it is left empty. */
@@ -78,13 +80,7 @@ export class CredentialField {
   }
 }
 
-function place(address) {
-  try {
-    return new URL(address).hostname;
-  } catch {
-    return 'its page';
-  }
-}
+const place = (address) => webAddress(address)?.hostname ?? 'its page';
 
 /** Every provider as something to tick, with its credential's field once it is ticked. */
 export class Choice {
@@ -192,12 +188,12 @@ class Card {
   }
 
   refresh(provider) {
-    const { state, error } = provider;
-    if (this.shown === state + error) return;
-    this.shown = state + error;
+    const { state, error, remedy, revision } = provider;
+    const now = JSON.stringify([state, error, revision]);
+    if (this.shown === now) return;
+    this.shown = now;
     fill(this.state, presence(provider));
-    const away = state === 'away';
-    fill(this.why, away && `The gateway cannot use it just now: ${error}. You can choose it all the same; it is tried again by itself.`);
+    fill(this.why, error && `The gateway cannot use it just now: ${error}. ${sentence(remedy)} You can choose it all the same.`);
   }
 
   #open() {

@@ -53,7 +53,8 @@ export function block(words, text) {
     el('pre', { tabIndex: 0 }, el('code', {}, text)), copyButton(text, words ? `Copy: ${words}` : 'Copy the text'));
 }
 
-function content(part) {
+/** One part of what came. */
+export function content(part) {
   switch (part.type) {
     case 'text':
       return text(part.text ?? '');

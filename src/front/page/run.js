@@ -1,17 +1,22 @@
 // One try: the form, what happens while it is under way, questions in between, the result.
 
-import { el, fill, outside, span, trouble } from './dom.js';
-import { Unfit, schemaForm } from './schema_form.js';
+import { el, fill, span, trouble } from './dom.js';
+import { question, visit } from './questions.js';
+import { Unfit } from './schema_form.js';
 
 /** Lines of the log that are kept. */
 const LINES_MAX = 500;
+/** The code of an error that names pages to visit before. */
+const VISIT_FIRST = -32042;
 
 /** What somebody picked, ready to be tried with a client. */
 export class Run {
-  constructor(client, offer, signal) {
+  /** `began` is called whenever it is. */
+  constructor(client, offer, signal, began) {
     this.client = client;
     this.offer = offer;
     this.leaves = signal;
+    this.began = began;
     this.form = offer.form();
     this.button = el('button', { type: 'submit', class: 'primary', 'data-run': '' }, offer.verb);
     this.stop = el('button', { type: 'button', hidden: true }, 'Stop');
@@ -50,10 +55,11 @@ export class Run {
     this.stop.onclick = stop;
     this.leave = stop;
     this.#show(true);
+    this.began();
     const began = performance.now();
     try {
       const params = this.offer.params(value);
-      const hear = (message) => this.#hear(message);
+      const hear = (message) => this.hear(message);
       const result = await this.client.request(this.offer.method, params, { hear, signal: stopping.signal });
       fill(this.phase, `Done in ${span(performance.now() - began)}.`);
       fill(this.result, el('h3', {}, 'Result'), this.offer.show(result));
@@ -61,7 +67,9 @@ export class Run {
       if (stopping.signal.aborted) fill(this.phase, 'Stopped.');
       else {
         fill(this.phase, `Failed after ${span(performance.now() - began)}.`);
-        fill(this.result, trouble(error));
+        const visits = error.code === VISIT_FIRST && error.data?.elicitations;
+        if (Array.isArray(visits)) this.#send(visits);
+        else fill(this.result, trouble(error));
       }
     } finally {
       this.leaves.removeEventListener('abort', stop);
@@ -85,7 +93,8 @@ export class Run {
     this.bar.hidden = false;
   }
 
-  #hear({ method, params = {} }) {
+  /** Shows what comes while it is under way. */
+  hear({ method, params = {} }) {
     if (method === 'notifications/progress') {
       if (params.total > 0) {
         this.bar.max = params.total;
@@ -97,6 +106,8 @@ export class Run {
     } else if (method === 'notifications/message') {
       const words = typeof params.data === 'string' ? params.data : JSON.stringify(params.data);
       this.#line(params.level ?? 'log', words, params.logger);
+    } else if (method === 'notifications/elicitation/complete') {
+      this.#line('visit', 'The server says that what it sent you to is done.');
     } else if (method === 'page/unanswered') {
       this.#line('error', `The answer did not reach the server: ${params.message}`);
     }
@@ -111,51 +122,38 @@ export class Run {
   }
 
   /** Puts a server's question to whoever sits here: their answer. */
-  ask(question) {
-    return new Promise((resolve) => {
-      const done = (answer, words) => {
+  ask(method, params) {
+    return new Promise((resolve, reject) => {
+      const end = (words) => {
         box.remove();
         this.#line('answer', words);
         fill(this.phase, 'Under way…');
+      };
+      const done = (answer, words) => {
+        end(words);
         resolve(answer);
       };
-      const box = question.mode === 'url' ? visit(question, done) : fillIn(question, done);
+      const refuse = (error, words) => {
+        end(words);
+        reject(error);
+      };
+      const box = question(method, params, done, refuse);
       this.questions.append(box);
       fill(this.phase, 'The server asks you something.');
-      box.querySelector('input, select, textarea, a, button')?.focus();
+      // Nobody is to open a page by the key that ran the tool.
+      (box.querySelector('input, select, textarea') ?? box).focus();
     });
   }
-}
 
-function fillIn(question, done) {
-  const form = schemaForm(question.requestedSchema ?? {});
-  const wrong = el('p', { class: 'field-error', role: 'alert' });
-  const submit = (event) => {
-    event.preventDefault();
-    fill(wrong);
-    try {
-      done({ action: 'accept', content: form.read() }, 'You answered.');
-    } catch (error) {
-      if (!(error instanceof Unfit)) throw error;
-      fill(wrong, error.message);
-      error.input?.focus();
-    }
-  };
-  return el('form', { class: 'card question stack', noValidate: true, onsubmit: submit, 'aria-label': 'A question of the server' },
-    el('p', { class: 'question-words' }, question.message), form.element, wrong,
-    el('div', { class: 'actions' }, el('button', { type: 'submit', class: 'primary', 'data-answer': '' }, 'Answer'),
-      el('button', { type: 'button', onclick: () => done({ action: 'decline' }, 'You declined.') }, 'Decline'),
-      el('button', { type: 'button', class: 'quiet', onclick: () => done({ action: 'cancel' }, 'You cancelled.') }, 'Cancel')),
-    el('p', { class: 'hint' }, 'The server gets what you write here. Do not give it passwords.'));
-}
-
-function visit(question, done) {
-  const opened = () => done({ action: 'accept' }, 'You agreed to open the page.');
-  const link = outside(question.url, question.url);
-  link.addEventListener?.('click', opened);
-  return el('div', { class: 'card question stack', role: 'group', 'aria-label': 'A question of the server' },
-    el('p', { class: 'question-words' }, question.message),
-    el('p', {}, 'The server asks you to open this page. Open it only if you know where it leads: ', link),
-    el('div', { class: 'actions' },
-      el('button', { type: 'button', onclick: () => done({ action: 'decline' }, 'You declined.') }, 'Decline')));
+  /** The tool wants its user to have been somewhere first. */
+  #send(visits) {
+    const hint = el('p', { class: 'hint' }, 'Done there? Then run it again.');
+    fill(this.result, el('h3', {}, 'It wants you to visit a page first'), visits.map((it) => {
+      const box = visit(it, (_, words) => {
+        box.replaceWith(el('p', { class: 'hint' }, words));
+        this.button.focus();
+      });
+      return box;
+    }), hint);
+  }
 }

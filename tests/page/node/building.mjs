@@ -21,6 +21,11 @@ export async function run(parts) {
     await card('kitchen').getByText('Answers', { exact: true }).waitFor();
     await card('away').getByText('Does not answer').waitFor();
     await card('away').getByText('refused').waitFor();
+    await card('away').getByText('correct the url of its entry').waitFor();
+    await card('astray').getByText('Answers, but not as it should').waitFor();
+    await card('astray').getByText('HTTP 404').waitFor();
+    await card('astray').getByText('correct the path of the url').waitFor();
+    await shoot(page, 'presence');
     // It answers although nobody without a token is let in: no credential was sent to find out.
     await card('locked').getByText('Answers', { exact: true }).waitFor();
     await card('locked').getByText('Token needed').waitFor();

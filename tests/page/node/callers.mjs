@@ -27,6 +27,10 @@ export async function run(parts) {
     assert.ok(!(await page.locator('main').innerText()).includes(ada));
     await page.goto(`${world.guarded}/#/session/${id}/try`);
     await page.locator('[data-offer="kitchen.echo"]').waitFor();
+    // Whose stream it is the key tells, which no address may hold.
+    const deny = { tools: { kitchen: { deny: ['echo'] } } };
+    await parts.ask('PATCH', `/session/${id}`, deny, { authorization: `Bearer ${ada}` }, world.guarded);
+    await page.locator('[data-offer="kitchen.echo"]').waitFor({ state: 'detached' });
     await page.getByRole('button', { name: 'Sign out' }).click();
     await says(page, 'h1', 'Sign in');
 

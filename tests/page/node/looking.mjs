@@ -58,6 +58,7 @@ export async function run(parts) {
     await page.getByRole('button', { name: 'Use dark colours' }).click();
     const dark = await colour();
     assert.notEqual(light, dark);
+    await accessible(page, 'switched to dark');
     await page.reload();
     assert.equal(await colour(), dark);
     await page.getByRole('button', { name: 'Use light colours' }).click();

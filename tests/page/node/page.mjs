@@ -1,16 +1,20 @@
-// Drives one Chromium over the page and says of each part whether it holds. The world comes as JSON on stdin.
+// Drives one Chromium over the page and says of each part whether it holds. The world comes as a line of JSON on stdin; what
+// a part wants it to do is a line on stdout, answered by a line when it is done.
 
+import assert from 'node:assert/strict';
+import { createInterface } from 'node:readline';
 import { chromium } from 'playwright-core';
 import { Parts } from './parts.mjs';
 import * as building from './building.mjs';
 import * as callers from './callers.mjs';
+import * as changing from './changing.mjs';
 import * as trying from './trying.mjs';
 import * as watching from './watching.mjs';
 import * as looking from './looking.mjs';
 
-let text = '';
-for await (const piece of process.stdin) text += piece;
-const world = JSON.parse(text);
+const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+const next = async () => JSON.parse((await lines.next()).value);
+const world = await next();
 
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM,
@@ -20,9 +24,12 @@ const browser = await chromium.launch({
     '--disable-component-update', '--disable-sync',
   ],
 });
-const parts = new Parts(browser, world);
+const parts = new Parts(browser, world, async (what) => {
+  console.log(`do ${what}`);
+  assert.ok(await next(), `never: ${what}`);
+});
 try {
-  for (const module of [building, watching, trying, callers, looking]) await module.run(parts);
+  for (const module of [building, watching, trying, changing, callers, looking]) await module.run(parts);
 } finally {
   await browser.close();
 }

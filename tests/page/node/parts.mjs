@@ -10,19 +10,32 @@ const axe = fs.readFileSync(createRequire(import.meta.url).resolve('axe-core/axe
 const PATIENCE_MS = 20000;
 /** Where pictures go, for whoever wants to look; none otherwise. */
 const shots = process.env.SHOTS;
+/** A folder from which the page's files are taken instead of the program, for whoever writes them; none otherwise. */
+const sources = process.env.PAGE;
+/** Words that the names of parts begin with which are done, split by `;`, for whoever writes them; all otherwise. */
+const only = process.env.PARTS?.split(';');
 
 export class Parts {
   failed = false;
 
-  constructor(browser, world) {
+  /** `act` has the world do something, and comes back when it is so. */
+  constructor(browser, world, act) {
     this.browser = browser;
     this.world = world;
+    this.act = act;
   }
 
   /** Does one part in a profile of its own, and says whether it holds. */
   async part(name, act, options = {}) {
+    if (only && !only.some((words) => name.startsWith(words))) return;
     const context = await this.browser.newContext({ ...options, reducedMotion: 'reduce' });
     context.setDefaultTimeout(PATIENCE_MS);
+    await context.addInitScript(() => {
+      document.addEventListener('securitypolicyviolation', ({ effectiveDirective, blockedURI }) => {
+        console.error(`against the policy: ${effectiveDirective} ${blockedURI}`);
+      });
+    });
+    if (sources) await context.route('**/page/*', (route) => fromSources(route));
     const complaints = [];
     const begun = Date.now();
     const open = async (base, hash = '') => {
@@ -32,7 +45,7 @@ export class Parts {
       return page;
     };
     try {
-      await act(open, context);
+      await act(open, context, complaints);
       assert.deepEqual(complaints, []);
       console.log(`ok ${name} (${Date.now() - begun} ms)`);
     } catch (error) {
@@ -46,16 +59,49 @@ export class Parts {
 
   /** Makes a session by the API: its id. */
   async session(body, base = this.world.open, key = null) {
-    const headers = { 'content-type': 'application/json', ...(key && { authorization: `Bearer ${key}` }) };
-    const response = await fetch(`${base}/create-session`, { method: 'POST', headers, body: JSON.stringify(body) });
+    const response = await this.ask('POST', '/create-session', body, key && { authorization: `Bearer ${key}` }, base);
     assert.equal(response.status, 201);
     return (await response.json()).session_id;
   }
 
+  /** Asks the API for something, as a program that is not this page. */
+  ask(method, path, body, headers = {}, base = this.world.open) {
+    const sent = { ...(body && { 'content-type': 'application/json' }), ...headers };
+    return fetch(`${base}${path}`, { method, headers: sent, body: body && JSON.stringify(body) });
+  }
+
+  /** Calls a tool of a session, as another client does. */
+  call(id, name, headers = {}, base = this.world.open) {
+    const body = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name, arguments: {} } };
+    return this.ask('POST', `/session/${id}/mcp`, body, headers, base);
+  }
+
   /** A session as the API describes it. */
   async described(id) {
-    return (await fetch(`${this.world.open}/session/${id}`)).json();
+    return (await this.ask('GET', `/session/${id}`)).json();
   }
+
+  /** Asks until something is so. */
+  async until(holds) {
+    const over = Date.now() + PATIENCE_MS;
+    while (!(await holds())) assert.ok(Date.now() < over, `never: ${holds}`);
+  }
+}
+
+/** The gateway's answer, with the file as it stands in the sources. */
+async function fromSources(route) {
+  const name = path.basename(new URL(route.request().url()).pathname);
+  const like = name.endsWith('.css') ? 'base.css' : name.endsWith('.svg') ? 'icon.svg' : 'main.js';
+  const response = await route.fetch({ url: new URL(like, route.request().url()).href });
+  await route.fulfill({ response, status: 200, body: fs.readFileSync(path.join(sources, name)) });
+}
+
+/** Has a page believe that nobody sees it, or that somebody does again. */
+export function hide(page, hidden) {
+  return page.evaluate((value) => {
+    Object.defineProperty(document, 'hidden', { value, configurable: true });
+    document.dispatchEvent(new Event('visibilitychange'));
+  }, hidden);
 }
 
 function listen(page, complaints) {

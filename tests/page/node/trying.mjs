@@ -1,7 +1,7 @@
 // Try what a session offers: the form of a schema, progress, log, elicitation, stopping, prompts and resources.
 
 import assert from 'node:assert/strict';
-import { says, shoot } from './parts.mjs';
+import { accessible, says, shoot } from './parts.mjs';
 
 export async function run(parts) {
   const { world } = parts;
@@ -85,6 +85,93 @@ export async function run(parts) {
     await page.locator('[data-run]').click();
     await page.getByRole('button', { name: 'Decline' }).click();
     await says(page, '.result', 'decline');
+  });
+
+  await parts.part('a page to visit is opened only by whoever read where it leads', async (open, context) => {
+    const page = await begin(open);
+    const visited = [];
+    await context.route('https://login.example/**', async (route) => {
+      visited.push(route.request().url());
+      await route.fulfill({ contentType: 'text/html', body: '<title>Sign in</title>' });
+    });
+    await pick(page, 'kitchen.ask_url');
+    await page.locator('[data-run]').click();
+    await says(page, '.question strong', 'login.example');
+    assert.equal(await page.locator('.question pre').innerText(), 'https://login.example/?a=1&b=%20');
+    assert.ok(await page.evaluate(() => document.activeElement.classList.contains('question')));
+    await accessible(page, 'a page to visit');
+    await shoot(page, 'visit');
+    assert.deepEqual(visited, []);
+    const [popup] = await Promise.all([context.waitForEvent('page'), page.locator('[data-open]').click()]);
+    await popup.waitForURL('https://login.example/**');
+    assert.deepEqual(await popup.evaluate(() => [window.opener, document.referrer]), [null, '']);
+    await popup.close();
+    await page.bringToFront();
+    await says(page, '.phase', 'Done in');
+    await says(page, '.line', 'what it sent you to is done');
+    const answers = async () => (await result(page)).structuredContent.answers;
+    await page.locator('.result details summary').click();
+    assert.deepEqual(await answers(), { login: { action: 'accept' } });
+    await page.locator('[data-run]').click();
+    await page.getByRole('button', { name: 'Decline' }).click();
+    await says(page, '.phase', 'Done in');
+    await page.locator('.result details summary').click();
+    assert.deepEqual(await answers(), { login: { action: 'decline' } });
+    assert.equal(visited.length, 1);
+  });
+
+  await parts.part('a tool that wants a page to be visited first says so, and no other address is a link', async (open) => {
+    const page = await begin(open);
+    await pick(page, 'kitchen.fail');
+    const urls = ['javascript:alert(1)', 'http://ada@xn--80ak6aa92e.example/a', 'https://a.example/1'];
+    const elicitations = urls.map((url, place) => ({ mode: 'url', url, message: `Visit ${place}`, elicitationId: `e${place}` }));
+    await argument(page, '').fill(JSON.stringify({ code: -32042, message: 'visit first', data: { elicitations } }));
+    await page.locator('[data-run]').click();
+    await says(page, '.result h3', 'visit a page first');
+    const box = (place) => page.locator('.question', { hasText: `Visit ${place}` });
+    assert.equal(await box(0).getByRole('link').count(), 0);
+    for (const doubt of ['letter by letter', 'before its @', 'not encrypted']) await box(1).getByText(doubt).waitFor();
+    assert.equal(await box(2).locator('.notice').count(), 0);
+    assert.match(await box(2).getByRole('link').getAttribute('rel'), /noopener/);
+    await shoot(page, 'visit-first');
+    for (const place of [0, 1, 2]) await box(place).getByRole('button', { name: 'Decline' }).click();
+    await says(page, '.result', 'Then run it again');
+  });
+
+  await parts.part('a tool that asks a model is answered by whoever sits there', async (open) => {
+    const page = await begin(open);
+    await pick(page, 'kitchen.sample');
+    await page.locator('[data-run]').click();
+    await says(page, '.question', 'What is the capital of France?');
+    await says(page, '.question', 'Be brief.');
+    await page.locator('[data-answer]').click();
+    await says(page, '.question .field-error', 'Write what a model might say');
+    await page.locator('[data-model]').fill('Paris');
+    await accessible(page, 'in place of a model');
+    await shoot(page, 'sample');
+    await page.locator('[data-answer]').click();
+    await says(page, '.phase', 'Done in');
+    await says(page, '.result', 'Paris');
+    await page.locator('[data-run]').click();
+    await page.getByRole('button', { name: 'Refuse' }).click();
+    await says(page, '.result', 'refused to answer');
+  });
+
+  await parts.part('a server that asks where it may work is told the folders that stand there', async (open) => {
+    const page = await begin(open);
+    await page.getByText('Folders for servers that ask').click();
+    const folders = page.getByLabel('Folders (roots)');
+    await folders.fill('/home/ada');
+    await folders.blur();
+    await says(page, '.roots .field-error', 'begin with file:///');
+    await folders.fill('file:///home/ada/one\nfile:///home/ada/two');
+    await folders.blur();
+    await pick(page, 'kitchen.roots');
+    await page.locator('[data-run]').click();
+    await says(page, '.phase', 'Done in');
+    await says(page, '.result', 'file:///home/ada/two');
+    await says(page, '.roots', 'A server asked, and was told 2');
+    await shoot(page, 'roots');
   });
 
   await parts.part('progress and log are shown as they come, and a run can be stopped', async (open) => {

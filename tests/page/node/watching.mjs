@@ -118,13 +118,9 @@ export async function run(parts) {
     const page = await open(world.open, `#/session/${id}/live`);
     await says(page, '.empty', 'Nothing yet');
     await says(page, '[role=status]', 'Requests show up');
-    const call = (name) => fetch(`${world.open}/session/${id}/mcp`, {
-      method: 'POST', headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name, arguments: {} } }),
-    });
-    await call('kitchen.echo');
+    await parts.call(id, 'kitchen.echo');
     await says(page, 'tbody tr', 'kitchen.echo');
-    await call('kitchen.fail');
+    await parts.call(id, 'kitchen.fail');
     await says(page, 'tbody tr.bad', 'kitchen.fail');
     await says(page, '.plots', '2 requests, 1 failed');
     assert.equal(await page.locator('.plot-bar').count(), 2);
@@ -144,5 +140,23 @@ export async function run(parts) {
     await page.getByRole('button', { name: 'Try again' }).click();
     await says(page, '.session-line', 'patient');
     await shoot(page, 'sessions');
+  });
+
+  await parts.part('a mistake of the page is shown; that, and whatever the policy stops, would fail each part here', async (open, context, complaints) => {
+    const id = await parts.session({ servers: ['kitchen'], name: 'mistaken' });
+    const page = await open(world.open, `#/session/${id}`);
+    await says(page, '[data-server=kitchen] .state', 'Connected');
+    const heard = (words) => parts.until(async () => (await page.title()) && complaints.some((it) => it.includes(words)));
+    await page.evaluate(() => document.body.append(document.createElement('style')));
+    await page.evaluate(() => (document.querySelector('body > style').textContent = 'body { color: red }'));
+    await heard('against the policy: style-src');
+    const json = { ...(await parts.described(id)), servers: null };
+    await context.route(`**/session/${id}`, (route) => route.fulfill({ json }));
+    await page.evaluate(() => dispatchEvent(new Event('focus')));
+    await says(page, '#mistake', 'This page made a mistake');
+    await heard('thrown: ');
+    await shoot(page, 'mistake');
+    await page.close();
+    complaints.splice(0);
   });
 }
