@@ -6,7 +6,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::{self, Instant};
 
-use crate::{place::Place, process::Process};
+use crate::{process::Process, world::place::Place};
 
 const START_DEADLINE: Duration = Duration::from_mins(1);
 const LOG_DEADLINE: Duration = Duration::from_secs(30);

@@ -20,9 +20,6 @@ mod gateway;
 mod inspector;
 mod install;
 mod mcp_remote;
-#[path = "../support/place.rs"]
-#[expect(unreachable_pub, reason = "others have it as a part of their world")]
-mod place;
 mod process;
 mod quickstart;
 mod rust_client;
