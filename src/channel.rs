@@ -8,7 +8,7 @@ use std::{
     fmt,
     future::poll_fn,
     sync::{Arc, Weak},
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -19,6 +19,7 @@ use tokio::{
         OwnedSemaphorePermit, Semaphore, TryAcquireError,
         mpsc::error::{SendError, SendTimeoutError, TrySendError},
     },
+    task::coop,
     time::timeout,
 };
 
@@ -234,6 +235,16 @@ impl<T: Weighed> Receiver<T> {
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<T>> {
+        // However much there is, others have their turn.
+        let turn = ready!(coop::poll_proceed(context));
+        let received = self.poll_within_turn(context);
+        if received.is_ready() {
+            turn.made_progress();
+        }
+        received
+    }
+
+    fn poll_within_turn(&mut self, context: &mut Context<'_>) -> Poll<Option<T>> {
         if self.worker.is_busy() {
             // What the work sends while it is carried on here need wake nobody.
             let asleep = &mut Context::from_waker(Waker::noop());

@@ -311,7 +311,12 @@ impl Flags {
             allowed_origins: self.listening.allowed_origin,
             edge: self.edge.try_into()?,
             metrics: self.log.metrics,
-            collector: collector::collector(self.log.otlp_traces_endpoint.as_ref(), environment)?,
+            // Whatever else runs here sends none, and the variables of all programs need not fit it.
+            collector: if serves {
+                collector::collector(self.log.otlp_traces_endpoint.as_ref(), environment)?
+            } else {
+                None
+            },
             log_format: self.log.log_format,
             log_delay: self.log.log_delay,
             log_filter: log_filter(self.log.log_level, serves, environment)?,

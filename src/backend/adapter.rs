@@ -188,13 +188,10 @@ pub(super) fn write_renamed(request: &Request, id: &RequestId) -> Option<Bytes> 
         return None;
     }
     let (name, member) = (request.name.as_ref()?, subject_member(&request.method)?);
-    if request.context.trace.is_some() {
-        return None;
-    }
     let params = request.params.as_deref()?.get();
     let mut place = None;
     for found in Members::of(params) {
-        let name = found.name();
+        let name = found.name()?;
         if name == META || input::is_of_retry(&name) {
             return None;
         }
@@ -256,6 +253,7 @@ mod tests {
             (r#"{"name":"p.own","_meta":{}}"#, false),
             (r#"{"name":"p.own","requestState":"x"}"#, false),
             (r#"{"name":"p.own","inputRespons\u0065s":{}}"#, false),
+            (r#"{"name":"p.own","\ud800":1}"#, false),
             ("{}", false),
         ] {
             let request = request(params);

@@ -205,7 +205,7 @@ impl HttpClients {
     pub(crate) fn presence(&self, spec: &Arc<ProviderSpec>) -> Presence {
         match self.of(spec) {
             Ok(provider) => presence::of(&provider, &self.looks, &self.listeners),
-            Err(error) => presence::judged(&error, &spec.auth),
+            Err(error) => presence::judged(&error, presence::is_bare(spec)),
         }
     }
 

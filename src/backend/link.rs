@@ -173,7 +173,7 @@ impl Link {
     /// Notes whose it is, unless that is known; tells whether it was not.
     pub(crate) fn learn(&self, context: &Context) -> bool {
         // Of nearly every call that is known.
-        self.context.get().is_none() && self.context.set(context.clone()).is_ok()
+        self.context.get().is_none() && self.context.set(context.untraced()).is_ok()
     }
 
     /// Whether its client hears what the backend says on no call's stream.

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     limits::{PRESENCE_AWAY_KEPT, PRESENCE_KEPT},
     mcp::version::Revision,
-    registry::AuthSpec,
+    registry::{AuthSpec, ProviderSpec},
 };
 
 const START: &str = "nothing to do if it is only restarting; otherwise start it, or correct the url of its entry in \
@@ -88,19 +88,21 @@ impl Looked {
         (seen.presence.clone(), looks)
     }
 
-    fn end(&self, shown: Option<Presence>) {
+    fn tell(&self, presence: Presence) {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.presence = presence;
+        seen.at = Some(Instant::now());
+    }
+
+    fn end(&self) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         seen.under_way = false;
-        if let Some(presence) = shown {
-            seen.presence = presence;
-            seen.at = Some(Instant::now());
-        }
     }
 }
 
 impl Drop for Looking {
     fn drop(&mut self) {
-        self.0.looked.end(None);
+        self.0.looked.end();
     }
 }
 
@@ -112,7 +114,7 @@ pub(super) fn of(
 ) -> Presence {
     // What calls meet counts for more than a look, and costs none.
     if let Some(error) = provider.gone() {
-        return judged(&error, &provider.spec.auth);
+        return judged(&error, is_bare(&provider.spec));
     }
     let (presence, is_due) = provider.looked.ask();
     if is_due {
@@ -131,20 +133,26 @@ async fn look(looking: Looking, endpoint: Endpoint, permits: Arc<Semaphore>) {
     match open_for_nobody(&endpoint).await {
         Ok((dialect, _)) => {
             let presence = Presence::There(Some(dialect.revision()));
-            looking.0.looked.end(Some(presence));
+            looking.0.looked.tell(presence);
             if let Some(headers) = dialect.farewell() {
                 say_goodbye(&endpoint, headers).await;
             }
         }
         Err(error) => {
-            let presence = judged(&error, &looking.0.spec.auth);
-            looking.0.looked.end(Some(presence));
+            let presence = judged(&error, is_bare(&looking.0.spec));
+            looking.0.looked.tell(presence);
         }
     }
 }
 
-/// What a failure says of a provider, and what to do about it.
-pub(super) fn judged(error: &BackendError, auth: &AuthSpec) -> Presence {
+/// Whether a session brings no more to a provider than a look does.
+pub(super) fn is_bare(spec: &ProviderSpec) -> bool {
+    matches!(spec.auth, AuthSpec::None) && spec.headers.is_empty()
+}
+
+/// What a failure says of a provider, and what to do about it. Where sessions bring what a look does not, `is_bare` is not
+/// so, and whoever refuses is there: some refuse strangers in odd words.
+pub(super) fn judged(error: &BackendError, is_bare: bool) -> Presence {
     let told = |remedy| {
         let why = match error {
             BackendError::Gone { cause, .. } => Arc::clone(cause),
@@ -156,10 +164,17 @@ pub(super) fn judged(error: &BackendError, auth: &AuthSpec) -> Presence {
         Trouble { why, remedy }
     };
     match error {
-        BackendError::CredentialRefused { .. } if matches!(auth, AuthSpec::None) => {
-            Presence::Unfit(told(AUTH))
+        BackendError::CredentialRefused { .. }
+        | BackendError::NotOpened { .. }
+        | BackendError::Incompatible { .. }
+            if !is_bare =>
+        {
+            Presence::There(None)
         }
-        BackendError::CredentialRefused { .. } => Presence::There(None),
+        BackendError::Status { status } if !is_bare && !status.is_server_error() => {
+            Presence::There(None)
+        }
+        BackendError::CredentialRefused { .. } => Presence::Unfit(told(AUTH)),
         BackendError::Unreachable { .. } | BackendError::Gone { .. } => Presence::Away(told(START)),
         BackendError::Silent { .. } => Presence::Away(told(SLOW)),
         BackendError::Status { status } if !status.is_server_error() => Presence::Unfit(told(PATH)),
@@ -184,13 +199,15 @@ mod tests {
             status: StatusCode::UNAUTHORIZED,
             credential: "to serve without a credential",
         };
-        let bearer = AuthSpec::Bearer {
-            required: true,
-            default: None,
-            obtain: None,
-        };
-        assert_eq!(judged(&refused, &bearer), Presence::There(None));
         let status = |status| BackendError::Status { status };
+        assert_eq!(judged(&refused, false), Presence::There(None));
+        for words in [
+            status(StatusCode::BAD_REQUEST),
+            status(StatusCode::NOT_FOUND),
+            BackendError::NotOpened { code: -32600 },
+        ] {
+            assert_eq!(judged(&words, false), Presence::There(None), "{words}");
+        }
         let garbled = BackendError::Garbled { what: "a page" };
         let silent = BackendError::Silent {
             after: Duration::from_secs(5),
@@ -209,7 +226,7 @@ mod tests {
             (silent, false, SLOW),
             (gone, false, START),
         ] {
-            let (was_there, told) = match judged(&error, &AuthSpec::None) {
+            let (was_there, told) = match judged(&error, true) {
                 Presence::Unfit(trouble) => (true, trouble),
                 Presence::Away(trouble) => (false, trouble),
                 other => panic!("{error}: {other:?}"),

@@ -28,13 +28,13 @@ pub struct Member<'a> {
 }
 
 impl<'a> Member<'a> {
-    /// Its name.
+    /// Its name; `None` where that is no text: a reader that passes over an object looks at no escape in it.
     #[must_use]
-    pub fn name(&self) -> Cow<'a, str> {
+    pub fn name(&self) -> Option<Cow<'a, str>> {
         if self.quoted.contains('\\') {
-            return Cow::Owned(serde_json::from_str(self.quoted).unwrap_or_default());
+            return serde_json::from_str(self.quoted).map(Cow::Owned).ok();
         }
-        Cow::Borrowed(self.quoted.trim_matches('"'))
+        Some(Cow::Borrowed(self.quoted.trim_matches('"')))
     }
 }
 
@@ -126,7 +126,7 @@ mod tests {
     fn found(text: &str) -> Vec<(Cow<'_, str>, &str)> {
         let members = Members::of(text).map(|member| {
             assert_eq!(&text[member.at..][..member.value.len()], member.value);
-            (member.name(), member.value)
+            (member.name().unwrap(), member.value)
         });
         members.collect()
     }
@@ -144,6 +144,8 @@ mod tests {
                 ("e".into(), r#"{"f":{}}"#),
             ]
         );
+        let odd = Members::of(r#"{"\ud800":1,"a":2}"#).map(|member| member.name());
+        assert_eq!(odd.collect::<Vec<_>>(), [None, Some("a".into())]);
         for none in ["{}", " { } ", "", "[]", "1", "null", "\"x\""] {
             assert_eq!(found(none), [], "{none}");
         }

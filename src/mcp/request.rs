@@ -27,6 +27,15 @@ pub struct Context {
 }
 
 impl Context {
+    /// The same for what outlasts the request: its trace is none of that.
+    #[must_use]
+    pub fn untraced(&self) -> Self {
+        Self {
+            trace: None,
+            ..self.clone()
+        }
+    }
+
     /// The client's name, as it reports itself.
     #[must_use]
     pub fn client_name(&self) -> Option<String> {

@@ -193,7 +193,7 @@ impl Connection {
                         let origin = Origin {
                             key,
                             generation,
-                            context: Some(context.clone()),
+                            context: Some(context.untraced()),
                         };
                         let discovery = endpoint.provider.share_discovery(discovery);
                         Arc::new(Link::new(origin, dialect, discovery, myself.clone()))

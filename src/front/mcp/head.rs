@@ -30,7 +30,7 @@ impl<'a> Head<'a> {
     ///
     /// # Errors
     ///
-    /// When one of them is there twice: of two, a backend might take the other one.
+    /// When one of them is there twice: of two, a backend might take the other one. When the name of one is no text.
     pub(super) fn of(message: &Message<'a>) -> Result<Self, MessageError> {
         match message {
             Message::Request { params, .. } | Message::Notification { params, .. } => {
@@ -46,7 +46,11 @@ impl<'a> Head<'a> {
         };
         let (mut head, mut meta) = (Self::default(), None);
         for member in Members::of(params.get()) {
-            let place = match &*member.name() {
+            // What others do not read, either, would be an empty object to them.
+            let name = member.name().ok_or(MessageError::Invalid(
+                "the name of a parameter is no text: an escape in it is wrong",
+            ))?;
+            let place = match &*name {
                 "name" => &mut head.name,
                 "uri" => &mut head.uri,
                 "taskId" => &mut head.task_id,
@@ -128,5 +132,7 @@ mod tests {
             let params = raw(&format!(r#"{{"{member}":"a","{member}":"b"}}"#));
             assert!(Head::read(Some(&params)).is_err(), "{member}");
         }
+        let params = raw(r#"{"name":"x","\ud800":1}"#);
+        assert!(Head::read(Some(&params)).is_err(), "no text");
     }
 }

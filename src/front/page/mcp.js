@@ -215,7 +215,12 @@ export class Client {
         if (message.method !== undefined) this.#hear(mcpSession, message, hear);
       }
       if (last === null) break;
-      response = await this.#get(mcpSession, { 'last-event-id': last }, signal);
+      // Whatever the gateway says to that, the request was taken: it must not be sent once more for it.
+      response = await this.#get(mcpSession, { 'last-event-id': last }, signal).catch((error) => {
+        if (error.name === 'AbortError') throw error;
+        return null;
+      });
+      if (!response) break;
     }
     throw new Problem('The answer broke off.', 'The connection with the gateway ended before the result came. Try again.');
   }

@@ -148,7 +148,7 @@ export class Run {
   /** The tool wants its user to have been somewhere first. */
   #send(visits) {
     const hint = el('p', { class: 'hint' }, 'Done there? Then run it again.');
-    fill(this.result, el('h3', {}, 'It wants you to visit a page first'), visits.map((it) => {
+    fill(this.result, el('h3', {}, 'It wants you to visit a page first'), visits.filter(Boolean).map((it) => {
       const box = visit(it, (_, words) => {
         box.replaceWith(el('p', { class: 'hint' }, words));
         this.button.focus();

@@ -45,8 +45,13 @@ export function tryOut(root, signal, { id }) {
       if (signal.aborted || error.status === 401) return;
       if (catalogue) catalogue.say(`The list could not be read again: ${error.message}`);
       else fill(root, trouble(inWords(error), look));
+    } finally {
+      // Between two lists another MCP session may have been opened for what nobody sees any more.
+      if (document.hidden) rest();
     }
   });
+  // Servers may hold something for an MCP session in which a tool was run; another one they do not miss.
+  const rest = () => !tried && client.close();
   const hear = (message) => {
     const [, kind] = message.method.match(CHANGED) ?? [];
     if (kind) {
@@ -70,8 +75,7 @@ export function tryOut(root, signal, { id }) {
   const close = () => client.close();
   signal.addEventListener('abort', close);
   addEventListener('pagehide', close, { signal });
-  // Servers may hold something for an MCP session in which a tool was run; another one they do not miss.
-  document.addEventListener('visibilitychange', () => document.hidden && !tried && close(), { signal });
+  document.addEventListener('visibilitychange', () => document.hidden && rest(), { signal });
 }
 
 function inWords(error) {
