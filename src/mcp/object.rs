@@ -29,14 +29,14 @@ impl<'a> RawObject<'a> {
     /// Reads the object, or none where `text` is absent or no object.
     #[must_use]
     pub fn parse_or_empty(text: Option<&'a RawValue>) -> Self {
-        text.and_then(|text| Self::parse(text).ok())
-            .unwrap_or_default()
+        Self::of_text(text.map(RawValue::get))
     }
 
-    /// The same of an object's text within another's.
+    /// The same of a text that stands within another one.
     #[must_use]
-    pub fn of_text(text: &'a str) -> Self {
-        serde_json::from_str(text).unwrap_or_default()
+    pub fn of_text(text: Option<&'a str>) -> Self {
+        text.and_then(|text| serde_json::from_str(text).ok())
+            .unwrap_or_default()
     }
 
     /// The value of the first member of that name.

@@ -65,14 +65,13 @@ impl<'a> Head<'a> {
                 ));
             }
         }
-        head.meta = meta.map_or_else(RawObject::default, RawObject::of_text);
+        head.meta = RawObject::of_text(meta);
         Ok(head)
     }
 
     /// What the client was asked for, and brings; nothing where it brings nothing.
     pub(super) fn brought(&self) -> RawObject<'a> {
-        self.input_responses
-            .map_or_else(RawObject::default, RawObject::of_text)
+        RawObject::of_text(self.input_responses)
     }
 
     /// What a request of that method is about; `None` where it is about nothing in particular.
