@@ -170,6 +170,16 @@ impl Tokens {
         if let Some(vouched) = self.seen.get(&fingerprint, now()) {
             return Ok(vouched);
         }
+        // Boxed: each request would hold room for it, and few need it.
+        Box::pin(self.look_into(token, fingerprint)).await
+    }
+
+    /// Checks a token that is not remembered.
+    async fn look_into(
+        &self,
+        token: &str,
+        fingerprint: Fingerprint,
+    ) -> Result<Vouched, Unrecognised> {
         let header = acceptable(token).ok_or(Unrecognised::Wrong)?;
         let key_set = self.key_set_for(&header).await?;
         let vouched = self.check(token, &header, &key_set)?;

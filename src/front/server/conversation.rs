@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use futures_util::future::{Either, ready};
+use futures_util::{
+    TryFutureExt,
+    future::{Either, ready},
+};
 use http::{HeaderValue, Request, StatusCode, Version, header::CONNECTION};
 use hyper::{
     body::{Body as _, Incoming},
@@ -81,19 +84,19 @@ impl Speaker {
         let service = service_fn(move |request: Request<Incoming>| {
             let (busy, head) = note(&noting, &request);
             let answered = if head.as_ref().is_some_and(|head| head.is_ambiguous) {
-                Either::Left(ready(Ok(two_lengths())))
+                Either::Left(ready(Ok::<_, Infallible>(two_lengths())))
             } else {
                 Either::Right(service.call(request))
             };
             let stopping = Arc::clone(&stopping);
-            async move {
-                let mut response = answered.await?;
+            // An `async` block would hold room for the answer's way twice, in each connection.
+            answered.map_ok(move |mut response| {
                 if head.is_some_and(|head| head.is_last || stopping.is_cancelled()) {
                     let close = HeaderValue::from_static("close");
                     response.headers_mut().insert(CONNECTION, close);
                 }
-                Ok::<_, Infallible>(response.map(|body| Answer::new(body, busy)))
-            }
+                response.map(|body| Answer::new(body, busy))
+            })
         });
         let mut connection = pin!(self.http.serve_connection(io, service));
         let mut look = pin!(sleep_until(self.next_look(&activity)));
