@@ -182,24 +182,31 @@ pub(super) fn write_body<'a>(
 
 /// Writes the body of a request of whose parameters nothing changes but what it is about, which is put in its place;
 /// `None` where something else may have to change, as in the parameters of a call that is followed, or that is not there once.
-pub(super) fn write_renamed(request: &Request, id: &RequestId) -> Option<Bytes> {
+/// `keeps` says whether the `_meta` there is, or that there is none, may stay as it is.
+pub(super) fn write_renamed(
+    request: &Request,
+    id: &RequestId,
+    keeps: impl FnOnce(Option<&str>) -> bool,
+) -> Option<Bytes> {
     if request.context.trace.is_some() {
         // It may have to say where in a trace it is.
         return None;
     }
     let (name, member) = (request.name.as_ref()?, subject_member(&request.method)?);
     let params = request.params.as_deref()?.get();
-    let mut place = None;
+    let (mut place, mut meta) = (None, None);
     for found in Members::of(params) {
         let name = found.name()?;
-        if name == META || input::is_of_retry(&name) {
+        if input::is_of_retry(&name) {
             return None;
         }
-        if name == member && place.replace(found).is_some() {
+        if name == member && place.replace(found).is_some()
+            || name == META && meta.replace(found.value).is_some()
+        {
             return None;
         }
     }
-    let place = place?;
+    let place = place.filter(|_| keeps(meta))?;
     let (before, behind) = params.split_at_checked(place.at)?;
     let behind = behind.get(place.value.len()..)?;
     Some(write_request_around(
@@ -251,13 +258,20 @@ mod tests {
             (r#"{"arguments" : {}, "n\u0061me" : "p.own" }"#, true),
             (r#"{"name":"p.own","name":"p.own"}"#, false),
             (r#"{"name":"p.own","_meta":{}}"#, false),
+            (r#"{"_meta":{"kept":1},"name":"p.own"}"#, true),
+            (
+                r#"{"_meta":{"kept":1},"name":"p.own","_meta":{"kept":1}}"#,
+                false,
+            ),
             (r#"{"name":"p.own","requestState":"x"}"#, false),
             (r#"{"name":"p.own","inputRespons\u0065s":{}}"#, false),
             (r#"{"name":"p.own","\ud800":1}"#, false),
             ("{}", false),
         ] {
             let request = request(params);
-            let renamed = write_renamed(&request, &id);
+            let renamed = write_renamed(&request, &id, |meta| {
+                meta.is_none_or(|meta| meta == r#"{"kept":1}"#)
+            });
             assert_eq!(renamed.is_some(), is_short_way, "{params}");
             let (whole, _) = write_body(&request, &id, |_, _| {});
             let value = |body: &Bytes| serde_json::from_slice::<serde_json::Value>(body).unwrap();

@@ -82,7 +82,7 @@ impl Legacy {
     }
 
     pub(super) fn encode(&self, request: &Request, id: &RequestId) -> Encoded {
-        let (body, client_token) = match write_renamed(request, id) {
+        let (body, client_token) = match write_renamed(request, id, |meta| meta.is_none()) {
             Some(body) => (body, None),
             None => write_body(request, id, |params, members| {
                 if may_want_input(&request.method) {

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::{json, value::RawValue};
 
@@ -23,7 +24,7 @@ use crate::mcp::{
 };
 
 use super::{
-    adapter::{Encoded, write_body},
+    adapter::{Encoded, write_body, write_renamed},
     audience::Audience,
     error::BackendError,
     exchange::{Answer, read_answer},
@@ -55,10 +56,7 @@ impl Modern {
     }
 
     pub(super) fn encode(&self, request: &Request, id: &RequestId) -> Encoded {
-        let context = introduced(&request.context);
-        let (body, client_token) = write_body(request, id, |_, members| {
-            meta::set_context(members, &context, self.revision);
-        });
+        let (body, client_token) = self.write(request, id);
         let mut headers = HeaderMap::with_capacity(4);
         headers.insert(
             header::PROTOCOL_VERSION,
@@ -80,6 +78,20 @@ impl Modern {
             },
             client_token,
         }
+    }
+
+    /// The body of a request, and what its client calls its progress.
+    fn write(&self, request: &Request, id: &RequestId) -> (Bytes, Option<Box<RawValue>>) {
+        let says_it_all = |meta: Option<&str>| {
+            meta.is_some_and(|meta| meta::says(meta, &request.context, self.revision))
+        };
+        if let Some(body) = write_renamed(request, id, says_it_all) {
+            return (body, None);
+        }
+        let context = introduced(&request.context);
+        write_body(request, id, |_, members| {
+            meta::set_context(members, &context, self.revision);
+        })
     }
 
     /// Asks to hear of this. Spec: 2026-07-28 basic/patterns/subscriptions.

@@ -6,8 +6,12 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::object::{RawObject, quote};
-use super::{request::Context, version::Revision};
+use super::{
+    members::Members,
+    object::{RawObject, quote},
+    request::Context,
+    version::Revision,
+};
 
 /// The revision the request speaks; required.
 pub const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
@@ -33,9 +37,15 @@ const CONTEXT_KEYS: [&str; 4] = [
     LOG_LEVEL,
 ];
 
+/// Whether a member is of a modern request's context.
+#[must_use]
+pub fn is_of_context(name: &str) -> bool {
+    CONTEXT_KEYS.contains(&name)
+}
+
 /// Removes what only a modern server reads.
 pub fn remove_context(meta: &mut RawObject<'_>) {
-    meta.retain(|name| !CONTEXT_KEYS.contains(&name));
+    meta.retain(|name| !is_of_context(name));
 }
 
 /// Puts the context in, in place of what may have been there.
@@ -51,6 +61,48 @@ pub fn set_context<'a>(meta: &mut RawObject<'a>, context: &'a Context, revision:
     if let Some(level) = &context.log_level {
         meta.lend(LOG_LEVEL, level);
     }
+}
+
+/// Whether a request's `_meta` says just this context already, of a client that says who it is, and asks for no progress.
+///
+/// Each value must be as it would be written: who gets it anew gets it to the letter.
+#[must_use]
+pub fn says(meta: &str, context: &Context, revision: Revision) -> bool {
+    let Context {
+        client_info: Some(info),
+        capabilities: Some(capabilities),
+        log_level: level,
+        trace: None,
+    } = context
+    else {
+        return false;
+    };
+    let (mut info, mut capabilities) = (Some(info.get()), Some(capabilities.get()));
+    let mut level = level.as_deref().map(RawValue::get);
+    let mut version = Some(revision.as_str());
+    for member in Members::of(meta) {
+        let Some(name) = member.name() else {
+            return false;
+        };
+        let is_said = match &*name {
+            PROTOCOL_VERSION => version
+                .take()
+                .is_some_and(|it| unquoted(member.value) == Some(it)),
+            CLIENT_CAPABILITIES => capabilities.take() == Some(member.value),
+            CLIENT_INFO => info.take() == Some(member.value),
+            LOG_LEVEL => level.take() == Some(member.value),
+            name => name != PROGRESS_TOKEN,
+        };
+        if !is_said {
+            return false;
+        }
+    }
+    [version, capabilities, info, level] == [None; 4]
+}
+
+/// What stands between a string's quotes.
+fn unquoted(json: &str) -> Option<&str> {
+    json.strip_prefix('"')?.strip_suffix('"')
 }
 
 /// A notification's parameters without the name of the subscription they came by.
@@ -113,5 +165,62 @@ mod tests {
         let mut meta = RawObject::parse(&with).unwrap();
         remove_context(&mut meta);
         assert_eq!(meta.to_raw().get(), text.get());
+    }
+
+    #[test]
+    fn a_meta_says_a_context_only_to_the_letter() {
+        const SAYS: &str = r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{"a":{}},"io.modelcontextprotocol/clientInfo":{"name":"n"}"#;
+        const LEVEL: &str = r#","io.modelcontextprotocol/logLevel":"info""#;
+        let context = Context {
+            client_info: Some(quote_free(r#"{"name":"n"}"#).into()),
+            capabilities: Some(quote_free(r#"{"a":{}}"#).into()),
+            ..Context::default()
+        };
+        let leveled = Context {
+            log_level: Some(quote_free("\"info\"").into()),
+            ..context.clone()
+        };
+        let is_said = |meta: &str, context: &Context| {
+            says(&format!("{{{meta}}}"), context, Revision::LATEST_MODERN)
+        };
+        assert!(is_said(SAYS, &context));
+        assert!(is_said(
+            &format!(r#"{SAYS}, "x" : {{"progressToken":1}}"#),
+            &context
+        ));
+        assert!(is_said(&format!("{SAYS}{LEVEL}"), &leveled));
+        for (meta, context) in [
+            (String::new(), &context),
+            (SAYS.replace("-28", "-29"), &context),
+            (SAYS.replace("{}", "{ }"), &context),
+            (SAYS.replace("\"n\"", "\"m\""), &context),
+            (SAYS.replace("clientInfo", "other"), &context),
+            (format!(r#"{SAYS},"progressToken":1"#), &context),
+            (format!(r#"{SAYS},"progress\u0054oken":1"#), &context),
+            (format!(r#"{SAYS},"\ud800":1"#), &context),
+            (format!("{SAYS},{SAYS}"), &context),
+            (
+                format!(r#"{SAYS},"io.modelcontextprotocol/protocolVersion":7"#),
+                &context,
+            ),
+            (format!("{SAYS}{LEVEL}"), &context),
+            (SAYS.to_owned(), &leveled),
+            (
+                SAYS.to_owned(),
+                &Context {
+                    client_info: None,
+                    ..context.clone()
+                },
+            ),
+            (
+                SAYS.to_owned(),
+                &Context {
+                    capabilities: None,
+                    ..context.clone()
+                },
+            ),
+        ] {
+            assert!(!is_said(&meta, context), "{meta}");
+        }
     }
 }
