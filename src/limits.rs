@@ -114,6 +114,10 @@ pub const EXCHANGES_PER_SESSION_MAX: usize = 1024;
 /// Bytes of a client's `clientInfo`, and as many of its capabilities: each is kept in memory and on the
 /// disk for as long as an MCP session lives, and goes to backends.
 pub const CLIENT_DESCRIPTION_BYTES_MAX: usize = 16 * 1024;
+/// What modern clients said of themselves that a thread remembers: programs of one kind and version say the same.
+pub const CONTEXTS_REMEMBERED_MAX: usize = 4;
+/// Bytes of each; what is larger is read with each request.
+pub const CONTEXT_REMEMBERED_BYTES_MAX: usize = 2 * 1024;
 /// Levels of a request's JSON, its own object included: readers of JSON commonly give up here, and the
 /// backends' should not be the ones to find out.
 pub const DEPTH_MAX: usize = 128;

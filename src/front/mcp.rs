@@ -229,10 +229,11 @@ fn speaks_modern(caller: &Caller, message: &Message<'_>, head: &Head<'_>) -> boo
         message,
         Message::Request { method, .. } | Message::Notification { method, .. } if method == INITIALIZE
     );
-    if head.meta.get(meta::PROTOCOL_VERSION).is_some() {
+    if !opens && names_modern(caller) {
         return true;
     }
-    !opens && names_modern(caller)
+    let members = head.meta.members();
+    members.get(meta::PROTOCOL_VERSION).is_some()
 }
 
 /// Whether a version header speaks of the modern era.

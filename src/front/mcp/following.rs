@@ -5,18 +5,17 @@ use std::sync::Arc;
 use crate::mcp::{
     header::PROTOCOL_VERSION,
     message::RequestId,
-    object::RawObject,
     trace::{Trace, TraceContext},
 };
 
-use super::{Caller, record::Record};
+use super::{Caller, head::Meta, record::Record};
 
 /// The trace that a request goes on in; `None` where nobody follows it.
 pub(super) fn follow(
     caller: &Caller,
     record: &mut Record,
     id: &RequestId,
-    meta: &RawObject<'_>,
+    meta: &Meta<'_>,
 ) -> Option<Arc<Trace>> {
     let by_headers = TraceContext::of_headers(&caller.headers);
     if !caller.sender.traces.are_sent() {
@@ -27,7 +26,7 @@ pub(super) fn follow(
         };
         return by_headers.map(passing).map(Arc::new);
     }
-    let by_meta = TraceContext::of_meta(meta);
+    let by_meta = TraceContext::of_meta(meta.members());
     let revision = caller.header(PROTOCOL_VERSION);
     let revision = revision.and_then(|version| version.parse().ok());
     record.follow((id, revision), by_meta.as_ref(), by_headers.as_ref())

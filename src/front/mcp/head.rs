@@ -1,5 +1,7 @@
 //! The few parameters the gateway itself reads, unparsed: one of a wrong type must not hide another.
 
+use std::sync::OnceLock;
+
 use serde_json::value::RawValue;
 use smol_str::SmolStr;
 
@@ -17,12 +19,31 @@ pub(super) struct Head<'a> {
     name: Option<&'a str>,
     uri: Option<&'a str>,
     task_id: Option<&'a str>,
-    /// What carries the request's context, read once for all that look into it.
-    pub(super) meta: RawObject<'a>,
+    /// What carries the request's context.
+    pub(super) meta: Meta<'a>,
     /// What the client was given to go on with an earlier request; `null` is a value, too, which the gateway never gave.
     pub(super) request_state: Option<&'a str>,
     /// What the client was asked for.
     input_responses: Option<&'a str>,
+}
+
+/// A request's `_meta`, read once for all that look into it, and not before: of most requests nobody does.
+#[derive(Default)]
+pub(super) struct Meta<'a> {
+    text: Option<&'a str>,
+    members: OnceLock<RawObject<'a>>,
+}
+
+impl<'a> Meta<'a> {
+    /// As it is written.
+    pub(super) const fn text(&self) -> Option<&'a str> {
+        self.text
+    }
+
+    /// What is in it; nothing of what is no object.
+    pub(super) fn members(&self) -> &RawObject<'a> {
+        self.members.get_or_init(|| RawObject::of_text(self.text))
+    }
 }
 
 impl<'a> Head<'a> {
@@ -65,7 +86,7 @@ impl<'a> Head<'a> {
                 ));
             }
         }
-        head.meta = RawObject::of_text(meta);
+        head.meta.text = meta;
         Ok(head)
     }
 

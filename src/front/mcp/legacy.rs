@@ -48,7 +48,7 @@ pub(super) use batch::post as batch;
 pub(super) use stream::listen;
 
 /// Serves one `POST`ed message of a legacy client.
-pub(super) async fn post(caller: Caller, message: Message<'_>, head: Head<'_>) -> Response {
+pub(super) async fn post<'a>(caller: Caller, message: Message<'a>, head: Head<'a>) -> Response {
     // `initialize` may come with headers of what the client hopes for, or had before.
     let message = match message {
         Message::Request { id, method, params } if method == INITIALIZE => {

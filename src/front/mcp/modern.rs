@@ -6,6 +6,7 @@ mod checks;
 mod discover;
 mod elicitation;
 mod encode;
+mod lately;
 mod subscription;
 
 use http::StatusCode;

@@ -24,8 +24,8 @@ use crate::{
 
 use super::{
     super::{
-        Caller, description, event_stream, following::follow, implementation, legacy_revision,
-        record::Record,
+        Caller, description, event_stream, following::follow, head::Meta, implementation,
+        legacy_revision, record::Record,
     },
     refuse,
 };
@@ -35,7 +35,7 @@ pub(super) async fn initialize(
     caller: Caller,
     id: RequestId,
     params: Option<&RawValue>,
-    meta: &RawObject<'_>,
+    meta: &Meta<'_>,
 ) -> Response {
     let mut record = Record::begin(INITIALIZE, None, &caller.sender);
     // Nothing is asked of a backend for it alone.

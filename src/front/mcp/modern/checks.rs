@@ -18,7 +18,10 @@ use crate::mcp::{
     version::{Era, Revision},
 };
 
-use super::super::{Caller, Head, description, refusal::modern_object};
+use super::{
+    super::{Caller, Head, description, head::Meta, refusal::modern_object},
+    lately::{self, Said},
+};
 
 /// The methods whose subject a header mirrors.
 ///
@@ -39,15 +42,33 @@ pub(super) fn context(
     method: &str,
     head: &Head<'_>,
 ) -> Result<Context, Box<RawValue>> {
-    let members = &head.meta;
+    let said = said(&head.meta)?;
+    mirrored(caller, &header::PROTOCOL_VERSION, &said.version)?;
+    speaks(&said.version)?;
+    mirrored(caller, &header::METHOD, method)?;
+    Ok(said.context)
+}
+
+/// What a request says of its client.
+fn said(meta: &Meta<'_>) -> Result<Said, Box<RawValue>> {
+    if let Some(said) = meta.text().and_then(lately::find) {
+        return Ok(said);
+    }
+    let members = meta.members();
     let version = members
         .get_str(meta::PROTOCOL_VERSION)
         .ok_or_else(|| modern_object(&missing(meta::PROTOCOL_VERSION)))?;
     let context = read_context(members).map_err(|failure| modern_object(&failure))?;
-    mirrored(caller, &header::PROTOCOL_VERSION, &version)?;
-    speaks(&version)?;
-    mirrored(caller, &header::METHOD, method)?;
-    Ok(context)
+    let said = Said {
+        version: version.into(),
+        context,
+    };
+    if let Some(text) = meta.text()
+        && members.iter().all(|(name, _)| meta::is_of_context(name))
+    {
+        lately::note(text, &said);
+    }
+    Ok(said)
 }
 
 /// Gives what a request is about, once the header that mirrors it is right.

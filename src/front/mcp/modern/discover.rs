@@ -19,7 +19,10 @@ use crate::{
 };
 
 use super::{
-    super::{Caller, event_stream, following::follow, implementation, record::Record, refusal},
+    super::{
+        Caller, event_stream, following::follow, head::Meta, implementation, record::Record,
+        refusal,
+    },
     checks::supported,
 };
 
@@ -28,7 +31,7 @@ pub(super) async fn discover(
     caller: Caller,
     id: RequestId,
     context: Context,
-    meta: &RawObject<'_>,
+    meta: &Meta<'_>,
 ) -> Response {
     let mut record = Record::begin(DISCOVER, None, &caller.sender);
     // Nothing is asked of a backend for it alone.

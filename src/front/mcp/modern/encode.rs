@@ -73,7 +73,8 @@ impl Modern {
 
     /// Answers this request with what began for another one.
     pub(super) fn goes_on_for(&mut self, head: &Head<'_>) {
-        let token = head.meta.get(meta::PROGRESS_TOKEN).map(ToOwned::to_owned);
+        let token = head.meta.members().get(meta::PROGRESS_TOKEN);
+        let token = token.map(ToOwned::to_owned);
         self.progress = Some(token.map_or(Progress::Unwanted, Progress::Token));
     }
 

@@ -26,7 +26,10 @@ use crate::{
 };
 
 use super::{
-    super::{Caller, event_stream, following::follow, not_acceptable, record::Record, refusal},
+    super::{
+        Caller, event_stream, following::follow, head::Meta, not_acceptable, record::Record,
+        refusal,
+    },
     has_extension, refuse,
 };
 
@@ -39,7 +42,7 @@ pub(super) async fn listen(
     caller: Caller,
     id: RequestId,
     request: Request,
-    meta: &RawObject<'_>,
+    meta: &Meta<'_>,
 ) -> Response {
     if !caller.accepts.events {
         return not_acceptable("text/event-stream");
