@@ -11,7 +11,6 @@ use crate::mcp::{
     error::{MISSING_CAPABILITY, code_of, with_code},
     method::ELICIT,
     object::{RawObject, to_raw},
-    request::Context,
 };
 
 use super::super::input_required;
@@ -20,8 +19,8 @@ use super::super::input_required;
 const URL_ELICITATION_REQUIRED: i64 = -32042;
 
 /// Whether the client can send its user to a page.
-pub(super) fn can_open_urls(context: &Context) -> bool {
-    let capabilities = RawObject::parse_or_empty(context.capabilities.as_deref());
+fn can_open_urls(capabilities: Option<&RawValue>) -> bool {
+    let capabilities = RawObject::parse_or_empty(capabilities);
     let modes = RawObject::parse_or_empty(capabilities.get("elicitation"));
     modes.get("url").is_some()
 }
@@ -30,7 +29,10 @@ pub(super) fn can_open_urls(context: &Context) -> bool {
 /// or what the client would have to declare to be asked for them.
 ///
 /// The client needs no state to go on: it sends its request once more.
-pub(super) fn told(error: &RawValue, can_open_urls: bool) -> Option<Result<Bytes, Box<RawValue>>> {
+pub(super) fn told(
+    error: &RawValue,
+    capabilities: Option<&RawValue>,
+) -> Option<Result<Bytes, Box<RawValue>>> {
     if code_of(error) != Some(URL_ELICITATION_REQUIRED) {
         return None;
     }
@@ -41,7 +43,7 @@ pub(super) fn told(error: &RawValue, can_open_urls: bool) -> Option<Result<Bytes
     if visits.is_empty() || !visits.iter().all(|visit| visit.get().starts_with('{')) {
         return None;
     }
-    if can_open_urls {
+    if can_open_urls(capabilities) {
         return Some(Ok(asked(&visits)));
     }
     let required = json!({ "elicitation": { "url": {} } });
@@ -69,6 +71,9 @@ mod tests {
 
     const VISITS: &str = r#"[{"mode":"url","url":"https://a.example/1","message":"m","elicitationId":"e"},{"mode":"url","url":"https://a.example/2","message":"n","elicitationId":"f"}]"#;
 
+    /// Capabilities of a client that opens pages.
+    const OPENS: &str = r#"{"elicitation":{"form":{},"url":{}}}"#;
+
     fn raw(text: &str) -> Box<RawValue> {
         RawValue::from_string(text.to_owned()).unwrap()
     }
@@ -81,7 +86,7 @@ mod tests {
 
     #[test]
     fn each_visit_is_asked_for_by_a_key_of_its_own_and_without_a_state() {
-        let result = told(&error(), true).unwrap().unwrap();
+        let result = told(&error(), Some(&raw(OPENS))).unwrap().unwrap();
         let result: Value = serde_json::from_slice(&result).unwrap();
         assert_eq!(result["resultType"], "input_required");
         assert_eq!(result.get("requestState"), None);
@@ -94,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_client_that_opens_no_pages_is_told_what_it_takes() {
-        let refusal = told(&error(), false).unwrap().unwrap_err();
+        let refusal = told(&error(), None).unwrap().unwrap_err();
         let refusal: Value = serde_json::from_str(refusal.get()).unwrap();
         assert_eq!(
             (&refusal["code"], &refusal["message"]),
@@ -113,22 +118,19 @@ mod tests {
             r#"{"code":-32042,"message":"m","data":{"elicitations":[]}}"#,
             r#"{"code":-32042,"message":"m","data":{"elicitations":[1]}}"#,
         ] {
-            assert!(told(&raw(text), true).is_none(), "{text}");
+            assert!(told(&raw(text), Some(&raw(OPENS))).is_none(), "{text}");
         }
     }
 
     #[test]
     fn a_client_declares_that_it_opens_pages() {
         for (capabilities, expected) in [
-            (r#"{"elicitation":{"form":{},"url":{}}}"#, true),
+            (OPENS, true),
             (r#"{"elicitation":{}}"#, false),
             ("{}", false),
         ] {
-            let context = Context {
-                capabilities: Some(raw(capabilities).into()),
-                ..Context::default()
-            };
-            assert_eq!(can_open_urls(&context), expected, "{capabilities}");
+            let declared = raw(capabilities);
+            assert_eq!(can_open_urls(Some(&declared)), expected, "{capabilities}");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Answers as the modern era has them.
 
+use std::sync::Arc;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use http::StatusCode;
 use serde_json::value::RawValue;
@@ -36,7 +38,8 @@ pub(super) struct Modern {
     /// How long a result may be kept where nothing says so; `None` for methods without that.
     freshness: Option<Freshness>,
     may_want_input: bool,
-    can_open_urls: bool,
+    /// What the client can do, read where it matters.
+    capabilities: Option<Arc<RawValue>>,
     /// Set where the exchange began for another request.
     progress: Option<Progress>,
 }
@@ -66,7 +69,7 @@ impl Modern {
             level: level.and_then(Level::read),
             freshness: is_cacheable.then_some(STALE),
             may_want_input: may_want_input(method),
-            can_open_urls: elicitation::can_open_urls(&request.context),
+            capabilities: request.context.capabilities.clone(),
             progress: None,
         }
     }
@@ -162,7 +165,7 @@ impl Encode for Modern {
             return Err(error);
         }
         if self.may_want_input
-            && let Some(told) = elicitation::told(&error, self.can_open_urls)
+            && let Some(told) = elicitation::told(&error, self.capabilities.as_deref())
         {
             return told;
         }
