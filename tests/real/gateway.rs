@@ -8,9 +8,15 @@ use tokio::time::{self, Instant};
 
 use crate::{process::Process, world::place::Place};
 
-const START_DEADLINE: Duration = Duration::from_mins(1);
-const LOG_DEADLINE: Duration = Duration::from_secs(30);
+const START_DEADLINE: Duration = Duration::from_mins(3);
+const LOG_DEADLINE: Duration = Duration::from_mins(2);
 const POLL_EVERY: Duration = Duration::from_millis(20);
+/// How long it waits for its backends: as long as it may, because the machine may stand still. No test here is about that.
+const PATIENCE: [&str; 3] = [
+    "--connect-timeout=1m",
+    "--handshake-timeout=1m",
+    "--initialize-deadline=1m",
+];
 
 /// A running gateway with its database and registry.
 pub(crate) struct Gateway {
@@ -141,6 +147,7 @@ async fn launch(folder: &TempDir, place: &Place, arguments: &[String]) -> Proces
         .arg("--registry")
         .arg(path("registry.yaml"))
         .args(["--log-delay", "0s"])
+        .args(PATIENCE)
         .args(arguments);
     let mut process = Process::start("the gateway", command);
     let deadline = Instant::now() + START_DEADLINE;

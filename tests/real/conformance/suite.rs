@@ -7,8 +7,10 @@ use tokio::sync::Semaphore;
 use super::outcome::Outcomes;
 use crate::{install::Node, process::Process};
 
-/// A run has dozens of scenarios, each with a bound of half a minute.
-const DEADLINE: Duration = Duration::from_mins(10);
+/// Only ends a test that hangs: a run has dozens of scenarios.
+const DEADLINE: Duration = Duration::from_mins(20);
+/// How long a scenario may take, of its own half a minute, where the machine stands still.
+const SCENARIO_MS: &str = "120000";
 /// Scenarios mostly wait, but they measure time, too: with more at once a small machine is late.
 static SLOTS: Semaphore = Semaphore::const_new(3);
 /// Below the working folder of the suite.
@@ -58,7 +60,16 @@ impl Suite {
 
     /// Tests the server at `url` with the scenarios that `selection` picks.
     pub(super) async fn test_server(&self, url: &str, selection: &[&str]) -> Outcomes {
-        let command = self.command(&[&["server", "--url", url, "-o", RESULTS], selection].concat());
+        let server = [
+            "server",
+            "--url",
+            url,
+            "--timeout",
+            SCENARIO_MS,
+            "-o",
+            RESULTS,
+        ];
+        let command = self.command(&[&server, selection].concat());
         Outcomes::read(&run(command).await.folder().join(RESULTS), "server-")
     }
 
@@ -74,7 +85,7 @@ impl Suite {
         // A shell reads it.
         let driver = format!("node '{}' {era}", driver.display());
         let mut command = self.command(&["client", "--command", &driver, "-o", RESULTS]);
-        command.args(["--scenario", name]);
+        command.args(["--scenario", name, "--timeout", SCENARIO_MS]);
         command.env("GATEWAY", env!("CARGO_BIN_EXE_mcp-gateway"));
         if let Some(revision) = revision {
             command.args(["--spec-version", revision]);
