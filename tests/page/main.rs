@@ -34,8 +34,8 @@ use tokio::{
 };
 use world::{FakeBackend, Fault, Gateway, List, place::Place};
 
-/// All parts together take a tenth of it on a machine that has nothing else to do.
-const DEADLINE: Duration = Duration::from_mins(4);
+/// Only ends a test that hangs: all parts together take a fortieth of it on a machine that has nothing else to do.
+const DEADLINE: Duration = Duration::from_mins(15);
 /// The tools whose forms are filled in.
 const ORDER: &str = r##"{
     "name": "order", "title": "Order a meal", "description": "Takes an order of any kind and repeats it.",

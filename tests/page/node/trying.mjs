@@ -98,7 +98,7 @@ export async function run(parts) {
     await page.locator('[data-run]').click();
     await says(page, '.question strong', 'login.example');
     assert.equal(await page.locator('.question pre').innerText(), 'https://login.example/?a=1&b=%20');
-    assert.ok(await page.evaluate(() => document.activeElement.classList.contains('question')));
+    await parts.until(() => page.evaluate(() => document.activeElement.classList.contains('question')));
     await accessible(page, 'a page to visit');
     await shoot(page, 'visit');
     assert.deepEqual(visited, []);
