@@ -219,6 +219,13 @@ impl World {
                 self.larder.add_tool(&tool.to_string());
                 self.larder.announce_change(List::Tools);
             }
+            "the kitchen is called" => {
+                let called = |kitchen: &FakeBackend| {
+                    let calls = kitchen.requests_of("tools/call");
+                    calls.iter().any(|call| call.params()["name"] == with)
+                };
+                self.kitchen.until(what, called).await;
+            }
             "the larder goes down" => self.larder.go_down().await,
             "the larder comes back" => self.larder.come_back(),
             "the larder is listened to on streams" => {

@@ -226,11 +226,18 @@ pub(super) async fn soon<T>(work: impl Future<Output = T>) -> T {
     timeout(NEVER, work).await.expect("it never came")
 }
 
-/// Turns the clock on by so much: whatever has its time until then is over, and nobody has waited for it. Only for who
-/// waits for nothing meanwhile that has less.
+/// Turns the clock on by so much: whatever has its time until then is over, and nobody has waited for it. In steps, between
+/// which everybody has their turns, so that it is no standstill. Only for who waits for nothing meanwhile that has less.
 pub(super) async fn turn_clock(by: Duration) {
+    const STEPS: u32 = 32;
+    const TURNS: usize = 8;
     time::pause();
-    time::advance(by).await;
+    for _ in 0..STEPS {
+        time::advance(by / STEPS).await;
+        for _ in 0..TURNS {
+            tokio::task::yield_now().await;
+        }
+    }
     time::resume();
 }
 

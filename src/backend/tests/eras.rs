@@ -274,7 +274,7 @@ async fn a_server_that_leaves_discovery_unanswered_is_shaken_hands_with() {
         backend.connect(link, Context::default()).await
     });
     until(async || server.heard("server/discover") == 1).await;
-    turn_clock(PATIENT.handshake).await;
+    turn_clock(PATIENT.handshake * 3 / 2).await;
     soon(connected).await.unwrap().unwrap();
     assert_eq!(server.heard("initialize"), 1);
 }

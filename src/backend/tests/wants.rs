@@ -355,7 +355,7 @@ async fn a_modern_backend_that_does_not_acknowledge_is_waited_for_so_long() {
             .await
     });
     until(async || served.heard("subscriptions/listen") == 1).await;
-    turn_clock(PATIENT.handshake).await;
+    turn_clock(PATIENT.handshake * 3 / 2).await;
     let late = soon(wanted).await.unwrap();
     assert!(
         matches!(&late, Err(unmet) if matches!(unmet.failure, Failure::TimedOut { .. })),
