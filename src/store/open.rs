@@ -32,9 +32,8 @@ pub(super) const READERS: u32 = 4;
 /// What each of them keeps of the file, in SQLite's words: 256 KiB. A row is read once, when its session wakes, and the
 /// system keeps the file's pages, too; with many rows stored, all of it would fill.
 const READER_CACHE: &str = "-256";
-/// How long a read waits for one of [`READERS`], a write for the one that writes, and either for it to open. Longer than a
-/// machine may stand still: then all who wait would be refused at once, who are served a moment later.
-const CONNECTION_WAIT: Duration = Duration::from_secs(30);
+/// How long a read waits for one of [`READERS`], and a connection to open: longer than a busy machine stands still.
+const READER_WAIT: Duration = Duration::from_secs(30);
 
 /// The table of what was migrated: every migration begins with it.
 const MIGRATIONS: &str = "seaql_migrations";
@@ -301,7 +300,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
 async fn connect(options: SqliteConnectOptions, size: u32) -> Result<DatabaseConnection, DbErr> {
     SqlitePoolOptions::new()
         .max_connections(size)
-        .acquire_timeout(CONNECTION_WAIT)
+        .acquire_timeout(READER_WAIT)
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
