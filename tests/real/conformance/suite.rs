@@ -105,7 +105,11 @@ impl Suite {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.node.conformance_suite().unwrap();
-        command.args(arguments);
+        let patient = self.node.script("patient.mjs");
+        command.args(arguments).env(
+            "NODE_OPTIONS",
+            format!("--import=\"{}\"", patient.display()),
+        );
         command
     }
 }
