@@ -96,6 +96,8 @@ impl Gateway {
             .args(["--host", "127.0.0.1", "--port", "0", "--log-level", "info"])
             .args(["--database-url", &database, "--registry"])
             .arg(within("registry.yaml"))
+            // A machine that stands still must not make it give its backend up.
+            .args(["--connect-timeout", "1m", "--handshake-timeout", "1m"])
             .current_dir(folder.path())
             .env("TOKIO_WORKER_THREADS", "1")
             // A key or a log filter meant for another gateway has no place here.

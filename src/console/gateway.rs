@@ -352,7 +352,11 @@ mod tests {
         gateway.url = format!("http://{}", listener.local_addr().unwrap());
         let silent = gateway.get("/sessions").await.unwrap_err();
         assert!(matches!(silent, Failure::Silent { .. }), "{silent}");
-        drop(listener);
+        // Bound and never listening: so that nobody else listens there.
+        let held = tokio::net::TcpSocket::new_v4().unwrap();
+        held.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        gateway.url = format!("http://{}", held.local_addr().unwrap());
+        gateway.http = Client::builder().no_proxy().build().unwrap();
         let absent = gateway.get("/sessions").await.unwrap_err();
         assert!(matches!(absent, Failure::Unreachable { .. }), "{absent}");
     }

@@ -34,8 +34,8 @@ use tokio::{
 };
 use world::{FakeBackend, Fault, Gateway, List, place::Place};
 
-/// All parts together take a tenth of it on a machine that has nothing else to do.
-const DEADLINE: Duration = Duration::from_mins(4);
+/// Only ends a test that hangs: all parts together take a fortieth of it on a machine that has nothing else to do.
+const DEADLINE: Duration = Duration::from_mins(15);
 /// The tools whose forms are filled in.
 const ORDER: &str = r##"{
     "name": "order", "title": "Order a meal", "description": "Takes an order of any kind and repeats it.",
@@ -218,6 +218,13 @@ impl World {
                 let tool = json!({"name": with, "inputSchema": {"type": "object"}});
                 self.larder.add_tool(&tool.to_string());
                 self.larder.announce_change(List::Tools);
+            }
+            "the kitchen is called" => {
+                let called = |kitchen: &FakeBackend| {
+                    let calls = kitchen.requests_of("tools/call");
+                    calls.iter().any(|call| call.params()["name"] == with)
+                };
+                self.kitchen.until(what, called).await;
             }
             "the larder goes down" => self.larder.go_down().await,
             "the larder comes back" => self.larder.come_back(),

@@ -8,9 +8,16 @@ use tokio::time::{self, Instant};
 
 use crate::{process::Process, world::place::Place};
 
-const START_DEADLINE: Duration = Duration::from_mins(1);
-const LOG_DEADLINE: Duration = Duration::from_secs(30);
+const START_DEADLINE: Duration = Duration::from_mins(3);
+/// How long a fact may take that is asked for again and again.
+const DEADLINE: Duration = Duration::from_mins(2);
 const POLL_EVERY: Duration = Duration::from_millis(20);
+/// How long it waits for its backends: as long as it may, because the machine may stand still. No test here is about that.
+const PATIENCE: [&str; 3] = [
+    "--connect-timeout=1m",
+    "--handshake-timeout=1m",
+    "--initialize-deadline=1m",
+];
 
 /// A running gateway with its database and registry.
 pub(crate) struct Gateway {
@@ -96,10 +103,21 @@ impl Gateway {
         )
     }
 
+    /// Waits until it lets in who has this token: it may have asked for its issuer's keys while that stood still.
+    pub(crate) async fn lets_in(&self, token: &str) {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let deadline = Instant::now() + DEADLINE;
+        let ask = || client.get(format!("{}/sessions", self.url()));
+        while ask().bearer_auth(token).send().await.unwrap().status() != 200 {
+            assert!(Instant::now() < deadline, "{}", self.log());
+            time::sleep(POLL_EVERY).await;
+        }
+    }
+
     /// Waits until a line of its log has all these words.
     pub(crate) async fn logs(&self, words: &[&str]) {
         let has = |line: &str| words.iter().all(|word| line.contains(word));
-        let deadline = Instant::now() + LOG_DEADLINE;
+        let deadline = Instant::now() + DEADLINE;
         while !self.log().lines().any(has) {
             assert!(
                 Instant::now() < deadline,
@@ -141,6 +159,7 @@ async fn launch(folder: &TempDir, place: &Place, arguments: &[String]) -> Proces
         .arg("--registry")
         .arg(path("registry.yaml"))
         .args(["--log-delay", "0s"])
+        .args(PATIENCE)
         .args(arguments);
     let mut process = Process::start("the gateway", command);
     let deadline = Instant::now() + START_DEADLINE;

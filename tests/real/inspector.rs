@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::{install::Node, process::Process};
 
-const DEADLINE: Duration = Duration::from_mins(1);
+/// Only ends a test that hangs.
+const DEADLINE: Duration = Duration::from_mins(4);
 
 /// The Inspector before one endpoint, in one era.
 pub(crate) struct Inspector {

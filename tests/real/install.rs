@@ -26,6 +26,8 @@ pub(crate) const OLDEST_NODE: u32 = 20;
 const NEWER_NODE: u32 = 22;
 /// The minor version after `3.`.
 const OLDEST_PYTHON: u32 = 10;
+/// How often an installing command is tried: what it fetches from may be away for a moment.
+const TRIES: usize = 3;
 
 /// Node with the npm parts.
 #[derive(Clone)]
@@ -289,15 +291,19 @@ pub(crate) fn at_least(program: &str, part: usize, oldest: u32) -> Result<(), Fa
     }
 }
 
-/// Runs an installing command. Its last words tell what went wrong.
+/// Runs an installing command, again where it went wrong. Its last words tell what did.
 fn run(command: &mut Command) -> Result<(), Failure> {
-    let said = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| format!("{command:?}: {error}"))?;
-    if said.status.success() {
-        return Ok(());
+    let mut last = String::new();
+    for _ in 0..TRIES {
+        let said = command
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| format!("{command:?}: {error}"))?;
+        if said.status.success() {
+            return Ok(());
+        }
+        let words = String::from_utf8_lossy(&said.stderr);
+        last = format!("{command:?} ended with {}:\n{words}", said.status);
     }
-    let words = String::from_utf8_lossy(&said.stderr).into_owned();
-    Err(format!("{command:?} ended with {}:\n{words}", said.status).into())
+    Err(last.into())
 }

@@ -2,14 +2,15 @@
 //!
 //! Only what a test must not do is another: what cargo would build is there already, and ports are free ones.
 
-use std::{fs, net::TcpListener, path::Path, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 use serde_json::Value;
 use tokio::time::{self, Instant};
 
-use crate::{desk::Desk, install::Node, process::Process};
+use crate::{desk::Desk, install::Node, process::Process, world::place::Place};
 
-const START_DEADLINE: Duration = Duration::from_mins(2);
+/// Only ends a test that hangs.
+const START_DEADLINE: Duration = Duration::from_mins(5);
 const POLL_EVERY: Duration = Duration::from_millis(20);
 /// What README has on the left, which may be taken on this machine.
 const PORTS: [&str; 2] = ["8000", "3001"];
@@ -43,9 +44,8 @@ fn blocks(from: &str, to: &str) -> Vec<Block> {
 /// A clone of the repository, in which a person sits.
 struct Clone {
     desk: Desk,
-    ports: [u16; 2],
-    /// Keep the ports from others until they are wanted.
-    held: [Option<TcpListener>; 2],
+    /// Where the gateway and the server listen.
+    places: [Place; 2],
     /// What a shell keeps of the blocks before.
     exports: String,
     serving: Option<Process>,
@@ -54,10 +54,18 @@ struct Clone {
 
 impl Clone {
     fn new(node: &Node) -> Self {
-        let held = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-        let ports = [0, 1].map(|index: usize| held[index].local_addr().unwrap().port());
-        let desk = Desk::new();
-        let (port, program) = (ports[0], env!("CARGO_BIN_EXE_mcp-gateway"));
+        let places = [Place::new(), Place::new()];
+        let mut desk = Desk::new();
+        // How long the gateway waits for its backends is none of README's words here, and the machine may stand still.
+        for limit in [
+            "CONNECT_TIMEOUT",
+            "HANDSHAKE_TIMEOUT",
+            "INITIALIZE_DEADLINE",
+        ] {
+            desk.set(limit, "1m");
+        }
+        let port = places[0].address().port();
+        let program = env!("CARGO_BIN_EXE_mcp-gateway");
         // `cargo run --release` and perhaps `-- demo`.
         let run = format!("exec '{program}' \"$@\" --port {port}");
         desk.install("cargo", &format!("shift 2\ntest $# = 0 || shift\n{run}"));
@@ -77,8 +85,7 @@ impl Clone {
         );
         let clone = Self {
             desk,
-            ports,
-            held: held.map(Some),
+            places,
             exports: String::new(),
             serving: None,
             servers: Vec::new(),
@@ -95,8 +102,9 @@ impl Clone {
 
     /// README's words with this machine's ports.
     fn here(&self, words: &str) -> String {
-        let ports = PORTS.into_iter().zip(self.ports);
-        ports.fold(words.to_owned(), |words, (usual, port)| {
+        let places = PORTS.into_iter().zip(&self.places);
+        places.fold(words.to_owned(), |words, (usual, place)| {
+            let port = place.address().port();
             words
                 .replace(&format!("127.0.0.1:{usual}"), &format!("127.0.0.1:{port}"))
                 .replace(&format!("PORT={usual}"), &format!("PORT={port}"))
@@ -107,15 +115,15 @@ impl Clone {
     async fn does(&mut self, block: &Block) -> String {
         let line = self.here(&block.text);
         if line.contains("npx ") {
-            self.held[1] = None;
             let server = self.starts(&line, "listening on port").await;
             self.servers.push(server);
             return String::new();
         }
         if line.contains("cargo run") {
             // One gateway a port.
-            self.serving = None;
-            self.held[0] = None;
+            if let Some(mut before) = self.serving.take() {
+                before.kill().await;
+            }
             let last = if line.contains("demo") {
                 "Stop it with Ctrl-C"
             } else {
@@ -126,7 +134,7 @@ impl Clone {
             self.serving = Some(gateway);
             return printed;
         }
-        let url = format!("http://127.0.0.1:{}", self.ports[0]);
+        let url = format!("http://{}", self.places[0].address());
         // Told by the variable, as somebody does whose gateway is not at the usual port.
         self.desk.set("MCP_GATEWAY_URL", &url);
         let printed = self.desk.run(&format!("{}{line}", self.exports)).await.out;

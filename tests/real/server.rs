@@ -1,6 +1,6 @@
-//! Real MCP servers on free ports of loopback.
+//! Real MCP servers, each on a port of loopback that is held for it as long as a test wants.
 
-use std::{net::TcpListener, path::Path, process::Command, time::Duration};
+use std::{path::Path, process::Command, time::Duration};
 
 use tokio::{
     net::TcpStream,
@@ -10,19 +10,19 @@ use tokio::{
 use crate::{
     install::{Node, Python},
     process::Process,
+    world::place::Place,
 };
 
 /// Python compiles everything it imports the first time, on a machine that may be busy.
-const START_DEADLINE: Duration = Duration::from_secs(90);
+const START_DEADLINE: Duration = Duration::from_mins(4);
 const POLL_EVERY: Duration = Duration::from_millis(20);
-/// Somebody else may take a port between our choice and the server's start.
-const START_ATTEMPTS: usize = 5;
 
 /// A running MCP server.
 pub(crate) struct Server {
     name: &'static str,
     command: Box<dyn Fn(u16) -> Command + Send + Sync>,
-    port: u16,
+    /// Its port, also while it does not run.
+    place: Place,
     process: Process,
 }
 
@@ -94,7 +94,7 @@ impl Server {
 
     /// A collector of traces, which is no MCP server.
     pub(crate) async fn collector(program: &Path) -> Self {
-        let program = program.to_owned();
+        let (program, other) = (program.to_owned(), Place::new());
         Self::start("the collector", move |port| {
             let mut command = Command::new(&program);
             let at = |port: u16| format!("127.0.0.1:{port}");
@@ -102,7 +102,7 @@ impl Server {
                 .args(["start", "--exporter=blackhole"])
                 .args(["--debug-log=traces", "--debug-log-verbosity=detailed"])
                 .args(["--otlp-http-endpoint", &at(port)])
-                .args(["--otlp-grpc-endpoint", &at(free_port())])
+                .args(["--otlp-grpc-endpoint", &at(other.address().port())])
                 .args(["--pid-file=pid", "--log-file=log"]);
             command
         })
@@ -121,19 +121,14 @@ impl Server {
         name: &'static str,
         command: impl Fn(u16) -> Command + Send + Sync + 'static,
     ) -> Self {
-        for _ in 0..START_ATTEMPTS {
-            let port = free_port();
-            let mut process = Process::start(name, command(port));
-            if listens(&mut process, port).await {
-                return Self {
-                    name,
-                    command: Box::new(command),
-                    port,
-                    process,
-                };
-            }
+        let place = Place::new();
+        let process = started(name, command(place.address().port()), &place).await;
+        Self {
+            name,
+            command: Box::new(command),
+            place,
+            process,
         }
-        panic!("{name} does not start");
     }
 
     /// What it wrote to stdout.
@@ -143,23 +138,19 @@ impl Server {
 
     /// Its address alone.
     pub(crate) fn origin(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://{}", self.place.address())
     }
 
     /// Its MCP endpoint.
     pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/mcp", self.port)
+        format!("{}/mcp", self.origin())
     }
 
     /// Kills it and starts it afresh on the same port: it forgets its MCP sessions.
     pub(crate) async fn restart(&mut self) {
         self.process.kill().await;
-        self.process = Process::start(self.name, (self.command)(self.port));
-        assert!(
-            listens(&mut self.process, self.port).await,
-            "{} does not start again",
-            self.name
-        );
+        let command = (self.command)(self.place.address().port());
+        self.process = started(self.name, command, &self.place).await;
     }
 }
 
@@ -168,28 +159,17 @@ fn with_port(mut command: Command, port: u16, more: &[&str]) -> Command {
     command
 }
 
-/// A port that nobody listens on just now.
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
-}
-
-/// Waits until the server takes connections. `false` if it ended instead.
-async fn listens(process: &mut Process, port: u16) -> bool {
+/// Starts a server and waits until it takes connections: it is the only one that can, where a port is held for it.
+async fn started(name: &str, command: Command, place: &Place) -> Process {
+    let mut process = Process::start(name, command);
     let deadline = Instant::now() + START_DEADLINE;
-    while Instant::now() < deadline {
-        if process.has_ended() {
-            return false;
-        }
-        if TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
-            // If the port was taken, that was somebody else, and our server is just giving up.
-            time::sleep(POLL_EVERY).await;
-            return !process.has_ended();
-        }
+    while TcpStream::connect(place.address()).await.is_err() {
+        assert!(!process.has_ended(), "{name} ended at its start");
+        assert!(
+            Instant::now() < deadline,
+            "{name} takes no connection after {START_DEADLINE:?}"
+        );
         time::sleep(POLL_EVERY).await;
     }
-    panic!("the server does not listen on port {port} after {START_DEADLINE:?}");
+    process
 }

@@ -103,22 +103,27 @@ async fn a_real_collector_has_an_exchange_and_its_calls_and_nothing_of_what_was_
     legacy.tool_names().await;
 
     let spans = async || Shown::all(&collector.said());
-    // The last exchange's, and those of both backends' lists.
+    let told = [
+        (&first, "tools/call a.echo", "tools/call echo", &a),
+        (&second, "tools/call b.progress", "tools/call progress", &b),
+        (&third, "tools/call b.fail", "tools/call fail", &b),
+    ];
     eventually("the spans of all exchanges", async || {
-        let lists = spans().await;
-        let lists = lists.iter().filter(|it| it.get("Name") == "tools/list");
-        lists.count() >= 3
+        let spans = spans().await;
+        let count = |name: &str| spans.iter().filter(|it| it.get("Name") == name).count();
+        let calls = told
+            .iter()
+            .flat_map(|(_, exchange, call, _)| [*exchange, call]);
+        // The last exchange's, and those of both backends' lists.
+        let all = calls.chain(["tools/call b.count", "tools/call count"]);
+        all.into_iter().all(|name| count(name) >= 1) && count("tools/list") >= 3
     })
     .await;
     gateway.stop();
     let said = collector.said();
     let spans = spans().await;
 
-    for (trace, exchange, call, backend) in [
-        (&first, "tools/call a.echo", "tools/call echo", &a),
-        (&second, "tools/call b.progress", "tools/call progress", &b),
-        (&third, "tools/call b.fail", "tools/call fail", &b),
-    ] {
+    for (trace, exchange, call, backend) in told {
         let exchange = span(&spans, trace, exchange);
         assert_eq!(exchange.get("Kind"), "SPAN_KIND_SERVER");
         assert_eq!(exchange.get("Parent ID"), caller);

@@ -140,12 +140,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_refused_connection_left_nothing_and_shows_no_address() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        drop(listener);
+        // Bound and never listening: so that nobody else listens there.
+        let held = tokio::net::TcpSocket::new_v4().unwrap();
+        held.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let port = held.local_addr().unwrap().port();
         let url = format!("http://127.0.0.1:{port}/secret-path");
         let listening = reqwest::get(&url).await.unwrap_err().into();
-        let client = CallClient::new(Duration::from_secs(5)).unwrap();
+        let client = CallClient::new(Duration::from_mins(1)).unwrap();
         let request = http::Request::post(&url).body(Full::default()).unwrap();
         let call = client.send(Box::new(request)).await.err().unwrap();
         for error in [listening, call] {

@@ -15,6 +15,9 @@ use form::{Form, is_code};
 
 /// Characters of a secret from which on its encodings are looked for: those of less may be words.
 const ENCODED_LENGTH_MIN: usize = 6;
+/// Characters of it without escapes from which on it is looked for so: backslashes of its own are left out there, too, and
+/// of a secret of many of them this is less than of others.
+const PLAIN_LENGTH_MIN: usize = 4;
 /// Characters of a secret's beginning that tell it, if they are half of it.
 const PREFIX_LENGTH_MIN: usize = 16;
 
@@ -50,7 +53,7 @@ impl<'a> Spelled<'a> {
     pub(super) fn find(&self, text: &str) -> Vec<Range<usize>> {
         let text = text.as_bytes();
         let mut found = beginnings(self.secret, text, enough(self.secret));
-        if self.plain.len() >= ENCODED_LENGTH_MIN {
+        if self.plain.len() >= PLAIN_LENGTH_MIN {
             let form = Form::unescaped(text);
             let places = beginnings(&self.plain, form.bytes(), enough(&self.plain));
             let ends_open = self.secret.ends_with(b"\\");
@@ -221,6 +224,13 @@ mod tests {
         let text = format!("{}\r\n{}", &text[..76], &text[76..]);
         let found = Spelled::of(&secret).find(&text);
         assert!(found.contains(&(0..text.len())), "{found:?}");
+    }
+
+    #[test]
+    fn a_secret_of_many_backslashes_is_found_escaped() {
+        let text = r#""a0\\\\ A\\!""#;
+        let found = Spelled::of(r"a0\\ A\!").find(text);
+        assert_eq!(found, vec![1..text.len() - 1]);
     }
 
     #[test]

@@ -4,7 +4,10 @@ use std::{fmt::Write as _, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use serde_json::{Value, json, value::RawValue};
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::mpsc,
+    time::{self, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -22,7 +25,7 @@ use crate::{
         shelf::Shelf,
     },
     metrics::Metrics,
-    registry::{Defaults, ProviderSpec, Registry},
+    registry::{Defaults, ProviderSpec, Registry, Timeouts},
 };
 
 /// The backend's name.
@@ -33,6 +36,13 @@ pub(super) const PRESET: &str = "preset-3fa1";
 const RETRIES: &str = "retries: { attempts: 2, base: 1ms, max: 1ms }";
 /// Ends a test whose fact never comes: far more than a busy machine needs.
 const NEVER: Duration = Duration::from_secs(30);
+/// What a backend may take, where a test does not say otherwise: so much that no machine is too slow for it.
+pub(super) const PATIENT: Timeouts = Timeouts {
+    connect: Duration::from_mins(1),
+    handshake: Duration::from_mins(1),
+    idle: Duration::from_mins(1),
+    call: Duration::from_mins(10),
+};
 
 /// A provider's entry, as the registry reads it.
 pub(super) fn entry(url: &str, fields: &[&str]) -> Arc<ProviderSpec> {
@@ -44,7 +54,11 @@ pub(super) fn entry(url: &str, fields: &[&str]) -> Arc<ProviderSpec> {
     }
     let environment = |name: &str| (name == "PRESET").then(|| PRESET.to_owned());
     let path = Path::new("registry.yaml");
-    let registry = Registry::parse(&text, path, &Defaults::default(), &environment).unwrap();
+    let defaults = Defaults {
+        timeouts: PATIENT,
+        ..Defaults::default()
+    };
+    let registry = Registry::parse(&text, path, &defaults, &environment).unwrap();
     Arc::clone(registry.get(NAME).unwrap())
 }
 
@@ -212,11 +226,26 @@ pub(super) async fn soon<T>(work: impl Future<Output = T>) -> T {
     timeout(NEVER, work).await.expect("it never came")
 }
 
+/// Turns the clock on by so much: whatever has its time until then is over, and nobody has waited for it. In steps, between
+/// which everybody has their turns, so that it is no standstill. Only for who waits for nothing meanwhile that has less.
+pub(super) async fn turn_clock(by: Duration) {
+    const STEPS: u32 = 32;
+    const TURNS: usize = 8;
+    time::pause();
+    for _ in 0..STEPS {
+        time::advance(by / STEPS).await;
+        for _ in 0..TURNS {
+            tokio::task::yield_now().await;
+        }
+    }
+    time::resume();
+}
+
 /// Waits for a fact that nobody reports.
 pub(super) async fn until(fact: impl AsyncFn() -> bool) {
     soon(async {
         while !fact().await {
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            time::sleep(Duration::from_millis(2)).await;
         }
     })
     .await;

@@ -4,14 +4,14 @@ use mockito::{Matcher, Mock};
 use serde_json::json;
 
 use super::{
-    asking::{connect, entry, start, unavailable},
+    asking::{PATIENT, entry, soon, start, turn_clock, unavailable, until},
     mocked::{Answers, DISCOVERED, initialized},
     socket::{Port, Reply, shake_hands},
     world::World,
 };
 use crate::{
     backend::{LinkKey, State},
-    mcp::{event::Outcome, version::Revision},
+    mcp::{event::Outcome, request::Context, version::Revision},
 };
 
 const NO_SUCH_METHOD: &str = r#"{"code":-32601,"message":"no such method"}"#;
@@ -268,8 +268,13 @@ async fn a_server_that_leaves_discovery_unanswered_is_shaken_hands_with() {
         Some("server/discover") => Reply::Silence,
         _ => shake_hands(message),
     });
-    let quick = entry(&port.url(), &["timeouts: { handshake: 2s }"]);
-    let backend = start(quick, None, Vec::new());
-    connect(&backend, LinkKey::Default).await.unwrap();
+    let backend = start(entry(&port.url(), &[]), None, Vec::new());
+    let connected = tokio::spawn(async move {
+        let link = LinkKey::Default;
+        backend.connect(link, Context::default()).await
+    });
+    until(async || server.heard("server/discover") == 1).await;
+    turn_clock(PATIENT.handshake * 3 / 2).await;
+    soon(connected).await.unwrap().unwrap();
     assert_eq!(server.heard("initialize"), 1);
 }

@@ -1,13 +1,14 @@
 //! What a legacy backend says on no call's stream while several calls are on their way.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
-    asking::{asked_tool, completed, end, entry, next, question, raw, send, start, until},
+    asking::{
+        PATIENT, asked_tool, completed, end, entry, next, question, raw, send, start, turn_clock,
+        until,
+    },
     socket::{Port, Reply, Script, Served, Stream, shake_hands, stream},
 };
 use crate::{
@@ -29,7 +30,7 @@ struct World {
 }
 
 impl World {
-    fn new(fields: &[&str]) -> Self {
+    fn new() -> Self {
         let port = Port::new();
         let (aside, listening) = stream();
         let (first, first_call) = stream();
@@ -44,7 +45,7 @@ impl World {
         });
         Self {
             served,
-            backend: start(entry(&port.url(), fields), None, Vec::new()),
+            backend: start(entry(&port.url(), &[]), None, Vec::new()),
             aside,
             calls: [first, second],
         }
@@ -76,7 +77,7 @@ fn pay(asking: Asking) -> Request {
 
 #[tokio::test]
 async fn clients_that_share_a_link_hear_nothing_that_may_be_about_each_others_calls() {
-    let world = World::new(&[]);
+    let world = World::new();
     let link = LinkKey::of(None, &pay(Asking::ByRetry).context);
     let mut first = send(&world.backend, link, pay(Asking::ByRetry));
     world.called(1).await;
@@ -102,7 +103,7 @@ async fn clients_that_share_a_link_hear_nothing_that_may_be_about_each_others_ca
 
 #[tokio::test]
 async fn a_question_that_may_be_any_calls_has_all_of_them_wait_and_outlives_the_guessed_one() {
-    let world = World::new(&["timeouts: { idle: 1s, call: 2s }"]);
+    let world = World::new();
     let own = LinkKey::Own(Uuid::new_v4());
     let mut older = send(&world.backend, own, pay(Asking::WhileOpen));
     world.called(1).await;
@@ -113,7 +114,7 @@ async fn a_question_that_may_be_any_calls_has_all_of_them_wait_and_outlives_the_
     world.called(2).await;
     world.aside.say(&asks("q"));
     let asked = question(&mut newest).await;
-    tokio::time::sleep(Duration::from_millis(2500)).await;
+    turn_clock(PATIENT.call * 2).await;
     cancel.cancel();
     assert!(matches!(end(&mut newest).await, Outcome::Cancelled));
     assert!(world.served.answers().is_empty());
@@ -127,7 +128,7 @@ async fn a_question_that_may_be_any_calls_has_all_of_them_wait_and_outlives_the_
 
 #[tokio::test]
 async fn what_a_call_still_asks_at_its_end_is_withdrawn_and_answered_with_an_error() {
-    let world = World::new(&[]);
+    let world = World::new();
     let link = LinkKey::Own(Uuid::new_v4());
     let mut received = send(&world.backend, link, pay(Asking::WhileOpen));
     world.calls[0].say(&asks("open"));
@@ -155,7 +156,7 @@ async fn what_a_call_still_asks_at_its_end_is_withdrawn_and_answered_with_an_err
 
 #[tokio::test]
 async fn progress_of_an_answer_reaches_who_asked_under_the_backends_own_token() {
-    let world = World::new(&[]);
+    let world = World::new();
     let own = LinkKey::Own(Uuid::new_v4());
     let mut received = send(&world.backend, own, pay(Asking::WhileOpen));
     let params = json!({ "_meta": { "progressToken": 7, "a": 1 }, "message": "m" });

@@ -128,9 +128,9 @@ async fn what_is_announced_again_and_again_is_told_twice_at_most() {
     let capabilities = json!({ "prompts": { "listChanged": true } });
     let mut world = World::new(&capabilities, Script::default(), Script::of([listening]));
     connect(&world.backend, LinkKey::Default).await.unwrap();
-    for _ in 0..5 {
-        events.say(&notice(ListKind::Prompts.changed(), &json!({})));
-    }
+    let changed = notice(ListKind::Prompts.changed(), &json!({}));
+    // In one piece, so that no pause comes between them.
+    events.write(&vec![format!("data: {changed}"); 5].join("\n\n"));
     for _ in 0..2 {
         match world.told().await {
             Report::Changed { kinds, .. } => assert_eq!(kinds, [ListKind::Prompts]),
@@ -386,6 +386,8 @@ async fn the_stream_of_a_link_taken_up_again_opens_with_its_first_call() {
     let request = asked_tool("pay", &json!({ "elicitation": {} }), Asking::WhileOpen);
     let mut received = send(&backend, own, request);
     until(async || served.heard("tools/call") == 1).await;
+    // The call does not wait for it for ever.
+    until(async || served.heard("GET") == 1).await;
     assert_eq!(served.said("GET")[0]["headers"]["mcp-session-id"], "old");
     events.say(&asks("q", "elicitation/create"));
     drop(question(&mut received).await);

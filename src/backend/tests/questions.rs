@@ -1,14 +1,12 @@
 //! What a legacy backend asks a client for during a call, and the way back of the answer.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     asking::{
-        asked_tool, call, completed, end, entry, next, question, raw, send, soon, start, tool,
-        until,
+        PATIENT, asked_tool, call, completed, end, entry, next, question, raw, send, soon, start,
+        tool, turn_clock, until,
     },
     socket::{Port, Reply, Script, Served, Stream, shake_hands, stream},
 };
@@ -24,21 +22,21 @@ use crate::{
 };
 
 /// A legacy server whose calls of tools are answered by a script.
-fn server(fields: &[&str], calls: Script) -> (Served, Backend) {
+fn server(calls: Script) -> (Served, Backend) {
     let port = Port::new();
     let served = port.serve(move |message| match message["method"].as_str() {
         Some("tools/call") => calls.next(),
         None | Some("notifications/cancelled") => Reply::Status(202),
         _ => shake_hands(message),
     });
-    let backend = start(entry(&port.url(), fields), None, Vec::new());
+    let backend = start(entry(&port.url(), &[]), None, Vec::new());
     (served, backend)
 }
 
 /// The same with one call, its stream open.
-fn asked(fields: &[&str], asking: Asking) -> (Served, Stream, Receiver<Event>) {
+fn asked(asking: Asking) -> (Served, Stream, Receiver<Event>) {
     let (events, reply) = stream();
-    let (served, backend) = server(fields, Script::of([reply]));
+    let (served, backend) = server(Script::of([reply]));
     let request = asked_tool("pay", &json!({ "elicitation": {} }), asking);
     let received = send(&backend, LinkKey::Default, request);
     (served, events, received)
@@ -58,7 +56,7 @@ async fn answers(server: &Served, count: usize) -> Vec<Value> {
 #[tokio::test]
 async fn a_question_reaches_the_client_and_its_answer_the_backend_under_the_backends_own_id() {
     for id in [json!(7), json!("7"), json!("a-\u{e9}")] {
-        let (server, events, mut received) = asked(&[], Asking::WhileOpen);
+        let (server, events, mut received) = asked(Asking::WhileOpen);
         events.say(&asks(&id, "elicitation/create"));
         let question = question(&mut received).await;
         assert_eq!(question.method, "elicitation/create");
@@ -75,7 +73,7 @@ async fn a_question_reaches_the_client_and_its_answer_the_backend_under_the_back
 
 #[tokio::test]
 async fn a_clients_error_is_the_answer_too() {
-    let (server, events, mut received) = asked(&[], Asking::WhileOpen);
+    let (server, events, mut received) = asked(Asking::WhileOpen);
     events.say(&asks(&json!(1), "elicitation/create"));
     let refusal = raw(r#"{"code":-1,"message":"no"}"#);
     question(&mut received)
@@ -87,7 +85,7 @@ async fn a_clients_error_is_the_answer_too() {
 
 #[tokio::test]
 async fn a_question_that_is_dropped_is_answered_with_an_error() {
-    let (server, events, mut received) = asked(&[], Asking::WhileOpen);
+    let (server, events, mut received) = asked(Asking::WhileOpen);
     events.say(&asks(&json!("x"), "elicitation/create"));
     drop(question(&mut received).await);
     let answer = &answers(&server, 1).await[0];
@@ -99,7 +97,7 @@ async fn a_question_that_is_dropped_is_answered_with_an_error() {
 
 #[tokio::test]
 async fn several_questions_may_be_open_and_are_answered_in_any_order() {
-    let (server, events, mut received) = asked(&[], Asking::WhileOpen);
+    let (server, events, mut received) = asked(Asking::WhileOpen);
     for id in [1, 2] {
         events.say(&asks(&json!(id), "elicitation/create"));
     }
@@ -120,21 +118,21 @@ async fn what_the_client_cannot_be_asked_is_answered_with_an_error() {
         (Asking::ByRetry, "roots/list"),
         (Asking::ByRetry, "x/unknown"),
     ] {
-        let (server, events, mut received) = asked(&[], asking);
+        let (server, events, mut received) = asked(asking);
         events.say(&asks(&json!(1), method));
         let answer = &answers(&server, 1).await[0];
         assert_eq!(answer["error"]["code"], -32601, "{asking:?} {method}");
         events.answer(&json!({}));
         completed(&mut received).await;
     }
-    let (_server, events, mut received) = asked(&[], Asking::WhileOpen);
+    let (_server, events, mut received) = asked(Asking::WhileOpen);
     events.say(&asks(&json!(1), "x/unknown"));
     assert_eq!(question(&mut received).await.method, "x/unknown");
 }
 
 #[tokio::test]
 async fn a_question_that_the_backend_takes_back_is_withdrawn_and_not_answered() {
-    let (server, events, mut received) = asked(&[], Asking::WhileOpen);
+    let (server, events, mut received) = asked(Asking::WhileOpen);
     events.say(&asks(&json!("q"), "elicitation/create"));
     let question = question(&mut received).await;
     for id in ["other", "q"] {
@@ -153,21 +151,22 @@ async fn a_question_that_the_backend_takes_back_is_withdrawn_and_not_answered() 
 
 #[tokio::test]
 async fn the_clients_time_to_answer_is_not_the_backends() {
-    let impatient = "timeouts: { idle: 1s, call: 2s }";
-    let (server, events, mut received) = asked(&[impatient], Asking::WhileOpen);
+    let (server, events, mut received) = asked(Asking::WhileOpen);
     events.say(&asks(&json!(1), "elicitation/create"));
     let question = question(&mut received).await;
-    tokio::time::sleep(Duration::from_millis(2500)).await;
+    turn_clock(PATIENT.call * 2).await;
     question.answer(Answered::Result(raw("{}")));
     answers(&server, 1).await;
     events.answer(&json!({}));
     assert_eq!(completed(&mut received).await, "{}");
 
-    let (_server, events, mut received) = asked(&[impatient], Asking::WhileOpen);
+    let (server, events, mut received) = asked(Asking::WhileOpen);
     events.say(&asks(&json!(1), "elicitation/create"));
     self::question(&mut received)
         .await
         .answer(Answered::Result(raw("{}")));
+    answers(&server, 1).await;
+    turn_clock(PATIENT.idle * 2).await;
     let outcome = end(&mut received).await;
     assert!(
         matches!(outcome, Outcome::Failed(Failure::TimedOut { .. })),
@@ -206,7 +205,7 @@ async fn a_call_that_asked_is_not_sent_again() {
 
 #[tokio::test]
 async fn a_ping_is_answered_whoever_calls() {
-    let (server, events, mut received) = asked(&[], Asking::Never);
+    let (server, events, mut received) = asked(Asking::Never);
     events.say(&json!({ "jsonrpc": "2.0", "id": "p", "method": "ping" }));
     let answer = &answers(&server, 1).await[0];
     assert_eq!(
@@ -219,7 +218,7 @@ async fn a_ping_is_answered_whoever_calls() {
 
 #[tokio::test]
 async fn a_flood_of_questions_fails_its_call() {
-    let (server, events, mut received) = asked(&[], Asking::WhileOpen);
+    let (server, events, mut received) = asked(Asking::WhileOpen);
     for id in 0..=BACKEND_REQUESTS_MAX {
         events.say(&asks(&json!(id), "elicitation/create"));
     }
@@ -243,7 +242,7 @@ async fn a_flood_of_questions_fails_its_call() {
 #[tokio::test]
 async fn a_question_of_a_call_that_was_taken_back_is_not_answered() {
     let (stream, reply) = stream();
-    let (server, backend) = server(&[], Script::of([reply]));
+    let (server, backend) = server(Script::of([reply]));
     let request = asked_tool("pay", &json!({ "elicitation": {} }), Asking::WhileOpen);
     let (events, mut received) = channel(EVENTS_IN_FLIGHT);
     let cancel = CancellationToken::new();
@@ -264,7 +263,7 @@ async fn a_question_of_a_call_that_was_taken_back_is_not_answered() {
 
 #[tokio::test]
 async fn answers_of_a_modern_retry_do_not_reach_a_legacy_backend() {
-    let (served, backend) = server(&[], Script::of([Reply::Result("{}".into())]));
+    let (served, backend) = server(Script::of([Reply::Result("{}".into())]));
     let mut request = tool("pay");
     let params =
         json!({ "name": "pay", "arguments": {}, "inputResponses": {}, "requestState": "s" });

@@ -51,7 +51,7 @@ async fn serve(end: fn(Arrived<'_>)) -> (String, Arc<AtomicUsize>) {
 }
 
 async fn send(url: &str) -> Result<Response<CallBody>, HttpError> {
-    let client = CallClient::of_http2(Duration::from_secs(5)).unwrap();
+    let client = CallClient::of_http2(Duration::from_mins(1)).unwrap();
     let request = Request::post(url).body(Full::from("{}")).unwrap();
     client.send(Box::new(request)).await
 }

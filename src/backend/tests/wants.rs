@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::{
-    asking::{call, connect, entry, soon, start_reporting, tool, until},
+    asking::{PATIENT, call, connect, entry, soon, start_reporting, tool, turn_clock, until},
     mocked::offering,
     socket::{Port, Reply, Script, Served, shake_hands, stream},
 };
@@ -240,7 +240,7 @@ async fn log_messages_are_sent_from_the_level_on_that_somebody_wants() {
 }
 
 /// A modern server that announces changes of its prompts, with a script for its streams.
-fn modern(streams: Script, fields: &[&str]) -> (Served, Backend, mpsc::UnboundedReceiver<Report>) {
+fn modern(streams: Script) -> (Served, Backend, mpsc::UnboundedReceiver<Report>) {
     let port = Port::new();
     let served = port.serve(move |message| match message["method"].as_str() {
         Some("server/discover") => Reply::Result(
@@ -249,7 +249,7 @@ fn modern(streams: Script, fields: &[&str]) -> (Served, Backend, mpsc::Unbounded
         Some("subscriptions/listen") => streams.next(),
         _ => Reply::Status(501),
     });
-    let (backend, reports) = start_reporting(entry(&port.url(), fields));
+    let (backend, reports) = start_reporting(entry(&port.url(), &[]));
     (served, backend, reports)
 }
 
@@ -265,7 +265,7 @@ fn acknowledged(filter: &Value) -> Value {
 async fn all_wants_of_a_modern_backend_share_one_stream_which_is_replaced_without_a_gap() {
     let (first, opened) = stream();
     let (second, replaced) = stream();
-    let (served, backend, mut reports) = modern(Script::of([opened, replaced]), &[]);
+    let (served, backend, mut reports) = modern(Script::of([opened, replaced]));
     let prompts = json!({ "promptsListChanged": true });
     first.say(&acknowledged(&prompts));
     connect(&backend, LinkKey::Default).await.unwrap();
@@ -319,7 +319,7 @@ async fn heard(reports: &mut mpsc::UnboundedReceiver<Report>) -> String {
 #[tokio::test]
 async fn what_a_modern_backend_does_not_honour_is_told() {
     let (first, opened) = stream();
-    let (_served, backend, _) = modern(Script::of([opened]), &[]);
+    let (_served, backend, _) = modern(Script::of([opened]));
     first.say(&acknowledged(&json!({ "promptsListChanged": true })));
     let refused =
         soon(backend.want(LinkKey::Default, Some(Context::default()), uris(&["a:1"]))).await;
@@ -336,7 +336,7 @@ async fn what_a_modern_backend_does_not_honour_is_told() {
 
 #[tokio::test]
 async fn a_modern_backend_that_has_no_streams_says_so() {
-    let (_served, backend, _) = modern(Script::default(), &[]);
+    let (_served, backend, _) = modern(Script::default());
     let refused =
         soon(backend.want(LinkKey::Default, Some(Context::default()), uris(&["a:1"]))).await;
     assert!(
@@ -348,9 +348,15 @@ async fn a_modern_backend_that_has_no_streams_says_so() {
 #[tokio::test]
 async fn a_modern_backend_that_does_not_acknowledge_is_waited_for_so_long() {
     let (_first, opened) = stream();
-    let quick = "timeouts: { handshake: 1s }";
-    let (_served, backend, _) = modern(Script::of([opened]), &[quick]);
-    let late = soon(backend.want(LinkKey::Default, Some(Context::default()), uris(&["a:1"]))).await;
+    let (served, backend, _) = modern(Script::of([opened]));
+    let wanted = tokio::spawn(async move {
+        backend
+            .want(LinkKey::Default, Some(Context::default()), uris(&["a:1"]))
+            .await
+    });
+    until(async || served.heard("subscriptions/listen") == 1).await;
+    turn_clock(PATIENT.handshake * 3 / 2).await;
+    let late = soon(wanted).await.unwrap();
     assert!(
         matches!(&late, Err(unmet) if matches!(unmet.failure, Failure::TimedOut { .. })),
         "{late:?}"

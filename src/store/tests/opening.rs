@@ -83,7 +83,7 @@ async fn a_store_that_is_dropped_releases_its_database() {
     let store = home.open().await;
     let ids = fill(&store, 1).await;
     drop(store);
-    let reopened = tokio::time::timeout(Duration::from_secs(10), async {
+    let reopened = tokio::time::timeout(Duration::from_mins(1), async {
         loop {
             match home.try_open().await {
                 Err(StoreError::InUse { .. }) => tokio::task::yield_now().await,

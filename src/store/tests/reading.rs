@@ -1,8 +1,11 @@
 //! What is read, in which order, and what becomes of what cannot be read.
 
-use std::fs;
+use std::{fs, time::Duration};
 
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, sea_query::Expr};
+use futures_util::future::join_all;
+use sea_orm::{
+    ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, TransactionTrait as _, sea_query::Expr,
+};
 
 use super::*;
 use crate::{
@@ -10,6 +13,7 @@ use crate::{
     store::{
         UnsealError,
         entity::{link, mcp_session, session},
+        open::READERS,
     },
 };
 
@@ -182,4 +186,24 @@ async fn a_row_that_cannot_be_read_is_left_out_and_kept() {
         link::Entity::find().count(&intruder).await,
     ];
     assert_eq!(left.map(Result::unwrap), [3, 2, 2]);
+}
+
+#[tokio::test]
+async fn a_read_waits_for_its_connection_while_a_machine_stands_still() {
+    let home = Home::new();
+    let store = home.open().await;
+    let record = session(vec![]);
+    let id = record.id;
+    store.create_session(record).await.unwrap();
+    let all = join_all((0..READERS).map(|_| store.reading.begin())).await;
+    assert!(all.iter().all(Result::is_ok), "each connection is taken");
+    let reader = store.clone();
+    let read = tokio::spawn(async move { reader.session(id).await });
+    // It is waiting by now.
+    tokio::task::yield_now().await;
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(10)).await;
+    tokio::time::resume();
+    drop(all);
+    assert!(read.await.unwrap().unwrap().is_some());
 }

@@ -44,7 +44,7 @@ export async function run(parts) {
     const token = page.locator('[data-credential=locked]');
     await page.locator('[data-credential=locked][aria-invalid=true]').waitFor();
     await says(page, '.field-error', 'Paste the token');
-    assert.equal(await page.evaluate(() => document.activeElement.dataset.credential), 'locked');
+    await parts.until(() => page.evaluate(() => document.activeElement.dataset.credential === 'locked'));
     await shoot(page, 'build-refused');
     await token.fill(`Bearer ${world.token}`);
     await page.getByRole('button', { name: 'Create session' }).click();
@@ -67,8 +67,9 @@ export async function run(parts) {
       window.copied = [];
       Object.defineProperty(navigator, 'clipboard', { value: { writeText: async (text) => void window.copied.push(text) } });
     });
-    await page.locator('.entry .copy').click();
-    await page.getByText('Copied', { exact: true }).waitFor();
+    // It says so for a moment: whoever began to look after it might be late.
+    const copied = page.getByText('Copied', { exact: true });
+    await Promise.all([copied.waitFor(), page.locator('.entry .copy').click()]);
     assert.deepEqual(await page.evaluate(() => window.copied), [entry]);
     await shoot(page, 'connect');
     for (const client of ['cursor', 'vs_code']) {

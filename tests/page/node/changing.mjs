@@ -2,7 +2,7 @@
 // server that goes away and comes back.
 
 import assert from 'node:assert/strict';
-import { hide, says, shoot } from './parts.mjs';
+import { PATIENCE_MS, hide, says, shoot } from './parts.mjs';
 
 export async function run(parts) {
   const { world } = parts;
@@ -121,7 +121,7 @@ export async function run(parts) {
     await shoot(trying, 'server-away');
     await parts.act('the larder comes back');
     // The longer it was away, the longer the gateway waits before it looks again.
-    await offer(trying, 'larder.echo').waitFor({ timeout: 90000 });
+    await offer(trying, 'larder.echo').waitFor({ timeout: 2 * PATIENCE_MS });
     await page.bringToFront();
     await page.evaluate(() => dispatchEvent(new Event('focus')));
     await says(page, '[data-server=larder] .state', 'Connected');

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { createInterface } from 'node:readline';
 import { chromium } from 'playwright-core';
-import { Parts } from './parts.mjs';
+import { PATIENCE_MS, Parts } from './parts.mjs';
 import * as building from './building.mjs';
 import * as callers from './callers.mjs';
 import * as changing from './changing.mjs';
@@ -18,6 +18,7 @@ const world = await next();
 
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM,
+  timeout: PATIENCE_MS,
   // An empty profile of its own; nothing of it speaks with anybody but the gateway.
   args: [
     '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',

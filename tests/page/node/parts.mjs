@@ -6,8 +6,8 @@ import path from 'node:path';
 import { createRequire } from 'node:module';
 
 const axe = fs.readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-/** How long a fact may take: long, because the machine may be slow. */
-const PATIENCE_MS = 20000;
+/** How long a fact may take: long, because the machine may be slow, or stand still. */
+export const PATIENCE_MS = 120000;
 /** Where pictures go, for whoever wants to look; none otherwise. */
 const shots = process.env.SHOTS;
 /** A folder from which the page's files are taken instead of the program, for whoever writes them; none otherwise. */

@@ -1,6 +1,6 @@
 //! What need not succeed, each with the reason: `baseline.yaml`.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, iter};
 
 use serde::Deserialize;
 
@@ -16,7 +16,7 @@ pub(super) struct Baseline {
     client: Vec<Entry>,
     /// Client scenarios that are not run.
     left_out: Vec<LeftOut>,
-    /// Scenarios that demand an answer within less than a second: run again, alone, before they count as failed.
+    /// Scenarios that demand an answer within less than a second: run again and again, alone, before they count as failed.
     timed: Vec<String>,
 }
 
@@ -62,19 +62,45 @@ impl Baseline {
         !left_out.any(|left_out| matches(&left_out.scenario, scenario))
     }
 
-    /// The scenarios among these that may just have been late.
-    pub(super) fn timed(&self, differences: &[Difference]) -> BTreeSet<String> {
-        let scenarios = differences
-            .iter()
-            .map(|difference| &difference.check.scenario);
+    /// The scenarios among these that may just have been late, without the gateway.
+    pub(super) fn late_directly(&self, differences: &[Difference]) -> BTreeSet<String> {
+        self.late(iter::empty(), differences)
+    }
+
+    /// The same of a server behind which is a backend of this era.
+    pub(super) fn late_server(
+        &self,
+        backend: &str,
+        differences: &[Difference],
+    ) -> BTreeSet<String> {
+        self.late(self.of_server(backend), differences)
+    }
+
+    /// The same of a client.
+    pub(super) fn late_client(&self, differences: &[Difference]) -> BTreeSet<String> {
+        self.late(self.client.iter(), differences)
+    }
+
+    fn late<'a>(
+        &self,
+        entries: impl Iterator<Item = &'a Entry>,
+        differences: &[Difference],
+    ) -> BTreeSet<String> {
+        let entries: Vec<&Entry> = entries.collect();
+        let scenarios =
+            unexpected(&entries, differences).map(|difference| &difference.check.scenario);
         let timed = scenarios.filter(|scenario| self.timed.contains(scenario));
         timed.cloned().collect()
     }
 
     /// What is left to report of a server behind which is a backend of this era.
     pub(super) fn judge_server(&self, backend: &str, differences: &[Difference]) -> Vec<String> {
-        let ours = |entry: &&Entry| entry.backend.as_ref().is_none_or(|era| era == backend);
-        judge(self.server.iter().filter(ours), differences)
+        judge(self.of_server(backend), differences)
+    }
+
+    fn of_server(&self, backend: &str) -> impl Iterator<Item = &Entry> {
+        let ours = move |entry: &&Entry| entry.backend.as_ref().is_none_or(|era| era == backend);
+        self.server.iter().filter(ours)
     }
 
     /// What is left to report of a client.
@@ -86,10 +112,7 @@ impl Baseline {
 /// Differences that no entry allows, and entries that allow nothing any more.
 fn judge<'a>(entries: impl Iterator<Item = &'a Entry>, differences: &[Difference]) -> Vec<String> {
     let entries: Vec<&Entry> = entries.collect();
-    let unexpected = differences
-        .iter()
-        .filter(|difference| !entries.iter().any(|entry| entry.allows(difference)))
-        .map(ToString::to_string);
+    let unexpected = unexpected(&entries, differences).map(ToString::to_string);
     let stale = entries
         .iter()
         .filter(|entry| !entry.sometimes)
@@ -100,6 +123,16 @@ fn judge<'a>(entries: impl Iterator<Item = &'a Entry>, differences: &[Difference
         })
         .map(|entry| format!("baseline.yaml allows what does not happen: {entry:?}"));
     unexpected.chain(stale).collect()
+}
+
+/// Differences that no entry allows.
+fn unexpected<'a>(
+    entries: &[&Entry],
+    differences: &'a [Difference],
+) -> impl Iterator<Item = &'a Difference> {
+    differences
+        .iter()
+        .filter(|difference| !entries.iter().any(|entry| entry.allows(difference)))
 }
 
 impl Entry {

@@ -7,10 +7,13 @@ use tokio::sync::Semaphore;
 use super::outcome::Outcomes;
 use crate::{install::Node, process::Process};
 
-/// A run has dozens of scenarios, each with a bound of half a minute.
-const DEADLINE: Duration = Duration::from_mins(10);
+/// Only ends a test that hangs: a run has dozens of scenarios.
+const DEADLINE: Duration = Duration::from_mins(20);
+/// How long a scenario may take, of its own half a minute, where the machine stands still.
+const SCENARIO_MS: &str = "120000";
 /// Scenarios mostly wait, but they measure time, too: with more at once a small machine is late.
-static SLOTS: Semaphore = Semaphore::const_new(3);
+static SLOTS: Semaphore = Semaphore::const_new(ALL_SLOTS as usize);
+pub(super) const ALL_SLOTS: u32 = 3;
 /// Below the working folder of the suite.
 const RESULTS: &str = "results";
 
@@ -56,10 +59,20 @@ impl Suite {
         scenarios
     }
 
-    /// Tests the server at `url` with the scenarios that `selection` picks.
-    pub(super) async fn test_server(&self, url: &str, selection: &[&str]) -> Outcomes {
-        let command = self.command(&[&["server", "--url", url, "-o", RESULTS], selection].concat());
-        Outcomes::read(&run(command).await.folder().join(RESULTS), "server-")
+    /// Tests the server at `url` with the scenarios that `selection` picks, while so many slots' others wait.
+    pub(super) async fn test_server(&self, url: &str, selection: &[&str], slots: u32) -> Outcomes {
+        let server = [
+            "server",
+            "--url",
+            url,
+            "--timeout",
+            SCENARIO_MS,
+            "-o",
+            RESULTS,
+        ];
+        let command = self.command(&[&server, selection].concat());
+        let process = run(command, slots).await;
+        Outcomes::read(&process.folder().join(RESULTS), "server-")
     }
 
     /// Tests the gateway with one scenario for clients; it is used by a client of this era.
@@ -68,18 +81,19 @@ impl Suite {
         scenario: &Scenario,
         era: &str,
         revision: Option<&str>,
+        slots: u32,
     ) -> Outcomes {
         let name = &scenario.name;
         let driver = self.node.script("conformance-client.mjs");
         // A shell reads it.
         let driver = format!("node '{}' {era}", driver.display());
         let mut command = self.command(&["client", "--command", &driver, "-o", RESULTS]);
-        command.args(["--scenario", name]);
+        command.args(["--scenario", name, "--timeout", SCENARIO_MS]);
         command.env("GATEWAY", env!("CARGO_BIN_EXE_mcp-gateway"));
         if let Some(revision) = revision {
             command.args(["--spec-version", revision]);
         }
-        let process = run(command).await;
+        let process = run(command, slots).await;
         let mut outcomes = Outcomes::read(&process.folder().join(RESULTS), "");
         // To the suite this is no check.
         if let Some((_, said)) = process.stderr().split_once("Client exited with code") {
@@ -91,7 +105,11 @@ impl Suite {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.node.conformance_suite().unwrap();
-        command.args(arguments);
+        let patient = self.node.script("patient.mjs");
+        command.args(arguments).env(
+            "NODE_OPTIONS",
+            format!("--import=\"{}\"", patient.display()),
+        );
         command
     }
 }
@@ -119,8 +137,8 @@ impl Scenario {
 }
 
 /// Runs the suite to its end. It ends with an error if a check failed, which is for the caller to find out.
-async fn run(command: Command) -> Process {
-    let _slot = SLOTS.acquire().await.unwrap();
+async fn run(command: Command, slots: u32) -> Process {
+    let _slots = SLOTS.acquire_many(slots).await.unwrap();
     let mut process = Process::start("the official suite", command);
     process.ended(DEADLINE).await;
     process

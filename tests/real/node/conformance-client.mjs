@@ -13,7 +13,7 @@ const [era, url] = process.argv.slice(2);
 const { toolCalls = [] } = JSON.parse(process.env.MCP_CONFORMANCE_CONTEXT ?? '{}');
 const METHOD_NOT_FOUND = '-32601';
 /** The suite does not end a command that is too slow; without an end it would wait for ever. */
-const DEADLINE_MS = 20_000;
+const DEADLINE_MS = 100_000;
 const SKILLS = 'io.modelcontextprotocol/skills';
 const anything = z.looseObject({});
 let failures = 0;
@@ -37,7 +37,11 @@ async function startGateway() {
   await writeFile(join(folder, 'registry.yaml'), JSON.stringify(registry));
   const process_ = spawn(
     process.env.GATEWAY,
-    ['--port', '0', '--registry', 'registry.yaml', '--database-url', 'sqlite://gateway.db?mode=rwc'],
+    [
+      '--port', '0', '--registry', 'registry.yaml', '--database-url', 'sqlite://gateway.db?mode=rwc',
+      // The machine may stand still.
+      '--connect-timeout', '1m', '--handshake-timeout', '1m', '--initialize-deadline', '1m',
+    ],
     { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] },
   );
   for await (const said of process_.stdout.iterator({ destroyOnReturn: false })) {

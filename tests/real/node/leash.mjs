@@ -1,6 +1,7 @@
 // Loaded before a server (`node --import`): ends it with the test that started it, and keeps it on loopback.
 
 import net from 'node:net';
+import './patient.mjs';
 
 // A test that is killed closes our stdin without saying goodbye.
 process.stdin.on('end', () => process.exit(0)).resume();

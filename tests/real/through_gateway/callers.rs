@@ -57,6 +57,7 @@ async fn logs_in(generation: &str) {
     })
     .await;
     let token = token_for(&issuer, &gateway.url()).await;
+    gateway.lets_in(&token).await;
     let endpoint = gateway
         .create_session_as(&token, json!({"servers": ["open"]}))
         .await;

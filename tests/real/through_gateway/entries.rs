@@ -23,9 +23,10 @@ use crate::{
 
 const KEY: &str = "MCP_GATEWAY_KEY";
 const TOOL: &str = "desk.add";
-const ANSWER_DEADLINE: Duration = Duration::from_mins(2);
+/// Only ends a test that hangs.
+const ANSWER_DEADLINE: Duration = Duration::from_mins(5);
 /// How often a client may give up because the machine is busy: its patience is not ours to set.
-const TRIES: usize = 3;
+const TRIES: usize = 10;
 
 /// A gateway with a session called `team`, and a desk to use it from.
 struct Office {

@@ -20,6 +20,8 @@ const STEPS: usize = 4;
 const DURATION_S: u64 = 6;
 /// What arrives within less than this was held back until the end: far less, as clients may be late, too.
 const LEAST_SPREAD: Duration = Duration::from_millis(500);
+/// How often all of it may arrive at once because the machine, or a client, stood still: held back, it does so each time.
+const TRIES: usize = 5;
 
 async fn everything_behind_gateway(node: &Node) -> (Server, Gateway, String) {
     let server = Server::everything(node).await;
@@ -64,6 +66,16 @@ async fn progress_arrives_while_the_call_runs() {
 }
 
 async fn watches(client: &mut impl Client) {
+    for _ in 0..TRIES {
+        if spread(client).await > LEAST_SPREAD {
+            return;
+        }
+    }
+    panic!("progress comes with the result, {TRIES} times");
+}
+
+/// How far the progress of one call comes apart, which is all there and in order.
+async fn spread(client: &mut impl Client) -> Duration {
     let seen = client
         .watch(TOOL, json!({"duration": DURATION_S, "steps": STEPS}))
         .await;
@@ -78,5 +90,5 @@ async fn watches(client: &mut impl Client) {
     assert_eq!(totals, [Some(4.0); STEPS]);
     let at_ms = |one: &Value| one["atMs"].as_u64().unwrap();
     let spread_ms = at_ms(&progress[STEPS - 1]) - at_ms(&progress[0]);
-    assert!(Duration::from_millis(spread_ms) > LEAST_SPREAD, "{seen}");
+    Duration::from_millis(spread_ms)
 }

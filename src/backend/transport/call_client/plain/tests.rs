@@ -81,7 +81,7 @@ async fn converse(mut stream: TcpStream, acts: &[Act], meets: Arc<Met>) {
 }
 
 fn client() -> CallClient {
-    CallClient::new(Duration::from_secs(5)).unwrap()
+    CallClient::new(Duration::from_mins(1)).unwrap()
 }
 
 async fn send(client: &CallClient, url: &str) -> Result<CallBody, HttpError> {
