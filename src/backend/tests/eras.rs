@@ -4,9 +4,9 @@ use mockito::{Matcher, Mock};
 use serde_json::json;
 
 use super::{
-    asking::{connect, entry, start, unavailable},
+    asking::{connect, describe, entry, start, unavailable},
     mocked::{Answers, DISCOVERED, initialized},
-    socket::{Port, Reply, shake_hands},
+    socket::{Port, Reply, Script, shake_hands},
     world::World,
 };
 use crate::{
@@ -272,4 +272,26 @@ async fn a_server_that_leaves_discovery_unanswered_is_shaken_hands_with() {
     let backend = start(quick, None, Vec::new());
     connect(&backend, LinkKey::Default).await.unwrap();
     assert_eq!(server.heard("initialize"), 1);
+}
+
+#[tokio::test]
+async fn a_modern_server_that_was_slow_for_once_is_asked_again() {
+    for (again, state) in [
+        (Reply::Result(DISCOVERED.to_owned()), State::Ready),
+        (Reply::Silence, State::Refused),
+    ] {
+        let port = Port::new();
+        let said = Script::of([Reply::Silence, again]);
+        let server = port.serve(move |message| match message["method"].as_str() {
+            Some("server/discover") => said.next(),
+            Some("initialize") => Reply::Error(NO_SUCH_METHOD),
+            _ => Reply::Status(404),
+        });
+        let quick = entry(&port.url(), &["timeouts: { handshake: 2s }"]);
+        let backend = start(quick, None, Vec::new());
+        let connected = connect(&backend, LinkKey::Default).await;
+        assert_eq!(connected.is_ok(), state == State::Ready, "{connected:?}");
+        assert_eq!(describe(&backend).await.state, state);
+        assert_eq!(server.heard("initialize"), 1);
+    }
 }
