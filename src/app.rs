@@ -19,7 +19,7 @@ mod spans;
 use std::{io::Write as _, net::SocketAddr, process::ExitCode};
 
 use secrecy::ExposeSecret as _;
-use tokio::{net::TcpListener, time::timeout};
+use tokio::net::TcpListener;
 
 use crate::{
     audit::AuditTo,
@@ -36,7 +36,7 @@ use crate::{
         tls::Certificates,
         via::TrustedProxies,
     },
-    limits::{HURRIED_WITHIN, REST_WITHIN},
+    limits::{HURRIED_WITHIN, REST_WITHIN, within},
     metrics::Metrics,
     registry::{CurrentRegistry, Registry, RegistryError},
     session::{Caps, Patience, Sessions},
@@ -196,7 +196,7 @@ async fn serve_until_told_to_stop(
             "cut requests that took too long to finish"
         );
     }
-    if timeout(HURRIED_WITHIN, sessions.settled()).await.is_err() {
+    if within(HURRIED_WITHIN, sessions.settled()).await.is_err() {
         tracing::warn!("backends were slow to hear that their calls are taken back");
     }
     let rest = async {
@@ -205,8 +205,8 @@ async fn serve_until_told_to_stop(
     };
     // Neither waits for the other: the one may be slow.
     let ends = tokio::join!(
-        timeout(REST_WITHIN, rest),
-        timeout(REST_WITHIN, auditing.end()),
+        within(REST_WITHIN, rest),
+        within(REST_WITHIN, auditing.end()),
         // It bounds itself, and says what it could not send.
         spans.end(),
     );

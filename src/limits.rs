@@ -5,6 +5,7 @@
 mod backlog;
 mod bounds;
 mod console;
+mod kept;
 mod told;
 
 use std::time::Duration;
@@ -15,6 +16,7 @@ pub use console::{
     CONSOLE_ANSWER_BYTES_MAX, CONSOLE_CONNECT_WITHIN, CONSOLE_QUIET_MAX, CONSOLE_WITHIN,
     EXAMPLE_ACCEPT_PAUSE, EXAMPLE_BODY_BYTES_MAX, EXAMPLE_SESSIONS_MAX, IMPORT_BYTES_MAX,
 };
+pub(crate) use kept::{PARTS, within};
 pub use told::{
     AUDIT_REFUSALS_MAX, AUDIT_REFUSALS_WITHIN, BAGGAGE_BYTES_MAX, SPANS_LOST_TOLD,
     SPANS_SENT_WITHIN, SPANS_WAITING_MAX, TRACE_STATE_BYTES_MAX,
@@ -36,7 +38,8 @@ pub const RETRY_ATTEMPTS: Bounds<u32> = Bounds::new(0, 10);
 pub const RETRY_BASE: Bounds<Duration> = Bounds::new(Duration::from_millis(1), MINUTES_1);
 /// The longest wait between two retries.
 pub const RETRY_MAX: Bounds<Duration> = Bounds::new(Duration::from_millis(1), MINUTES_5);
-/// How long an `initialize` waits for slow backends: clients give up after 60 s at the latest.
+/// How long an `initialize` waits for slow backends, and a client that begins to listen for them to tell: clients give up
+/// after 60 s at the latest, and what is late reaches them all the same.
 pub const INITIALIZE_DEADLINE: Bounds<Duration> = Bounds::new(Duration::ZERO, MINUTES_1);
 /// How long an MCP session lives without a request: most clients never end theirs.
 pub const MCP_SESSION_TTL: Bounds<Duration> = Bounds::new(Duration::from_secs(1), DAYS_365);
@@ -87,8 +90,8 @@ pub const TOKENS_SEEN_MAX: usize = 10_000;
 pub const KEY_SET_BYTES_MAX: usize = 1024 * 1024;
 /// Keys of it that are read: authorization servers have a handful.
 pub const KEY_SET_KEYS_MAX: usize = 100;
-/// How long fetching it may take.
-pub const KEY_SET_WITHIN: Duration = Duration::from_secs(5);
+/// How long fetching it may take: tokens wait meanwhile, and would be turned away without it.
+pub const KEY_SET_WITHIN: Duration = Duration::from_secs(15);
 /// How often it is fetched when nobody asks for a key that is not in it: a key that its issuer took back lets tokens
 /// in no longer than this.
 pub const KEY_SET_EVERY: Duration = MINUTES_10;
@@ -177,9 +180,6 @@ pub const CHANGES_IN_FLIGHT: Backlog = Backlog::new(256, 4 * MIB);
 pub const SUBSCRIBERS_PER_SESSION_MAX: usize = 256;
 /// Resources and tasks that one client wants to hear of: each costs its backends memory.
 pub const SUBSCRIPTIONS_MAX: usize = 1024;
-/// How long a client that begins to listen waits for its backends to tell: what they say later
-/// reaches it all the same.
-pub const TELLING_WITHIN: Duration = Duration::from_secs(2);
 /// Questions put to one client that it has not answered.
 pub const QUESTIONS_PER_MCP_SESSION_MAX: usize = 256;
 /// Calls of one connection that wait for a handshake.
@@ -244,7 +244,7 @@ pub const REST_WITHIN: Duration = Duration::from_secs(1);
 /// How long telling those whose calls have had their time may take at the end. With it and
 /// [`REST_WITHIN`] the default of the time to drain stays below the 10 s that supervisors wait.
 pub const HURRIED_WITHIN: Duration = Duration::from_millis(500);
-/// How long a list waits for a backend; the others' tools are shown without it.
+/// How long a list waits for a backend, if an `initialize` does not wait longer; the others' tools are shown without it.
 pub const LIST_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a list is kept at most that nothing says is another one: a backend's word for it may have got lost.
 pub const LIST_KEPT_MAX: Duration = MINUTES_5;

@@ -14,13 +14,13 @@ use std::{
 use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::value::RawValue;
-use tokio::{runtime::Handle, sync::OwnedSemaphorePermit, time::timeout};
+use tokio::{runtime::Handle, sync::OwnedSemaphorePermit};
 use tokio_retry::RetryIf;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    limits::PROGRESS_TOKEN_BYTES_MAX,
+    limits::{PROGRESS_TOKEN_BYTES_MAX, within},
     mcp::{
         error::{INTERNAL_ERROR, error_object},
         event::{Answered, Event, Question},
@@ -290,7 +290,7 @@ async fn post(endpoint: &Endpoint, outgoing: impl Fn() -> Outgoing) -> Result<()
     let policy = Policy::new(endpoint, false);
     let id = RequestId::from_number(0);
     let once = || async {
-        let posted = timeout(endpoint.timeouts.handshake, endpoint.wire.post(outgoing()));
+        let posted = within(endpoint.timeouts.handshake, endpoint.wire.post(outgoing()));
         let after = endpoint.timeouts.handshake;
         let posted = posted.await.unwrap_or(Err(BackendError::Silent { after }));
         policy.tried(&posted);

@@ -10,8 +10,7 @@ use std::{
     },
 };
 
-use tokio::time::timeout;
-
+use crate::limits::within;
 use crate::mcp::{
     event::{Outcome, Rejection},
     message::RequestId,
@@ -177,7 +176,7 @@ async fn tell_cancelled(endpoint: &Endpoint, link: &Link, id: Option<RequestId>)
     let Some(outgoing) = id.and_then(|id| link.dialect.cancellation(&id)) else {
         return;
     };
-    let told = timeout(endpoint.timeouts.handshake, endpoint.wire.post(outgoing)).await;
+    let told = within(endpoint.timeouts.handshake, endpoint.wire.post(outgoing)).await;
     if !matches!(told, Ok(Ok(_))) {
         tracing::debug!(backend.name = %endpoint.name, "could not pass a cancellation on");
     }

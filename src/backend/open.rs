@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use http::HeaderMap;
-use tokio::time::timeout;
 use tokio_retry::RetryIf;
 
 use crate::{
+    limits::within,
     mcp::{
         discovery::Discovery,
         request::Context,
@@ -67,7 +67,7 @@ pub(super) async fn look(endpoint: &Endpoint) -> Result<(Dialect, Discovery), Ba
 /// Ends the backend's MCP session; `headers` are those of [`Dialect::farewell`]. What it says to that ends the matter.
 pub(super) async fn say_goodbye(endpoint: &Endpoint, headers: HeaderMap) {
     let farewell = endpoint.wire.delete(headers);
-    if let Ok(Err(error)) = timeout(endpoint.timeouts.handshake, farewell).await {
+    if let Ok(Err(error)) = within(endpoint.timeouts.handshake, farewell).await {
         tracing::debug!(backend.name = %endpoint.name, %error, "could not end an MCP session");
     }
 }
@@ -107,9 +107,29 @@ async fn agree(
     match within_handshake(endpoint, modern::probe(&endpoint.wire, context)).await {
         Ok(Probe::Modern(modern, discovery)) => Ok((Dialect::Modern(modern), discovery)),
         // A server of the legacy era may well leave a method it does not know unanswered.
-        Ok(Probe::Legacy) | Err(BackendError::Silent { .. }) => {
-            initialize(endpoint, Revision::LATEST_LEGACY, context).await
+        Err(BackendError::Silent { .. }) => {
+            match initialize(endpoint, Revision::LATEST_LEGACY, context).await {
+                // A modern one does not know that; it, or the gateway, only stood still for a while.
+                Err(refused @ BackendError::Incompatible { .. }) => {
+                    again(endpoint, context, refused).await
+                }
+                outcome => outcome,
+            }
         }
+        Ok(Probe::Legacy) => initialize(endpoint, Revision::LATEST_LEGACY, context).await,
+        Err(error) => Err(error),
+    }
+}
+
+/// Asks a server again that left the first question unanswered, and `refused` to shake hands.
+async fn again(
+    endpoint: &Endpoint,
+    context: &Context,
+    refused: BackendError,
+) -> Result<(Dialect, Discovery), BackendError> {
+    match within_handshake(endpoint, modern::probe(&endpoint.wire, context)).await {
+        Ok(Probe::Modern(modern, discovery)) => Ok((Dialect::Modern(modern), discovery)),
+        Ok(Probe::Legacy) | Err(BackendError::Silent { .. }) => Err(refused),
         Err(error) => Err(error),
     }
 }
@@ -148,7 +168,7 @@ async fn within_handshake<T>(
     work: impl Future<Output = Result<T, BackendError>>,
 ) -> Result<T, BackendError> {
     let after: Duration = endpoint.timeouts.handshake;
-    timeout(after, work)
+    within(after, work)
         .await
         .unwrap_or(Err(BackendError::Silent { after }))
 }

@@ -1,8 +1,8 @@
 //! Requests of the gateway's own over an open link, for which no client waits.
 
 use serde_json::{json, value::RawValue};
-use tokio::time::timeout;
 
+use crate::limits::within;
 use crate::mcp::{
     level::Level,
     message::RequestId,
@@ -42,7 +42,7 @@ impl Conversation<'_> {
         };
         let after = endpoint.timeouts.handshake;
         let late = |_| BackendError::Silent { after };
-        timeout(after, asked).await.map_err(late)?
+        within(after, asked).await.map_err(late)?
     }
 
     /// Whether the backend still knows the MCP session of the link; for others there is nothing to

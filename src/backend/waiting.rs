@@ -12,7 +12,10 @@ use std::{
 
 use tokio::time::{Instant, sleep_until};
 
-use crate::{channel::is_let_go_within, limits::REQUEST_STATE_TTL};
+use crate::{
+    channel::is_let_go_within,
+    limits::{PARTS, REQUEST_STATE_TTL},
+};
 
 /// While a client is asked something, whether the time is over is looked at no more often than so.
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
@@ -62,12 +65,16 @@ impl Waiting {
     ) -> Option<T> {
         let began = Instant::now();
         let before = self.waits().taken(began);
-        let mut alarm = pin!(sleep_until(began + limit));
+        let part = limit / PARTS;
+        let mut due = began + part;
+        // How much of the time the gateway stood still: it looks several times, so that it sees that.
+        let mut still = Duration::ZERO;
+        let mut alarm = pin!(sleep_until(due));
         let mut is_first = true;
         loop {
             let rings = poll_fn(|context| {
                 // Polled again in time, it sets the alarm then.
-                if mem::take(&mut is_first) && is_let_go_within(limit) {
+                if mem::take(&mut is_first) && is_let_go_within(part) {
                     return Poll::Pending;
                 }
                 alarm.as_mut().poll(context)
@@ -80,12 +87,18 @@ impl Waiting {
             let now = Instant::now();
             let waits = self.waits();
             let taken = waits.taken(now).saturating_sub(before);
-            let left = (began + limit + taken).saturating_duration_since(now);
+            still += now.saturating_duration_since(due);
+            let left = (began + limit + taken + still).saturating_duration_since(now);
             if left.is_zero() {
                 return None;
             }
-            let pause = if waits.open > 0 { LOOK_PAUSE } else { left };
-            alarm.as_mut().reset(now + left.max(pause));
+            let pause = if waits.open > 0 {
+                LOOK_PAUSE
+            } else {
+                Duration::ZERO
+            };
+            due = now + left.min(part).max(pause);
+            alarm.as_mut().reset(due);
         }
     }
 

@@ -35,7 +35,7 @@ use self::{
     turning_away::TurningAway,
 };
 use super::{tls::Certificates, via::TrustedProxies};
-use crate::limits::HURRIED_WITHIN;
+use crate::limits::{self, HURRIED_WITHIN};
 
 /// The wait after an accept that failed for want of descriptors or memory: long enough not to
 /// spin, short enough not to be noticed.
@@ -239,7 +239,7 @@ where
         return door.speaker.converse(socket, activity, service).await;
     };
     let shaken = tokio::select! {
-        shaken = timeout(HANDSHAKE_WITHIN, certificates.accept(socket)) => shaken,
+        shaken = limits::within(HANDSHAKE_WITHIN, certificates.accept(socket)) => shaken,
         () = door.stop.cancelled() => return,
     };
     match shaken {
@@ -265,7 +265,7 @@ async fn drain(mut connections: JoinSet<()>, within: Duration, hurry: impl FnOnc
         "requests in flight have had their time: they are told that the gateway stops"
     );
     hurry();
-    let in_time = timeout(HURRIED_WITHIN, all(&mut connections)).await;
+    let in_time = limits::within(HURRIED_WITHIN, all(&mut connections)).await;
     let cut = if in_time.is_ok() {
         0
     } else {

@@ -7,11 +7,11 @@ use std::{sync::Arc, time::Duration};
 use futures_util::future::join_all;
 use serde_json::{Map, Value, value::RawValue};
 use smol_str::SmolStr;
-use tokio::{task::yield_now, time::timeout};
+use tokio::task::yield_now;
 
 use crate::{
     backend::{Backend, Fresh, LinkKey, Listing, list},
-    limits::{LIST_DEADLINE, TOOLS_FILTERED_AT_ONCE},
+    limits::{TOOLS_FILTERED_AT_ONCE, within},
     mcp::{
         discovery::Discovery,
         event::{Freshness, ResultBody},
@@ -47,6 +47,8 @@ pub(super) struct Lists {
     pub(super) spelling: Spelling,
     /// Whether what is listed may depend on a credential.
     pub(super) private: bool,
+    /// How long a backend is waited for.
+    pub(super) deadline: Duration,
 }
 
 /// A list that was made.
@@ -125,7 +127,7 @@ impl Lists {
     async fn ask(&self, backend: &Backend) -> Result<Listing, String> {
         let (name, member) = (backend.name(), self.shelf.member());
         let asked = list(backend, self.shelf, self.link, &self.context);
-        let reason = match timeout(LIST_DEADLINE, asked).await {
+        let reason = match within(self.deadline, asked).await {
             Ok(Ok(listing)) => {
                 if self.shelf == Shelf::Tools {
                     backend.learned(&listing);
@@ -189,7 +191,7 @@ pub(super) async fn welcome(
     deadline: Duration,
 ) -> Welcome {
     let met = join_all(backends.iter().map(|(backend, _)| async move {
-        match timeout(deadline, backend.connect(link, context.clone())).await {
+        match within(deadline, backend.connect(link, context.clone())).await {
             Ok(Ok(discovery)) => Ok(discovery),
             Ok(Err(failure)) => Err(in_words(failure)),
             Err(_) => Err("it is slow to answer".to_owned()),
@@ -213,15 +215,16 @@ pub(super) async fn welcome(
     }
 }
 
-/// Finds the own name that a client was shown shortened; the shown one if there is none.
+/// Finds the own name that a client was shown shortened; the shown one if there is none, or none that is told in time.
 pub(super) async fn own_name(
     backend: &Backend,
     shelf: Shelf,
     (link, context): (LinkKey, &Context),
     shown: SmolStr,
+    deadline: Duration,
 ) -> SmolStr {
     let listed = list(backend, shelf, link, context);
-    let Ok(Ok(listing)) = timeout(LIST_DEADLINE, listed).await else {
+    let Ok(Ok(listing)) = within(deadline, listed).await else {
         return shown;
     };
     // One that is really called so comes first; `shown` itself is short enough to spell plainly.

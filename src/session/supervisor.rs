@@ -12,7 +12,7 @@ use std::{
 };
 
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use uuid::Uuid;
 
 use crate::{
@@ -89,6 +89,8 @@ pub(super) struct State {
     /// Rows deleted while they were being read: what was read is void.
     void: HashSet<Uuid>,
     making: Making,
+    /// The turn to look after all sessions.
+    sweeps: Arc<Semaphore>,
     /// Sessions on their way to sleep.
     resting: HashMap<Uuid, Resting>,
     deaths: HashMap<Uuid, Deaths>,
@@ -117,6 +119,7 @@ impl Actor for Supervisor {
             loading: HashMap::new(),
             void: HashSet::new(),
             making: Making::start(myself.clone()),
+            sweeps: Arc::new(Semaphore::new(1)),
             resting: HashMap::new(),
             deaths: HashMap::new(),
             actors: HashMap::new(),

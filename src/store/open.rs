@@ -301,6 +301,8 @@ async fn connect(options: SqliteConnectOptions, size: u32) -> Result<DatabaseCon
     SqlitePoolOptions::new()
         .max_connections(size)
         .acquire_timeout(READER_WAIT)
+        // Whoever waited in vain says so; to have waited is no warning.
+        .acquire_slow_threshold(READER_WAIT)
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)

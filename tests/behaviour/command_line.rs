@@ -57,7 +57,7 @@ fn a_mistake_in_the_registry_is_told_with_its_place_and_stops_the_start() {
 async fn check_with_connect_tries_every_provider_and_prints_a_table() {
     let (legacy, modern) = (FakeBackend::legacy().start(), FakeBackend::modern().start());
     let folder = folder_with(&format!(
-        "providers:\n  old:\n    url: {}\n  new:\n    url: {}\n  down:\n    url: http://127.0.0.1:9/mcp\n    retries: {{ attempts: 0 }}\n  locked:\n    url: {}\n    auth: {{ type: bearer }}\n",
+        "providers:\n  old:\n    url: {}\n    timeouts: {{ connect: 5m, handshake: 5m }}\n  new:\n    url: {}\n    timeouts: {{ connect: 5m, handshake: 5m }}\n  down:\n    url: http://127.0.0.1:9/mcp\n    retries: {{ attempts: 0 }}\n  locked:\n    url: {}\n    auth: {{ type: bearer }}\n",
         legacy.url(),
         modern.url(),
         legacy.url(),

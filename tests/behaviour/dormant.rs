@@ -8,11 +8,15 @@ mod races;
 use serde_json::json;
 
 use crate::{
-    CLIENTS, LATEST_LEGACY, MODERN,
+    MODERN,
     world::{Client, FakeBackend, Gateway, eventually, fake_backend::Script, gateway::Session},
 };
 
 const SOON: &str = "--session-dormant-after=100ms";
+
+/// The latest revision whose streams cannot be taken up again. Those of a later one keep their session awake, which an
+/// answer is on a machine where it takes long.
+const LEGACY: &str = "2025-06-18";
 
 /// What the log says of a session that fell asleep, and of one that was made or woken.
 const ASLEEP: &str = "a session that nobody used sleeps";
@@ -58,7 +62,7 @@ async fn a_client_goes_on_when_its_session_slept_as_if_nothing_was() {
     for script in [FakeBackend::legacy, FakeBackend::modern] {
         let (backend, gateway, session) = stand(script()).await;
         let mut clients = vec![Client::plain(&session.endpoint)];
-        for revision in CLIENTS {
+        for revision in ["2025-03-26", LEGACY, MODERN] {
             clients.push(Client::speaking(revision, &session.endpoint).await);
         }
         for client in &clients {
@@ -99,7 +103,7 @@ async fn a_sleeping_session_holds_no_stream_at_its_backends() {
 #[tokio::test]
 async fn what_clients_asked_to_hear_is_asked_of_backends_again() {
     for script in [FakeBackend::legacy, FakeBackend::modern] {
-        for revision in ["2025-06-18", LATEST_LEGACY] {
+        for revision in ["2025-03-26", LEGACY] {
             let (backend, gateway, session) = stand(script()).await;
             let client = Client::legacy(&session.endpoint, revision).await;
             let uri = json!({"uri": "fake://text"});
@@ -136,7 +140,7 @@ async fn what_clients_asked_to_hear_is_asked_of_backends_again() {
 #[tokio::test]
 async fn a_sleeping_session_can_be_looked_at_listed_and_changed() {
     let (backend, gateway, session) = stand(FakeBackend::legacy()).await;
-    let client = Client::legacy(&session.endpoint, LATEST_LEGACY).await;
+    let client = Client::legacy(&session.endpoint, LEGACY).await;
     until_asleep(&gateway, &session).await;
     let listed = gateway.get("/sessions").await;
     assert!(listed.text.contains(&session.id));
@@ -155,7 +159,7 @@ async fn a_sleeping_session_can_be_looked_at_listed_and_changed() {
 async fn the_end_of_a_sleeping_session_is_told_to_its_backends() {
     let (backend, mut gateway, session) = stand(FakeBackend::legacy()).await;
     let _clients = [
-        Client::legacy(&session.endpoint, LATEST_LEGACY).await,
+        Client::legacy(&session.endpoint, LEGACY).await,
         Client::legacy(&session.endpoint, "2025-03-26").await,
     ];
     until_asleep(&gateway, &session).await;
@@ -174,8 +178,8 @@ async fn the_end_of_a_sleeping_session_is_told_to_its_backends() {
 #[tokio::test]
 async fn an_mcp_session_that_ended_stays_ended_when_its_session_slept() {
     let (backend, gateway, session) = stand(FakeBackend::legacy()).await;
-    let client = Client::legacy(&session.endpoint, LATEST_LEGACY).await;
-    let other = Client::legacy(&session.endpoint, LATEST_LEGACY).await;
+    let client = Client::legacy(&session.endpoint, LEGACY).await;
+    let other = Client::legacy(&session.endpoint, LEGACY).await;
     until_asleep(&gateway, &session).await;
     assert_eq!(client.delete().await, 204);
     until_asleep(&gateway, &session).await;
@@ -186,7 +190,7 @@ async fn an_mcp_session_that_ended_stays_ended_when_its_session_slept() {
 
 #[tokio::test]
 async fn a_session_whose_backend_is_away_sleeps_and_finds_it_back() {
-    for revision in [LATEST_LEGACY, MODERN] {
+    for revision in [LEGACY, MODERN] {
         let (backend, gateway, session) = stand(FakeBackend::both()).await;
         let client = Client::speaking(revision, &session.endpoint).await;
         client.call("it.echo", json!({})).await.result();

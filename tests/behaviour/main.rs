@@ -119,7 +119,7 @@ const MODERN: &str = world::client::MODERN;
 const QUICK: &str = "retries: { attempts: 2, base: 20ms, max: 100ms }";
 
 /// The same where a backend is silent. Whatever is to be answered must come within that time on any machine.
-const IMPATIENT: &str = "timeouts: { connect: 10s, handshake: 10s, idle: 2s, call: 20s }
+const IMPATIENT: &str = "timeouts: { idle: 2s }
     retries: { attempts: 2, base: 20ms, max: 100ms }";
 
 /// Codes the gateway answers with in its own name: backend unavailable, backend timed out.

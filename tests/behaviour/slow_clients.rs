@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     LATEST_LEGACY, MODERN,
     world::{
-        Client, FakeBackend, Gateway, List, Raw,
+        Client, FakeBackend, Gateway, List, Raw, eventually,
         fake_backend::Script,
         gateway::Session,
         raw::frames::{
@@ -242,6 +242,12 @@ async fn a_listener_that_does_not_read_fills_no_memory() {
         backend.announce(&said);
     }
     client.call("it.echo", json!({})).await.result();
+    // Whoever began to read before that would get all of it, and more for ever.
+    eventually("the client to be given up", async || {
+        let logs = gateway.logs();
+        logs.contains("the client took nothing of its answer for too long")
+    })
+    .await;
     let after = resident(&gateway);
     assert!(after < before + 64 * MIB, "{before} bytes, then {after}");
     // It was closed when more waited for it than may, or when it was given up.

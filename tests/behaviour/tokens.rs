@@ -1,5 +1,7 @@
 //! Callers that an authorization server vouches for, and where clients are told to log in.
 
+use std::time::Instant;
+
 use aws_lc_rs::hmac;
 use futures_util::future::join_all;
 use http::Method;
@@ -8,7 +10,7 @@ use serde_json::{Value, json};
 use crate::{
     LATEST_LEGACY, MODERN,
     world::{
-        FakeBackend, Gateway, Program, Wanted, eventually,
+        FakeBackend, Gateway, Program, eventually,
         gateway::{HttpAnswer, Setup},
         issuer::{KeySetAddress, Served, SigningKey, encoded, key_set, now, unsigned},
         within,
@@ -380,8 +382,6 @@ async fn a_stream_that_stays_open_ends_with_its_token() {
     let key = SigningKey::p256("a");
     let (_backend, gateway) = world(&[&key]);
     let path = gateway.folder().join("keys.json");
-    // Expired already, and let in for the sake of a wrong clock.
-    let expiring = key.token(&with("ada", "exp", json!(now() - 20)));
     let lasting = key.token(&claims("ada"));
     let body = json!({"servers": ["it"]}).to_string();
     let request = gateway
@@ -392,23 +392,30 @@ async fn a_stream_that_stays_open_ends_with_its_token() {
         .body(body);
     let made = gateway.send(request).await.json();
     let endpoint = gateway.url(made["mcp_endpoint"].as_str().unwrap());
-    let mut streams = Vec::new();
-    for token in [expiring, lasting] {
-        let program = Program::named("x").showing(&token);
-        let client = program.speaking(MODERN, &endpoint).await;
-        streams.push(client.changes(Wanted::lists()).await);
-    }
-    let [expired, changed] = &mut streams[..] else {
-        panic!("two streams");
+    let open = async |token: &str| {
+        let client = Program::named("x").showing(token).modern(&endpoint);
+        let listen = r#"{"notifications":{"toolsListChanged":true}}"#;
+        client.open("subscriptions/listen", listen).await
     };
+    let mut changed = open(&lasting).await;
+    assert_eq!(changed.status(), 200);
+    let mut expired = loop {
+        // Expired already, and let in for the sake of a wrong clock. On a slow machine that may be over, too.
+        let expiring = key.token(&with("ada", "exp", json!(now() - 20)));
+        let stream = open(&expiring).await;
+        if stream.status() != 401 {
+            break stream;
+        }
+    };
+    assert_eq!(expired.status(), 200);
     within("the token's end", async {
-        while expired.next_or_end().await.is_some() {}
+        while expired.next().await.is_some() {}
     })
     .await;
     // The other one lives until its key is another one.
     std::fs::write(&path, key_set(&[&SigningKey::p256("a")])).unwrap();
     within("the key's end", async {
-        while changed.next_or_end().await.is_some() {}
+        while changed.next().await.is_some() {}
     })
     .await;
 }
@@ -450,11 +457,15 @@ async fn made_up_keys_cause_few_fetches() {
         key.token_of(&header, &claims("ada"))
     });
     let tokens: Vec<String> = made_up.collect();
+    let begun = Instant::now();
     let answered = join_all(tokens.iter().map(|token| status(&gateway, token))).await;
     assert!(answered.iter().all(|status| *status == 401), "{answered:?}");
     // Each waits for two at most, all of them for the same ones.
-    let fetched = address.asked() - before;
-    assert!(fetched <= 3, "{fetched}");
+    let (fetched, seconds) = (address.asked() - before, begun.elapsed().as_secs());
+    assert!(
+        fetched as u64 <= 3 + seconds / 2,
+        "{fetched} in {seconds} s"
+    );
     assert_eq!(status(&gateway, &right).await, 200);
 }
 

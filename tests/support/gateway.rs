@@ -29,6 +29,19 @@ use log::Log;
 
 const ANNOUNCEMENT: &str = "://127.0.0.1:";
 
+/// Limits that no standstill of the machine reaches: a test of one of them says so, by a flag, a variable or in its
+/// provider's entry. Otherwise a slow machine would have requests given up and sent again that a test counts.
+const CALM: [(&str, &str); 8] = [
+    ("CONNECT_TIMEOUT", "5m"),
+    ("HANDSHAKE_TIMEOUT", "5m"),
+    ("IDLE_TIMEOUT", "5m"),
+    ("INITIALIZE_DEADLINE", "1m"),
+    ("HEADER_TIMEOUT", "5m"),
+    ("BODY_TIMEOUT", "5m"),
+    ("WRITE_TIMEOUT", "5m"),
+    ("DRAIN_TIMEOUT", "5m"),
+];
+
 /// What a gateway is told before it starts.
 pub struct Setup {
     registry: String,
@@ -423,6 +436,7 @@ impl Gateway {
             .env_clear()
             // A test may look for the line of what was just answered.
             .env("LOG_DELAY", "0s")
+            .envs(CALM)
             .envs(self.setup.environment.iter().cloned())
             .current_dir(self.folder.path())
             .stdin(Stdio::null())

@@ -40,8 +40,8 @@ pub use pairing::{Pairing, World};
 pub use raw::Raw;
 pub use transcript::Transcript;
 
-/// How long a test waits for a fact before it fails: long, because the machine may be slow.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a test waits for a fact before it fails: long, because the machine may be slow or stand still for a while.
+pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// How often a fact is looked at where nothing announces it.
 const GLANCE: Duration = Duration::from_millis(10);

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
 use crate::{
     backend::{Backend, catalogue::Catalogue, link::LinkKey, listing::list, pending::Pending},
-    limits::{ANNOUNCED_LIST_PAUSE, LIST_DEADLINE, NAMED_TOOLS_MAX, SILENT_CHANGE_PAUSE},
+    limits::{ANNOUNCED_LIST_PAUSE, LIST_DEADLINE, NAMED_TOOLS_MAX, SILENT_CHANGE_PAUSE, within},
     mcp::{failure::shortened, kind::ListKind, request::Context, shelf::Shelf},
 };
 
@@ -152,7 +152,7 @@ impl Connection {
 
 async fn catalogue_of(backend: &Backend) -> Option<Catalogue> {
     let context = Context::default();
-    match timeout(
+    match within(
         LIST_DEADLINE,
         list(backend, Shelf::Tools, LinkKey::Default, &context),
     )

@@ -1,9 +1,6 @@
 //! What sessions want of links besides calls, and what is told of that.
 
-use tokio::{
-    sync::{OwnedSemaphorePermit, oneshot},
-    time::timeout,
-};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use uuid::Uuid;
 
 use crate::{
@@ -13,6 +10,7 @@ use crate::{
         pending::Slot,
         transport::streamable_http::Outgoing,
     },
+    limits::within,
     mcp::{
         event::{Notification, Question},
         message::write_notification,
@@ -116,7 +114,7 @@ impl Connection {
         tokio::spawn(async move {
             let _until_told = room;
             let told = endpoint.wire.post(outgoing);
-            if !matches!(timeout(endpoint.timeouts.handshake, told).await, Ok(Ok(_))) {
+            if !matches!(within(endpoint.timeouts.handshake, told).await, Ok(Ok(_))) {
                 tracing::debug!(backend.name = %endpoint.name, "could not pass a client's notification on");
             }
         });

@@ -2,16 +2,19 @@
 
 use mockito::{Matcher, Mock};
 use serde_json::json;
+use tokio::task::JoinHandle;
 
 use super::{
-    asking::{PATIENT, entry, soon, start, turn_clock, unavailable, until},
+    asking::{PATIENT, describe, entry, soon, start, turn_clock, unavailable, until},
     mocked::{Answers, DISCOVERED, initialized},
-    socket::{Port, Reply, shake_hands},
+    socket::{Port, Reply, Script, shake_hands},
     world::World,
 };
 use crate::{
-    backend::{LinkKey, State},
-    mcp::{event::Outcome, request::Context, version::Revision},
+    backend::{Backend, LinkKey, State},
+    mcp::{
+        discovery::Discovery, event::Outcome, failure::Failure, request::Context, version::Revision,
+    },
 };
 
 const NO_SUCH_METHOD: &str = r#"{"code":-32601,"message":"no such method"}"#;
@@ -269,12 +272,42 @@ async fn a_server_that_leaves_discovery_unanswered_is_shaken_hands_with() {
         _ => shake_hands(message),
     });
     let backend = start(entry(&port.url(), &[]), None, Vec::new());
-    let connected = tokio::spawn(async move {
-        let link = LinkKey::Default;
-        backend.connect(link, Context::default()).await
-    });
+    let connected = connecting(&backend);
     until(async || server.heard("server/discover") == 1).await;
     turn_clock(PATIENT.handshake * 3 / 2).await;
     soon(connected).await.unwrap().unwrap();
     assert_eq!(server.heard("initialize"), 1);
+}
+
+fn connecting(backend: &Backend) -> JoinHandle<Result<Discovery, Failure>> {
+    let backend = backend.clone();
+    tokio::spawn(async move { backend.connect(LinkKey::Default, Context::default()).await })
+}
+
+#[tokio::test]
+async fn a_modern_server_that_was_slow_for_once_is_asked_again() {
+    for (again, state) in [
+        (Reply::Result(DISCOVERED.to_owned()), State::Ready),
+        (Reply::Silence, State::Refused),
+    ] {
+        let port = Port::new();
+        let said = Script::of([Reply::Silence, again]);
+        let server = port.serve(move |message| match message["method"].as_str() {
+            Some("server/discover") => said.next(),
+            Some("initialize") => Reply::Error(NO_SUCH_METHOD),
+            _ => Reply::Status(404),
+        });
+        let backend = start(entry(&port.url(), &[]), None, Vec::new());
+        let connected = connecting(&backend);
+        for asked in 1..=2 {
+            until(async || server.heard("server/discover") == asked).await;
+            if asked == 1 || state == State::Refused {
+                turn_clock(PATIENT.handshake * 3 / 2).await;
+            }
+        }
+        let connected = soon(connected).await.unwrap();
+        assert_eq!(connected.is_ok(), state == State::Ready, "{connected:?}");
+        assert_eq!(describe(&backend).await.state, state);
+        assert_eq!(server.heard("initialize"), 1);
+    }
 }

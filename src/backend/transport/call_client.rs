@@ -26,14 +26,13 @@ use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
-use tokio::time::timeout;
 use tower_service::Service;
 
 use crate::{
     backend::error::{BoxError, HttpError},
     limits::{
         ANSWER_READ_BYTES_MAX, POOL_IDLE_PER_BACKEND, POOL_IDLE_TIMEOUT, SOCKET_ALIVE_ASKED,
-        SOCKET_ALIVE_ASKS, SOCKET_LOST_AFTER,
+        SOCKET_ALIVE_ASKS, SOCKET_LOST_AFTER, within,
     },
 };
 
@@ -188,8 +187,9 @@ struct Punctual<C> {
 impl<C> Service<Uri> for Punctual<C>
 where
     C: Service<Uri>,
+    C::Response: 'static,
     C::Future: Send + 'static,
-    C::Error: Into<BoxError>,
+    C::Error: Into<BoxError> + 'static,
 {
     type Response = C::Response;
     type Error = BoxError;
@@ -200,7 +200,7 @@ where
     }
 
     fn call(&mut self, to: Uri) -> Self::Future {
-        let connecting = timeout(self.within, self.connector.call(to));
+        let connecting = within(self.within, self.connector.call(to));
         Box::pin(async move {
             match connecting.await {
                 Ok(connected) => connected.map_err(Into::into),

@@ -8,7 +8,10 @@ use utoipa::ToSchema;
 use warp::reply::Response;
 
 use super::answer;
-use crate::front::{FrontState, problem::Problem};
+use crate::{
+    front::{FrontState, problem::Problem},
+    limits::within,
+};
 
 /// How long the store may take to answer: a probe commonly gives up after a few seconds.
 const READY_WITHIN: Duration = Duration::from_secs(2);
@@ -41,7 +44,7 @@ pub(super) fn alive() -> Result<Response, Problem> {
     )
 )]
 pub(super) async fn ready(state: FrontState) -> Result<Response, Problem> {
-    match tokio::time::timeout(READY_WITHIN, state.sessions.ready()).await {
+    match within(READY_WITHIN, state.sessions.ready()).await {
         Ok(Ok(())) => alive(),
         Ok(Err(error)) => Err(super::failure(&error)),
         Err(_) => Err(Problem::unavailable(

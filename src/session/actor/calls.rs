@@ -80,10 +80,11 @@ impl Session {
             let public = exchange.request.name.as_deref().unwrap_or_default();
             self.unknown(which, public)
         });
+        let deadline = self.shared.list_deadline();
         let mut call = self.call(route.position, exchange, place);
         tokio::spawn(async move {
             let asker = (call.link, &call.request.context);
-            let own = fan_out::own_name(&backend, which, asker, route.own);
+            let own = fan_out::own_name(&backend, which, asker, route.own, deadline);
             let own = tokio::select! {
                 () = call.cancel.cancelled() => None,
                 own = own => Some(own),

@@ -3,13 +3,13 @@
 use std::collections::{BTreeSet, HashSet};
 
 use futures_util::future::join_all;
-use tokio::{sync::oneshot, time::timeout};
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::{
     backend::{Backend, Hearers, LinkKey, Unmet, Wants},
     channel::Sender,
-    limits::{SUBSCRIBERS_PER_SESSION_MAX, TELLING_WITHIN, URI_BYTES_MAX},
+    limits::{SUBSCRIBERS_PER_SESSION_MAX, URI_BYTES_MAX, within},
     mcp::{event::Notification, failure::Failure, kind::ListKind, request::Context},
     routing::task,
     session::{
@@ -66,9 +66,10 @@ impl Session {
             return;
         }
         let asking = want(self.wants(LinkKey::Own(id)));
+        let deadline = self.shared.initialize_deadline;
         tokio::spawn(async move {
             // What a backend refuses shows in its connection's state.
-            let _late = timeout(TELLING_WITHIN, asking).await;
+            let _late = within(deadline, asking).await;
             let _asker_left = reply.send(Ok(()));
         });
     }
@@ -140,8 +141,9 @@ impl Session {
         );
         self.subscribers.insert(number, subscriber);
         let asking = want(self.wants(link));
+        let deadline = self.shared.initialize_deadline;
         tokio::spawn(async move {
-            let asked = timeout(TELLING_WITHIN, asking).await;
+            let asked = within(deadline, asking).await;
             let unmet = asked.unwrap_or_default();
             let is_met = |wanted: &Wanted, of: fn(&Unmet) -> &BTreeSet<String>| {
                 let unmet = unmet.iter().filter(|(at, _)| *at == wanted.position);

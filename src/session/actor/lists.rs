@@ -56,6 +56,7 @@ impl Session {
             // How things are called depends on who asks.
             private: self.uses_credentials
                 || (self.naming == Naming::Auto && matches!(which, Shelf::Tools | Shelf::Prompts)),
+            deadline: self.shared.list_deadline(),
         };
         let myself = self.myself.clone();
         tokio::spawn(async move {

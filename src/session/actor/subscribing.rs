@@ -3,12 +3,12 @@
 //! It is stored, so that a client that goes on after a restart of the gateway hears it still.
 
 use ractor::ActorRef;
-use tokio::{sync::oneshot, time::timeout};
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::{
     backend::LinkKey,
-    limits::{SUBSCRIPTIONS_MAX, TELLING_WITHIN, URI_BYTES_MAX},
+    limits::{SUBSCRIPTIONS_MAX, URI_BYTES_MAX, within},
     mcp::{event::Outcome, failure::Failure, level::Level, object::RawObject},
     session::{
         exchange::{Exchange, Place},
@@ -35,11 +35,11 @@ impl Session {
         let (position, own) = (wanted.position, wanted.own.clone());
         mcp_session.subscriptions.insert(wanted);
         let wanting = self.wants(LinkKey::Own(id)).swap_remove(position).tell();
-        let myself = self.myself.clone();
+        let (deadline, myself) = (self.shared.initialize_deadline, self.myself.clone());
         tokio::spawn(async move {
             let cancelled = exchange.cancel.clone();
             let agreed = async {
-                match timeout(TELLING_WITHIN, wanting).await {
+                match within(deadline, wanting).await {
                     Ok(Err(unmet)) if unmet.uris.contains(&own) => Err(unmet.failure),
                     // A backend that is late hears of it when it is there.
                     _ => Ok(()),
@@ -99,10 +99,10 @@ impl Session {
         if let Some((id, mcp_session)) = self.client_of(&exchange) {
             mcp_session.context.log_level = Some(level.into());
             let told = self.telling(LinkKey::Own(id));
-            let myself = self.myself.clone();
+            let (deadline, myself) = (self.shared.initialize_deadline, self.myself.clone());
             tokio::spawn(async move {
                 // Before the answer: the next call's messages are those that were asked for.
-                let _late = timeout(TELLING_WITHIN, told).await;
+                let _late = within(deadline, told).await;
                 kept(&myself, id).await;
                 exchange.completed("{}").await;
                 drop(place);

@@ -18,7 +18,11 @@ use crate::{
 use super::{State, SupervisorMessage, waking::Finder};
 
 impl State {
+    /// Begins to, unless the last time is not over: where the database is slow, more and more would wait for it.
     pub(super) fn sweep(&self) {
+        let Ok(turn) = Arc::clone(&self.sweeps).try_acquire_owned() else {
+            return;
+        };
         let sessions = self.directory.all();
         let sweeping = Sweeping {
             store: self.shared.store.clone(),
@@ -27,7 +31,10 @@ impl State {
             oldest_mcp_session_ms: self.shared.oldest_mcp_session_ms(),
             unused_sessions: self.shared.unused_sessions(),
         };
-        tokio::spawn(sweeping.run(sessions));
+        tokio::spawn(async move {
+            sweeping.run(sessions).await;
+            drop(turn);
+        });
     }
 }
 

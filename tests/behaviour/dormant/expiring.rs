@@ -6,11 +6,8 @@ use sea_orm::{
 };
 use serde_json::json;
 
-use super::{SOON, path, until_asleep};
-use crate::{
-    LATEST_LEGACY,
-    world::{Client, FakeBackend, Gateway, eventually},
-};
+use super::{LEGACY, SOON, path, until_asleep};
+use crate::world::{Client, FakeBackend, Gateway, eventually};
 
 async fn open(gateway: &Gateway) -> DatabaseConnection {
     let file = gateway.folder().join("gateway.db");
@@ -44,8 +41,8 @@ async fn an_mcp_session_expires_while_its_session_sleeps() {
     let backend = FakeBackend::legacy().start();
     let gateway = super::start(&backend);
     let session = gateway.session(&["it"]).await;
-    let old = Client::legacy(&session.endpoint, LATEST_LEGACY).await;
-    let young = Client::legacy(&session.endpoint, LATEST_LEGACY).await;
+    let old = Client::legacy(&session.endpoint, LEGACY).await;
+    let young = Client::legacy(&session.endpoint, LEGACY).await;
     for client in [&old, &young] {
         client.call("it.echo", json!({})).await.result();
     }
@@ -71,7 +68,7 @@ async fn a_session_that_nobody_uses_is_deleted_while_it_sleeps() {
         .argument("--session-idle-ttl=1h")
         .start();
     let session = gateway.session(&["it"]).await;
-    let client = Client::legacy(&session.endpoint, LATEST_LEGACY).await;
+    let client = Client::legacy(&session.endpoint, LEGACY).await;
     client.call("it.echo", json!({})).await.result();
     let other = gateway.session(&["it"]).await;
     until_asleep(&gateway, &session).await;

@@ -5,9 +5,9 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::{ASLEEP, AWAKE, path, sleeps, start, turns, until_asleep};
+use super::{ASLEEP, AWAKE, LEGACY, path, sleeps, start, turns, until_asleep};
 use crate::{
-    LATEST_LEGACY, MODERN,
+    MODERN,
     world::{Client, FakeBackend, Gateway, dice::Dice, gateway::Session},
 };
 
@@ -24,11 +24,7 @@ fn pause(dice: &mut Dice) -> Duration {
 
 /// Calls that come about when the session goes to sleep; whether it does is chance.
 async fn call_again_and_again(gateway: &Gateway, session: &Session, mut dice: Dice, slow: u32) {
-    let revision = if dice.below(2) == 0 {
-        LATEST_LEGACY
-    } else {
-        MODERN
-    };
+    let revision = if dice.below(2) == 0 { LEGACY } else { MODERN };
     let client = Client::speaking(revision, &session.endpoint).await;
     for round in 0..ROUNDS {
         // Not to wait for anything: the pause is what is tried.
@@ -103,7 +99,7 @@ async fn a_deletion_in_the_moment_of_falling_asleep_deletes() {
     let deletions = sessions.iter().map(|session| {
         let (gateway, pause) = (&gateway, pause(&mut dice));
         async move {
-            let client = Client::legacy(&session.endpoint, LATEST_LEGACY).await;
+            let client = Client::legacy(&session.endpoint, LEGACY).await;
             client.call("it.echo", json!({})).await.result();
             tokio::time::sleep(pause).await;
             let path = path(session);

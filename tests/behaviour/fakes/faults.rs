@@ -80,9 +80,14 @@ async fn a_lost_answer_was_carried_out() {
     ];
     for (done, fault) in slow.into_iter().enumerate() {
         backend.inject(fault.clone().times(1));
-        let hangs = tokio::time::timeout(Duration::from_millis(200), call()).await;
+        let mut waiting = std::pin::pin!(call());
+        let ran = |it: &FakeBackend| it.executions("count") == done + 4;
+        tokio::select! {
+            ended = &mut waiting => unreachable!("{ended:?} under {fault:?}"),
+            () = backend.until("the call to run", ran) => {}
+        }
+        let hangs = tokio::time::timeout(Duration::from_millis(200), waiting).await;
         assert!(hangs.is_err(), "{fault:?}");
-        assert_eq!(backend.executions("count"), done + 4);
     }
     backend.go_down().await;
     assert_eq!(call().await, Err("at the door"));

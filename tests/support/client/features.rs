@@ -4,6 +4,8 @@ use std::sync::PoisonError;
 
 use serde_json::{Value, json};
 
+use crate::world::eventually;
+
 use super::{Answer, Client, Exchange, Message};
 
 impl Client {
@@ -11,6 +13,15 @@ impl Client {
     pub async fn call(&self, tool: &str, arguments: Value) -> Answer {
         self.request("tools/call", json!({"name": tool, "arguments": arguments}))
             .await
+    }
+
+    /// Calls a tool until there is a result: where limits are short, a machine that stands still exceeds one now and then.
+    pub async fn is_served(&self, tool: &str) {
+        eventually("a result", async || {
+            let answer = self.call(tool, json!({})).await;
+            answer.response.is_some_and(|it| it.is_result())
+        })
+        .await;
     }
 
     /// The names `tools/list` shows, all pages.

@@ -6,13 +6,13 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode, response::Parts};
 use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
-use tokio::time::timeout;
 
 use crate::backend::{
     error::{BackendError, HttpError},
     transport::call_client::CallBody,
     waiting::Waiting,
 };
+use crate::limits::within;
 
 /// An answer whose head is there.
 pub(super) struct Response {
@@ -114,7 +114,7 @@ impl Patience {
     ) -> Result<T, BackendError> {
         let done = match &self.waiting {
             Some(waiting) => waiting.within(self.limit, work).await,
-            None => timeout(self.limit, work).await.ok(),
+            None => within(self.limit, work).await.ok(),
         };
         done.ok_or(BackendError::Silent { after: self.limit })
     }
