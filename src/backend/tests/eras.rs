@@ -2,19 +2,16 @@
 
 use mockito::{Matcher, Mock};
 use serde_json::json;
-use tokio::task::JoinHandle;
 
 use super::{
-    asking::{PATIENT, describe, entry, soon, start, turn_clock, unavailable, until},
+    asking::{PATIENT, connect, describe, entry, soon, start, turn_clock, unavailable, until},
     mocked::{Answers, DISCOVERED, initialized},
     socket::{Port, Reply, Script, shake_hands},
     world::World,
 };
 use crate::{
-    backend::{Backend, LinkKey, State},
-    mcp::{
-        discovery::Discovery, event::Outcome, failure::Failure, request::Context, version::Revision,
-    },
+    backend::{LinkKey, State},
+    mcp::{event::Outcome, request::Context, version::Revision},
 };
 
 const NO_SUCH_METHOD: &str = r#"{"code":-32601,"message":"no such method"}"#;
@@ -272,16 +269,14 @@ async fn a_server_that_leaves_discovery_unanswered_is_shaken_hands_with() {
         _ => shake_hands(message),
     });
     let backend = start(entry(&port.url(), &[]), None, Vec::new());
-    let connected = connecting(&backend);
+    let connected = tokio::spawn(async move {
+        let link = LinkKey::Default;
+        backend.connect(link, Context::default()).await
+    });
     until(async || server.heard("server/discover") == 1).await;
     turn_clock(PATIENT.handshake * 3 / 2).await;
     soon(connected).await.unwrap().unwrap();
     assert_eq!(server.heard("initialize"), 1);
-}
-
-fn connecting(backend: &Backend) -> JoinHandle<Result<Discovery, Failure>> {
-    let backend = backend.clone();
-    tokio::spawn(async move { backend.connect(LinkKey::Default, Context::default()).await })
 }
 
 #[tokio::test]
@@ -297,15 +292,9 @@ async fn a_modern_server_that_was_slow_for_once_is_asked_again() {
             Some("initialize") => Reply::Error(NO_SUCH_METHOD),
             _ => Reply::Status(404),
         });
-        let backend = start(entry(&port.url(), &[]), None, Vec::new());
-        let connected = connecting(&backend);
-        for asked in 1..=2 {
-            until(async || server.heard("server/discover") == asked).await;
-            if asked == 1 || state == State::Refused {
-                turn_clock(PATIENT.handshake * 3 / 2).await;
-            }
-        }
-        let connected = soon(connected).await.unwrap();
+        let quick = entry(&port.url(), &["timeouts: { handshake: 2s }"]);
+        let backend = start(quick, None, Vec::new());
+        let connected = connect(&backend, LinkKey::Default).await;
         assert_eq!(connected.is_ok(), state == State::Ready, "{connected:?}");
         assert_eq!(describe(&backend).await.state, state);
         assert_eq!(server.heard("initialize"), 1);
