@@ -48,6 +48,20 @@ impl Raw {
         }
     }
 
+    /// Whether the other side, which is on this machine, has not closed the connection. What it sent before may still be on
+    /// its way, and nothing of it is read to find out.
+    pub fn is_held(&self) -> bool {
+        let port = |address: SocketAddr| format!(":{:04X}", address.port());
+        let here = port(self.stream.local_addr().unwrap());
+        let there = port(self.stream.peer_addr().unwrap());
+        let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        sockets.lines().any(|socket| {
+            let fields: Vec<_> = socket.split_whitespace().collect();
+            let is_its = fields[1].ends_with(&there) && fields[2].ends_with(&here);
+            is_its && fields[3] == "01"
+        })
+    }
+
     /// Reads to the end, a reset included, and gives all that came.
     pub async fn rest_bytes(mut self) -> Vec<u8> {
         while self.read().await > 0 {}
