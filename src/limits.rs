@@ -6,6 +6,7 @@ mod backlog;
 mod bounds;
 mod console;
 mod kept;
+mod said;
 mod told;
 
 use std::time::Duration;
@@ -17,6 +18,10 @@ pub use console::{
     EXAMPLE_ACCEPT_PAUSE, EXAMPLE_BODY_BYTES_MAX, EXAMPLE_SESSIONS_MAX, IMPORT_BYTES_MAX,
 };
 pub(crate) use kept::{PARTS, within};
+pub use said::{
+    CHANGES_IN_FLIGHT, CLIENT_DESCRIPTION_BYTES_MAX, CONTEXT_REMEMBERED_BYTES_MAX,
+    CONTEXTS_REMEMBERED_MAX, SUBSCRIBERS_PER_SESSION_MAX, SUBSCRIPTIONS_MAX, TELLING_WITHIN,
+};
 pub use told::{
     AUDIT_REFUSALS_MAX, AUDIT_REFUSALS_WITHIN, BAGGAGE_BYTES_MAX, SPANS_LOST_TOLD,
     SPANS_SENT_WITHIN, SPANS_WAITING_MAX, TRACE_STATE_BYTES_MAX,
@@ -38,8 +43,8 @@ pub const RETRY_ATTEMPTS: Bounds<u32> = Bounds::new(0, 10);
 pub const RETRY_BASE: Bounds<Duration> = Bounds::new(Duration::from_millis(1), MINUTES_1);
 /// The longest wait between two retries.
 pub const RETRY_MAX: Bounds<Duration> = Bounds::new(Duration::from_millis(1), MINUTES_5);
-/// How long an `initialize` waits for slow backends, and a client that begins to listen for them to tell: clients give up
-/// after 60 s at the latest, and what is late reaches them all the same.
+/// How long an `initialize` waits for slow backends: clients give up after 60 s at the latest. What else clients wait for
+/// with all backends takes no less.
 pub const INITIALIZE_DEADLINE: Bounds<Duration> = Bounds::new(Duration::ZERO, MINUTES_1);
 /// How long an MCP session lives without a request: most clients never end theirs.
 pub const MCP_SESSION_TTL: Bounds<Duration> = Bounds::new(Duration::from_secs(1), DAYS_365);
@@ -114,13 +119,6 @@ pub const HEADER_VALUE_BYTES_MAX: usize = 8 * 1024;
 /// Exchanges in flight of one session: what one person's agents do at once, many times over; each
 /// holds a body in memory.
 pub const EXCHANGES_PER_SESSION_MAX: usize = 1024;
-/// Bytes of a client's `clientInfo`, and as many of its capabilities: each is kept in memory and on the
-/// disk for as long as an MCP session lives, and goes to backends.
-pub const CLIENT_DESCRIPTION_BYTES_MAX: usize = 16 * 1024;
-/// What modern clients said of themselves that a thread remembers: programs of one kind and version say the same.
-pub const CONTEXTS_REMEMBERED_MAX: usize = 4;
-/// Bytes of each; what is larger is read with each request.
-pub const CONTEXT_REMEMBERED_BYTES_MAX: usize = 2 * 1024;
 /// Levels of a request's JSON, its own object included: readers of JSON commonly give up here, and the
 /// backends' should not be the ones to find out.
 pub const DEPTH_MAX: usize = 128;
@@ -173,13 +171,6 @@ pub const RESUMED_AFTER: Duration = Duration::from_secs(1);
 /// How long an answer may take before it becomes a stream that can be taken up again: most answers
 /// take less, and cost less in one piece.
 pub const RESUMABLE_AFTER: Duration = Duration::from_secs(5);
-/// What waits for a slow listener: one that is behind by more reads nothing at all. A session may have
-/// hundreds, and none of them is owed more memory than a call.
-pub const CHANGES_IN_FLIGHT: Backlog = Backlog::new(256, 4 * MIB);
-/// Streams of one session that clients without an MCP session hear changes on.
-pub const SUBSCRIBERS_PER_SESSION_MAX: usize = 256;
-/// Resources and tasks that one client wants to hear of: each costs its backends memory.
-pub const SUBSCRIPTIONS_MAX: usize = 1024;
 /// Questions put to one client that it has not answered.
 pub const QUESTIONS_PER_MCP_SESSION_MAX: usize = 256;
 /// Calls of one connection that wait for a handshake.

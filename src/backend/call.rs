@@ -10,11 +10,13 @@ use std::{
     },
 };
 
-use crate::limits::within;
-use crate::mcp::{
-    event::{Outcome, Rejection},
-    message::RequestId,
-    name::BackendName,
+use crate::{
+    limits::within,
+    mcp::{
+        event::{Outcome, Rejection},
+        message::RequestId,
+        name::BackendName,
+    },
 };
 
 use super::{

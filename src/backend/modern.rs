@@ -14,10 +14,7 @@ use crate::mcp::{
     header::{self, encode_value},
     message::{Message, RequestId},
     meta::{self, TASKS_EXTENSION},
-    method::{
-        DISCOVER, LISTEN, PROMPTS_GET, RESOURCES_READ, TASKS_CANCEL, TASKS_GET, TASKS_UPDATE,
-        TOOLS_CALL, subject_member,
-    },
+    method::{DISCOVER, LISTEN},
     object::{self, RawObject},
     request::{Context, Request},
     version::{Era, Revision},
@@ -63,7 +60,7 @@ impl Modern {
             HeaderValue::from_static(self.revision.as_str()),
         );
         insert(&mut headers, header::METHOD, &request.method);
-        if let Some(name) = named(request) {
+        if let Some(name) = request.repeated_name() {
             insert(&mut headers, header::NAME, &encode_value(&name));
         }
         for (name, value) in request.param_headers.iter().flatten() {
@@ -105,24 +102,6 @@ impl Modern {
         }
         let request = Request::new(LISTEN, Some(params), context);
         self.encode(&request, id).outgoing
-    }
-}
-
-/// What the `Mcp-Name` header of a request repeats, for the methods that have one.
-/// Spec: 2026-07-28 basic/transports/streamable-http, "Standard Request Headers"; SEP-2663,
-/// "Streamable HTTP: Routing Headers".
-fn named(request: &Request) -> Option<Cow<'_, str>> {
-    let method = request.method.as_ref();
-    let is_named = matches!(
-        method,
-        TOOLS_CALL | PROMPTS_GET | RESOURCES_READ | TASKS_GET | TASKS_UPDATE | TASKS_CANCEL
-    );
-    let member = subject_member(method).filter(|_| is_named)?;
-    match &request.name {
-        Some(name) => Some(Cow::Borrowed(name)),
-        None => RawObject::parse_or_empty(request.params.as_deref())
-            .get_str(member)
-            .map(Cow::Owned),
     }
 }
 

@@ -109,7 +109,7 @@ async fn agree(
         // A server of the legacy era may well leave a method it does not know unanswered.
         Err(BackendError::Silent { .. }) => {
             match initialize(endpoint, Revision::LATEST_LEGACY, context).await {
-                // A modern one does not know that; it, or the gateway, only stood still for a while.
+                // A modern one does not know that; it, or the gateway, may only have stood still for a while.
                 Err(refused @ BackendError::Incompatible { .. }) => {
                     again(endpoint, context, refused).await
                 }

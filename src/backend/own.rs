@@ -2,13 +2,15 @@
 
 use serde_json::{json, value::RawValue};
 
-use crate::limits::within;
-use crate::mcp::{
-    level::Level,
-    message::RequestId,
-    method::{DISCOVER, PING, SET_LEVEL},
-    object::to_raw,
-    request::{Context, Request},
+use crate::{
+    limits::within,
+    mcp::{
+        level::Level,
+        message::RequestId,
+        method::{DISCOVER, PING, SET_LEVEL},
+        object::to_raw,
+        request::{Context, Request},
+    },
 };
 
 use super::{

@@ -67,8 +67,8 @@ impl Waiting {
         let before = self.waits().taken(began);
         let part = limit / PARTS;
         let mut due = began + part;
-        // How much of the time the gateway stood still: it looks several times, so that it sees that.
-        let mut still = Duration::ZERO;
+        // How much of the time the gateway stood still, and did not wait: it looks several times, so that it sees that.
+        let (mut still, mut taken_before) = (Duration::ZERO, Duration::ZERO);
         let mut alarm = pin!(sleep_until(due));
         let mut is_first = true;
         loop {
@@ -87,7 +87,9 @@ impl Waiting {
             let now = Instant::now();
             let waits = self.waits();
             let taken = waits.taken(now).saturating_sub(before);
-            still += now.saturating_duration_since(due);
+            let late = now.saturating_duration_since(due);
+            still += late.saturating_sub(taken.saturating_sub(taken_before));
+            taken_before = taken;
             let left = (began + limit + taken + still).saturating_duration_since(now);
             if left.is_zero() {
                 return None;
@@ -150,6 +152,34 @@ mod tests {
         assert_eq!(began.elapsed(), LIMIT + Duration::from_mins(4));
         assert_eq!(waiting.within(LIMIT, pending::<()>()).await, None);
         assert_eq!(began.elapsed(), 2 * LIMIT + Duration::from_mins(4));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_standstill_while_the_client_is_waited_for_counts_once() {
+        let waiting = Waiting::new();
+        let began = Instant::now();
+        let waits = async {
+            let wait = waiting.begin();
+            // Nothing runs meanwhile.
+            tokio::time::advance(10 * LIMIT).await;
+            tokio::task::yield_now().await;
+            drop(wait);
+            pending::<()>().await;
+        };
+        assert_eq!(waiting.within(LIMIT, pin!(waits)).await, None);
+        assert_eq!(began.elapsed(), 11 * LIMIT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_standstill_takes_one_part_of_the_time() {
+        let waiting = Waiting::new();
+        let began = Instant::now();
+        let stands_still = async {
+            tokio::time::advance(10 * LIMIT).await;
+            pending::<()>().await;
+        };
+        assert_eq!(waiting.within(LIMIT, pin!(stands_still)).await, None);
+        assert_eq!(began.elapsed(), 10 * LIMIT + LIMIT / PARTS * (PARTS - 1));
     }
 
     #[tokio::test(start_paused = true)]

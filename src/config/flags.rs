@@ -192,8 +192,8 @@ pub(super) struct Listening {
     #[arg(value_parser = |text: &str| limits::BODY_BYTES.read(text))]
     pub(super) max_body: usize,
 
-    /// How long an initialize, and a client that begins to listen, wait for slow servers; the tools of later ones are
-    /// announced
+    /// How long an initialize waits for slow servers, and lists and listening too if they would wait less; the tools of
+    /// later ones are announced
     #[arg(
         long,
         global = true,

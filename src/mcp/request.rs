@@ -1,12 +1,15 @@
 //! One request in the version-neutral language: each carries its own context.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use serde_json::value::RawValue;
 use smol_str::SmolStr;
 
 use super::{
-    method::asked_capability,
+    method::{
+        PROMPTS_GET, RESOURCES_READ, TASKS_CANCEL, TASKS_GET, TASKS_UPDATE, TOOLS_CALL,
+        asked_capability, subject_member,
+    },
     object::{RawObject, read_object},
     trace::Trace,
 };
@@ -118,6 +121,26 @@ impl Request {
             asking: Asking::Never,
             context,
             param_headers: None,
+        }
+    }
+
+    /// What the `Mcp-Name` header repeats, for the methods that have one.
+    ///
+    /// Spec: 2026-07-28 basic/transports/streamable-http, "Standard Request Headers"; SEP-2663, "Streamable HTTP: Routing
+    /// Headers".
+    #[must_use]
+    pub fn repeated_name(&self) -> Option<Cow<'_, str>> {
+        let method = self.method.as_ref();
+        let is_named = matches!(
+            method,
+            TOOLS_CALL | PROMPTS_GET | RESOURCES_READ | TASKS_GET | TASKS_UPDATE | TASKS_CANCEL
+        );
+        let member = subject_member(method).filter(|_| is_named)?;
+        match &self.name {
+            Some(name) => Some(Cow::Borrowed(name)),
+            None => RawObject::parse_or_empty(self.params.as_deref())
+                .get_str(member)
+                .map(Cow::Owned),
         }
     }
 }

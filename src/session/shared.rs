@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     backend::HttpClients,
-    limits::LIST_DEADLINE,
+    limits::{LIST_DEADLINE, TELLING_WITHIN},
     registry::CurrentRegistry,
     store::{Store, StoredServer, Unused},
 };
@@ -17,7 +17,7 @@ pub(super) struct Shared {
     pub(super) registry: CurrentRegistry,
     pub(super) store: Store,
     pub(super) clients: HttpClients,
-    /// How long `initialize` waits for slow backends, and a client that begins to listen for them to tell.
+    /// How long `initialize` waits for slow backends.
     pub(super) initialize_deadline: Duration,
     /// How long an MCP session lives without a request.
     pub(super) mcp_session_ttl: Duration,
@@ -35,6 +35,11 @@ impl Shared {
         let spec = self.registry.get(server.backend.as_str());
         !matches!(server.credential, Ok(None))
             || spec.is_some_and(|spec| spec.auth.default_secret().is_some())
+    }
+
+    /// How long a client waits for backends to hear of what it wants from now on: as with lists.
+    pub(super) fn telling_deadline(&self) -> Duration {
+        TELLING_WITHIN.max(self.initialize_deadline)
     }
 
     /// How long a list waits for slow backends: whoever has an `initialize` wait longer has lists, too.

@@ -32,7 +32,7 @@ pub(super) const READERS: u32 = 4;
 /// What each of them keeps of the file, in SQLite's words: 256 KiB. A row is read once, when its session wakes, and the
 /// system keeps the file's pages, too; with many rows stored, all of it would fill.
 const READER_CACHE: &str = "-256";
-/// How long a read waits for one of [`READERS`], and a connection to open: longer than a busy machine stands still.
+/// How long a statement waits for a connection, such as one of [`READERS`], and that one to open: longer than a busy machine stands still.
 const READER_WAIT: Duration = Duration::from_secs(30);
 
 /// The table of what was migrated: every migration begins with it.

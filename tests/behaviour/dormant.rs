@@ -8,7 +8,7 @@ mod races;
 use serde_json::json;
 
 use crate::{
-    MODERN,
+    LATEST_LEGACY, MODERN,
     world::{Client, FakeBackend, Gateway, eventually, fake_backend::Script, gateway::Session},
 };
 
@@ -62,7 +62,7 @@ async fn a_client_goes_on_when_its_session_slept_as_if_nothing_was() {
     for script in [FakeBackend::legacy, FakeBackend::modern] {
         let (backend, gateway, session) = stand(script()).await;
         let mut clients = vec![Client::plain(&session.endpoint)];
-        for revision in ["2025-03-26", LEGACY, MODERN] {
+        for revision in ["2025-03-26", LEGACY, LATEST_LEGACY, MODERN] {
             clients.push(Client::speaking(revision, &session.endpoint).await);
         }
         for client in &clients {

@@ -66,7 +66,7 @@ impl Session {
             return;
         }
         let asking = want(self.wants(LinkKey::Own(id)));
-        let deadline = self.shared.initialize_deadline;
+        let deadline = self.shared.telling_deadline();
         tokio::spawn(async move {
             // What a backend refuses shows in its connection's state.
             let _late = within(deadline, asking).await;
@@ -141,7 +141,7 @@ impl Session {
         );
         self.subscribers.insert(number, subscriber);
         let asking = want(self.wants(link));
-        let deadline = self.shared.initialize_deadline;
+        let deadline = self.shared.telling_deadline();
         tokio::spawn(async move {
             let asked = within(deadline, asking).await;
             let unmet = asked.unwrap_or_default();

@@ -35,7 +35,7 @@ impl Session {
         let (position, own) = (wanted.position, wanted.own.clone());
         mcp_session.subscriptions.insert(wanted);
         let wanting = self.wants(LinkKey::Own(id)).swap_remove(position).tell();
-        let (deadline, myself) = (self.shared.initialize_deadline, self.myself.clone());
+        let (deadline, myself) = (self.shared.telling_deadline(), self.myself.clone());
         tokio::spawn(async move {
             let cancelled = exchange.cancel.clone();
             let agreed = async {
@@ -99,7 +99,7 @@ impl Session {
         if let Some((id, mcp_session)) = self.client_of(&exchange) {
             mcp_session.context.log_level = Some(level.into());
             let told = self.telling(LinkKey::Own(id));
-            let (deadline, myself) = (self.shared.initialize_deadline, self.myself.clone());
+            let (deadline, myself) = (self.shared.telling_deadline(), self.myself.clone());
             tokio::spawn(async move {
                 // Before the answer: the next call's messages are those that were asked for.
                 let _late = within(deadline, told).await;

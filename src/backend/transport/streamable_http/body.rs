@@ -7,12 +7,14 @@ use http::{HeaderMap, StatusCode, response::Parts};
 use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
 
-use crate::backend::{
-    error::{BackendError, HttpError},
-    transport::call_client::CallBody,
-    waiting::Waiting,
+use crate::{
+    backend::{
+        error::{BackendError, HttpError},
+        transport::call_client::CallBody,
+        waiting::Waiting,
+    },
+    limits::within,
 };
-use crate::limits::within;
 
 /// An answer whose head is there.
 pub(super) struct Response {

@@ -77,8 +77,7 @@ impl Modern {
     /// Answers this request with what began for another one.
     pub(super) fn goes_on_for(&mut self, head: &Head<'_>) {
         let token = head.meta.members().get(meta::PROGRESS_TOKEN);
-        let token = token.map(ToOwned::to_owned);
-        self.progress = Some(token.map_or(Progress::Unwanted, Progress::Token));
+        self.progress = Some(token.map_or(Progress::Unwanted, |it| Progress::Token(it.to_owned())));
     }
 
     /// Log messages come only to who asked for them. Spec: 2026-07-28 server/utilities/logging.
