@@ -92,7 +92,7 @@ pub enum Asking {
 pub struct Request {
     /// The method.
     pub method: SmolStr,
-    /// What the request is about ([`subject_member`](super::method::subject_member)): a tool's or a
+    /// What the request is about ([`subject_member`]): a tool's or a
     /// prompt's name, a resource's URI, a task's id; public until the session has routed it.
     pub name: Option<SmolStr>,
     /// The parameters as the client wrote them; an adapter puts in `name` and the era's `_meta`.
