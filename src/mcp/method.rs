@@ -130,11 +130,8 @@ pub fn only_reads(method: &str) -> bool {
     )
 }
 
-/// The member of a method's parameters that says what the request is about: it is repeated in the
-/// `Mcp-Name` header, and tells the gateway whose request it is.
-///
-/// Spec: 2026-07-28 basic/transports/streamable-http, "Standard Request Headers"; SEP-2663,
-/// "Streamable HTTP: Routing Headers".
+/// The member of a method's parameters that says what the request is about, and so tells the gateway
+/// whose request it is.
 #[must_use]
 pub fn subject_member(method: &str) -> Option<&'static str> {
     match method {
@@ -143,6 +140,18 @@ pub fn subject_member(method: &str) -> Option<&'static str> {
         TASKS_GET | TASKS_UPDATE | TASKS_CANCEL | TASKS_RESULT => Some("taskId"),
         _ => None,
     }
+}
+
+/// Whether the `Mcp-Name` header of a request of this method repeats what it is about.
+///
+/// Spec: 2026-07-28 basic/transports/streamable-http, "Standard Request Headers"; SEP-2663,
+/// "Streamable HTTP: Routing Headers".
+#[must_use]
+pub fn has_name_header(method: &str) -> bool {
+    matches!(
+        method,
+        TOOLS_CALL | PROMPTS_GET | RESOURCES_READ | TASKS_GET | TASKS_UPDATE | TASKS_CANCEL
+    )
 }
 
 /// Whether a request of this method may be answered with a wish for input.

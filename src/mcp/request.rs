@@ -6,10 +6,7 @@ use serde_json::value::RawValue;
 use smol_str::SmolStr;
 
 use super::{
-    method::{
-        PROMPTS_GET, RESOURCES_READ, TASKS_CANCEL, TASKS_GET, TASKS_UPDATE, TOOLS_CALL,
-        asked_capability, subject_member,
-    },
+    method::{asked_capability, has_name_header, subject_member},
     object::{RawObject, read_object},
     trace::Trace,
 };
@@ -124,18 +121,11 @@ impl Request {
         }
     }
 
-    /// What the `Mcp-Name` header repeats, for the methods that have one.
-    ///
-    /// Spec: 2026-07-28 basic/transports/streamable-http, "Standard Request Headers"; SEP-2663, "Streamable HTTP: Routing
-    /// Headers".
+    /// What the `Mcp-Name` header repeats, for the methods that have one ([`has_name_header`]).
     #[must_use]
     pub fn repeated_name(&self) -> Option<Cow<'_, str>> {
         let method = self.method.as_ref();
-        let is_named = matches!(
-            method,
-            TOOLS_CALL | PROMPTS_GET | RESOURCES_READ | TASKS_GET | TASKS_UPDATE | TASKS_CANCEL
-        );
-        let member = subject_member(method).filter(|_| is_named)?;
+        let member = subject_member(method).filter(|_| has_name_header(method))?;
         match &self.name {
             Some(name) => Some(Cow::Borrowed(name)),
             None => RawObject::parse_or_empty(self.params.as_deref())

@@ -12,7 +12,7 @@ use crate::mcp::{
     header::{self, decode_value},
     level::Level,
     meta,
-    method::{PROMPTS_GET, RESOURCES_READ, TASKS_CANCEL, TASKS_GET, TASKS_UPDATE, TOOLS_CALL},
+    method::has_name_header,
     object::RawObject,
     request::Context,
     version::{Era, Revision},
@@ -22,18 +22,6 @@ use super::{
     super::{Caller, Head, description, head::Meta, refusal::modern_object},
     lately::{self, Said},
 };
-
-/// The methods whose subject a header mirrors.
-///
-/// Spec: same page, "Standard Request Headers"; SEP-2663, "Streamable HTTP: Routing Headers".
-const NAMED: [&str; 6] = [
-    TOOLS_CALL,
-    PROMPTS_GET,
-    RESOURCES_READ,
-    TASKS_GET,
-    TASKS_UPDATE,
-    TASKS_CANCEL,
-];
 
 /// Checks a request in the order that tells a client most: its context, then the headers that
 /// every request has.
@@ -80,7 +68,7 @@ pub(super) fn subject(
     let subject = head
         .subject(method)
         .map_err(|failure| modern_object(&failure))?;
-    if NAMED.contains(&method) {
+    if has_name_header(method) {
         mirrored(
             caller,
             &header::NAME,
