@@ -1,13 +1,14 @@
 # syntax=docker/dockerfile:1
 # The gateway in an image of its own: no shell, no package manager, a user without a name. See docs/team.md.
 
-FROM rust:1.94-bookworm AS build
+# The compiler that the profile fits.
+FROM rust:1.95.0-bookworm AS build
 WORKDIR /source
 # What .dockerignore lets in, which is what the build reads.
 COPY . .
 # The registry and what is built of it stay between two builds: a change of the gateway compiles the gateway alone.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
-    --mount=type=cache,target=/source/target \
+    --mount=type=cache,id=profiled,target=/source/target \
     cargo build --release --locked --bin mcp-gateway \
     && install -D target/release/mcp-gateway /out/usr/local/bin/mcp-gateway \
     && install -D -m 644 registry.yaml /out/etc/mcp-gateway/registry.yaml \

@@ -4,6 +4,11 @@ use std::{io::Write as _, process::ExitCode};
 
 use mcp_gateway::{app, config::Config};
 
+/// What a session and a call take piece by piece, and give back in another order and on other threads.
+#[cfg(all(target_arch = "x86_64", not(target_env = "msvc")))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let config = match Config::from_process() {
         Ok(config) => config,

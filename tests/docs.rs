@@ -13,6 +13,9 @@ mod guides;
 mod messages;
 #[path = "docs/packages.rs"]
 mod packages;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[path = "docs/profile.rs"]
+mod profile;
 #[path = "docs/program.rs"]
 mod program;
 

@@ -48,7 +48,7 @@ impl Backends {
     }
 
     pub(crate) async fn stop(self) -> Result<(), RunError> {
-        self.running.stop().await
+        self.running.kill().await
     }
 }
 

@@ -15,6 +15,9 @@ use crate::usage::Usage;
 /// How long a program that announces its addresses may take until it listens.
 const START_LIMIT: Duration = Duration::from_mins(2);
 
+/// How long a program that was asked to end may take for it.
+const END_LIMIT: Duration = Duration::from_secs(20);
+
 /// How often a program that announces nothing is tried.
 const GLANCE: Duration = Duration::from_millis(20);
 
@@ -91,9 +94,23 @@ impl Running {
         Usage::of_group(self.group?)
     }
 
+    /// Asks the program to end. One that does not is killed.
+    ///
+    /// # Errors
+    /// `RunError::Stuck` if it had to be.
+    pub(crate) async fn end(mut self) -> Result<(), RunError> {
+        self.signal_all("-TERM");
+        if let Ok(ended) = timeout(END_LIMIT, self.child.wait()).await {
+            // What it started ends with it, as it does when this is dropped.
+            return Ok(ended.map(drop)?);
+        }
+        self.kill().await?;
+        Err(RunError::Stuck(END_LIMIT))
+    }
+
     /// Kills the program, and waits for its end.
-    pub(crate) async fn stop(mut self) -> Result<(), RunError> {
-        self.kill_others();
+    pub(crate) async fn kill(mut self) -> Result<(), RunError> {
+        self.signal_all("-KILL");
         self.group = None;
         Ok(self.child.kill().await?)
     }
@@ -118,11 +135,11 @@ impl Running {
         })
     }
 
-    /// Kills what the program has started, and the program with it.
-    fn kill_others(&self) {
+    /// Sends a signal to the program and to what it has started.
+    fn signal_all(&self, signal: &str) {
         if let Some(group) = self.group {
             let mut kill = std::process::Command::new("kill");
-            kill.args(["-KILL", "--", &format!("-{group}")]);
+            kill.args([signal, "--", &format!("-{group}")]);
             // A group that has ended is gone, which is all that is wanted.
             let _ = kill.stdout(Stdio::null()).stderr(Stdio::null()).status();
         }
@@ -131,7 +148,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.kill_others();
+        self.signal_all("-KILL");
     }
 }
 

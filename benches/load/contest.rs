@@ -82,6 +82,19 @@ pub(crate) async fn hold(settings: &[Setting], kinds: &[Kind]) -> Result<Vec<Fin
     Ok(findings)
 }
 
+/// Holds the contest with every side that must be there, or fails with what keeps one from it.
+pub(crate) async fn hold_whole(
+    settings: &[Setting],
+    kinds: &[Kind],
+) -> Result<Vec<Findings>, RunError> {
+    let mut findings = hold(settings, kinds).await?;
+    let mut needed = findings.iter_mut().filter(|one| one.kind.is_needed());
+    match needed.find_map(|one| one.failure.take()) {
+        Some(failure) => Err(failure),
+        None => Ok(findings),
+    }
+}
+
 /// Brings all sides up; those that do not come up are not waited for.
 async fn enter(
     settings: &[Setting],

@@ -1,6 +1,7 @@
 //! What can go wrong with one operation, and with a whole run.
 
 use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -65,6 +66,10 @@ pub(crate) enum RunError {
     Absent(String),
     #[error("cannot be installed: {0}")]
     Install(String),
+    #[error("the gateway was not built: cargo ended with {0}")]
+    Build(ExitStatus),
+    #[error("no gateway was built for this run")]
+    Unbuilt,
     #[error("plot: {0}")]
     Plot(String),
     #[error("REST API of the gateway: {0}")]
@@ -75,6 +80,8 @@ pub(crate) enum RunError {
         path: String,
         fault: Fault,
     },
+    #[error("its program did not end within {} of being asked to", humantime::format_duration(*.0))]
+    Stuck(Duration),
     #[error("its program ended by itself")]
     Ended,
     #[error("first call of a session: {0}")]

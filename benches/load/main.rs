@@ -15,10 +15,12 @@ mod message;
 mod options;
 mod report;
 mod rest;
+mod shipped;
 mod side;
 mod suite;
 mod tally;
 mod text;
+mod train;
 mod usage;
 mod wire;
 
@@ -36,11 +38,11 @@ use crate::options::{CommandLine, Options, Program};
 use crate::report::Report;
 use crate::side::Kind;
 
-/// What starting, opening and clearing may take, and more for every thousand sessions and every other gateway, which
-/// may have to be built first.
+/// What starting, opening and clearing may take, and more for every thousand sessions and every gateway, which may have to
+/// be built first.
 const SET_UP_LIMIT: Duration = Duration::from_mins(2);
 const SET_UP_LIMIT_PER_THOUSAND: Duration = Duration::from_secs(30);
-const SET_UP_LIMIT_BESIDE: Duration = Duration::from_mins(30);
+const BUILDING_LIMIT: Duration = Duration::from_mins(30);
 
 /// Some answers were wrong, or missing.
 const UNCLEAN: u8 = 1;
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         Some(Program::Backend(options)) => return backend::run(options),
         Some(Program::Bare(options)) => return bare::run(options),
         Some(Program::Suite(options)) => run(suite::run(options), None),
+        Some(Program::Train(options)) => run(train::run(options), None),
         None => run(measure(&line.options), Some(limit(&line.options))),
     };
     match outcome {
@@ -93,22 +96,29 @@ async fn run(
 
 /// One contest, as the options say.
 async fn measure(options: &Options) -> Result<bool, RunError> {
+    let kinds = Kind::of_run(options);
+    let mut options = options.clone();
+    if is_to_build(&options) {
+        options.gateway = Some(shipped::build().await?);
+    }
+    let json = options.json.clone();
     let setting = Setting {
         label: String::new(),
-        options: options.clone(),
+        options,
     };
     let settings = [setting];
-    let mut findings = contest::hold(&settings, &Kind::of_run(options)).await?;
-    let mut needed = findings.iter_mut().filter(|one| one.kind.is_needed());
-    if let Some(failure) = needed.find_map(|one| one.failure.take()) {
-        return Err(failure);
-    }
+    let findings = contest::hold_whole(&settings, &kinds).await?;
     let report = Report::new(&settings, &findings)?;
     report::print(&report);
-    if let Some(path) = &options.json {
+    if let Some(path) = &json {
         report.write(path)?;
     }
     Ok(report.is_clean())
+}
+
+/// Whether the gateway has to be built for a run with these options.
+fn is_to_build(options: &Options) -> bool {
+    options.gateway.is_none() && Kind::of_run(options).contains(&Kind::Gateway)
 }
 
 /// The longest that a run with these options can take if everything is as slow as allowed.
@@ -116,13 +126,14 @@ fn limit(options: &Options) -> Duration {
     let rounds = u32::try_from(options.rounds.get()).unwrap_or(u32::MAX);
     let thousands = u32::try_from(options.sessions.get() / 1000).unwrap_or(u32::MAX);
     let sides = u32::try_from(Kind::of_run(options).len()).unwrap_or(u32::MAX);
-    let others = u32::try_from(options.beside.len()).unwrap_or(u32::MAX);
+    let to_build = options.beside.len() + usize::from(is_to_build(options));
+    let to_build = u32::try_from(to_build).unwrap_or(u32::MAX);
     let side = options.warmup + options.stretch() + options.timeout;
     let load = side.saturating_mul(rounds).saturating_mul(sides);
     let set_up = SET_UP_LIMIT_PER_THOUSAND.saturating_mul(thousands);
-    let installing = SET_UP_LIMIT_BESIDE.saturating_mul(others);
+    let building = BUILDING_LIMIT.saturating_mul(to_build);
     let started = SET_UP_LIMIT.saturating_add(set_up);
-    started.saturating_add(load).saturating_add(installing)
+    started.saturating_add(load).saturating_add(building)
 }
 
 #[expect(clippy::print_stderr, reason = "a program tells its user why it ends")]

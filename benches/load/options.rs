@@ -13,6 +13,7 @@ use crate::fault::RunError;
 use crate::side::Beside;
 use crate::suite::SuiteOptions;
 use crate::text::MARK_BYTES;
+use crate::train::TrainOptions;
 
 /// Puts load on a Multi-MCP gateway and verifies every answer.
 ///
@@ -45,6 +46,8 @@ pub(crate) enum Program {
     Bare(BareOptions),
     /// Runs every scenario, and says of each what it must reach and whether it does.
     Suite(SuiteOptions),
+    /// Puts load of every kind on a gateway that counts what it runs; `benches/profile/make` builds one.
+    Train(TrainOptions),
 }
 
 #[derive(Debug, Clone, Args, Serialize)]
@@ -110,7 +113,7 @@ pub(crate) struct Options {
     /// Measure the backend alone.
     #[arg(long, conflicts_with_all = ["url", "gateway"])]
     pub(crate) direct_only: bool,
-    /// Another gateway binary, to compare two builds.
+    /// A gateway binary, to compare two builds; left out, the release is built.
     #[arg(long, value_name = "PATH")]
     pub(crate) gateway: Option<PathBuf>,
     /// A gateway that runs already, such as `http://127.0.0.1:8000`; with a path, such as `http://127.0.0.1:8000/mcp`,

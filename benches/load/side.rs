@@ -109,6 +109,8 @@ pub(crate) struct Side {
     /// How long making the sessions took; none if none were made.
     pub(crate) creation: Option<Creation>,
     running: Option<Running>,
+    /// Whether the program is asked to end, and not killed.
+    ends_when_asked: bool,
     made: Option<Made>,
     // After the program that writes into it: fields are dropped in this order.
     folder: Option<TempDir>,
@@ -166,6 +168,7 @@ impl Side {
             endpoints,
             creation: None,
             running: None,
+            ends_when_asked: false,
             made: None,
             folder: None,
         }
@@ -197,8 +200,10 @@ impl Side {
         if let Some(made) = self.made {
             rest::delete_sessions(&made.authority, &made.ids).await?;
         }
-        if let Some(running) = self.running {
-            running.stop().await?;
+        match self.running {
+            Some(running) if self.ends_when_asked => running.end().await?,
+            Some(running) => running.kill().await?,
+            None => {}
         }
         if let Some(folder) = self.folder {
             folder.close()?;

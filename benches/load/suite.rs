@@ -17,6 +17,7 @@ use self::scenario::Scenario;
 use crate::contest;
 use crate::fault::RunError;
 use crate::report::{Origin, Report, complaints};
+use crate::shipped;
 use crate::side::{Beside, Kind};
 
 #[derive(Debug, Clone, Args)]
@@ -33,7 +34,7 @@ pub(crate) struct SuiteOptions {
     /// Other gateways to measure beside, as far as they can do it; the first use installs each below `target/`.
     #[arg(long, value_enum, value_delimiter = ',')]
     beside: Vec<Beside>,
-    /// Another gateway binary, to compare two builds.
+    /// A gateway binary, to compare two builds; left out, the release is built.
     #[arg(long, value_name = "PATH")]
     pub(crate) gateway: Option<PathBuf>,
     /// Also writes all figures, round by round, as JSON.
@@ -88,13 +89,16 @@ struct Outcome {
 
 /// Whether every answer was right. What was not reached is told, and no failure.
 pub(crate) async fn run(options: &SuiteOptions) -> Result<bool, RunError> {
-    let scenarios = scenario::all(options)?;
-    let scenarios = scenarios.into_iter().filter(|one| options.wants(&one.name));
-    let scenarios: Vec<Scenario> = scenarios.collect();
     if options.list {
-        table::list(&scenarios, &holdings::NAMES);
+        table::list(&wanted(options)?, &holdings::NAMES);
         return Ok(true);
     }
+    let mut options = options.clone();
+    if options.gateway.is_none() {
+        options.gateway = Some(shipped::build().await?);
+    }
+    let options = &options;
+    let scenarios = wanted(options)?;
     let (mut rows, count) = (Vec::new(), scenarios.len());
     for (place, scenario) in scenarios.into_iter().enumerate() {
         tell(&format!("{} of {count}: {}", place + 1, scenario.name));
@@ -115,6 +119,11 @@ pub(crate) async fn run(options: &SuiteOptions) -> Result<bool, RunError> {
         plot::draw(folder, &outcome.rows)?;
     }
     Ok(outcome.rows.iter().all(|row| row.report.is_clean()))
+}
+
+fn wanted(options: &SuiteOptions) -> Result<Vec<Scenario>, RunError> {
+    let scenarios = scenario::all(options)?.into_iter();
+    Ok(scenarios.filter(|one| options.wants(&one.name)).collect())
 }
 
 async fn play(options: &SuiteOptions, scenario: Scenario) -> Result<Row, RunError> {

@@ -1,6 +1,7 @@
 //! Holds the packages to the program and to what they promise: the image, the compose file and the service.
 
 use std::{
+    fs,
     path::Path,
     process::{Command, Output},
     time::Duration,
@@ -109,13 +110,17 @@ fn the_image_runs_as_nobody_and_keeps_what_must_last() {
         let tag = image.rsplit_once(':').map(|(_, tag)| tag);
         assert!(tag.is_some_and(|tag| tag != "latest"), "{image}");
     }
-    // What builds it is what Cargo.toml asks for.
-    let (_, wanted) = text("Cargo.toml")
-        .split_once("rust-version = \"")
-        .map(|(a, b)| (a.to_owned(), b.to_owned()))
+    // What builds it is what the profile fits, and new enough.
+    let compiler = text("benches/profile/compiler");
+    let mut lines = compiler.lines();
+    let release = lines
+        .find_map(|line| line.strip_prefix("release: "))
         .unwrap();
-    let wanted = wanted.split('"').next().unwrap().to_owned();
-    assert!(text("Dockerfile").contains(&format!("FROM rust:{wanted}-")));
+    assert!(text("Dockerfile").contains(&format!("FROM rust:{release}-")));
+    let manifest = text("Cargo.toml");
+    let (_, least) = manifest.split_once("rust-version = \"").unwrap();
+    let minor = |version: &str| version.split('.').nth(1).unwrap().parse::<u32>().unwrap();
+    assert!(minor(release) >= minor(least.split('"').next().unwrap()));
 }
 
 #[test]
@@ -128,10 +133,12 @@ fn what_the_image_is_built_of_is_all_that_cargo_wants() {
         .collect();
     assert_eq!(lines[0], "*", "nothing else goes to the builder");
     for line in &lines[1..] {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(line.strip_prefix('!').unwrap());
+        let path = Path::new(line.strip_prefix('!').unwrap());
+        let whither = folder.path().join(path.parent().unwrap());
+        fs::create_dir_all(&whither).unwrap();
         let copied = Command::new("cp")
             .arg("-r")
-            .args([&path, folder.path()])
+            .args([&Path::new(env!("CARGO_MANIFEST_DIR")).join(path), &whither])
             .status();
         assert!(copied.unwrap().success(), "{line}");
     }

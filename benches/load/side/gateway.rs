@@ -35,8 +35,7 @@ impl Installation {
             registry.push_str("    auth: { type: none }\n");
         }
         fs::write(folder.path().join("registry.yaml"), registry)?;
-        let built = || PathBuf::from(env!("CARGO_BIN_EXE_mcp-gateway"));
-        let program = options.gateway.clone().unwrap_or_else(built);
+        let program = options.gateway.clone().ok_or(RunError::Unbuilt)?;
         let program = fs::canonicalize(&program).unwrap_or(program);
         Ok(Self { program, folder })
     }
@@ -73,6 +72,8 @@ pub(super) async fn set(options: &Options, backends: &Backends) -> Result<Side, 
     let endpoints = endpoints(&authority, &mcp_endpoints(sessions), options.era, names);
     Ok(Side {
         creation: Some(creation),
+        // One that counts what it runs writes that down as it ends.
+        ends_when_asked: true,
         ..Side::of(endpoints, running, installation.folder)
     })
 }

@@ -80,7 +80,7 @@ async fn creation(options: &SuiteOptions, work: &Options) -> Result<Vec<Holding>
         let spent = crate::usage::spent(before, running.usage());
         costs.extend(spent.map(|spent| spent.as_secs_f64() * 1e6 / whole(batch)));
     }
-    running.stop().await?;
+    running.kill().await?;
     backends.stop().await?;
     let rate = median(rates);
     let verdict = Verdict::at_least("≥ 5000 a second".to_owned(), Some(rate), 5000.0);
@@ -104,7 +104,7 @@ async fn dormant(work: &Options) -> Result<Holding, RunError> {
         sleep(ASLEEP).await;
         held.push(resident(&running));
     }
-    running.stop().await?;
+    running.kill().await?;
     backends.stop().await?;
     let each = (held[1] - held[0]) * 1024.0 / whole(LEFT);
     let verdict = Verdict::at_most("≤ 1 KiB".to_owned(), Some(each), 1.0);
@@ -120,12 +120,12 @@ async fn restart(options: &SuiteOptions, work: &Options) -> Result<Vec<Holding>,
     let running = empty.start(&[]).await?;
     sleep(SETTLING).await;
     let before = resident(&running);
-    running.stop().await?;
+    running.kill().await?;
     let installation = Installation::new(work, &backends)?;
     let running = installation.start(&[]).await?;
     let authority = running.authorities.concat();
     let sessions = rest::create_sessions(&authority, &providers(work), count).await?;
-    running.stop().await?;
+    running.kill().await?;
     let (mut answers, mut calls, mut held) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..RESTARTS {
         let begun = Instant::now();
@@ -135,11 +135,11 @@ async fn restart(options: &SuiteOptions, work: &Options) -> Result<Vec<Holding>,
         answers.push(milliseconds(begun.elapsed()));
         let picked = (0..CALLED).map(|place| &sessions[(round * CALLED + place) * STRIDE % count]);
         calls.extend(first_calls(work, &authority, picked).await?);
-        running.stop().await?;
+        running.kill().await?;
         let running = installation.start(&[]).await?;
         sleep(SETTLING).await;
         held.push(resident(&running) - before);
-        running.stop().await?;
+        running.kill().await?;
     }
     backends.stop().await?;
     Ok(restarted(count, &answers, &calls, held))
