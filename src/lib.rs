@@ -16,6 +16,7 @@ pub mod console;
 pub mod example;
 mod files;
 pub mod front;
+pub mod in_place;
 pub mod limits;
 pub mod mcp;
 pub mod metrics;

@@ -24,7 +24,7 @@ const ROOMS: Table<'static> = &[
         "front",
         &[
             "session", "callers", "clients", "registry", "audit", "metrics", "traces", "mcp",
-            "channel", "limits",
+            "channel", "in_place", "limits",
         ],
     ),
     (
@@ -39,7 +39,9 @@ const ROOMS: Table<'static> = &[
     ("example", &["limits"]),
     (
         "backend",
-        &["registry", "metrics", "mcp", "channel", "limits"],
+        &[
+            "registry", "metrics", "mcp", "channel", "in_place", "limits",
+        ],
     ),
     ("routing", &["mcp", "limits"]),
     ("store", &["mcp", "limits", "files"]),
@@ -68,7 +70,8 @@ const ROOMS: Table<'static> = &[
     ("metrics", &["mcp"]),
     ("traces", &["mcp", "metrics", "limits"]),
     ("watch", &["limits"]),
-    ("channel", &["limits"]),
+    ("channel", &["in_place", "limits"]),
+    ("in_place", &[]),
     ("files", &[]),
 ];
 

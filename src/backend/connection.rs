@@ -321,7 +321,7 @@ impl Connection {
             changes: Arc::clone(&self.changes),
         };
         let desk = call.desk.take();
-        let work = Work::new(async move {
+        let work = Work::new(|| async move {
             let _until_answered = in_use;
             let ending = call::run(endpoint, link, call, plan).await;
             if !matches!(ending, Ending::Answered) {

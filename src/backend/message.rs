@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     channel::{Desk, Sender, Weighed},
+    in_place,
     mcp::{
         discovery::Discovery,
         event::{Event, Finished, Notification, Outcome, Question},
@@ -259,7 +260,7 @@ impl Call {
         cancel: CancellationToken,
         held: Option<Box<dyn Send + Sync>>,
     ) -> Box<Self> {
-        Box::new(Self {
+        in_place::boxed(|| Self {
             link,
             request,
             events,

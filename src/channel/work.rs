@@ -17,6 +17,7 @@ use futures_util::FutureExt;
 use tokio::{runtime::Handle, sync::oneshot};
 
 use super::rounds::Rounds;
+use crate::in_place;
 
 thread_local! {
     /// Of the work that is being polled: how soon it is let go of at the latest, if somebody else carries it out.
@@ -64,8 +65,9 @@ pub(super) struct UnderWay {
 impl Work {
     /// Work to be carried out.
     #[must_use]
-    pub fn new(work: impl Future<Output = ()> + Send + 'static) -> Self {
-        Self(Mutex::new(Some(Box::pin(work))))
+    #[inline]
+    pub fn new<F: Future<Output = ()> + Send + 'static>(work: impl FnOnce() -> F) -> Self {
+        Self(Mutex::new(Some(in_place::pinned(work))))
     }
 
     /// Has a task of its own carry it out from here on.
@@ -196,7 +198,7 @@ mod tests {
     /// Work that says 1, waits until it is let on, and says 2; and what lets it on.
     fn work(sender: Sender<u8>, pauses: bool) -> (Work, oneshot::Sender<()>) {
         let (let_on, waits) = oneshot::channel::<()>();
-        let work = Work::new(async move {
+        let work = Work::new(|| async move {
             if pauses {
                 sender.send(1).await.unwrap();
                 let _let_on = waits.await;
@@ -235,7 +237,7 @@ mod tests {
         let desk = receiver.desk(WITHIN);
         let here = tokio::task::try_id();
         let (says, by_whom) = oneshot::channel();
-        desk.put(Work::new(async move {
+        desk.put(Work::new(|| async move {
             let _listened = says.send(tokio::task::try_id());
             sender.send(7).await.unwrap();
         }));
@@ -275,7 +277,7 @@ mod tests {
         let here = tokio::task::try_id();
         let (says, mut by_whom) = tokio::sync::mpsc::unbounded_channel();
         let desk = receiver.desk(WITHIN);
-        desk.put(Work::new(async move {
+        desk.put(Work::new(|| async move {
             // More than may wait at once.
             for _ in 0..10 {
                 says.send(tokio::task::try_id()).unwrap();
@@ -297,7 +299,7 @@ mod tests {
             let (ended, end) = oneshot::channel();
             let (let_on, waits) = oneshot::channel::<()>();
             let desk = receiver.desk(WITHIN);
-            desk.put(Work::new(async move {
+            desk.put(Work::new(|| async move {
                 let _let_on = waits.await;
                 let _gone = sender.send(1).await;
                 ended.send(()).unwrap();
@@ -331,7 +333,7 @@ mod tests {
         let (sender, mut receiver) = channel(BACKLOG);
         let desk = receiver.desk(WITHIN);
         let mut polls = 0;
-        desk.put(Work::new(async move {
+        desk.put(Work::new(|| async move {
             for _ in 0..3 {
                 woken_at_once().await;
             }
@@ -351,7 +353,7 @@ mod tests {
         let (sender, mut receiver) = channel(BACKLOG);
         let desk = receiver.desk(WITHIN);
         let (let_on, waits) = oneshot::channel::<()>();
-        desk.put(Work::new(async move {
+        desk.put(Work::new(|| async move {
             let _let_on = waits.await;
             sender.send(7).await.unwrap();
         }));
@@ -366,7 +368,7 @@ mod tests {
     async fn work_that_never_rests_leaves_others_their_turn() {
         let (sender, mut receiver) = channel::<u8>(BACKLOG);
         let desk = receiver.desk(WITHIN);
-        desk.put(Work::new(async move {
+        desk.put(Work::new(|| async move {
             let _kept = sender;
             loop {
                 woken_at_once().await;
@@ -380,7 +382,7 @@ mod tests {
     async fn a_mistake_in_the_work_ends_the_work_alone() {
         let (sender, mut receiver) = channel::<u8>(BACKLOG);
         let desk = receiver.desk(WITHIN);
-        desk.put(Work::new(async move {
+        desk.put(Work::new(|| async move {
             assert!(sender.is_closed(), "a mistake");
         }));
         assert_eq!(receiver.recv().await, None);

@@ -42,6 +42,7 @@ use crate::{
         problem::Problem,
         via::Via,
     },
+    in_place,
     limits::KEY_SET_PAUSE,
     mcp::{
         error::error_object,
@@ -90,7 +91,7 @@ pub fn route(
         .and(warp::body::stream())
         // Boxed: each filter in front of it would move all that it ever holds.
         .then(|id, state, admitted, method, headers, via, body| {
-            Box::pin(serve(id, state, admitted, method, headers, via, body))
+            in_place::pinned(|| serve(id, state, admitted, method, headers, via, body))
         })
 }
 

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     channel::{Receiver, channel},
+    in_place,
     limits::{EVENTS_IN_FLIGHT, KEEP_ALIVE_INTERVAL, QUESTIONS_GATHERED_WITHIN},
     mcp::{
         event::{Answered, Event, Finished, Outcome, Question, ResultBody},
@@ -89,7 +90,7 @@ impl<E: Encode> Answering<E> {
     pub(super) fn begin(wanted: Wanted<E>) -> Box<Self> {
         let (events, mut received) = channel(EVENTS_IN_FLIGHT);
         let kept = (wanted.request.asking == Asking::ByRetry).then(|| wanted.request.clone());
-        let exchange = Box::new(Exchange {
+        let exchange = in_place::boxed(|| Exchange {
             mcp_session: wanted.mcp_session,
             cancel_by: wanted.mcp_session.map(|_| wanted.id.clone()),
             request: wanted.request,
@@ -103,7 +104,7 @@ impl<E: Encode> Answering<E> {
             Ok(in_flight) => (Some(in_flight), received),
             Err(failure) => (None, failed(failure)),
         };
-        Box::new(Self {
+        in_place::boxed(|| Self {
             session: wanted.session,
             request: kept,
             in_flight,

@@ -32,7 +32,7 @@ use super::{
     heads::Head,
     overheard::Overheard,
 };
-use crate::{channel::Rounds, front::problem::Problem};
+use crate::{channel::Rounds, front::problem::Problem, in_place};
 
 /// hyper's own: its parser needs no memory of the heap for so many.
 const HEADERS_USUAL: usize = 100;
@@ -86,7 +86,8 @@ impl Speaker {
             let answered = if head.as_ref().is_some_and(|head| head.is_ambiguous) {
                 Either::Left(ready(Ok::<_, Infallible>(two_lengths())))
             } else {
-                Either::Right(service.call(request))
+                // Boxed: hyper moves it to its place, from hand to hand.
+                Either::Right(in_place::pinned(|| service.call(request)))
             };
             let stopping = Arc::clone(&stopping);
             // An `async` block would hold room for the answer's way twice, in each connection.

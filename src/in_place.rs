@@ -1,0 +1,16 @@
+//! Boxes of what is large, made where they will be.
+
+use std::pin::Pin;
+
+/// Makes something in memory of its own. `Box::new` is given what was made already, and moves all of it there: of a future
+/// that is thousands of bytes, of which a few are in use at first.
+#[inline(always)]
+pub fn boxed<T>(make: impl FnOnce() -> T) -> Box<T> {
+    Box::write(Box::new_uninit(), make())
+}
+
+/// The same, to be polled.
+#[inline(always)]
+pub fn pinned<T>(make: impl FnOnce() -> T) -> Pin<Box<T>> {
+    Box::into_pin(boxed(make))
+}
