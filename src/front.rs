@@ -26,7 +26,7 @@ use http::{
 };
 use hyper::{body::Body, service::Service};
 use hyper_util::service::TowerToHyperService;
-use uuid::Uuid;
+use uuid::{Uuid, fmt::Hyphenated};
 use warp::{
     Filter, Rejection,
     reply::{Reply, Response},
@@ -182,9 +182,10 @@ fn reuse(headers: Arc<HeaderMap>, response: &mut Response) {
 /// Reads a session's id as the gateway writes it; any other spelling is no id.
 #[must_use]
 pub fn session_id(text: &str) -> Option<Uuid> {
-    let id = Uuid::try_parse(text).ok()?;
-    let mut written = Uuid::encode_buffer();
-    (id.hyphenated().encode_lower(&mut written) == text).then_some(id)
+    // Of this length there is one form, which may be in capitals.
+    let is_ours =
+        text.len() == Hyphenated::LENGTH && !text.bytes().any(|it| it.is_ascii_uppercase());
+    is_ours.then(|| Uuid::try_parse(text).ok()).flatten()
 }
 
 async fn refusal(rejection: Rejection) -> Result<Response, Infallible> {

@@ -7,9 +7,9 @@ use warp::reply::Response;
 
 use crate::metrics::{HttpAnswers, Metrics};
 
-use super::api::{MCP, ROUTES};
+use super::api::ROUTES;
 
-/// Where [`MCP`] stands among them: nearly all requests are for it, and nobody looks for its number each time.
+/// Where [`super::api::MCP`] stands among them: nearly all requests are for it, and nobody looks for its number each time.
 const MCP_NUMBER: usize = 8;
 
 /// Where they are counted.
@@ -52,10 +52,17 @@ fn number_of(path: &str) -> Option<usize> {
         Some(rest) if !rest.is_empty() => rest,
         _ => path,
     };
-    if path.ends_with("/mcp") && is_of(path, MCP.template) {
+    if is_mcp(path) {
         return Some(MCP_NUMBER);
     }
     ROUTES.iter().position(|route| is_of(path, route.template))
+}
+
+/// Whether a path is of [`super::api::MCP`], which is looked at for every request.
+fn is_mcp(path: &str) -> bool {
+    let id = path.strip_prefix("/session/");
+    let id = id.and_then(|rest| rest.strip_suffix("/mcp"));
+    id.is_some_and(|id| !id.as_bytes().contains(&b'/'))
 }
 
 /// Whether a path has a template's segments, whatever stands for its parameters.
