@@ -32,11 +32,12 @@ use crate::{
         body::BodyBounds,
         mcp::{self, McpState},
         origin::Gate,
-        server::{Ending, Entrance, serve},
+        server::{Ending, Entrance, Settling, serve},
         tls::Certificates,
         via::TrustedProxies,
     },
-    limits::{HURRIED_WITHIN, REST_WITHIN, within},
+    lanes::Lanes,
+    limits::{HURRIED_WITHIN, REST_WITHIN, WORKERS_ASIDE, within},
     metrics::Metrics,
     registry::{CurrentRegistry, Registry, RegistryError},
     session::{Caps, Patience, Sessions},
@@ -58,6 +59,7 @@ pub fn run(config: Config) -> Result<ExitCode, AppError> {
     dumps::turn_off();
     open_files::allow_many();
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS_ASIDE)
         .enable_all()
         .build()
         .map_err(AppError::Runtime)?;
@@ -136,6 +138,7 @@ async fn serve_until_told_to_stop(
         store,
         sessions,
         callers,
+        lanes,
     } = started;
     let address = listener.local_addr().map_err(AppError::Runtime)?;
     let watch = certificates.as_ref().map(edge::watch).transpose();
@@ -181,6 +184,11 @@ async fn serve_until_told_to_stop(
         certificates,
         bounds: edge::bounds(&config.edge, config.drain_timeout),
         proxies: TrustedProxies::new(config.edge.trusted_proxies),
+        settling: Settling {
+            lanes,
+            steer: Some(front::steer(sessions.clone())),
+            within: Settling::WITHIN,
+        },
     };
     let ending = Ending {
         stop: async {
@@ -229,6 +237,7 @@ struct Started {
     store: Store,
     sessions: Sessions,
     callers: Callers,
+    lanes: Lanes,
 }
 
 async fn start(config: &Config) -> Result<Started, AppError> {
@@ -236,8 +245,9 @@ async fn start(config: &Config) -> Result<Started, AppError> {
     let gate = Gate::new(&config.host, &config.allowed_hosts, &config.allowed_origins)?;
     let certificates = edge::certificates(&config.edge)?;
     let callers = start_callers(config)?;
-    // Before the database: a start that fails for its address leaves nothing behind.
+    // Before the database: a start that fails for its address, or for want of threads, leaves nothing behind.
     let listener = listen(config).await?;
+    let lanes = edge::lanes(config.worker_threads).map_err(AppError::Runtime)?;
     let address = listener.local_addr().map_err(AppError::Runtime)?;
     exposure::settle(address, &callers, config)?;
     let store = open_store(config).await?;
@@ -257,6 +267,7 @@ async fn start(config: &Config) -> Result<Started, AppError> {
         patience,
         caps(config),
         Metrics::new()?,
+        lanes.clone(),
     )
     .await?;
     Ok(Started {
@@ -267,6 +278,7 @@ async fn start(config: &Config) -> Result<Started, AppError> {
         store,
         sessions,
         callers,
+        lanes,
     })
 }
 

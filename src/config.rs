@@ -78,6 +78,8 @@ pub struct Config {
     pub input_timeout: Duration,
     /// How long calls may go on after a signal to stop.
     pub drain_timeout: Duration,
+    /// Threads that carry calls out; `None` for one a core.
+    pub worker_threads: Option<u32>,
     /// Bytes of a request's body at most.
     pub body_bytes_max: usize,
     /// Further names that requests may have in `Host`, each `name` (of any port) or `name:port`,
@@ -306,6 +308,7 @@ impl Flags {
             session_dormant_after: self.listening.session_dormant_after,
             input_timeout: self.listening.input_timeout,
             drain_timeout: self.listening.drain_timeout,
+            worker_threads: self.listening.worker_threads,
             body_bytes_max: self.listening.max_body,
             allowed_hosts,
             allowed_origins: self.listening.allowed_origin,

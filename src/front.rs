@@ -32,7 +32,9 @@ use warp::{
     reply::{Reply, Response},
 };
 
-use self::{admission::Admission, counting::Counting, origin::Gate, problem::Problem};
+use self::{
+    admission::Admission, counting::Counting, origin::Gate, problem::Problem, server::Steer,
+};
 use crate::{
     audit::AuditLog,
     callers::{Caller, Callers},
@@ -179,6 +181,17 @@ fn reuse(headers: Arc<HeaderMap>, response: &mut Response) {
     }
 }
 
+/// Tells on which lane the session lives that a connection's first request is for.
+#[must_use]
+pub fn steer(sessions: Sessions) -> Steer {
+    Arc::new(move |begin| {
+        let mut words = begin.split(|byte| *byte == b' ');
+        let path = str::from_utf8(words.nth(1)?).ok()?;
+        let id = path.strip_prefix("/session/")?.split('/').next()?;
+        sessions.lane(session_id(id)?)
+    })
+}
+
 /// Reads a session's id as the gateway writes it; any other spelling is no id.
 #[must_use]
 pub fn session_id(text: &str) -> Option<Uuid> {
@@ -212,6 +225,46 @@ async fn refusal(rejection: Rejection) -> Result<Response, Infallible> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{lanes, mcp::name::Naming, session::NewSession};
+
+    #[tokio::test]
+    async fn a_connection_is_steered_by_the_session_that_its_first_request_names() {
+        let (state, _directory) = fixture::state().await;
+        let new = NewSession {
+            name: None,
+            naming: Naming::Auto,
+            idle_expiry: None,
+            servers: Vec::new(),
+        };
+        let everybody = state.sessions.seen_by(&Caller::anonymous());
+        let id = everybody.create(new).await.unwrap();
+        while state.sessions.lane(id).is_none() {
+            // It is stored, and started as soon as there is time.
+            tokio::task::yield_now().await;
+        }
+        let steer = steer(state.sessions.clone());
+        let here = Some(lanes::current());
+        for begin in [
+            format!("POST /session/{id}/mcp HTTP/1.1\r\nhost: a"),
+            format!("GET /session/{id}/mcp HTTP/1.1\r\n"),
+            format!("DELETE /session/{id}"),
+        ] {
+            assert_eq!(steer(begin.as_bytes()), here, "{begin}");
+        }
+        let other = Uuid::new_v4();
+        for begin in [
+            format!("POST /session/{other}/mcp HTTP/1.1\r\n"),
+            format!("POST /session/{}", &id.to_string()[..30]),
+            format!("POST /sessions/{id}/mcp HTTP/1.1\r\n"),
+            "POST /create-session HTTP/1.1\r\n".to_owned(),
+            "PRI * HTTP/2.0\r\n".to_owned(),
+            "\u{16}\u{3}\u{1}".to_owned(),
+            String::new(),
+        ] {
+            assert_eq!(steer(begin.as_bytes()), None, "{begin}");
+        }
+        assert_eq!(steer(b"POST /session/\xff\xff/mcp HTTP/1.1"), None);
+    }
 
     #[test]
     fn a_session_id_has_one_spelling() {

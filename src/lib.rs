@@ -17,6 +17,7 @@ pub mod example;
 mod files;
 pub mod front;
 pub mod in_place;
+pub mod lanes;
 pub mod limits;
 pub mod mcp;
 pub mod metrics;

@@ -36,6 +36,10 @@ pub const HANDSHAKE_TIMEOUT: Bounds<Duration> = Bounds::new(MILLISECONDS_10, MIN
 pub const IDLE_TIMEOUT: Bounds<Duration> = Bounds::new(MILLISECONDS_10, HOURS_24);
 /// How long a call may take altogether, however lively its stream is.
 pub const CALL_TIMEOUT: Bounds<Duration> = Bounds::new(MILLISECONDS_10, HOURS_24);
+/// Threads that carry calls out. More than cores only wait for each other; each has three descriptors and its stack.
+pub const WORKER_THREADS: Bounds<u32> = Bounds::new(1, 1024);
+/// Threads for all that is no call: more than one, since a file that is looked at may hang.
+pub const WORKERS_ASIDE: usize = 2;
 /// How often a request that may be sent again is: each attempt multiplies the load on a backend
 /// that is already in trouble.
 pub const RETRY_ATTEMPTS: Bounds<u32> = Bounds::new(0, 10);
@@ -358,7 +362,7 @@ pub const PRESENCE_KEPT: Duration = Duration::from_mins(2);
 pub const PRESENCE_AWAY_KEPT: Duration = Duration::from_secs(30);
 /// Providers that are looked at at once: a registry may have hundreds.
 pub const PRESENCE_LOOKS_MAX: usize = 8;
-/// Idle sockets kept for each provider, shared by all sessions: as many as one session's exchanges.
+/// Idle sockets kept for each provider by each thread, shared by all sessions: as many as one session's exchanges.
 pub const POOL_IDLE_PER_BACKEND: usize = EXCHANGES_PER_SESSION_MAX;
 /// How long an idle socket is kept. Common servers close theirs after 5 s, and a call sent in that
 /// moment may or may not have arrived.

@@ -36,6 +36,7 @@ use uuid::Uuid;
 use crate::{
     backend::HttpClients,
     callers::Caller,
+    lanes::{Lane, Lanes},
     limits::{REHYDRATED_MAX, REHYDRATION_PAUSE},
     metrics::{Metrics, MetricsError, Now},
     registry::{CurrentRegistry, Differences},
@@ -119,6 +120,7 @@ impl Sessions {
         patience: Patience,
         caps: Caps,
         metrics: Metrics,
+        lanes: Lanes,
     ) -> Result<Self, SessionsError> {
         let quota = Quota::new(caps, store.count_sessions().await?);
         let directory = Directory::new(store.sealer(), quota.clone());
@@ -127,6 +129,7 @@ impl Sessions {
             registry,
             store: store.clone(),
             clients: clients.clone(),
+            lanes,
             initialize_deadline: patience.initialize_deadline,
             mcp_session_ttl: patience.mcp_session_ttl,
             session_idle_ttl: patience.session_idle_ttl,
@@ -212,6 +215,12 @@ impl Sessions {
             finder: Finder { asker, reply },
         })
         .await?
+    }
+
+    /// Where a session is carried on that is awake.
+    #[must_use]
+    pub fn lane(&self, id: Uuid) -> Option<Lane> {
+        self.0.directory.lane(id)
     }
 
     /// How many sessions are stored.

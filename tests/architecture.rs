@@ -24,14 +24,14 @@ const ROOMS: Table<'static> = &[
         "front",
         &[
             "session", "callers", "clients", "registry", "audit", "metrics", "traces", "mcp",
-            "channel", "in_place", "limits",
+            "channel", "in_place", "lanes", "limits",
         ],
     ),
     (
         "session",
         &[
             "backend", "routing", "store", "callers", "registry", "metrics", "mcp", "channel",
-            "limits",
+            "lanes", "limits",
         ],
     ),
     ("callers", &["watch", "files", "limits"]),
@@ -40,7 +40,7 @@ const ROOMS: Table<'static> = &[
     (
         "backend",
         &[
-            "registry", "metrics", "mcp", "channel", "in_place", "limits",
+            "registry", "metrics", "mcp", "channel", "in_place", "lanes", "limits",
         ],
     ),
     ("routing", &["mcp", "limits"]),
@@ -72,6 +72,7 @@ const ROOMS: Table<'static> = &[
     ("watch", &["limits"]),
     ("channel", &["in_place", "limits"]),
     ("in_place", &[]),
+    ("lanes", &[]),
     ("files", &[]),
 ];
 

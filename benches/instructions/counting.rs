@@ -98,8 +98,8 @@ impl Gateway {
             .arg(within("registry.yaml"))
             // A machine that stands still must not make it give its backend up.
             .args(["--connect-timeout", "1m", "--handshake-timeout", "1m"])
+            .args(["--worker-threads", "1"])
             .current_dir(folder.path())
-            .env("TOKIO_WORKER_THREADS", "1")
             // A key or a log filter meant for another gateway has no place here.
             .env_remove("GATEWAY_SECRET_KEY")
             .env_remove("RUST_LOG")

@@ -1,6 +1,6 @@
 //! The edge towards clients, as configured: TLS, and what connections may cost.
 
-use std::io;
+use std::{io, num::NonZeroUsize, thread};
 
 use crate::{
     config::{Edge, TlsPaths},
@@ -8,10 +8,17 @@ use crate::{
         server::ServerBounds,
         tls::{CertificateFiles, Certificates},
     },
+    lanes::Lanes,
     watch::Watch,
 };
 
 use super::AppError;
+
+/// Begins the threads that carry on what goes on: so many, or one a core.
+pub(super) fn lanes(count: Option<u32>) -> io::Result<Lanes> {
+    let cores = || thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    Lanes::begin(count.map_or_else(cores, |count| usize::try_from(count).unwrap_or(usize::MAX)))
+}
 
 /// What connections may cost, by the flags.
 pub(super) fn bounds(edge: &Edge, drain_within: std::time::Duration) -> ServerBounds {

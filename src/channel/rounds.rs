@@ -1,8 +1,8 @@
 //! Polls something that wakes itself without being woken for it.
 //!
 //! Where one part of a future hands something to another, it wakes the task that both belong to while that is at it. The
-//! runtime then takes the whole task to the end of its queue and calls another thread, which takes it over: two system
-//! calls, and caches that are cold. Here such a future only goes round once more.
+//! runtime then puts the whole task to the end of its queue, behind all others, and polls it from its outermost part on:
+//! a wait, and caches that are cold. Here such a future only goes round once more.
 
 use std::{
     sync::{

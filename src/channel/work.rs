@@ -26,7 +26,7 @@ thread_local! {
 
 /// Whether what asks is part of work that somebody carries out who lets go of it within `limit`: then it is polled
 /// again, by a task of its own, and needs no clock of its own before that. Most calls are answered until then, and a timer
-/// costs each of them two turns with a lock that all share.
+/// costs each of them two turns under the lock of its thread's timers.
 #[must_use]
 pub fn is_let_go_within(limit: Duration) -> bool {
     LET_GO_WITHIN.get().is_some_and(|within| within <= limit)

@@ -235,6 +235,11 @@ pub(super) struct Listening {
     #[arg(long, global = true, env = "DRAIN_TIMEOUT", value_name = "DURATION")]
     #[arg(default_value = "7s", value_parser = |text: &str| limits::DRAIN_TIMEOUT.read(text))]
     pub(super) drain_timeout: Duration,
+
+    /// Threads that carry calls out; each client's connection, and each session, has one of them [default: one a core]
+    #[arg(long, global = true, env = "WORKER_THREADS", value_name = "COUNT")]
+    #[arg(value_parser = |text: &str| limits::WORKER_THREADS.read(text))]
+    pub(super) worker_threads: Option<u32>,
 }
 
 #[derive(Debug, Args)]

@@ -188,6 +188,10 @@ fn a_wrong_value_is_refused_with_its_flag_and_a_remedy() {
         &["--retry-attempts=99"],
         &["--retry-attempts", "from 0 to 10"],
     );
+    assert_refused(
+        &["--worker-threads=0"],
+        &["--worker-threads", "from 1 to 1024"],
+    );
     assert_refused(&["--max-body=4MB"], &["--max-body", "such as 4MiB"]);
     assert_refused(
         &["--allowed-origin=*"],
@@ -282,6 +286,7 @@ fn the_help_names_every_flag_and_variable_with_a_sentence() {
         "MCP_SESSION_TTL",
         "INPUT_TIMEOUT",
         "DRAIN_TIMEOUT",
+        "WORKER_THREADS",
         "MAX_BODY",
         "TLS_CERT",
         "TLS_KEY",

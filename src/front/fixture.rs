@@ -9,6 +9,7 @@ use super::{FrontState, api};
 use crate::{
     audit::AuditLog,
     callers::Callers,
+    lanes::Lanes,
     metrics::{Metrics, Readers},
     registry::{CurrentRegistry, Defaults, Registry},
     session::{Caps, Patience, Sessions},
@@ -60,6 +61,7 @@ pub(super) async fn state() -> (FrontState, TempDir) {
         patience,
         caps,
         Metrics::new().unwrap(),
+        Lanes::here(),
     );
     let sessions = sessions.await.unwrap();
     let callers = Callers::start(&directory.path().join("callers.yaml"), None).unwrap();

@@ -8,6 +8,7 @@ mod conversation;
 mod heads;
 mod overheard;
 mod places;
+mod settling;
 mod socket;
 mod turning_away;
 
@@ -23,15 +24,16 @@ use hyper::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     task::JoinSet,
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use warp::reply::Response;
 
+pub use self::settling::{Settling, Steer};
 use self::{
-    activity::Activity, conversation::Speaker, places::Places, socket::Socket,
+    activity::Activity, conversation::Speaker, places::Places, settling::lost, socket::Socket,
     turning_away::TurningAway,
 };
 use super::{tls::Certificates, via::TrustedProxies};
@@ -40,6 +42,8 @@ use crate::limits::{self, HURRIED_WITHIN};
 /// The wait after an accept that failed for want of descriptors or memory: long enough not to
 /// spin, short enough not to be noticed.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
+/// How long connections that were cut may take to be gone: as long as their lane is busy with something else.
+const CUT_WITHIN: Duration = Duration::from_millis(200);
 /// How long a TLS handshake may take: a few round trips.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 
@@ -50,7 +54,7 @@ pub struct ServerBounds {
     pub connections_max: usize,
     /// Connections at once from one address; further ones are turned away.
     pub connections_per_address_max: usize,
-    /// From a connection's begin, or a request's first byte, to the end of the request's headers.
+    /// From a connection's begin on its lane, or a request's first byte, to the end of the request's headers.
     pub headers_within: Duration,
     /// How long a connection may have no request in flight.
     pub idle_max: Duration,
@@ -83,7 +87,6 @@ impl Default for ServerBounds {
 }
 
 /// Where connections come in, and on which terms.
-#[derive(Debug)]
 pub struct Entrance {
     /// The socket they come in by.
     pub listener: TcpListener,
@@ -93,6 +96,8 @@ pub struct Entrance {
     pub proxies: TrustedProxies,
     /// What connections may cost.
     pub bounds: ServerBounds,
+    /// Where they live.
+    pub settling: Settling,
 }
 
 /// How serving ends.
@@ -138,6 +143,12 @@ where
     let bounds = entrance.bounds;
     let listener = entrance.listener;
     let stop = CancellationToken::new();
+    let (alive, mut all_gone) = mpsc::channel(1);
+    let mut settling = entrance.settling;
+    if entrance.certificates.is_some() {
+        // What is encrypted tells nothing.
+        settling.steer = None;
+    }
     let mut arrivals = Arrivals {
         door: Arc::new(Door {
             certificates: entrance.certificates,
@@ -148,9 +159,11 @@ where
             stop: stop.clone(),
         }),
         service,
+        settling,
         places: Places::new(bounds.connections_per_address_max, bounds.connections_max),
         turning_away: TurningAway::new(),
         connections: JoinSet::new(),
+        alive,
     };
     let slots = Arc::new(Semaphore::new(bounds.connections_max));
     let mut told = pin!(ending.stop);
@@ -179,16 +192,23 @@ where
         arrivals.take_in(stream, from, Some(slot));
     }
     drop(listener);
-    drain(arrivals.connections, bounds.drain_within, ending.hurry).await
+    let drained = drain(arrivals.connections, bounds.drain_within, ending.hurry).await;
+    drop(arrivals.alive);
+    // What they held is given back, and written down, before whoever stops goes on.
+    let _in_time = limits::within(CUT_WITHIN, all_gone.recv()).await;
+    drained
 }
 
 /// Where connections go.
 struct Arrivals<S> {
     door: Arc<Door>,
     service: S,
+    settling: Settling,
     places: Arc<Places>,
     turning_away: TurningAway,
     connections: JoinSet<()>,
+    /// Each connection has a clone, to its very end: one that is cut ends a little later, on its lane.
+    alive: mpsc::Sender<Infallible>,
 }
 
 impl<S> Arrivals<S>
@@ -210,11 +230,21 @@ where
             self.turning_away.turn_away(stream, is_encrypted);
             return;
         }
+        // Away from here: its lane hears from its socket itself.
+        let stream = match stream.into_std() {
+            Ok(stream) => stream,
+            Err(error) => return lost(&error),
+        };
         let (door, service) = (Arc::clone(&self.door), self.service.clone());
-        self.connections.spawn(async move {
+        let alive = self.alive.clone();
+        let serve = move |stream| async move {
             enter(&door, stream, from, service).await;
-            drop((slot, place));
-        });
+            drop((slot, place, alive));
+        };
+        let here = self.settling.lanes.place();
+        let lane = here.handle().clone();
+        let served = self.settling.clone().serve(stream, here, serve);
+        self.connections.spawn_on(served, &lane);
     }
 }
 

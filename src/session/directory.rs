@@ -2,6 +2,7 @@
 
 mod ending;
 mod resting;
+mod telling;
 
 use std::sync::{
     Arc,
@@ -14,9 +15,9 @@ use tokio::sync::{Semaphore, oneshot};
 use uuid::Uuid;
 
 use crate::{
+    lanes::Lane,
     limits::EXCHANGES_PER_SESSION_MAX,
     mcp::{
-        event::{Answered, Notification, Question},
         failure::Failure,
         message::RequestId,
         request::{Context, Request},
@@ -64,6 +65,11 @@ impl Directory {
         &self.quota
     }
 
+    /// Where a live session is carried on.
+    pub(super) fn lane(&self, id: Uuid) -> Option<Lane> {
+        self.live.get(&id).map(|entry| entry.0.lane)
+    }
+
     pub(super) fn get(&self, id: Uuid) -> Option<SessionRef> {
         self.live.get(&id).map(|entry| entry.clone())
     }
@@ -72,11 +78,12 @@ impl Directory {
         &self,
         id: Uuid,
         owner: Option<Arc<str>>,
-        actor: ActorRef<SessionMessage>,
+        (actor, lane): (ActorRef<SessionMessage>, Lane),
         outbox: Outbox,
     ) -> SessionRef {
         let session = SessionRef(Arc::new(Live {
             actor,
+            lane,
             caller_places: owner.as_ref().map(|owner| self.quota.requests_of(owner)),
             owner,
             places: Arc::new(Semaphore::new(EXCHANGES_PER_SESSION_MAX)),
@@ -117,6 +124,8 @@ pub struct SessionRef(Arc<Live>);
 /// What all handles to a session share.
 struct Live {
     actor: ActorRef<SessionMessage>,
+    /// Where the actor lives.
+    lane: Lane,
     owner: Option<Arc<str>>,
     places: Arc<Semaphore>,
     /// Those that all sessions of the owner share.
@@ -275,41 +284,6 @@ impl SessionRef {
             .await??;
         self.go_on()?;
         Ok((honoured, heard))
-    }
-
-    /// Remembers that a question is put to a client under an id. Call it before the client can know
-    /// the id.
-    pub fn asked(&self, mcp_session: Uuid, id: RequestId, question: Question) {
-        self.tell(SessionMessage::Asked {
-            mcp_session,
-            id,
-            question,
-        });
-    }
-
-    /// Forgets what was asked under that number: dropped, it tells whoever asked.
-    pub fn withdrawn(&self, mcp_session: Uuid, number: u64) {
-        self.tell(SessionMessage::Withdrawn {
-            mcp_session,
-            number,
-        });
-    }
-
-    /// Hands a client's answer to whoever asked; an answer to nothing changes nothing.
-    pub fn answer(&self, mcp_session: Uuid, id: RequestId, answered: Answered) {
-        self.tell(SessionMessage::Answer {
-            mcp_session,
-            id,
-            answered,
-        });
-    }
-
-    /// Passes a client's notification on to the backends that have a use for it.
-    pub fn notify(&self, mcp_session: Uuid, notification: Notification) {
-        self.tell(SessionMessage::Notify {
-            mcp_session,
-            notification,
-        });
     }
 
     /// Keeps an exchange whose client has to answer first; gives the `requestState` by which the

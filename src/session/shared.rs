@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::{
     backend::HttpClients,
+    lanes::Lanes,
     limits::{LIST_DEADLINE, TELLING_WITHIN},
     registry::CurrentRegistry,
     store::{Store, StoredServer, Unused},
@@ -17,6 +18,8 @@ pub(super) struct Shared {
     pub(super) registry: CurrentRegistry,
     pub(super) store: Store,
     pub(super) clients: HttpClients,
+    /// Where sessions live.
+    pub(super) lanes: Lanes,
     /// How long `initialize` waits for slow backends.
     pub(super) initialize_deadline: Duration,
     /// How long an MCP session lives without a request.

@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
+    lanes,
     limits::MCP_SESSIONS_PER_SESSION_MAX,
     mcp::{failure::Failure, name::Naming, request::Context, version::Revision},
     registry::{Defaults, Registry},
@@ -57,6 +58,8 @@ async fn world() -> World {
         patience,
         CAPS,
         Metrics::new().unwrap(),
+        // Elsewhere, as those of a gateway are.
+        Lanes::begin(2).unwrap(),
     );
     let sessions = sessions.await.unwrap();
     let everybody = sessions.seen_by(&Caller::anonymous());
@@ -84,6 +87,21 @@ async fn open(session: &SessionRef) -> Result<Uuid, Failure> {
     };
     let (id, _) = session.open_mcp_session(client).await?;
     Ok(id)
+}
+
+#[tokio::test]
+async fn a_session_that_is_awake_is_known_to_be_on_one_lane() {
+    let world = world().await;
+    let lane = world.sessions.lane(world.id).unwrap();
+    assert_ne!(lane, lanes::current());
+    assert_eq!(world.sessions.lane(Uuid::new_v4()), None);
+    let everybody = world.sessions.seen_by(&Caller::anonymous());
+    let (id, session) = (world.id, world.session);
+    drop(session);
+    assert!(everybody.delete(id).await.unwrap());
+    while world.sessions.lane(id).is_some() {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]

@@ -52,7 +52,7 @@ async fn set() -> Stage {
     ];
     let start = |script: Script| script.tells_credentials().start();
     let backends = scripts.map(start).into_iter().collect::<Vec<_>>();
-    // All of them come from one address; and one thread has all of them, so that a client is slow to say something.
+    // All of them come from one address; and one thread of this test has all of them, so that a client is slow to say something.
     let mut setup = Gateway::setup()
         .log_level("warn")
         .argument("--max-connections-per-address=4096")

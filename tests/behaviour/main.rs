@@ -57,6 +57,7 @@ mod input_required;
 mod isolation;
 mod json_bombs;
 mod kept_lists;
+mod lanes;
 mod listening;
 mod lists;
 mod logging;

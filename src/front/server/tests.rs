@@ -3,6 +3,7 @@
 mod ending;
 mod handshake;
 mod lengths;
+mod settling;
 
 use std::{
     future::{pending, ready},
@@ -19,6 +20,7 @@ use warp::{Filter, reply::Reply};
 
 use super::*;
 use crate::front::{self, admission::Admission, fixture, origin::Gate, via::Via};
+use crate::lanes::Lanes;
 
 /// Long enough for a busy machine, short enough for a test.
 const SOON: Duration = Duration::from_millis(300);
@@ -77,6 +79,11 @@ async fn served_from(
         certificates: None,
         proxies,
         bounds,
+        settling: Settling {
+            lanes: Lanes::here(),
+            steer: None,
+            within: NEVER,
+        },
     };
     let ending = Ending {
         stop: async {

@@ -102,18 +102,14 @@ impl State {
     pub(super) async fn start(&mut self, row: StoredSession) -> Option<SessionRef> {
         let (id, owner) = (row.id, row.owner.clone());
         let outbox = Outbox::default();
-        let started = Actor::spawn_linked(
-            None,
-            SessionActor,
-            (row, self.shared.clone(), outbox.clone()),
-            self.myself.get_cell(),
-        )
-        .await;
+        let what = (row, self.shared.clone(), outbox.clone());
+        let started = Actor::spawn_linked(None, SessionActor, what, self.myself.get_cell());
+        let (lane, started) = self.shared.lanes.settle(started).await;
         match started {
             Ok((actor, _)) => {
                 tracing::debug!(session.id = %short(id), "a session is awake");
                 self.actors.insert(actor.get_id(), id);
-                Some(self.directory.insert(id, owner, actor, outbox))
+                Some(self.directory.insert(id, owner, (actor, lane), outbox))
             }
             Err(error) => {
                 tracing::error!(session.id = %short(id), %error, "could not start a session");

@@ -8,11 +8,15 @@ use std::{
     future::poll_fn,
     mem,
     pin::{Pin, pin},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::AcqRel},
+    },
     task::{Context, Poll, Waker},
 };
 
 use bytes::Bytes;
+use dashmap::DashMap;
 use http::{Request, Response, Uri, uri::Authority};
 use http_body_util::Full;
 use hyper::{
@@ -29,6 +33,7 @@ use tower_service::Service as _;
 use super::Punctual;
 use crate::{
     backend::error::HttpError,
+    lanes::{self, Lane},
     limits::{ANSWER_READ_BYTES_MAX, POOL_IDLE_PER_BACKEND, POOL_IDLE_TIMEOUT},
 };
 
@@ -45,23 +50,25 @@ pub(super) struct Pool {
 
 /// The sockets that wait for a call.
 #[derive(Clone, Default)]
-struct Idle(Arc<Mutex<Waiting>>);
+struct Idle(Arc<Waiting>);
 
 #[derive(Default)]
 struct Waiting {
-    /// The one used last at the end.
+    /// By the lane that hears from them, of each the one used last at the end.
     #[expect(
         clippy::vec_box,
         reason = "a socket goes from here to a call and back as it is"
     )]
-    sockets: Vec<Box<Socket>>,
+    sockets: DashMap<Lane, Vec<Box<Socket>>, foldhash::fast::RandomState>,
     /// Whether somebody sees to the old ones.
-    is_tended: bool,
+    is_tended: AtomicBool,
 }
 
 /// One socket to a backend.
 struct Socket {
     to: Authority,
+    /// Which hears from it: a call of another would be woken by that for each piece of an answer.
+    lane: Lane,
     sender: http1::SendRequest<Full<Bytes>>,
     /// `None` once it is over: dropped, it gives back what it had not begun to write.
     connection: Option<Connection>,
@@ -127,6 +134,7 @@ impl Pool {
         let (sender, connection) = shaken.map_err(HttpError::Sending)?;
         Ok(Box::new(Socket {
             to,
+            lane: lanes::current(),
             sender,
             connection: Some(connection),
             since: Instant::now(),
@@ -234,45 +242,49 @@ impl Pieces {
 }
 
 impl Idle {
-    /// Takes the socket that was used last, unless it has waited for too long.
+    /// Takes the socket of this lane that was used last, unless it has waited for too long.
     fn take(&self, to: &Authority) -> Option<Box<Socket>> {
-        let mut waiting = self.waiting();
-        let at = waiting.sockets.iter().rposition(|it| it.to == *to)?;
-        let socket = waiting.sockets.swap_remove(at);
-        drop(waiting);
+        let mut sockets = self.0.sockets.get_mut(&lanes::current())?;
+        let at = sockets.iter().rposition(|it| it.to == *to)?;
+        let socket = sockets.swap_remove(at);
+        drop(sockets);
         (socket.since.elapsed() < POOL_IDLE_TIMEOUT).then_some(socket)
     }
 
     fn put(&self, mut socket: Box<Socket>) {
         socket.since = Instant::now();
-        let mut waiting = self.waiting();
-        if waiting.sockets.len() < POOL_IDLE_PER_BACKEND {
-            waiting.sockets.push(socket);
+        let mut sockets = self.0.sockets.entry(socket.lane).or_default();
+        if sockets.len() < POOL_IDLE_PER_BACKEND {
+            sockets.push(socket);
         }
-        if !mem::replace(&mut waiting.is_tended, true) {
+        drop(sockets);
+        if !self.0.is_tended.swap(true, AcqRel) {
             tokio::spawn(self.clone().tend());
         }
     }
 
     /// Closes sockets that have waited for too long, until there are none.
     async fn tend(self) {
+        let is_old = |socket: &mut Box<Socket>| socket.since.elapsed() >= POOL_IDLE_TIMEOUT;
         loop {
             sleep(POOL_IDLE_TIMEOUT).await;
-            let mut waiting = self.waiting();
-            let old = |socket: &mut Box<Socket>| socket.since.elapsed() >= POOL_IDLE_TIMEOUT;
-            let closed: Vec<_> = waiting.sockets.extract_if(.., old).collect();
-            waiting.is_tended = !waiting.sockets.is_empty();
-            let goes_on = waiting.is_tended;
-            drop(waiting);
+            let mut closed = Vec::new();
+            for mut sockets in self.0.sockets.iter_mut() {
+                closed.extend(sockets.extract_if(.., is_old));
+            }
             drop(closed);
-            if !goes_on {
-                return;
+            if self.is_empty() {
+                self.0.is_tended.swap(false, AcqRel);
+                // Whoever put one there just before relied on this.
+                if self.is_empty() || self.0.is_tended.swap(true, AcqRel) {
+                    return;
+                }
             }
         }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn is_empty(&self) -> bool {
+        self.0.sockets.iter().all(|sockets| sockets.is_empty())
     }
 }
 

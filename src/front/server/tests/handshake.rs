@@ -37,6 +37,11 @@ async fn encrypted(bounds: ServerBounds) -> Encrypted {
         certificates: Some(Certificates::read(files).unwrap()),
         proxies: TrustedProxies::default(),
         bounds,
+        settling: Settling {
+            lanes: Lanes::here(),
+            steer: None,
+            within: NEVER,
+        },
     };
     let (stop, stopped) = oneshot::channel();
     let ending = Ending {
