@@ -37,7 +37,7 @@ use crate::{
         via::TrustedProxies,
     },
     lanes::Lanes,
-    limits::{HURRIED_WITHIN, REST_WITHIN, WORKERS_ASIDE, within},
+    limits::{HURRIED_WITHIN, REST_WITHIN, within},
     metrics::Metrics,
     registry::{CurrentRegistry, Registry, RegistryError},
     session::{Caps, Patience, Sessions},
@@ -58,8 +58,8 @@ pub fn run(config: Config) -> Result<ExitCode, AppError> {
     let _log = telemetry::init(config.log_format, &config.log_filter, config.log_delay)?;
     dumps::turn_off();
     open_files::allow_many();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(WORKERS_ASIDE)
+    // Of one thread: what makes and stores sessions waits for itself, and would wake another for it.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(AppError::Runtime)?;

@@ -38,8 +38,6 @@ pub const IDLE_TIMEOUT: Bounds<Duration> = Bounds::new(MILLISECONDS_10, HOURS_24
 pub const CALL_TIMEOUT: Bounds<Duration> = Bounds::new(MILLISECONDS_10, HOURS_24);
 /// Threads that carry calls out. More than cores only wait for each other; each has three descriptors and its stack.
 pub const WORKER_THREADS: Bounds<u32> = Bounds::new(1, 1024);
-/// Threads for all that is no call: more than one, since a file that is looked at may hang.
-pub const WORKERS_ASIDE: usize = 2;
 /// How often a request that may be sent again is: each attempt multiplies the load on a backend
 /// that is already in trouble.
 pub const RETRY_ATTEMPTS: Bounds<u32> = Bounds::new(0, 10);

@@ -11,7 +11,7 @@ use std::{
 };
 
 use tokio::{
-    task::{AbortHandle, spawn},
+    task::{AbortHandle, spawn, spawn_blocking},
     time::{MissedTickBehavior, interval},
 };
 
@@ -30,7 +30,7 @@ impl Drop for Watch {
 
 impl Watch {
     /// Calls `changed` each time one of the files is another than before, or is gone, or came; and at
-    /// `SIGHUP`, in case it is not. The call must be short: read, swap, return.
+    /// `SIGHUP`, in case it is not. It may take its time: a file may lie on a machine that does not answer.
     ///
     /// # Errors
     ///
@@ -39,13 +39,15 @@ impl Watch {
     /// # Panics
     ///
     /// Outside a runtime.
-    pub fn over(
-        files: Vec<PathBuf>,
-        mut changed: impl FnMut() + Send + 'static,
-    ) -> io::Result<Self> {
+    pub fn over(files: Vec<PathBuf>, changed: impl FnMut() + Send + 'static) -> io::Result<Self> {
         let mut hang_up = HangUp::new()?;
         // Now, not when the task first runs: what happens from here on is told.
-        let mut known = look(&files);
+        let known = look(&files);
+        let mut watched = Watched {
+            files,
+            known,
+            changed,
+        };
         let task = spawn(async move {
             let mut ticks = interval(WATCH_INTERVAL);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -54,14 +56,38 @@ impl Watch {
                     _ = ticks.tick() => false,
                     () = hang_up.heard() => true,
                 };
-                let now = look(&files);
-                if told || now != known {
-                    known = now;
-                    changed();
-                }
+                // On a thread that may be held up: this one has other things to do.
+                let looking = spawn_blocking(move || {
+                    watched.look_again(told);
+                    watched
+                });
+                watched = match looking.await {
+                    Ok(watched) => watched,
+                    Err(error) => {
+                        return tracing::error!(%error, "a file is not watched any more");
+                    }
+                };
             }
         });
         Ok(Self(task.abort_handle()))
+    }
+}
+
+/// Files, and what is done when they change.
+struct Watched<F> {
+    files: Vec<PathBuf>,
+    known: Vec<Option<Version>>,
+    changed: F,
+}
+
+impl<F: FnMut()> Watched<F> {
+    /// Calls if they changed, or somebody said so.
+    fn look_again(&mut self, told: bool) {
+        let now = look(&self.files);
+        if told || now != self.known {
+            self.known = now;
+            (self.changed)();
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf, sync::Arc};
 
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, task::spawn_blocking};
 
 use crate::{
     config::{self, Config},
@@ -54,9 +54,13 @@ impl Reading {
     }
 
     async fn read(&self, is_told: bool) {
-        let registry = match Registry::load(&self.path, &self.defaults, &config::environment) {
-            Ok(registry) => registry,
-            Err(error) => return self.complain(&error),
+        let (path, defaults) = (self.path.clone(), self.defaults);
+        let load = move || Registry::load(&path, &defaults, &config::environment);
+        // It may lie on a machine that does not answer, as may the secrets that it names.
+        let registry = match spawn_blocking(load).await {
+            Ok(Ok(registry)) => registry,
+            Ok(Err(error)) => return self.complain(&error),
+            Err(error) => return tracing::error!(%error, "the registry could not be read again"),
         };
         if is_told {
             super::tell_warnings(&registry);
