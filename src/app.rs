@@ -32,11 +32,10 @@ use crate::{
         body::BodyBounds,
         mcp::{self, McpState},
         origin::Gate,
-        server::{Ending, Entrance, Settling, serve},
+        server::{Ending, Entrance, serve},
         tls::Certificates,
         via::TrustedProxies,
     },
-    lanes::Lanes,
     limits::{HURRIED_WITHIN, REST_WITHIN, within},
     metrics::Metrics,
     registry::{CurrentRegistry, Registry, RegistryError},
@@ -138,7 +137,6 @@ async fn serve_until_told_to_stop(
         store,
         sessions,
         callers,
-        lanes,
     } = started;
     let address = listener.local_addr().map_err(AppError::Runtime)?;
     let watch = certificates.as_ref().map(edge::watch).transpose();
@@ -184,11 +182,7 @@ async fn serve_until_told_to_stop(
         certificates,
         bounds: edge::bounds(&config.edge, config.drain_timeout),
         proxies: TrustedProxies::new(config.edge.trusted_proxies),
-        settling: Settling {
-            lanes,
-            steer: Some(front::steer(sessions.clone())),
-            within: Settling::WITHIN,
-        },
+        settling: edge::settling(&sessions),
     };
     let ending = Ending {
         stop: async {
@@ -237,7 +231,6 @@ struct Started {
     store: Store,
     sessions: Sessions,
     callers: Callers,
-    lanes: Lanes,
 }
 
 async fn start(config: &Config) -> Result<Started, AppError> {
@@ -267,7 +260,7 @@ async fn start(config: &Config) -> Result<Started, AppError> {
         patience,
         caps(config),
         Metrics::new()?,
-        lanes.clone(),
+        lanes,
     )
     .await?;
     Ok(Started {
@@ -278,7 +271,6 @@ async fn start(config: &Config) -> Result<Started, AppError> {
         store,
         sessions,
         callers,
-        lanes,
     })
 }
 

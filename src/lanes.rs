@@ -204,9 +204,9 @@ mod tests {
         let mut met = Vec::new();
         for _ in 0..4 {
             // As an actor begins, and what it begins.
-            let begins = async { tokio::spawn(async { tokio::spawn(async { current() }).await }) };
+            let begins = async { tokio::spawn(tokio::spawn(async { current() })).await };
             let (lane, begun) = lanes.settle(begins).await;
-            assert_eq!(begun.await.unwrap().unwrap(), lane);
+            assert_eq!(begun.unwrap().unwrap(), lane);
             assert_ne!(lane, current());
             met.push(lane);
         }

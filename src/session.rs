@@ -104,6 +104,7 @@ struct Parts {
     quota: Quota,
     /// What the connections of all sessions go through.
     clients: HttpClients,
+    lanes: Lanes,
     dormant_after: Duration,
     session_idle_ttl: Option<Duration>,
 }
@@ -129,7 +130,7 @@ impl Sessions {
             registry,
             store: store.clone(),
             clients: clients.clone(),
-            lanes,
+            lanes: lanes.clone(),
             initialize_deadline: patience.initialize_deadline,
             mcp_session_ttl: patience.mcp_session_ttl,
             session_idle_ttl: patience.session_idle_ttl,
@@ -144,6 +145,7 @@ impl Sessions {
             store,
             quota,
             clients,
+            lanes,
             dormant_after: patience.dormant_after,
             session_idle_ttl: patience.session_idle_ttl,
         })))
@@ -215,6 +217,12 @@ impl Sessions {
             finder: Finder { asker, reply },
         })
         .await?
+    }
+
+    /// Where they live.
+    #[must_use]
+    pub fn lanes(&self) -> &Lanes {
+        &self.0.lanes
     }
 
     /// Where a session is carried on that is awake.

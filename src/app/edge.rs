@@ -5,10 +5,12 @@ use std::{io, num::NonZeroUsize, thread};
 use crate::{
     config::{Edge, TlsPaths},
     front::{
-        server::ServerBounds,
+        self,
+        server::{ServerBounds, Settling},
         tls::{CertificateFiles, Certificates},
     },
     lanes::Lanes,
+    session::Sessions,
     watch::Watch,
 };
 
@@ -18,6 +20,15 @@ use super::AppError;
 pub(super) fn lanes(count: Option<u32>) -> io::Result<Lanes> {
     let cores = || thread::available_parallelism().map_or(1, NonZeroUsize::get);
     Lanes::begin(count.map_or_else(cores, |count| usize::try_from(count).unwrap_or(usize::MAX)))
+}
+
+/// Where connections live: on the lane of the session that they are for.
+pub(super) fn settling(sessions: &Sessions) -> Settling {
+    Settling {
+        lanes: sessions.lanes().clone(),
+        steer: Some(front::steer(sessions.clone())),
+        within: Settling::WITHIN,
+    }
 }
 
 /// What connections may cost, by the flags.
