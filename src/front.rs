@@ -238,10 +238,8 @@ mod tests {
         };
         let everybody = state.sessions.seen_by(&Caller::anonymous());
         let id = everybody.create(new).await.unwrap();
-        while state.sessions.lane(id).is_none() {
-            // It is stored, and started as soon as there is time.
-            tokio::task::yield_now().await;
-        }
+        // It is stored, and started as soon as there is time.
+        everybody.find(id).await.unwrap().unwrap();
         let steer = steer(state.sessions.clone());
         let here = Some(lanes::current());
         for begin in [

@@ -1,4 +1,4 @@
-//! The edge towards clients, as configured: TLS, and what connections may cost.
+//! The edge towards clients, as configured: TLS, the threads that connections live on, and what they may cost.
 
 use std::{io, num::NonZeroUsize, thread};
 

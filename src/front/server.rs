@@ -144,11 +144,6 @@ where
     let listener = entrance.listener;
     let stop = CancellationToken::new();
     let (alive, mut all_gone) = mpsc::channel(1);
-    let mut settling = entrance.settling;
-    if entrance.certificates.is_some() {
-        // What is encrypted tells nothing.
-        settling.steer = None;
-    }
     let mut arrivals = Arrivals {
         door: Arc::new(Door {
             certificates: entrance.certificates,
@@ -159,7 +154,7 @@ where
             stop: stop.clone(),
         }),
         service,
-        settling,
+        settling: entrance.settling,
         places: Places::new(bounds.connections_per_address_max, bounds.connections_max),
         turning_away: TurningAway::new(),
         connections: JoinSet::new(),

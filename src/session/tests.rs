@@ -99,9 +99,14 @@ async fn a_session_that_is_awake_is_known_to_be_on_one_lane() {
     let (id, session) = (world.id, world.session);
     drop(session);
     assert!(everybody.delete(id).await.unwrap());
-    while world.sessions.lane(id).is_some() {
-        tokio::task::yield_now().await;
-    }
+    let gone = async {
+        while world.sessions.lane(id).is_some() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), gone)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use crate::{
     limits::within,
 };
 
-/// Tells from the first bytes of a connection on which lane its requests are carried on.
+/// Tells from the first bytes of a connection on which lane its requests are carried on. What is encrypted tells nothing.
 pub type Steer = Arc<dyn Fn(&[u8]) -> Option<Lane> + Send + Sync>;
 
 /// As far as the path of a request to a session goes.
