@@ -21,6 +21,7 @@ pub mod lanes;
 pub mod limits;
 pub mod mcp;
 pub mod metrics;
+pub mod pieces;
 pub mod registry;
 pub mod routing;
 pub mod session;

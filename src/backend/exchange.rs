@@ -51,7 +51,7 @@ pub(crate) async fn read_answer(
             Head::More(head) if audience.is_plain() || parts::shows_complete(&head) => {
                 Box::pin(parts::pass_on(head, body, id, audience)).await
             }
-            Head::More(head) => Box::pin(parts::read_whole(vec![head], body, id, audience)).await,
+            Head::More(head) => Box::pin(parts::read_whole(head, body, id, audience)).await,
         },
         Content::Events(events) => Box::pin(follow(events, id, audience)).await,
         Content::Accepted => Err(BackendError::Garbled {

@@ -12,44 +12,80 @@ use crate::{
     mcp::message::RequestId,
 };
 
-/// What only results hold that do not end their request.
-const WANTING: [&str; 4] = [
-    "\"inputRequests\"",
-    "\"requestState\"",
-    "input_required",
-    "\"taskId\"",
+/// What only results hold that do not end their request, cut before what all of these share: one search finds them.
+const WANTING: [(&str, &str); 3] = [
+    ("\"inputR", "equests\""),
+    ("\"r", "equestState\""),
+    ("input_r", "equired"),
 ];
+const SHARED: &str = "equ";
+/// The same of a task.
+const TASK: &str = "\"taskId\"";
 /// What only results hold that do.
 const COMPLETE: [&str; 6] = [
+    "\"content\"",
     "\"resultType\":\"complete\"",
     "\"resultType\": \"complete\"",
-    "\"content\"",
     "\"contents\"",
     "\"messages\"",
     "\"structuredContent\"",
 ];
+/// The longest of all of them.
+const WORD_BYTES_MAX: usize = 24;
 
 /// Whether the beginning of a response shows that its result ends the request. Where it does not,
 /// the response is read whole first.
-pub(super) fn shows_complete(head: &[u8]) -> bool {
-    let holds = |word: &&str| memmem::find(head, word.as_bytes()).is_some();
-    let holds_any = |words: &[&str]| words.iter().any(holds);
-    !holds_any(&WANTING) && holds_any(&COMPLETE)
+pub(super) fn shows_complete(head: &[Bytes]) -> bool {
+    let seams = seams(head);
+    let texts = || {
+        head.iter()
+            .map(AsRef::as_ref)
+            .chain(seams.iter().map(Vec::as_slice))
+    };
+    let holds = |word: &str| texts().any(|text| memmem::find(text, word.as_bytes()).is_some());
+    // What shows that it ends stands near its beginning, and is found at once.
+    COMPLETE.into_iter().any(holds) && !holds(TASK) && !texts().any(wants)
+}
+
+/// What stands where one piece ends and the next begins, as far as a word may reach.
+fn seams(pieces: &[Bytes]) -> Vec<Vec<u8>> {
+    let mut before = Vec::new();
+    let seams = pieces.iter().map(|piece| {
+        let mut seam = before.clone();
+        seam.extend(piece.iter().take(WORD_BYTES_MAX));
+        let end = piece.len().saturating_sub(WORD_BYTES_MAX);
+        before.extend_from_slice(&piece[end..]);
+        before.drain(..before.len().saturating_sub(WORD_BYTES_MAX));
+        seam
+    });
+    // There is nothing before the first.
+    seams.skip(1).collect()
+}
+
+/// Whether a text holds one of [`WANTING`].
+fn wants(text: &[u8]) -> bool {
+    memmem::find_iter(text, SHARED).any(|at| {
+        let (before, from) = text.split_at(at);
+        WANTING.iter().any(|(begin, end)| {
+            before.ends_with(begin.as_bytes()) && from.starts_with(end.as_bytes())
+        })
+    })
 }
 
 /// Passes a large result on while it arrives; what is returned is its last part.
 ///
 /// Anything else is read whole, as long as nothing was passed on.
 pub(super) async fn pass_on(
-    head: Bytes,
+    head: Vec<Bytes>,
     mut body: Body,
     id: &RequestId,
     audience: &Audience<'_>,
 ) -> Result<Answer, BackendError> {
     let mut scanner = Scanner::default();
-    let mut unpassed = vec![head.clone()];
+    let mut unpassed = head.clone();
     let mut parts = Vec::new();
-    let mut next = Some(head);
+    let mut head = head.into_iter();
+    let mut next = head.next();
     let mut received_bytes = 0;
     while let Some(chunk) = next {
         received_bytes += chunk.len();
@@ -70,6 +106,10 @@ pub(super) async fn pass_on(
         }
         for part in parts.drain(..) {
             audience.give(part).await;
+        }
+        next = head.next();
+        if next.is_some() {
+            continue;
         }
         next = match body.next().await {
             Ok(next) => next,
@@ -132,8 +172,13 @@ mod tests {
         for (head, complete) in [
             (r#"{"result":{"resultType":"complete","x":"#, true),
             (r#"{"result":{"content":[{"type":"text","#, true),
+            (r#"{"result":{"content":[],"equal":{"requests":"#, true),
             (r#"{"result":{"x":[{"type":"text","#, false),
             (r#"{"result":{"resultType":"input_required","#, false),
+            (
+                r#"{"result":{"messages":[],"resultType":"input_required","#,
+                false,
+            ),
             (
                 r#"{"result":{"inputRequests":{"a":{"params":{"messages":["#,
                 false,
@@ -141,10 +186,23 @@ mod tests {
             (r#"{"result":{"content":[],"requestState":"#, false),
             (r#"{"result":{"content":[],"task":{"taskId":"#, false),
         ] {
-            assert_eq!(shows_complete(head.as_bytes()), complete, "{head}");
+            for size in 1..=head.len() {
+                let pieces = head.as_bytes().chunks(size).map(Bytes::from_static);
+                let pieces: Vec<Bytes> = pieces.collect();
+                assert_eq!(shows_complete(&pieces), complete, "{head} by {size}");
+            }
         }
         let mut cut = "{\"content\":\"ü".as_bytes().to_vec();
         cut.pop();
-        assert!(shows_complete(&cut));
+        assert!(shows_complete(&[cut.into()]));
+    }
+
+    #[test]
+    fn no_word_is_longer_than_what_is_looked_at_where_pieces_meet() {
+        let wanting = WANTING.map(|(begin, end)| begin.len() + end.len());
+        let complete = COMPLETE.map(str::len);
+        let longest = wanting.into_iter().chain(complete).max();
+        assert_eq!(longest, Some(WORD_BYTES_MAX));
+        assert!(WANTING.iter().all(|(_, end)| end.starts_with(SHARED)));
     }
 }

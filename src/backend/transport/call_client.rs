@@ -36,7 +36,7 @@ use crate::{
     },
 };
 
-pub(crate) use plain::Pieces;
+pub(crate) use plain::PlainBody;
 
 use plain::Pool;
 
@@ -54,7 +54,7 @@ pub(crate) struct CallClient {
 /// The body of an answer to a call.
 pub(crate) enum CallBody {
     /// From a socket that is this call's alone.
-    Own(Pieces),
+    Own(PlainBody),
     /// From one that may be shared.
     Shared(Incoming),
 }

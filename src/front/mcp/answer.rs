@@ -4,7 +4,7 @@
 use std::{future::ready, io};
 
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::{Instant, sleep_until, timeout};
 use warp::reply::Response;
 
@@ -36,7 +36,7 @@ pub(super) async fn answer<E: Encode>(mut answering: Box<Answering<E>>) -> Respo
                 }
                 if !is_first {
                     // Something in between may take a connection without a byte for dead.
-                    return written(answering, Form::Events, KEEP_ALIVE);
+                    return written(answering, Form::Events, vec![KEEP_ALIVE]);
                 }
                 if let Some(log) = answering.encode.log().await {
                     return resumable::answer(answering, log, None).await;
@@ -49,13 +49,16 @@ pub(super) async fn answer<E: Encode>(mut answering: Box<Answering<E>>) -> Respo
             Taken::Message(message) => {
                 return match answering.encode.log().await {
                     Some(log) => resumable::answer(answering, log, Some(message)).await,
-                    None => written(answering, Form::Events, event_stream::event(&message)),
+                    None => written(answering, Form::Events, vec![event_stream::event(&message)]),
                 };
             }
-            Taken::Part(part) if accepts.json => return written(answering, Form::Json, part),
             Taken::Part(part) => {
-                let start = Form::Events.start(&part);
-                return written(answering, Form::Events, start);
+                let form = if accepts.json {
+                    Form::Json
+                } else {
+                    Form::Events
+                };
+                return written(answering, form, form.start(part));
             }
             Taken::Whole(status, Some(message)) => {
                 if accepts.json || !status.is_success() {
@@ -77,24 +80,25 @@ pub(super) async fn answer<E: Encode>(mut answering: Box<Answering<E>>) -> Respo
 }
 
 /// Answers with a body whose first bytes are there.
-fn written<E: Encode>(answering: Box<Answering<E>>, form: Form, first: Bytes) -> Response {
+fn written<E: Encode>(answering: Box<Answering<E>>, form: Form, first: Vec<Bytes>) -> Response {
     let rest = stream::unfold(Some(answering), move |answering| async move {
         let mut answering = answering?;
-        let (bytes, ended) = next(&mut answering, form).await;
-        Some((bytes, (!ended).then_some(answering)))
+        let (written, ended) = next(&mut answering, form).await;
+        Some((written, (!ended).then_some(answering)))
     });
-    let body = stream::once(ready(Ok(first))).chain(rest);
+    let each = |written: Vec<Bytes>| stream::iter(written.into_iter().map(Ok));
+    let body = each(first).chain(rest.map_ok(each).try_flatten());
     match form {
         Form::Json => event_stream::json_parts(body),
         Form::Events => event_stream::events(body),
     }
 }
 
-/// Waits for the next bytes of the body; tells whether they are the last.
+/// Waits for what is written next of the body, which may be nothing; tells whether it is the last.
 async fn next<E: Encode>(
     answering: &mut Answering<E>,
     form: Form,
-) -> (Result<Bytes, io::Error>, bool) {
+) -> (Result<Vec<Bytes>, io::Error>, bool) {
     loop {
         let Ok(step) = timeout(KEEP_ALIVE_INTERVAL, answering.step()).await else {
             answering.let_go();
@@ -102,18 +106,18 @@ async fn next<E: Encode>(
             if answering.is_within_message() {
                 continue;
             }
-            return (Ok(KEEP_ALIVE), false);
+            return (Ok(vec![KEEP_ALIVE]), false);
         };
         let begun = answering.is_within_message();
         return match answering.take(step).await {
             Taken::Nothing => continue,
-            Taken::Message(message) => (Ok(event_stream::event(&message)), false),
+            Taken::Message(message) => (Ok(vec![event_stream::event(&message)]), false),
             Taken::Part(part) if begun => (Ok(form.middle(part)), false),
-            Taken::Part(part) => (Ok(form.start(&part)), false),
-            Taken::LastPart(part) => (Ok(form.end(&part)), true),
+            Taken::Part(part) => (Ok(form.start(part)), false),
+            Taken::LastPart(part) => (Ok(form.end(part)), true),
             Taken::Whole(_, message) => {
                 let event = message.map(|message| event_stream::event(&message.whole()));
-                (Ok(event.unwrap_or_default()), true)
+                (Ok(Vec::from_iter(event)), true)
             }
             Taken::Broken => (Err(broken()), true),
         };

@@ -309,13 +309,7 @@ impl<E: Encode> Answering<E> {
 
     fn part(&mut self, part: ResultBody) -> Taken {
         if let Some(writing) = &mut self.writing {
-            let told = writing.through(part.json);
-            // No part of a body may be empty.
-            return if told.is_empty() {
-                Taken::Nothing
-            } else {
-                Taken::Part(told)
-            };
+            return Taken::Part(writing.further(part.json));
         }
         if !self.whole && self.collected.is_empty() {
             let (writing, begin) = Writing::begin(&self.encode, &self.id, part);

@@ -21,6 +21,7 @@ use warp::reply::{Reply, Response};
 use crate::{
     callers::Pass,
     limits::{KEEP_ALIVE_INTERVAL, RESUMED_AFTER},
+    pieces::Pieces,
 };
 
 use super::encode;
@@ -151,39 +152,41 @@ pub(super) enum Form {
 
 impl Form {
     /// Writes the first part of a message.
-    pub(super) fn start(self, part: &Bytes) -> Bytes {
-        match self {
-            Self::Json => part.clone(),
-            Self::Events => {
-                let mut event = BytesMut::from(EVENT_START);
-                put_data(&mut event, part);
-                event.freeze()
-            }
-        }
+    pub(super) fn start(self, part: Pieces) -> Vec<Bytes> {
+        self.written(EVENT_START, part, b"")
     }
 
     /// Writes a further part.
-    pub(super) fn middle(self, part: Bytes) -> Bytes {
-        if self == Self::Json || !part.iter().any(|byte| is_line_break(*byte)) {
-            return part;
-        }
-        let mut event = BytesMut::with_capacity(part.len());
-        put_data(&mut event, &part);
-        event.freeze()
+    pub(super) fn middle(self, part: Pieces) -> Vec<Bytes> {
+        self.written(b"", part, b"")
     }
 
     /// Writes the last part.
-    pub(super) fn end(self, part: &Bytes) -> Bytes {
-        match self {
-            Self::Json => part.clone(),
-            Self::Events => {
-                let mut event = BytesMut::with_capacity(part.len() + EVENT_END.len());
-                put_data(&mut event, part);
-                event.put_slice(EVENT_END);
-                event.freeze()
-            }
-        }
+    pub(super) fn end(self, part: Pieces) -> Vec<Bytes> {
+        self.written(b"", part, EVENT_END)
     }
+
+    fn written(self, before: &'static [u8], part: Pieces, behind: &'static [u8]) -> Vec<Bytes> {
+        if self == Self::Json {
+            return part.each();
+        }
+        let mut written = Pieces::from(Bytes::from_static(before));
+        for piece in part.each() {
+            written.add(data(piece));
+        }
+        written.add(Bytes::from_static(behind));
+        written.each()
+    }
+}
+
+/// JSON text as it stands in a data field, without a copy where it has no line breaks.
+fn data(text: Bytes) -> Bytes {
+    if !text.iter().any(|byte| is_line_break(*byte)) {
+        return text;
+    }
+    let mut data = BytesMut::with_capacity(text.len());
+    put_data(&mut data, &text);
+    data.freeze()
 }
 
 /// Copies JSON text into a data field. A line break between its tokens becomes one between two
@@ -364,12 +367,13 @@ mod tests {
         for (first, second) in (0..=text.len())
             .flat_map(|first| (first..=text.len()).map(move |second| (first, second)))
         {
-            let part = |range: std::ops::Range<usize>| Bytes::copy_from_slice(&text[range]);
+            let part = |range: std::ops::Range<usize>| Bytes::copy_from_slice(&text[range]).into();
             let written = [
-                Form::Events.start(&part(0..first)),
+                Form::Events.start(part(0..first)),
                 Form::Events.middle(part(first..second)),
-                Form::Events.end(&part(second..text.len())),
+                Form::Events.end(part(second..text.len())),
             ]
+            .concat()
             .concat();
             let body = written.strip_suffix(b"\n\n").unwrap();
             assert!(!body.contains(&b'\r'), "{first}, {second}");

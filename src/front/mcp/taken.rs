@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::StatusCode;
 
 use super::encode::Response;
+use crate::pieces::Pieces;
 
 /// What a step means for the answer.
 pub(super) enum Taken {
@@ -14,11 +15,11 @@ pub(super) enum Taken {
     /// A message that comes before the answer.
     Message(Bytes),
     /// A part of the response message.
-    Part(Bytes),
+    Part(Pieces),
     /// The response message, and the status if none is sent yet; `None` when the client wants none.
     Whole(StatusCode, Option<Response>),
     /// The last part of the response message.
-    LastPart(Bytes),
+    LastPart(Pieces),
     /// The response message will never be complete.
     Broken,
 }
@@ -28,7 +29,8 @@ impl Taken {
     pub(super) fn whole(self) -> ControlFlow<Option<Bytes>> {
         ControlFlow::Break(match self {
             Self::Nothing => return ControlFlow::Continue(()),
-            Self::Message(message) | Self::Part(message) | Self::LastPart(message) => Some(message),
+            Self::Message(message) => Some(message),
+            Self::Part(pieces) | Self::LastPart(pieces) => Some(pieces.whole()),
             Self::Whole(_, message) => message.map(Response::whole),
             Self::Broken => None,
         })

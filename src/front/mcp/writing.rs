@@ -2,10 +2,13 @@
 
 use bytes::Bytes;
 
-use crate::mcp::{
-    editing::Editing,
-    event::ResultBody,
-    message::{RequestId, frame_result},
+use crate::{
+    mcp::{
+        editing::Editing,
+        event::ResultBody,
+        message::{RequestId, frame_result},
+    },
+    pieces::Pieces,
 };
 
 use super::encode::{Encode, Parts};
@@ -20,33 +23,40 @@ pub(super) struct Writing {
 
 impl Writing {
     /// Begins with the first part of a result, and gives the beginning of the message.
-    pub(super) fn begin(encode: &impl Encode, id: &RequestId, first: ResultBody) -> (Self, Bytes) {
+    pub(super) fn begin(encode: &impl Encode, id: &RequestId, first: ResultBody) -> (Self, Pieces) {
         let (before, after) = frame_result(id);
         let (first, editing) = match encode.parts(&first) {
             Parts::AsTheyAre(told) => (told, None),
             Parts::Edited(edit) => (first.json, Some(Editing::new(edit))),
         };
         let mut writing = Self { after, editing };
-        let begin = [before, writing.through(first)].concat().into();
+        let mut begin = Pieces::from(before);
+        writing.through(first, &mut begin);
         (writing, begin)
     }
 
     /// A further part of the result as its client is told it; nothing where all of it is held back.
-    pub(super) fn through(&mut self, part: Bytes) -> Bytes {
-        let Some(editing) = &mut self.editing else {
-            return part;
-        };
-        let mut told = editing.feed(&part);
-        if told.len() == 1 {
-            // The usual case, without a copy.
-            return told.pop().unwrap_or_default();
-        }
-        told.concat().into()
+    pub(super) fn further(&mut self, part: Bytes) -> Pieces {
+        let mut told = Pieces::default();
+        self.through(part, &mut told);
+        told
     }
 
     /// The end of the message, with the last part of the result.
-    pub(super) fn end(mut self, last: Bytes) -> Bytes {
-        let last = self.through(last);
-        [last, self.after].concat().into()
+    pub(super) fn end(mut self, last: Bytes) -> Pieces {
+        let mut told = self.further(last);
+        told.add(self.after);
+        told
+    }
+
+    fn through(&mut self, part: Bytes, told: &mut Pieces) {
+        match &mut self.editing {
+            None => told.add(part),
+            Some(editing) => {
+                for piece in editing.feed(&part) {
+                    told.add(piece);
+                }
+            }
+        }
     }
 }

@@ -77,7 +77,7 @@ struct Socket {
 }
 
 /// The body of an answer, which comes in by being read.
-pub(crate) struct Pieces {
+pub(crate) struct PlainBody {
     body: Incoming,
     /// `None` once the body is whole.
     socket: Option<Box<Socket>>,
@@ -96,7 +96,7 @@ impl Pool {
     pub(super) async fn send(
         &self,
         mut request: Box<Request<Full<Bytes>>>,
-    ) -> Result<Response<Pieces>, HttpError> {
+    ) -> Result<Response<PlainBody>, HttpError> {
         let uri = mem::take(request.uri_mut());
         let parts = uri.authority().cloned().zip(uri.path_and_query().cloned());
         let (to, path) =
@@ -109,7 +109,7 @@ impl Pool {
             };
             match socket.exchange(&mut request).await? {
                 Ok(response) => {
-                    return Ok(response.map(|body| Pieces {
+                    return Ok(response.map(|body| PlainBody {
                         body,
                         socket: Some(socket),
                         idle: self.idle.clone(),
@@ -178,7 +178,7 @@ impl Socket {
     }
 }
 
-impl Pieces {
+impl PlainBody {
     /// Waits for the next bytes; `None` at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, HttpError> {
         poll_fn(|context| self.poll(context)).await

@@ -2,7 +2,7 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, StatusCode, response::Parts};
 use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
@@ -14,6 +14,7 @@ use crate::{
         waiting::Waiting,
     },
     limits::within,
+    pieces::Pieces,
 };
 
 /// An answer whose head is there.
@@ -155,25 +156,23 @@ impl Body {
         let Some(first) = self.next().await? else {
             return Ok(Head::Whole(Bytes::new()));
         };
-        if first.len() > bytes_max {
-            return Ok(Head::More(first));
-        }
         // Most bodies come in one piece, which is passed on without a copy, and say so.
-        if self.source.is_over() {
+        if first.len() <= bytes_max && self.source.is_over() {
             return Ok(Head::Whole(first));
         }
-        let Some(second) = self.next().await? else {
-            return Ok(Head::Whole(first));
-        };
-        let mut bytes = BytesMut::from(&first[..]);
-        bytes.extend_from_slice(&second);
-        while bytes.len() <= bytes_max {
+        let mut pieces = Pieces::default();
+        let mut length = first.len();
+        pieces.add(first);
+        while length <= bytes_max {
             match self.next().await? {
-                Some(chunk) => bytes.extend_from_slice(&chunk),
-                None => return Ok(Head::Whole(bytes.freeze())),
+                Some(chunk) => {
+                    length += chunk.len();
+                    pieces.add(chunk);
+                }
+                None => return Ok(Head::Whole(pieces.whole())),
             }
         }
-        Ok(Head::More(bytes.freeze()))
+        Ok(Head::More(pieces.each()))
     }
 }
 
@@ -182,5 +181,5 @@ pub(crate) enum Head {
     /// There is no more.
     Whole(Bytes),
     /// There is more.
-    More(Bytes),
+    More(Vec<Bytes>),
 }
