@@ -6,6 +6,7 @@
 mod keeping;
 mod log;
 mod reader;
+mod watched;
 mod writer;
 
 use std::{
@@ -24,6 +25,9 @@ use log::Log;
 
 pub use reader::Reader;
 pub use writer::Writer;
+
+/// What all streams of a session may hold is no less than what those of one MCP session may that ended.
+const _: () = assert!(ENDED_STREAMS_BYTES_MAX <= OUTBOX_BYTES_MAX);
 
 /// The streams of one session. A clone is another handle of the same.
 #[derive(Clone, Default)]
@@ -156,6 +160,10 @@ impl Outbox {
 
     /// Takes note that a stream ended, and lets go of older ones that hold too much.
     fn ended(&self, mcp_session: Uuid) {
+        // Nearly always all of them hold less than those of one may: nobody looks at each.
+        if self.held.load(Ordering::Relaxed) <= ENDED_STREAMS_BYTES_MAX {
+            return;
+        }
         let mut streams = self.lock();
         let Some(own) = streams.get_mut(&mcp_session) else {
             return;

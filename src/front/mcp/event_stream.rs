@@ -82,23 +82,33 @@ pub(super) const KEEP_ALIVE: Bytes = Bytes::from_static(b":\n\n");
 
 /// What begins an event that carries a message.
 const EVENT_START: &[u8] = b"event: message\ndata: ";
-/// What ends it.
+/// What begins the id of one.
+const ID_START: &[u8] = b"id: ";
+/// What ends an event.
 const EVENT_END: &[u8] = b"\n\n";
 
 /// Writes one message as an event.
 pub(super) fn event(message: &[u8]) -> Bytes {
     let mut event = BytesMut::with_capacity(EVENT_START.len() + message.len() + EVENT_END.len());
-    event.put_slice(EVENT_START);
-    put_data(&mut event, message);
-    event.put_slice(EVENT_END);
+    put_event(&mut event, message);
     event.freeze()
+}
+
+fn put_event(event: &mut BytesMut, message: &[u8]) {
+    event.put_slice(EVENT_START);
+    put_data(event, message);
+    event.put_slice(EVENT_END);
 }
 
 /// Writes one message as an event under whose id the stream can be taken up behind it.
 pub(super) fn event_with_id(id: &str, message: &[u8]) -> Bytes {
-    [format!("id: {id}\n").as_bytes(), &event(message)]
-        .concat()
-        .into()
+    let bytes = id.len() + EVENT_START.len() + message.len() + EVENT_END.len();
+    let mut event = BytesMut::with_capacity(ID_START.len() + 1 + bytes);
+    event.put_slice(ID_START);
+    event.put_slice(id.as_bytes());
+    event.put_slice(b"\n");
+    put_event(&mut event, message);
+    event.freeze()
 }
 
 /// Writes the event that begins a stream which can be taken up: it carries no message.

@@ -9,17 +9,17 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::{sync::watch, time::Instant};
+use tokio::time::Instant;
 
 use crate::limits::{OUTBOX_BYTES_MAX, STREAM_BYTES_MAX, STREAM_EVENTS_MAX, STREAM_HELD};
 
-use super::{Kind, reader::Reader};
+use super::{Kind, reader::Reader, watched::Watched};
 
 /// A stream and its name, which each of its events' ids begins with.
 pub(super) struct Log {
     kind: Kind,
     name: String,
-    pub(super) state: watch::Sender<State>,
+    pub(super) state: Watched<State>,
 }
 
 /// Positions count from 1; 0 is before the first event.
@@ -55,7 +55,7 @@ impl Log {
         Self {
             kind,
             name,
-            state: watch::Sender::new(State {
+            state: Watched::new(State {
                 events: VecDeque::new(),
                 first: 1,
                 taken: 0,
@@ -79,7 +79,7 @@ impl Log {
     }
 
     pub(super) fn is_read(&self) -> bool {
-        self.state.borrow().left.is_none()
+        self.state.look(|state| state.left.is_none())
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -87,26 +87,26 @@ impl Log {
     }
 
     pub(super) fn ended_at(&self) -> Option<Instant> {
-        self.state.borrow().ended
+        self.state.look(|state| state.ended)
     }
 
     /// When it is given up, as things stand: nobody reads it, and nobody took it up.
     pub(super) fn given_up(&self) -> Option<Instant> {
-        self.state.borrow().given_up()
+        self.state.look(State::given_up)
     }
 
     pub(super) fn end(&self) {
-        self.state.send_modify(|state| {
+        self.state.change(|state| {
             state.ended.get_or_insert_with(Instant::now);
         });
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.state.borrow().bytes
+        self.state.look(|state| state.bytes)
     }
 
     pub(super) fn forget(&self) {
-        self.state.send_modify(|state| {
+        self.state.change(|state| {
             state.forgotten = true;
             // Whoever reads it still is slowed down like any other reader.
             state.held.take(state.bytes);
@@ -115,14 +115,12 @@ impl Log {
 
     /// Reads on behind a position, if all that came behind it is held and something may come.
     pub(super) fn read_behind(self: &Arc<Self>, position: u64) -> Option<Reader> {
-        let mut reader = None;
-        self.state.send_if_modified(|state| {
+        let reader = self.state.try_change(|state| {
             let is_over = state.ended.is_some() && position >= state.last();
             if position > state.last() || position + 1 < state.first || is_over {
-                return false;
+                return None;
             }
-            reader = Some(state.read_behind(position));
-            true
+            Some(state.read_behind(position))
         });
         Some(self.reader(reader?, position))
     }

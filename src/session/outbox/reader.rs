@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::{sync::watch, time::Instant};
+use tokio::time::Instant;
 
-use super::log::{Log, State};
+use super::log::Log;
 
 /// Reads one stream, from one event on, until another reader takes it over or the stream ends.
 pub struct Reader {
     log: Arc<Log>,
-    changes: watch::Receiver<State>,
     number: u64,
     position: u64,
 }
@@ -18,7 +17,6 @@ pub struct Reader {
 impl Reader {
     pub(super) fn new(log: Arc<Log>, number: u64, position: u64) -> Self {
         Self {
-            changes: log.state.subscribe(),
             log,
             number,
             position,
@@ -34,16 +32,12 @@ impl Reader {
     /// Waits for the next event and its id; `None` at the end. Losing interest loses nothing.
     pub async fn next(&mut self) -> Option<(String, Bytes)> {
         let (number, next) = (self.number, self.position + 1);
-        let is_told = |state: &State| {
-            state.reader != number || state.ended.is_some() || state.at(next).is_some()
-        };
-        drop(self.changes.wait_for(is_told).await.ok()?);
-        let mut event = None;
-        self.log.state.send_if_modified(|state| {
-            event = state.take(number, next);
-            event.is_some()
+        let told = self.log.state.once(|state| {
+            let is_there = state.at(next).is_some();
+            let is_told = is_there || state.reader != number || state.ended.is_some();
+            is_told.then(|| state.take(number, next))
         });
-        let event = event?;
+        let event = told.await?;
         self.position = next;
         Some((self.id(), event))
     }
@@ -51,12 +45,9 @@ impl Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        self.log.state.send_if_modified(|state| {
-            let is_last = state.reader == self.number;
-            if is_last {
-                state.left = Some(Instant::now());
-            }
-            is_last
+        self.log.state.try_change(|state| {
+            // Whoever reads it now has not left.
+            (state.reader == self.number).then(|| state.left = Some(Instant::now()))
         });
     }
 }

@@ -29,10 +29,7 @@ impl Writer {
     /// Reads the stream from its beginning on.
     #[must_use]
     pub fn read(&self) -> Reader {
-        let mut reader = 0;
-        self.log
-            .state
-            .send_modify(|state| reader = state.read_behind(0));
+        let reader = self.log.state.change(|state| state.read_behind(0));
         self.log.reader(reader, 0)
     }
 
@@ -44,22 +41,13 @@ impl Writer {
 
     /// Writes an event, once there is room for it.
     pub async fn write(&self, event: Bytes) {
-        let mut changes = self.log.state.subscribe();
-        loop {
-            // Its sender lives as long as this.
-            drop(changes.wait_for(|state| state.has_room(&event)).await);
-            let mut written = false;
-            self.log.state.send_if_modified(|state| {
-                written = state.has_room(&event);
-                if written {
-                    state.write(event.clone());
-                }
-                written
-            });
-            if written {
-                return;
-            }
-        }
+        let mut unwritten = Some(event);
+        let written = self.log.state.once(|state| {
+            let event = unwritten.take_if(|event| state.has_room(event))?;
+            state.write(event);
+            Some(())
+        });
+        written.await;
     }
 
     /// Writes nothing any more.
@@ -70,9 +58,9 @@ impl Writer {
 
     /// Waits until nobody has read the stream for so long that nobody will.
     pub async fn left(&self) {
-        let mut changes = self.log.state.subscribe();
         loop {
-            let given_up = changes.borrow_and_update().given_up();
+            let changed = self.log.state.changed();
+            let given_up = self.log.given_up();
             if given_up.is_some_and(|at| at <= Instant::now()) {
                 return;
             }
@@ -85,7 +73,7 @@ impl Writer {
             // Someone may have come in the meantime.
             tokio::select! {
                 () = over => {}
-                _changed = changes.changed() => {}
+                () = changed => {}
             }
         }
     }
