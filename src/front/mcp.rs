@@ -125,7 +125,8 @@ where
         Ok(None) => return Problem::no_such_session().into_response(),
         Err(error) => return unavailable(&error),
     };
-    let caller = Caller {
+    // Boxed: it goes from hand to hand.
+    let caller = Box::new(Caller {
         sender: Sender {
             session: short,
             caller: admitted.caller.name().cloned(),
@@ -139,7 +140,7 @@ where
         pass: admitted.pass,
         accepts: Accepts::read(headers.get_all(ACCEPT)),
         headers,
-    };
+    });
     if method == Method::POST {
         return post(caller, state.body, body).await;
     }
@@ -172,7 +173,7 @@ impl Caller {
     }
 }
 
-async fn post<S, B>(caller: Caller, bounds: BodyBounds, body: S) -> Response
+async fn post<S, B>(caller: Box<Caller>, bounds: BodyBounds, body: S) -> Response
 where
     S: Stream<Item = Result<B, warp::Error>> + Send,
     B: Buf + Send,

@@ -277,8 +277,11 @@ impl Wire {
 
     /// The protocol's headers with those that win over them.
     fn under(&self, common: &HeaderMap, protocol: &HeaderMap) -> HeaderMap {
-        let mut headers = common.clone();
-        headers.reserve(protocol.len() + 1);
+        // With room for the length and the credential: cloned, it would be filled, and moved by the next one.
+        let mut headers = HeaderMap::with_capacity(common.len() + protocol.len() + 2);
+        for (name, value) in common {
+            headers.append(name.clone(), value.clone());
+        }
         for (name, value) in protocol {
             if !self.address.own.contains_key(name) {
                 headers.insert(name.clone(), value.clone());

@@ -48,7 +48,11 @@ pub(super) use batch::post as batch;
 pub(super) use stream::listen;
 
 /// Serves one `POST`ed message of a legacy client.
-pub(super) async fn post<'a>(caller: Caller, message: Message<'a>, head: Head<'a>) -> Response {
+pub(super) async fn post<'a>(
+    caller: Box<Caller>,
+    message: Message<'a>,
+    head: Head<'a>,
+) -> Response {
     // `initialize` may come with headers of what the client hopes for, or had before.
     let message = match message {
         Message::Request { id, method, params } if method == INITIALIZE => {
@@ -93,7 +97,7 @@ struct Asked<'a> {
     head: Head<'a>,
 }
 
-async fn request(caller: Caller, mcp_session: Option<Uuid>, asked: Asked<'_>) -> Response {
+async fn request(caller: Box<Caller>, mcp_session: Option<Uuid>, asked: Asked<'_>) -> Response {
     let id = asked.id.clone();
     match wanted(&caller, mcp_session, asked) {
         Ok(wanted) => answer(Answering::begin(wanted)).await,
@@ -164,7 +168,7 @@ fn wanted(
 /// Serves `DELETE`: ends the client's MCP session.
 ///
 /// Spec: 2025-11-25 basic/transports, "Session Management".
-pub(super) async fn end(caller: Caller) -> Response {
+pub(super) async fn end(caller: Box<Caller>) -> Response {
     let ended = match admit(&caller) {
         Ok(None) => return session_wanted(),
         Ok(Some(id)) => caller.session.end_mcp_session(id).await,

@@ -52,7 +52,7 @@ const LEGACY_METHODS: [&str; 7] = [
 ];
 
 /// Serves one `POST`ed message of a modern client.
-pub(super) async fn post(caller: Caller, message: Message<'_>, head: Head<'_>) -> Response {
+pub(super) async fn post(caller: Box<Caller>, message: Message<'_>, head: Head<'_>) -> Response {
     let Message::Request { id, method, params } = message else {
         let response = take_note(&caller);
         record::note(&message, &caller.sender, response.status());
@@ -101,7 +101,7 @@ fn take_note(caller: &Caller) -> Response {
 }
 
 async fn carry_out(
-    caller: Caller,
+    caller: Box<Caller>,
     id: RequestId,
     mut request: Request,
     head: &Head<'_>,

@@ -38,7 +38,7 @@ use super::{
 };
 
 /// Serves a `POST`ed batch.
-pub(in super::super) async fn post(caller: Caller, body: &[u8]) -> Response {
+pub(in super::super) async fn post(caller: Box<Caller>, body: &[u8]) -> Response {
     let mcp_session = match admit(&caller) {
         Ok(mcp_session) => mcp_session,
         Err(unfit) => {

@@ -32,7 +32,7 @@ use super::{
 
 /// Opens an MCP session.
 pub(super) async fn initialize(
-    caller: Caller,
+    caller: Box<Caller>,
     id: RequestId,
     params: Option<&RawValue>,
     meta: &Meta<'_>,

@@ -28,7 +28,7 @@ use super::{
 };
 
 /// Serves `GET`.
-pub(in super::super) async fn listen(caller: Caller) -> Response {
+pub(in super::super) async fn listen(caller: Box<Caller>) -> Response {
     if !caller.accepts.events {
         return not_acceptable("text/event-stream");
     }

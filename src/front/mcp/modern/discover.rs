@@ -28,7 +28,7 @@ use super::{
 
 /// Tells what the session offers.
 pub(super) async fn discover(
-    caller: Caller,
+    caller: Box<Caller>,
     id: RequestId,
     context: Context,
     meta: &Meta<'_>,

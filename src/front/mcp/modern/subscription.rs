@@ -39,7 +39,7 @@ const TASKS: &str = "taskIds";
 
 /// Opens the stream.
 pub(super) async fn listen(
-    caller: Caller,
+    caller: Box<Caller>,
     id: RequestId,
     request: Request,
     meta: &Meta<'_>,
