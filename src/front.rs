@@ -125,13 +125,15 @@ where
     let counting = Arc::new(Counting::new(metrics));
     hyper::service::service_fn(move |mut request: Request<B>| {
         let begun = Counting::begin(&request);
-        let passed = gate.check(&request).map_err(Problem::into_response);
+        // Boxed: hardly any request needs room for it.
+        let refused = gate.check(&request).err();
+        let refused = refused.map(|problem| Box::new(problem.into_response()));
         let (admission, routes) = (Arc::clone(&admission), Arc::clone(&routes));
         let counting = Arc::clone(&counting);
         async move {
-            let admitted = match passed {
-                Ok(()) => admission.admit(&mut request).await,
-                refused => refused,
+            let admitted = match refused {
+                None => admission.admit(&mut request).await,
+                Some(refusal) => Err(*refusal),
             };
             let mut aside = None;
             let mut response: Response = match admitted {

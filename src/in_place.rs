@@ -7,7 +7,7 @@ use std::pin::Pin;
 #[expect(clippy::inline_always, reason = "a call of it would move what is made")]
 #[inline(always)]
 pub fn boxed<T>(make: impl FnOnce() -> T) -> Box<T> {
-    Box::write(Box::new_uninit(), made(make))
+    Box::write(Box::new_uninit(), make())
 }
 
 /// The same, to be polled.
@@ -15,10 +15,4 @@ pub fn boxed<T>(make: impl FnOnce() -> T) -> Box<T> {
 #[inline(always)]
 pub fn pinned<T>(make: impl FnOnce() -> T) -> Pin<Box<T>> {
     Box::into_pin(boxed(make))
-}
-
-/// Makes it where its caller wants it, which is the box: inlined, it would be made beside it, and moved.
-#[inline(never)]
-fn made<T>(make: impl FnOnce() -> T) -> T {
-    make()
 }

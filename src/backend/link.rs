@@ -25,6 +25,8 @@ use super::{
 };
 
 /// Whose conversation a link is.
+// Aligned: the future of a call keeps one, and is made in its box only if nothing in it begins at an odd byte (`in_place`).
+#[repr(align(8))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum LinkKey {
     /// Of all clients that have no MCP session and can do nothing.
