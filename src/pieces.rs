@@ -2,8 +2,9 @@
 
 use bytes::{Bytes, BytesMut};
 
-/// Shorter pieces are put together with those next to them: what each costs on its way is more than its copy.
-const SMALL_BELOW_BYTES: usize = 1024;
+/// Shorter pieces are put together with those next to them: what each costs on its way is more than its copy, and each that is
+/// kept keeps all of the memory that it was read into, which is as much at least.
+const SMALL_BELOW_BYTES: usize = 8 * 1024;
 
 /// Pieces of one text, in order.
 #[derive(Debug, Default)]
@@ -30,14 +31,13 @@ impl Pieces {
         self.ended
     }
 
-    /// All of them as one, without a copy where there is only one.
+    /// All of them as one, without another copy where there is only one.
     #[must_use]
     pub fn whole(self) -> Bytes {
-        let mut each = self.each();
-        if each.len() == 1 {
-            return each.pop().unwrap_or_default();
+        match <[Bytes; 1]>::try_from(self.each()) {
+            Ok([only]) => only,
+            Err(each) => each.concat().into(),
         }
-        each.concat().into()
     }
 
     fn end_small(&mut self) {
@@ -86,7 +86,7 @@ mod tests {
             &[0],
             &[5],
             &[SMALL_BELOW_BYTES],
-            &[1, 2000, 0, 3, 4, 1024, 1023],
+            &[1, 9000, 0, 3, 4, 8192, 8191],
         ] {
             let text: Vec<u8> = (b'a'..)
                 .zip(sizes)

@@ -24,7 +24,7 @@ const ROOMS: Table<'static> = &[
         "front",
         &[
             "session", "callers", "clients", "registry", "audit", "metrics", "traces", "mcp",
-            "channel", "in_place", "lanes", "limits",
+            "channel", "in_place", "lanes", "pieces", "limits",
         ],
     ),
     (
@@ -40,7 +40,7 @@ const ROOMS: Table<'static> = &[
     (
         "backend",
         &[
-            "registry", "metrics", "mcp", "channel", "in_place", "lanes", "limits",
+            "registry", "metrics", "mcp", "channel", "in_place", "lanes", "pieces", "limits",
         ],
     ),
     ("routing", &["mcp", "limits"]),
@@ -73,6 +73,7 @@ const ROOMS: Table<'static> = &[
     ("channel", &["in_place", "limits"]),
     ("in_place", &[]),
     ("lanes", &[]),
+    ("pieces", &[]),
     ("files", &[]),
 ];
 

@@ -18,6 +18,7 @@ const WANTING: [(&str, &str); 3] = [
     ("\"r", "equestState\""),
     ("input_r", "equired"),
 ];
+/// What it looks for.
 const SHARED: &str = "equ";
 /// The same of a task.
 const TASK: &str = "\"taskId\"";
@@ -30,8 +31,10 @@ const COMPLETE: [&str; 6] = [
     "\"messages\"",
     "\"structuredContent\"",
 ];
-/// The longest of all of them.
+/// The longest of all of them, in bytes.
 const WORD_BYTES_MAX: usize = 24;
+/// A first part of a result is no shorter, if there are more. What a result begins with fits.
+const FIRST_BYTES_MIN: usize = 1024;
 
 /// Whether the beginning of a response shows that its result ends the request. Where it does not,
 /// the response is read whole first.
@@ -42,9 +45,10 @@ pub(super) fn shows_complete(head: &[Bytes]) -> bool {
             .map(AsRef::as_ref)
             .chain(seams.iter().map(Vec::as_slice))
     };
-    let holds = |word: &str| texts().any(|text| memmem::find(text, word.as_bytes()).is_some());
-    // What shows that it ends stands near its beginning, and is found at once.
-    COMPLETE.into_iter().any(holds) && !holds(TASK) && !texts().any(wants)
+    let holds = |text: &[u8], word: &str| memmem::find(text, word.as_bytes()).is_some();
+    // What shows that it ends stands near its beginning, mostly, and nothing else is looked for any more.
+    let ends = texts().any(|text| COMPLETE.iter().any(|word| holds(text, word)));
+    ends && !texts().any(|text| holds(text, TASK) || wants(text))
 }
 
 /// What stands where one piece ends and the next begins, as far as a word may reach.
@@ -101,15 +105,17 @@ pub(super) async fn pass_on(
             Err(error) if unpassed.is_empty() => return Err(cut_off(error)),
             Err(_) => return read_whole(unpassed, body, id, audience).await,
         }
-        if !parts.is_empty() {
+        // As long as a part of the beginning may be wrong, none of it goes out.
+        next = head.next();
+        if next.is_some() {
+            continue;
+        }
+        if !parts.is_empty() && !unpassed.is_empty() {
+            lengthen_first(&mut parts);
             unpassed.clear();
         }
         for part in parts.drain(..) {
             audience.give(part).await;
-        }
-        next = head.next();
-        if next.is_some() {
-            continue;
         }
         next = match body.next().await {
             Ok(next) => next,
@@ -124,6 +130,16 @@ pub(super) async fn pass_on(
         Ok(answered) if answered == id.as_json() => Ok(Answer::Result(Bytes::new())),
         Err(_) if !unpassed.is_empty() => read_whole(unpassed, body, id, audience).await,
         Ok(_) | Err(_) => Err(cut_off(garbled_result())),
+    }
+}
+
+/// Puts a first part that is short together with the next: by how it begins, a result is told in another era.
+fn lengthen_first(parts: &mut Vec<Bytes>) {
+    if let [first, second, ..] = &parts[..]
+        && first.len() < FIRST_BYTES_MIN
+    {
+        let joined = Bytes::from([&first[..], second].concat());
+        parts.splice(..2, [joined]);
     }
 }
 
@@ -195,6 +211,26 @@ mod tests {
         let mut cut = "{\"content\":\"ü".as_bytes().to_vec();
         cut.pop();
         assert!(shows_complete(&[cut.into()]));
+    }
+
+    #[test]
+    fn a_short_first_part_comes_with_the_next() {
+        let long = |letter: &str| Bytes::from(letter.repeat(FIRST_BYTES_MIN));
+        let short = Bytes::from_static(b"{");
+        let lengthened = |parts: &[&Bytes]| {
+            let mut parts = parts.iter().copied().cloned().collect();
+            lengthen_first(&mut parts);
+            parts
+        };
+        let joined = Bytes::from([&short[..], &long("a")].concat());
+        assert_eq!(
+            lengthened(&[&short, &long("a"), &long("b")]),
+            [joined, long("b")]
+        );
+        assert_eq!(lengthened(&[&short]), [short]);
+        let two = [long("a"), long("b")];
+        assert_eq!(lengthened(&[&two[0], &two[1]]), two);
+        assert!(lengthened(&[]).is_empty());
     }
 
     #[test]

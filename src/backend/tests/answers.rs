@@ -257,6 +257,21 @@ async fn a_large_body_that_is_no_response_is_garbled() {
 }
 
 #[tokio::test]
+async fn what_is_wrong_near_the_beginning_of_a_large_result_is_told_before_any_of_it() {
+    let text = "x".repeat(STREAMED_ABOVE_BYTES / 2);
+    // No text holds a line break as it is.
+    let (text, large) = (format!("{text}\n"), large());
+    let wrong = format!(r#"{{"content":[],"a":"{text}","c":{large}}}"#);
+    let mut world = World::new().await;
+    world.is_legacy();
+    let called = world.on("tools/call");
+    called.result(&wrong).create();
+    let heard = world.pay().await;
+    assert!(heard.parts.is_empty());
+    garbled(heard.failure());
+}
+
+#[tokio::test]
 async fn a_large_result_ends_before_a_line_break_in_a_string() {
     let mut world = World::new().await;
     world.is_legacy();

@@ -277,7 +277,7 @@ impl Wire {
 
     /// The protocol's headers with those that win over them.
     fn under(&self, common: &HeaderMap, protocol: &HeaderMap) -> HeaderMap {
-        // With room for the length and the credential: cloned, it would be filled, and moved by the next one.
+        // With room for all that comes: a clone would have none, and be moved by the next header.
         let mut headers = HeaderMap::with_capacity(common.len() + protocol.len() + 2);
         for (name, value) in common {
             headers.append(name.clone(), value.clone());

@@ -1,5 +1,7 @@
 //! The two forms of an answer on the wire: one JSON body, or a stream of events.
 
+mod form;
+
 use std::{
     convert::Infallible,
     io,
@@ -21,10 +23,11 @@ use warp::reply::{Reply, Response};
 use crate::{
     callers::Pass,
     limits::{KEEP_ALIVE_INTERVAL, RESUMED_AFTER},
-    pieces::Pieces,
 };
 
 use super::encode;
+pub(super) use form::Form;
+use form::put_data;
 
 /// What a client takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,75 +152,6 @@ pub(in crate::front) fn while_good(response: Response, pass: Pass) -> Response {
     let mut response = events(parts.take_until(Box::pin(pass.over())));
     *response.headers_mut() = head.headers;
     response
-}
-
-/// How a body is written that is not there as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
-    /// One JSON message.
-    Json,
-    /// Events, of which the last carries the message.
-    Events,
-}
-
-impl Form {
-    /// Writes the first part of a message.
-    pub(super) fn start(self, part: Pieces) -> Vec<Bytes> {
-        self.written(EVENT_START, part, b"")
-    }
-
-    /// Writes a further part.
-    pub(super) fn middle(self, part: Pieces) -> Vec<Bytes> {
-        self.written(b"", part, b"")
-    }
-
-    /// Writes the last part.
-    pub(super) fn end(self, part: Pieces) -> Vec<Bytes> {
-        self.written(b"", part, EVENT_END)
-    }
-
-    fn written(self, before: &'static [u8], part: Pieces, behind: &'static [u8]) -> Vec<Bytes> {
-        if self == Self::Json {
-            return part.each();
-        }
-        let mut written = Pieces::from(Bytes::from_static(before));
-        for piece in part.each() {
-            written.add(data(piece));
-        }
-        written.add(Bytes::from_static(behind));
-        written.each()
-    }
-}
-
-/// JSON text as it stands in a data field, without a copy where it has no line breaks.
-fn data(text: Bytes) -> Bytes {
-    if !text.iter().any(|byte| is_line_break(*byte)) {
-        return text;
-    }
-    let mut data = BytesMut::with_capacity(text.len());
-    put_data(&mut data, &text);
-    data.freeze()
-}
-
-/// Copies JSON text into a data field. A line break between its tokens becomes one between two
-/// data lines, which the reader joins again.
-///
-/// `\r\n` becomes two of them: its halves may come in two parts, and white space is all it is.
-fn put_data(event: &mut BytesMut, text: &[u8]) {
-    let mut lines = text.split(|byte| is_line_break(*byte));
-    if let Some(first) = lines.next() {
-        event.put_slice(first);
-    }
-    for line in lines {
-        event.put_slice(b"\ndata: ");
-        event.put_slice(line);
-    }
-}
-
-/// Whether a reader of events ends a line here: left as it is, a lone `\r` would let a backend
-/// write fields and events of its own.
-const fn is_line_break(byte: u8) -> bool {
-    matches!(byte, b'\n' | b'\r')
 }
 
 /// Answers with one JSON-RPC message in JSON.
@@ -369,30 +303,5 @@ mod tests {
             "id: a-1\nevent: message\ndata: {}\n\n"
         );
         assert_eq!(priming("a-0"), "id: a-0\nretry: 1000\ndata: \n\n");
-    }
-
-    #[test]
-    fn no_split_of_line_breaks_ends_the_event_early() {
-        let text = b"{\r\n\r\n\r\r\n\n}";
-        for (first, second) in (0..=text.len())
-            .flat_map(|first| (first..=text.len()).map(move |second| (first, second)))
-        {
-            let part = |range: std::ops::Range<usize>| Bytes::copy_from_slice(&text[range]).into();
-            let written = [
-                Form::Events.start(part(0..first)),
-                Form::Events.middle(part(first..second)),
-                Form::Events.end(part(second..text.len())),
-            ]
-            .concat()
-            .concat();
-            let body = written.strip_suffix(b"\n\n").unwrap();
-            assert!(!body.contains(&b'\r'), "{first}, {second}");
-            let mut lines = body.split(|byte| *byte == b'\n');
-            assert_eq!(lines.next(), Some(b"event: message".as_slice()));
-            assert!(
-                lines.all(|line| line.starts_with(b"data: ")),
-                "{first}, {second}"
-            );
-        }
     }
 }

@@ -133,6 +133,25 @@ mod tests {
         assert!(writer.log.read_behind(1).is_some());
     }
 
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn who_waits_on_another_thread_is_told_of_each_change() {
+        let writer = writer();
+        let mut reader = writer.read();
+        let count = 10 * STREAM_EVENTS_MAX;
+        let writing = tokio::spawn(async move {
+            for number in 0..count {
+                writer.write(number.to_string().into()).await;
+            }
+            writer.keep();
+        });
+        for number in 0..count {
+            let (_, event) = reader.next().await.unwrap();
+            assert_eq!(event, number.to_string());
+        }
+        assert!(reader.next().await.is_none());
+        writing.await.unwrap();
+    }
+
     #[tokio::test]
     async fn a_stream_that_nobody_reads_holds_what_was_read_last() {
         let writer = writer();

@@ -183,3 +183,56 @@ pub(crate) enum Head {
     /// There is more.
     More(Vec<Bytes>),
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use futures_util::stream;
+
+    use super::*;
+
+    fn body(chunks: &[&str]) -> Body {
+        let chunks = chunks
+            .iter()
+            .map(|chunk| Ok::<_, io::Error>((*chunk).to_owned()));
+        let chunks: Vec<_> = chunks.collect();
+        let body = reqwest::Body::wrap_stream(stream::iter(chunks));
+        let response = reqwest::Response::from(http::Response::new(body));
+        Body::new(response.into(), Patience::of(Duration::from_mins(1)))
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_no_longer_than_asked_for_is_whole() {
+        let parts = [
+            &[""; 0][..],
+            &["abcd"],
+            &["ab", "", "cd"],
+            &["a", "b", "c", "d"],
+        ];
+        for chunks in parts {
+            let text = chunks.concat();
+            match body(chunks).head(4).await.unwrap() {
+                Head::Whole(whole) => assert_eq!(whole, text),
+                Head::More(_) => panic!("{chunks:?} is whole"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn of_a_longer_one_the_rest_comes_behind_the_head() {
+        for chunks in [
+            &["abcd", "e", "fgh"][..],
+            &["abcde", "fgh"],
+            &["ab", "cde", "fgh"],
+        ] {
+            let mut body = body(chunks);
+            match body.head(4).await.unwrap() {
+                Head::More(pieces) => assert_eq!(pieces.concat(), b"abcde"),
+                Head::Whole(_) => panic!("{chunks:?} is longer"),
+            }
+            assert_eq!(body.next().await.unwrap().unwrap(), "fgh");
+            assert!(body.next().await.unwrap().is_none());
+        }
+    }
+}
