@@ -7,6 +7,7 @@
 mod changing;
 mod entity;
 mod error;
+mod held;
 mod key;
 mod key_file;
 mod lock;

@@ -100,6 +100,7 @@ const CRATES: Table<'static> = &[
     ("h2", &["backend"]),
     ("httpdate", &["backend"]),
     ("sea_orm", &["store"]),
+    ("sea_query_sqlx", &["store"]),
     ("migrations", &["store"]),
     ("chacha20poly1305", &["store"]),
     ("jsonwebtoken", &["callers"]),

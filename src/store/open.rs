@@ -1,6 +1,6 @@
 //! Opening the database: which file, who holds it, whether it is whole, and the connections to it.
 //!
-//! The only file that knows the database is SQLite; nothing is written before all is checked.
+//! Nothing is written before all is checked.
 
 use std::{
     fs, io,

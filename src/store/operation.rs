@@ -124,26 +124,38 @@ impl Operation {
 /// A session's row, and those of its servers.
 pub(super) type Creation<'a> = (&'a session::Model, &'a [server::Model]);
 
-/// Makes sessions, all of them or none. Each statement costs about the same however many rows it has.
-pub(super) async fn create(
+/// Makes sessions, all of them or none.
+async fn create(
     creations: &[Creation<'_>],
     database: &impl ConnectionTrait,
 ) -> Result<u64, StoreError> {
+    let (sessions, servers) = creating(creations);
+    let created = sessions.exec_without_returning(database).await?;
+    if let Some(servers) = servers {
+        servers.exec_without_returning(database).await?;
+    }
+    Ok(created)
+}
+
+/// Makes sessions, and then their servers. Each statement costs about the same however many rows it has.
+pub(super) fn creating(
+    creations: &[Creation<'_>],
+) -> (
+    InsertMany<session::ActiveModel>,
+    Option<InsertMany<server::ActiveModel>>,
+) {
     let (mut sessions, mut servers) = (Vec::new(), Vec::new());
     for (session, of_session) in creations {
         sessions.push((*session).clone().into_active_model());
         let rows = of_session.iter().cloned();
         servers.extend(rows.map(server::Model::into_active_model));
     }
-    let created = session::Entity::insert_many(sessions)
-        .exec_without_returning(database)
-        .await?;
-    if !servers.is_empty() {
-        server::Entity::insert_many(servers)
-            .exec_without_returning(database)
-            .await?;
-    }
-    Ok(created)
+    let sessions = session::Entity::insert_many(sessions);
+    let are_servers = !servers.is_empty();
+    (
+        sessions,
+        are_servers.then(|| server::Entity::insert_many(servers)),
+    )
 }
 
 /// Stores MCP sessions, none of them twice.

@@ -7,7 +7,7 @@ mod records;
 mod rotation;
 mod writing;
 
-use std::path::PathBuf;
+use std::{fs, path::PathBuf};
 
 use sea_orm::{Database, DatabaseConnection, sqlx::sqlite::SqliteConnectOptions};
 use secrecy::{ExposeSecret, SecretString};
@@ -51,6 +51,15 @@ impl Home {
 
     async fn open(&self) -> Store {
         self.try_open().await.unwrap()
+    }
+
+    /// A copy of what there would be if the process were killed now.
+    fn as_if_killed(&self) -> Self {
+        let copy = Self::new();
+        for suffix in ["", "-wal"] {
+            fs::copy(self.file(suffix), copy.file(suffix)).unwrap();
+        }
+        copy
     }
 
     async fn open_tuned(

@@ -14,7 +14,7 @@ use super::{
     operation::{self, Creation, Operation},
 };
 
-/// The operations that a batch begins with and that can be run together.
+/// The operations that a batch begins with and that can be run together, one or more.
 pub(super) enum Together<'a> {
     Creations(Vec<Creation<'a>>),
     McpSessions(McpSessions<'a>),
@@ -40,7 +40,7 @@ enum Stage {
 }
 
 impl<'a> Together<'a> {
-    /// Gathers them; `None` where there are not several.
+    /// Gathers them; `None` where there are none.
     pub(super) fn gather(operations: impl Iterator<Item = &'a Operation> + Clone) -> Option<Self> {
         let creations: Vec<Creation<'a>> = operations
             .clone()
@@ -55,7 +55,7 @@ impl<'a> Together<'a> {
         } else {
             Self::Creations(creations)
         };
-        (found.len() > 1).then_some(found)
+        (found.len() > 0).then_some(found)
     }
 
     /// How many they are.
@@ -71,40 +71,63 @@ impl<'a> Together<'a> {
         }
     }
 
+    /// What runs them, in this order; `None` where something is to be looked for between.
+    pub(super) fn statements(&self, backend: DbBackend) -> Option<Vec<Statement>> {
+        match self {
+            Self::Creations(creations) => Some(creating(creations, backend)),
+            Self::McpSessions(it) if it.linked.is_empty() => Some(it.changing(backend)),
+            Self::McpSessions(_) => None,
+        }
+    }
+
     /// Runs them. After an error the transaction may hold a part of them: roll back.
     pub(super) async fn run(&self, database: &impl ConnectionTrait) -> Result<(), StoreError> {
-        match self {
-            Self::Creations(creations) => operation::create(creations, database).await.map(drop),
-            Self::McpSessions(mcp_sessions) => mcp_sessions.run(database).await,
-        }
+        let backend = database.get_database_backend();
+        let statements = match self {
+            Self::Creations(creations) => creating(creations, backend),
+            Self::McpSessions(it) if it.linked.is_empty() => it.changing(backend),
+            Self::McpSessions(it) => it.link(database).await?,
+        };
+        database.execute_raw(joined(statements, backend)).await?;
+        Ok(())
     }
 }
 
 impl<'a> McpSessions<'a> {
-    async fn run(&self, database: &impl ConnectionTrait) -> Result<(), StoreError> {
+    /// Puts those that are new, sees that all that are linked are there, and gives what is left to be run.
+    async fn link(&self, database: &impl ConnectionTrait) -> Result<Vec<Statement>, StoreError> {
         let backend = database.get_database_backend();
-        let mut statements = Vec::with_capacity(4);
-        if !self.put.is_empty() {
-            statements.push(operation::putting_mcp_sessions(&self.put).build(backend));
+        let putting = self.putting(backend);
+        if !putting.is_empty() {
+            database.execute_raw(joined(putting, backend)).await?;
         }
-        if !self.linked.is_empty() {
-            if !statements.is_empty() {
-                // Whether their MCP sessions are there shows behind that.
-                database
-                    .execute_raw(joined(statements.split_off(0), backend))
-                    .await?;
-            }
-            if !operation::have_homes(&self.linked, database).await? {
-                return Err(StoreError::Gone);
-            }
-            statements.push(operation::putting_links(&self.linked).build(backend));
+        if !operation::have_homes(&self.linked, database).await? {
+            return Err(StoreError::Gone);
         }
-        if !self.deleted.is_empty() {
-            let (links, mcp_sessions) = operation::deleting_mcp_sessions(&self.deleted);
-            statements.extend([links.build(backend), mcp_sessions.build(backend)]);
+        let mut left = vec![operation::putting_links(&self.linked).build(backend)];
+        left.extend(self.deleting(backend));
+        Ok(left)
+    }
+
+    /// What changes them where none is linked.
+    fn changing(&self, backend: DbBackend) -> Vec<Statement> {
+        let mut statements = self.putting(backend);
+        statements.extend(self.deleting(backend));
+        statements
+    }
+
+    fn putting(&self, backend: DbBackend) -> Vec<Statement> {
+        let is_any = !self.put.is_empty();
+        let putting = is_any.then(|| operation::putting_mcp_sessions(&self.put).build(backend));
+        putting.into_iter().collect()
+    }
+
+    fn deleting(&self, backend: DbBackend) -> Vec<Statement> {
+        if self.deleted.is_empty() {
+            return Vec::new();
         }
-        database.execute_raw(joined(statements, backend)).await?;
-        Ok(())
+        let (links, mcp_sessions) = operation::deleting_mcp_sessions(&self.deleted);
+        vec![links.build(backend), mcp_sessions.build(backend)]
     }
 
     /// Takes an operation in that can be run with the others; tells whether it can.
@@ -148,8 +171,17 @@ impl<'a> McpSessions<'a> {
     }
 }
 
+fn creating(creations: &[Creation<'_>], backend: DbBackend) -> Vec<Statement> {
+    let (sessions, servers) = operation::creating(creations);
+    let servers = servers.map(|servers| servers.build(backend));
+    [sessions.build(backend)]
+        .into_iter()
+        .chain(servers)
+        .collect()
+}
+
 /// Several statements as one text, and their values one after the other, as SQLite takes them.
-fn joined(statements: Vec<Statement>, backend: DbBackend) -> Statement {
+pub(super) fn joined(statements: Vec<Statement>, backend: DbBackend) -> Statement {
     let (mut texts, mut values) = (Vec::new(), Vec::new());
     for statement in statements {
         texts.push(statement.sql);
@@ -204,7 +236,7 @@ mod tests {
             delete(one),
         ];
         assert_eq!(count(&whole), 7);
-        assert_eq!(count(&whole[..1]), 0, "one alone is not several");
+        assert_eq!(count(&whole[..1]), 1, "one alone, too");
         for (cut, why) in [
             (delete(one), "it is deleted already"),
             (put(one), "it would be deleted"),

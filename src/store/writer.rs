@@ -4,8 +4,8 @@
 //! thousands of records a second durable. An answer `Ok` always means: on the disk.
 
 use sea_orm::{
-    DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode, TransactionOptions,
-    TransactionTrait,
+    DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait,
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -14,6 +14,7 @@ use tokio::{
 
 use super::{
     error::{Refusal, StoreError},
+    held::Held,
     lock::Lock,
     open::Opened,
     operation::Operation,
@@ -50,6 +51,7 @@ pub(super) struct Write {
 pub(super) fn start(opened: Opened) -> mpsc::Sender<Request> {
     let (sender, queue) = mpsc::channel(QUEUE_MAX);
     let writer = Writer {
+        held: Held::of(&opened.writing),
         writing: opened.writing,
         reading: opened.reading,
         queue,
@@ -61,6 +63,8 @@ pub(super) fn start(opened: Opened) -> mpsc::Sender<Request> {
 
 struct Writer {
     writing: DatabaseConnection,
+    /// Its one connection.
+    held: Held,
     /// Only to close it: the last connection to close must be one that may write the log of recent
     /// changes back into the database.
     reading: DatabaseConnection,
@@ -85,8 +89,9 @@ impl Writer {
                     }
                 }
             }
-            commit(&self.writing, batch).await;
+            self.commit(batch).await;
         }
+        self.held.give_back();
         // Before the log goes: a process that is killed in between must not miss it.
         if let Err(error) = self.lock.in_use(false) {
             tracing::warn!(%error, "could not note that the database was closed; nothing is lost");
@@ -120,25 +125,61 @@ impl Writer {
             }
         }
     }
-}
 
-/// Makes all of a batch durable, in order, but for the operations that cannot be: each of these
-/// gets its error and is left out, and the others are run again without it.
-async fn commit(database: &DatabaseConnection, mut batch: Vec<Write>) {
-    let mut rows = Rows::Together;
-    while !batch.is_empty() {
-        match attempt(database, &batch, rows).await {
-            Ok(counts) => {
-                for (write, count) in batch.drain(..).zip(counts) {
-                    write.finish(Ok(count));
+    /// Makes all of a batch durable, in order, but for the operations that cannot be: each of these
+    /// gets its error and is left out, and the others are run again without it.
+    async fn commit(&mut self, mut batch: Vec<Write>) {
+        let mut rows = Rows::Together;
+        while !batch.is_empty() {
+            match self.attempt(&batch, rows).await {
+                Ok(counts) => {
+                    for (write, count) in batch.drain(..).zip(counts) {
+                        write.finish(Ok(count));
+                    }
+                }
+                Err(Failure::Operation { index, error }) => batch.remove(index).finish(Err(error)),
+                Err(Failure::OneOfSeveral) => rows = Rows::Apart,
+                Err(Failure::Database(error)) => {
+                    for write in batch.drain(..) {
+                        write.finish(Err(error.clone().into()));
+                    }
                 }
             }
-            Err(Failure::Operation { index, error }) => batch.remove(index).finish(Err(error)),
-            Err(Failure::OneOfSeveral) => rows = Rows::Apart,
-            Err(Failure::Database(error)) => {
-                for write in batch.drain(..) {
-                    write.finish(Err(error.clone().into()));
+        }
+    }
+
+    async fn attempt(&mut self, batch: &[Write], rows: Rows) -> Result<Vec<u64>, Failure> {
+        if rows == Rows::Together
+            && let Some(statements) = all_of(batch)
+        {
+            return match self.held.run(statements).await {
+                Ok(()) => Ok(vec![1; batch.len()]),
+                Err(error) if batch.len() == 1 => Err(Failure::new(0, error.into())),
+                Err(error) => Err(Failure::new(0, error.into()).of_several()),
+            };
+        }
+        self.held.give_back();
+        let at_once = TransactionOptions {
+            // Waits for another program's lock here, where waiting is possible, not at the first write.
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        let transaction = self
+            .writing
+            .begin_with_options(at_once)
+            .await
+            .map_err(Failure::Database)?;
+        match run(&transaction, batch, rows).await {
+            Ok(counts) => {
+                transaction.commit().await.map_err(Failure::Database)?;
+                Ok(counts)
+            }
+            Err(failure) => {
+                if let Err(error) = transaction.rollback().await {
+                    // SQLite was faster; the connection is replaced.
+                    tracing::debug!(%error, "rolled back already");
                 }
+                Err(failure)
             }
         }
     }
@@ -163,33 +204,13 @@ enum Failure {
     Database(DbErr),
 }
 
-async fn attempt(
-    database: &DatabaseConnection,
-    batch: &[Write],
-    rows: Rows,
-) -> Result<Vec<u64>, Failure> {
-    let at_once = TransactionOptions {
-        // Waits for another program's lock here, where waiting is possible, not at the first write.
-        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-        ..TransactionOptions::default()
-    };
-    let transaction = database
-        .begin_with_options(at_once)
-        .await
-        .map_err(Failure::Database)?;
-    match run(&transaction, batch, rows).await {
-        Ok(counts) => {
-            transaction.commit().await.map_err(Failure::Database)?;
-            Ok(counts)
-        }
-        Err(failure) => {
-            if let Err(error) = transaction.rollback().await {
-                // SQLite was faster; the connection is replaced.
-                tracing::debug!(%error, "rolled back already");
-            }
-            Err(failure)
-        }
-    }
+/// What runs all of a batch, if nothing has to be looked for between.
+fn all_of(batch: &[Write]) -> Option<Vec<Statement>> {
+    let together = Together::gather(batch.iter().map(|write| &write.operation))?;
+    let are_all = together.len() == batch.len();
+    are_all
+        .then(|| together.statements(DbBackend::Sqlite))
+        .flatten()
 }
 
 /// Runs a batch; gives how many records each operation made, changed or deleted.
@@ -205,7 +226,7 @@ async fn run(
             Rows::Together => Together::gather(batch[index..].iter().map(|write| &write.operation)),
             Rows::Apart => None,
         };
-        if let Some(together) = together {
+        if let Some(together) = together.filter(|together| together.len() > 1) {
             match together.run(transaction).await {
                 // Nobody asks whether an MCP session was there that is to be gone.
                 Ok(()) => counts.resize(index + together.len(), 1),

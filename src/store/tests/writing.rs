@@ -42,11 +42,7 @@ async fn sixty_four_creators_share_few_commits() {
     let shared = commits(&home) - before;
     assert!((1..=4).contains(&shared), "{shared} commits");
 
-    // A killed process leaves this; see the tests of opening.
-    let copy = Home::new();
-    for suffix in ["", "-wal"] {
-        fs::copy(home.file(suffix), copy.file(suffix)).unwrap();
-    }
+    let copy = home.as_if_killed();
     let reopened = copy.open().await;
     for id in ids {
         assert!(reopened.session(id).await.unwrap().is_some());
@@ -209,16 +205,62 @@ async fn a_locked_database_is_said_to_be_busy() {
         ..TransactionOptions::default()
     };
     let lock = intruder.begin_with_options(alone).await.unwrap();
-    let record = session(vec![]);
-    let creates = [record.clone(), session(vec![])].map(|r| store.create_session(r));
+    // One statement, several in one piece, and what is run step by step.
+    let (record, whole) = (session(vec![]), session(vec![server("a", None)]));
+    for refused in [
+        store.create_session(record.clone()).await,
+        store.create_session(whole.clone()).await,
+        store.delete_session(record.id).await.map(drop),
+    ] {
+        assert!(matches!(refused, Err(StoreError::Busy(_))), "{refused:?}");
+    }
+    let creates = [record.clone(), whole.clone()].map(|r| store.create_session(r));
     for refused in join_all(creates).await {
         assert!(matches!(refused, Err(StoreError::Busy(_))), "{refused:?}");
     }
     assert!(store.session(record.id).await.unwrap().is_none());
 
     lock.rollback().await.unwrap();
-    store.create_session(record.clone()).await.unwrap();
-    assert!(store.session(record.id).await.unwrap().is_some());
+    for record in [record, whole] {
+        store.create_session(record.clone()).await.unwrap();
+        assert!(store.session(record.id).await.unwrap().is_some());
+        assert!(store.delete_session(record.id).await.unwrap());
+    }
+}
+
+/// No error leaves a transaction behind, in which what is answered for afterwards would be lost.
+#[tokio::test]
+async fn what_is_written_after_an_error_is_on_the_disk() {
+    let home = Home::new();
+    let store = home.open().await;
+    let kept = session(vec![server("a", None)]);
+    let id = kept.id;
+    store.create_session(kept.clone()).await.unwrap();
+    for round in 1..=3 {
+        // Several statements, of which the first fails, and then the second.
+        let twice = store.create_session(kept.clone()).await;
+        assert!(matches!(twice, Err(StoreError::Duplicate)), "{twice:?}");
+        store.put_mcp_session(mcp_session(id, 1)).await.unwrap();
+        let torn = session(vec![server("a", None), server("a", None)]);
+        let torn = store.create_session(torn).await;
+        assert!(matches!(torn, Err(StoreError::Duplicate)), "{torn:?}");
+        store.put_mcp_session(mcp_session(id, 1)).await.unwrap();
+        // One statement; and one that is run by itself.
+        let homeless = store.put_mcp_session(mcp_session(Uuid::new_v4(), 1)).await;
+        assert!(matches!(homeless, Err(StoreError::Gone)), "{homeless:?}");
+        let brief = session(vec![server("a", None)]);
+        store.create_session(brief.clone()).await.unwrap();
+        assert!(store.delete_session(brief.id).await.unwrap());
+        let wanted = store.put_wants(Uuid::new_v4(), None).await;
+        assert!(matches!(wanted, Err(StoreError::Gone)), "{wanted:?}");
+        store.put_mcp_session(mcp_session(id, 1)).await.unwrap();
+
+        let copy = home.as_if_killed();
+        let reopened = copy.open().await;
+        assert_eq!(count(&reopened).await, 1);
+        let found = reopened.session(id).await.unwrap().unwrap();
+        assert_eq!(found.mcp_sessions.len(), 3 * round);
+    }
 }
 
 /// SQLite's own limit stands in for the disk's: it ends in the same way.
@@ -228,7 +270,12 @@ async fn a_full_disk_is_an_error_and_costs_nothing_stored() {
     let store = home
         .open_tuned(|options| options.pragma("max_page_count", "60"))
         .await;
-    let mut kept = Vec::new();
+    let first = session(vec![]);
+    let mut kept = vec![first.id];
+    let opened = mcp_session(first.id, 1);
+    let client = opened.id;
+    store.create_session(first).await.unwrap();
+    store.put_mcp_session(opened).await.unwrap();
     let refused = loop {
         let mut record = session(vec![server("a", Some("token"))]);
         record.name = Some("n".repeat(5000));
@@ -239,7 +286,7 @@ async fn a_full_disk_is_an_error_and_costs_nothing_stored() {
         }
     };
     assert!(matches!(refused.1, StoreError::Full(_)), "{:?}", refused.1);
-    assert!(!kept.is_empty());
+    assert!(kept.len() > 1);
     assert!(store.session(refused.0).await.unwrap().is_none());
 
     let batch = records(64).into_iter().map(|mut record| {
@@ -252,6 +299,11 @@ async fn a_full_disk_is_an_error_and_costs_nothing_stored() {
     for id in &kept {
         assert!(store.session(*id).await.unwrap().is_some());
     }
+    // And by what is not run in one piece.
+    let much = Some(json(&format!("{:?}", "n".repeat(50_000))));
+    let refused = store.put_wants(client, much).await;
+    assert!(matches!(refused, Err(StoreError::Full(_))), "{refused:?}");
+    store.put_wants(client, None).await.unwrap();
 
     // SQLite ended the transaction by itself. An error and a commit later it must be seen that the
     // connection knows: or else the commit ends nothing, and what it answered for is lost.
