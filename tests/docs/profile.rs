@@ -55,6 +55,26 @@ fn cargo_asks_for_it() {
     assert_eq!(root.join(wrapper), Path::new(FOLDER).join("rustc"));
 }
 
+/// It depends on a variable that only SQLite's build script reads.
+#[test]
+#[cfg(target_os = "linux")]
+fn sqlite_waits_for_its_data_and_not_for_the_time_of_a_change() {
+    let here = std::env::current_exe().unwrap();
+    // As cargo lays it out: `debug/deps` is this program's, `debug/build` that of build scripts.
+    let built = here.ancestors().nth(2).unwrap().join("build");
+    let libraries = fs::read_dir(&built).unwrap().filter_map(|entry| {
+        let library = entry.unwrap().path().join("out/libsqlite3.a");
+        let written = fs::metadata(&library).and_then(|it| it.modified()).ok()?;
+        Some((written, library))
+    });
+    let (_, library) = libraries.max().expect("SQLite was built");
+    let library = fs::read(library).unwrap();
+    assert!(
+        library.windows(9).any(|it| it == b"fdatasync"),
+        "LIBSQLITE3_FLAGS of .cargo/config.toml does not reach SQLite; is it set in the environment?"
+    );
+}
+
 #[test]
 fn the_profile_is_of_what_a_release_is_built_of() {
     let listed = Command::new("bash")
