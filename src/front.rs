@@ -18,10 +18,10 @@ pub mod via;
 #[cfg(test)]
 mod fixture;
 
-use std::{convert::Infallible, future::Future, mem, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
 
 use http::{
-    HeaderMap, HeaderValue, Request, StatusCode,
+    HeaderValue, Request, StatusCode,
     header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS},
 };
 use hyper::{body::Body, service::Service};
@@ -33,7 +33,8 @@ use warp::{
 };
 
 use self::{
-    admission::Admission, counting::Counting, origin::Gate, problem::Problem, server::Steer,
+    admission::Admission, counting::Counting, mcp::Addressed, origin::Gate, problem::Problem,
+    server::Steer,
 };
 use crate::{
     audit::AuditLog,
@@ -98,6 +99,14 @@ where
     mcp.or(api::routes(state)).unify().recover(refusal).unify()
 }
 
+/// What every request goes through.
+struct Inside<R> {
+    gate: Gate,
+    admission: Admission,
+    routes: R,
+    counting: Counting,
+}
+
 /// Puts the gate and the admission before the routes, and the headers that every answer carries behind them; counts
 /// what they answer.
 pub fn service<F, B>(
@@ -119,34 +128,44 @@ where
     B::Data: Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let gate = Arc::new(gate);
-    let admission = Arc::new(admission);
-    let routes = Arc::new(TowerToHyperService::new(warp::service(routes)));
-    let counting = Arc::new(Counting::new(metrics));
+    let routes = TowerToHyperService::new(warp::service(routes));
+    let counting = Counting::new(metrics);
+    // Each request has them: one count of those who do, not one of each.
+    let inside = Arc::new(Inside {
+        gate,
+        admission,
+        routes,
+        counting,
+    });
     hyper::service::service_fn(move |mut request: Request<B>| {
+        let inside = Arc::clone(&inside);
         let begun = Counting::begin(&request);
         // Boxed: hardly any request needs room for it.
-        let refused = gate.check(&request).err();
+        let refused = inside.gate.check(&request).err();
         let refused = refused.map(|problem| Box::new(problem.into_response()));
-        let (admission, routes) = (Arc::clone(&admission), Arc::clone(&routes));
-        let counting = Arc::clone(&counting);
         async move {
             let admitted = match refused {
-                None => admission.admit(&mut request).await,
+                None => inside.admission.admit(&mut request).await,
                 Some(refusal) => Err(*refusal),
             };
-            let mut aside = None;
+            let mut addressed = None;
             let mut response: Response = match admitted {
-                Ok(()) => {
-                    aside = set_headers_aside(&mut request);
-                    routes.call(request).await?
+                Ok(admitted) => {
+                    match admitted {
+                        Some(admitted) if begun.is_mcp() => {
+                            addressed = Some(Addressed::take(&mut request, admitted));
+                        }
+                        Some(admitted) => drop(request.extensions_mut().insert(admitted)),
+                        None => {}
+                    }
+                    inside.routes.call(request).await?
                 }
                 Err(refusal) => refusal,
             };
-            if let Some(Headers(aside)) = aside {
-                reuse(aside, &mut response);
+            if let Some(addressed) = addressed {
+                addressed.give_memory(&mut response);
             }
-            counting.answered(&begun, &response);
+            inside.counting.answered(&begun, &response);
             let headers = response.headers_mut();
             headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
             headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
@@ -156,31 +175,6 @@ where
             Ok(response)
         }
     })
-}
-
-/// The headers of a request to an MCP endpoint, in its extensions: its route takes them as they are, where filters
-/// would copy them.
-#[derive(Clone)]
-struct Headers(Arc<HeaderMap>);
-
-fn set_headers_aside<B>(request: &mut Request<B>) -> Option<Headers> {
-    let path = request.uri().path();
-    if !path.strip_suffix('/').unwrap_or(path).ends_with("/mcp") {
-        return None;
-    }
-    let headers = Headers(Arc::new(mem::take(request.headers_mut())));
-    request.extensions_mut().insert(headers.clone());
-    Some(headers)
-}
-
-/// Gives an answer the memory that the request's headers had, if nobody has them any more: hyper keeps it for those of
-/// the next request, and none is asked of the heap.
-fn reuse(headers: Arc<HeaderMap>, response: &mut Response) {
-    if let Ok(mut headers) = Arc::try_unwrap(headers) {
-        headers.clear();
-        headers.extend(mem::replace(response.headers_mut(), HeaderMap::new()));
-        *response.headers_mut() = headers;
-    }
 }
 
 /// Tells on which lane the session lives that a connection's first request is for.

@@ -5,7 +5,10 @@ use std::{
     future::poll_fn,
     mem,
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     task::Poll,
     time::Duration,
 };
@@ -22,7 +25,11 @@ const LOOK_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long one call has waited for its client.
 #[derive(Debug, Default)]
-pub(crate) struct Waiting(Mutex<Waits>);
+pub(crate) struct Waiting {
+    /// Whether it ever did. Nearly none does: their calls begin without a lock.
+    ever: AtomicBool,
+    waits: Mutex<Waits>,
+}
 
 #[derive(Debug, Default)]
 struct Waits {
@@ -47,6 +54,7 @@ impl Waiting {
     /// Begins to wait for the client.
     pub(crate) fn begin(self: &Arc<Self>) -> Wait {
         let mut waits = self.waits();
+        self.ever.store(true, Relaxed);
         waits.open += 1;
         waits.since.get_or_insert_with(Instant::now);
         drop(waits);
@@ -64,7 +72,11 @@ impl Waiting {
         mut work: impl Future<Output = T> + Unpin,
     ) -> Option<T> {
         let began = Instant::now();
-        let before = self.waits().taken(began);
+        let before = if self.ever.load(Relaxed) {
+            self.waits().taken(began)
+        } else {
+            Duration::ZERO
+        };
         let part = limit / PARTS;
         let mut due = began + part;
         // How much of the time the gateway stood still, and did not wait: it looks several times, so that it sees that.
@@ -105,7 +117,7 @@ impl Waiting {
     }
 
     fn waits(&self) -> MutexGuard<'_, Waits> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Who may come in: what a request shows is looked at once, before any route, and goes no further.
 //!
-//! Behind here a request carries who was [`Admitted`], which every route that touches sessions asks for; one that came
-//! past here without is answered by none of them.
+//! Behind here a request carries who was [`Admitted`], by itself or with the rest that the MCP endpoint asks for; every route
+//! that touches sessions wants that, and one that came past here without is answered by none of them.
 
 use std::fmt::Write as _;
 
@@ -63,17 +63,18 @@ impl Admission {
         self
     }
 
-    /// Lets a request in with its caller and its base in its extensions, and without what it showed.
+    /// Lets a request in without what it showed; gives whoever makes it. For a path that is open to all that is nobody, and
+    /// its base is in its extensions.
     ///
     /// # Errors
     ///
     /// The refusal, for a path that is not open to all.
-    pub async fn admit<B>(&self, request: &mut Request<B>) -> Result<(), Response> {
+    pub async fn admit<B>(&self, request: &mut Request<B>) -> Result<Option<Admitted>, Response> {
         let shown = take_shown(request.headers_mut());
         if self.is_open(request.uri().path()) {
             let base = self.base(request);
             request.extensions_mut().insert(base);
-            return Ok(());
+            return Ok(None);
         }
         let shown = match shown {
             Ok(shown) => shown,
@@ -83,10 +84,7 @@ impl Admission {
         };
         let text = shown.as_ref().and_then(|shown| shown.to_str().ok());
         match self.recognise(text, shown.is_some()).await {
-            Ok(admitted) => {
-                request.extensions_mut().insert::<Admitted>(admitted);
-                Ok(())
-            }
+            Ok(admitted) => Ok(Some(admitted)),
             Err(why) => {
                 self.note(why, request);
                 Err(self.refuse(why, &self.base(request), request.uri().path()))

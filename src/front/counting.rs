@@ -22,6 +22,13 @@ pub(super) struct Begun {
     route: Option<usize>,
 }
 
+impl Begun {
+    /// Whether it is for [`super::api::MCP`]: only then does it reach that route.
+    pub(super) fn is_mcp(&self) -> bool {
+        self.route == Some(MCP_NUMBER)
+    }
+}
+
 impl Counting {
     pub(super) fn new(metrics: &Metrics) -> Self {
         let templates = ROUTES.iter().map(|route| route.template);
@@ -62,7 +69,7 @@ fn number_of(path: &str) -> Option<usize> {
 fn is_mcp(path: &str) -> bool {
     let id = path.strip_prefix("/session/");
     let id = id.and_then(|rest| rest.strip_suffix("/mcp"));
-    id.is_some_and(|id| !id.as_bytes().contains(&b'/'))
+    id.is_some_and(|id| !id.is_empty() && !id.as_bytes().contains(&b'/'))
 }
 
 /// Whether a path has a template's segments, whatever stands for its parameters.
@@ -72,7 +79,8 @@ fn is_of(path: &str, template: &str) -> bool {
     loop {
         match (given.next(), wanted.next()) {
             (None, None) => return true,
-            (Some(given), Some(wanted)) if given == wanted || wanted.starts_with('{') => {}
+            (Some(given), Some(wanted)) if given == wanted => {}
+            (Some(given), Some(wanted)) if wanted.starts_with('{') && !given.is_empty() => {}
             _ => return false,
         }
     }
@@ -81,6 +89,7 @@ fn is_of(path: &str, template: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::front::api::MCP;
 
     #[test]
     fn a_path_is_of_one_route_whatever_its_parameters() {
@@ -93,8 +102,18 @@ mod tests {
                 assert_eq!(number_of(&format!("{path}/no/more")), None);
             }
         }
-        for path in ["", "/session", "/session/a/b/mcp", "/mcp", "/nothing"] {
+        for path in [
+            "",
+            "/session",
+            "/session/a/b/mcp",
+            "/session//mcp",
+            "/session/a/mcp//",
+            "//session/a/mcp",
+            "/mcp",
+            "/nothing",
+        ] {
             assert_eq!(number_of(path), None, "{path}");
         }
+        assert_eq!(ROUTES[MCP_NUMBER].template, MCP.template);
     }
 }

@@ -1,11 +1,12 @@
 //! What the tests of this room stand on: a registry with one provider of each kind, and sessions.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
+use futures_util::future::ready;
 use tempfile::TempDir;
 use warp::{Filter, Rejection, reply::Reply, reply::Response};
 
-use super::{FrontState, api};
+use super::{FrontState, api, mcp::Addressed};
 use crate::{
     audit::AuditLog,
     callers::Callers,
@@ -79,10 +80,12 @@ pub(super) async fn state() -> (FrontState, TempDir) {
 
 /// Stands where the MCP endpoint goes.
 pub(super) fn mcp() -> impl Filter<Extract = (Response,), Error = Rejection> + Clone {
-    warp::path!("session" / String / "mcp")
-        .and(warp::method())
-        .map(|_, method: http::Method| match method.as_str() {
-            "GET" | "POST" | "DELETE" => "mcp".into_response(),
-            _ => api::MCP.method_not_allowed().into_response(),
-        })
+    warp::ext::optional::<Arc<Addressed>>()
+        .and_then(|addressed: Option<_>| ready(addressed.ok_or_else(warp::reject::not_found)))
+        .map(
+            |addressed: Arc<Addressed>| match addressed.method.as_str() {
+                "GET" | "POST" | "DELETE" => "mcp".into_response(),
+                _ => api::MCP.method_not_allowed().into_response(),
+            },
+        )
 }

@@ -3,6 +3,7 @@
 //! Streamable HTTP for clients of every revision. Spec: 2025-11-25 basic/transports; 2026-07-28
 //! basic/transports/streamable-http.
 
+mod addressed;
 mod answer;
 mod answering;
 mod depth;
@@ -21,7 +22,7 @@ mod taken;
 mod writing;
 
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::{Stream, future::ready};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
     header::{ACCEPT, RETRY_AFTER},
@@ -34,13 +35,11 @@ use warp::{
 
 use crate::{
     audit::AuditLog,
-    callers::{Admitted, Pass},
+    callers::Pass,
     front::{
-        Headers,
         api::MCP,
         body::{BodyBounds, collect, require_json},
         problem::Problem,
-        via::Via,
     },
     in_place,
     limits::KEY_SET_PAUSE,
@@ -56,6 +55,8 @@ use crate::{
     session::{SessionRef, Sessions, SessionsError, short},
     traces::Traces,
 };
+
+pub(super) use addressed::Addressed;
 
 use event_stream::Accepts;
 use head::Head;
@@ -79,39 +80,27 @@ pub struct McpState {
 pub fn route(
     state: McpState,
 ) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static {
-    warp::path("session")
-        .and(warp::path::param::<String>())
-        .and(warp::path("mcp"))
-        .and(warp::path::end())
-        .and(warp::any().map(move || state.clone()))
-        .and(warp::ext::get::<Admitted>())
-        .and(warp::method())
-        .and(warp::ext::get::<Headers>())
-        .and(warp::ext::optional::<Via>())
+    let state = Arc::new(state);
+    warp::ext::optional::<Arc<Addressed>>()
+        .and_then(|addressed: Option<_>| ready(addressed.ok_or_else(warp::reject::not_found)))
         .and(warp::body::stream())
-        // Boxed: each filter in front of it would move all that it ever holds.
-        .then(|id, state, admitted, method, headers, via, body| {
-            in_place::pinned(|| serve(id, state, admitted, method, headers, via, body))
+        .then(move |addressed, body| {
+            let state = Arc::clone(&state);
+            // Boxed: each filter in front of it would move all that it ever holds.
+            in_place::pinned(|| serve(state, addressed, body))
         })
 }
 
-async fn serve<S, B>(
-    id: String,
-    state: McpState,
-    admitted: Admitted,
-    method: Method,
-    Headers(headers): Headers,
-    via: Option<Via>,
-    body: S,
-) -> Response
+async fn serve<S, B>(state: Arc<McpState>, addressed: Arc<Addressed>, body: S) -> Response
 where
     S: Stream<Item = Result<B, warp::Error>> + Send,
     B: Buf + Send,
 {
-    if ![Method::POST, Method::GET, Method::DELETE].contains(&method) {
+    if ![Method::POST, Method::GET, Method::DELETE].contains(&addressed.method) {
         return MCP.method_not_allowed().into_response();
     }
-    let found = match super::session_id(&id) {
+    let admitted = &addressed.admitted;
+    let found = match addressed.session {
         Some(id) => state
             .sessions
             .seen_by(&admitted.caller)
@@ -127,49 +116,55 @@ where
     };
     // Boxed: it goes from hand to hand.
     let caller = Box::new(Caller {
-        sender: Sender {
+        sender: Arc::new(Sender {
             session: short,
             caller: admitted.caller.name().cloned(),
-            address: via.map(|via| via.address),
-            audit: state.audit,
+            address: addressed.via.as_ref().map(|via| via.address),
+            audit: state.audit.clone(),
             activity: session.activity().clone(),
             metrics: state.sessions.metrics().clone(),
-            traces: state.traces,
-        },
+            traces: state.traces.clone(),
+        }),
         session,
-        pass: admitted.pass,
-        accepts: Accepts::read(headers.get_all(ACCEPT)),
-        headers,
+        accepts: Accepts::read(addressed.headers.get_all(ACCEPT)),
+        addressed,
     });
-    if method == Method::POST {
+    if caller.addressed.method == Method::POST {
         return post(caller, state.body, body).await;
     }
-    let sender = caller.sender.clone();
-    let response = match method {
+    let (sender, addressed) = (Arc::clone(&caller.sender), Arc::clone(&caller.addressed));
+    let response = match addressed.method {
         Method::GET => {
-            let pass = caller.pass.clone();
+            let pass = caller.pass().clone();
             event_stream::while_good(legacy::listen(caller).await, pass)
         }
         _ => legacy::end(caller).await,
     };
-    record::plain(&method, &sender, response.status());
+    record::plain(&addressed.method, &sender, response.status());
     response
 }
 
 /// Who sent a request, and where to.
 struct Caller {
     session: SessionRef,
-    sender: Sender,
-    headers: Arc<HeaderMap>,
+    sender: Arc<Sender>,
+    addressed: Arc<Addressed>,
     accepts: Accepts,
-    /// For what outlasts the request.
-    pass: Pass,
 }
 
 impl Caller {
+    fn headers(&self) -> &HeaderMap {
+        &self.addressed.headers
+    }
+
+    /// For what outlasts the request.
+    fn pass(&self) -> &Pass {
+        &self.addressed.admitted.pass
+    }
+
     /// A header's text; `None` when it is absent or no text.
     fn header(&self, name: HeaderName) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
+        self.headers().get(name)?.to_str().ok()
     }
 }
 
@@ -217,8 +212,8 @@ where
     if !caller.accepts.anything() {
         return Err(not_acceptable("application/json, text/event-stream"));
     }
-    require_json(&caller.headers).map_err(Reply::into_response)?;
-    collect(&caller.headers, body, bounds)
+    require_json(caller.headers()).map_err(Reply::into_response)?;
+    collect(caller.headers(), body, bounds)
         .await
         .map_err(|error| Problem::from(error).into_response())
 }
@@ -241,7 +236,7 @@ fn speaks_modern(caller: &Caller, message: &Message<'_>, head: &Head<'_>) -> boo
 /// Whether a version header speaks of the modern era.
 fn names_modern(caller: &Caller) -> bool {
     caller
-        .headers
+        .headers()
         .get(PROTOCOL_VERSION)
         .is_some_and(|version| !names_legacy(version.to_str().unwrap_or_default()))
 }

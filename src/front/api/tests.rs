@@ -188,6 +188,39 @@ async fn an_unknown_path_is_a_problem_too() {
     }
 }
 
+#[tokio::test]
+async fn an_endpoint_is_one_under_every_spelling_of_its_path_and_under_no_other() {
+    let (state, _directory) = fixture::state().await;
+    for (path, is_endpoint) in [
+        ("/session/3f1c2b9e-7f0a-4a57-9d55-0d3f6a1f0c11/mcp", true),
+        ("/session/3f1c2b9e-7f0a-4a57-9d55-0d3f6a1f0c11/mcp/", true),
+        ("/session/x/mcp?a=b", true),
+        ("/session/a%2Fb/mcp", true),
+        ("/session//mcp", false),
+        ("/session/x/mcp//", false),
+        ("/session/x/mcp/y", false),
+        ("/session/x//mcp", false),
+        ("//session/x/mcp", false),
+        ("/session/x/y/mcp", false),
+        ("/session/x%2Fmcp", false),
+        ("/session/mcp", false),
+    ] {
+        let post = send(&state, request("POST", path), "").await;
+        let put = send(&state, request("PUT", path), "").await;
+        if is_endpoint {
+            assert_eq!(post.body(), "mcp", "{path}");
+            assert_problem(&put, 405);
+        } else {
+            assert_ne!(post.body(), "mcp", "{path}");
+            assert!(
+                [404, 405].contains(&post.status().as_u16()),
+                "{path}: {post:?}"
+            );
+            assert_ne!(put.status(), 200, "{path}");
+        }
+    }
+}
+
 /// Only where an authorization server is configured clients are told of it.
 #[tokio::test]
 async fn a_gateway_where_nobody_logs_in_tells_of_no_login() {

@@ -17,7 +17,7 @@ pub(super) fn follow(
     id: &RequestId,
     meta: &Meta<'_>,
 ) -> Option<Arc<Trace>> {
-    let by_headers = TraceContext::of_headers(&caller.headers);
+    let by_headers = TraceContext::of_headers(caller.headers());
     if !caller.sender.traces.are_sent() {
         let passing = |context| Trace {
             context,

@@ -191,11 +191,11 @@ enum Unfit {
 
 /// Checks the headers of this era; gives the client's MCP session, when it names one.
 fn admit(caller: &Caller) -> Result<Option<Uuid>, Unfit> {
-    if let Some(version) = caller.headers.get(PROTOCOL_VERSION) {
+    if let Some(version) = caller.headers().get(PROTOCOL_VERSION) {
         let version = version.to_str().ok();
         version.and_then(legacy_revision).ok_or(Unfit::Version)?;
     }
-    let Some(id) = caller.headers.get(SESSION_ID) else {
+    let Some(id) = caller.headers().get(SESSION_ID) else {
         return Ok(None);
     };
     let id = id.to_str().ok().and_then(crate::front::session_id);

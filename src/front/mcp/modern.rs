@@ -93,7 +93,7 @@ pub(super) async fn post(caller: Box<Caller>, message: Message<'_>, head: Head<'
 fn take_note(caller: &Caller) -> Response {
     let version = caller.header(header::PROTOCOL_VERSION).unwrap_or_default();
     match checks::speaks(version) {
-        Err(error) if caller.headers.contains_key(header::PROTOCOL_VERSION) => {
+        Err(error) if caller.headers().contains_key(header::PROTOCOL_VERSION) => {
             event_stream::json(StatusCode::BAD_REQUEST, write_error(None, &error))
         }
         _ => StatusCode::ACCEPTED.into_response(),
@@ -153,7 +153,7 @@ fn with_state(mut params: RawObject<'_>, state: &str) -> Box<RawValue> {
 /// yet; for any other they are written anew from the arguments.
 fn param_headers(caller: &Caller) -> Vec<(String, String)> {
     caller
-        .headers
+        .headers()
         .iter()
         .filter(|(name, _)| name.as_str().starts_with(header::PARAM_PREFIX))
         .filter_map(|(name, value)| {

@@ -25,7 +25,6 @@ use crate::{
 };
 
 /// Whose a request is, as the log tells it.
-#[derive(Clone)]
 pub(super) struct Sender {
     /// The part of the session's id that may stand in logs.
     pub(super) session: SmolStr,
@@ -78,7 +77,7 @@ pub(super) struct Record {
     method: SmolStr,
     /// What the request is about.
     subject: Option<SmolStr>,
-    sender: Sender,
+    sender: Arc<Sender>,
     began: Instant,
     written: bool,
     /// Boxed: hardly any gateway has one, and each request would have room for it.
@@ -87,12 +86,12 @@ pub(super) struct Record {
 
 impl Record {
     /// Begins with a request.
-    pub(super) fn begin(method: &str, subject: Option<&str>, sender: &Sender) -> Self {
+    pub(super) fn begin(method: &str, subject: Option<&str>, sender: &Arc<Sender>) -> Self {
         sender.metrics.begin();
         Self {
             method: shortened(method).into(),
             subject: subject.map(|subject| shortened(subject).into()),
-            sender: sender.clone(),
+            sender: Arc::clone(sender),
             began: Instant::now(),
             written: false,
             span: None,

@@ -1,6 +1,6 @@
 //! What becomes of questions whose client cannot be asked, or need not answer any more.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tempfile::TempDir;
 use tokio::{sync::oneshot, time::timeout};
@@ -51,7 +51,7 @@ impl World {
         let (mcp_session, _) = session.open_mcp_session(client).await.unwrap();
         let (events, received) = channel(EVENTS_IN_FLIGHT);
         let method = "tools/call";
-        let sender = Sender {
+        let sender = Arc::new(Sender {
             session: short(id),
             caller: None,
             address: None,
@@ -59,7 +59,7 @@ impl World {
             activity: session.activity().clone(),
             metrics: state.sessions.metrics().clone(),
             traces: Traces::default(),
-        };
+        });
         let wanted = Wanted {
             session: session.clone(),
             id: RequestId::from_number(1),

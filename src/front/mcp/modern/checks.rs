@@ -136,7 +136,7 @@ fn missing(key: &str) -> Failure {
 /// Demands that a header says what the body says.
 fn mirrored(caller: &Caller, name: &HeaderName, expected: &str) -> Result<(), Box<RawValue>> {
     let mismatch = |what: &str| error_object(HEADER_MISMATCH, &format!("header mismatch: {what}"));
-    let mut values = caller.headers.get_all(name).iter();
+    let mut values = caller.headers().get_all(name).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
         return Err(mismatch(&format!("{name} must be there, once")));
     };

@@ -60,7 +60,7 @@ pub(super) async fn listen(
             let events = messages(id, &honoured, heard);
             let events = events.map(|message| event_stream::event(&message));
             let stream = event_stream::events(event_stream::kept_alive(events));
-            event_stream::while_good(stream, caller.pass)
+            event_stream::while_good(stream, caller.pass().clone())
         }
         Err(failure) => {
             record.end_failed(&failure);
