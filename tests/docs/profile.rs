@@ -35,6 +35,13 @@ fn a_release_is_built_by_the_profile() {
         begin.starts_with(b"\xfflprofi\x81"),
         "no profile of LLVM's: {profile}"
     );
+    for asked in [
+        "-enable-split-machine-functions",
+        "-enable-ext-tsp-block-placement",
+    ] {
+        let asked = format!("-Cllvm-args={asked}");
+        assert!(found.contains(&asked), "{asked}");
+    }
 }
 
 #[test]
