@@ -1,4 +1,5 @@
 //! Counts every request by its route and by how it was answered, whoever answered it: the gate, the admission, a route.
+//! What is for the MCP endpoint is told here, too: that is looked at once.
 
 use std::time::Instant;
 
