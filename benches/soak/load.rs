@@ -133,7 +133,15 @@ impl Client {
         let since = self.books.now();
         let outcome = self.attempts.initialize(&made.id).await;
         let answer = self.arrived(since, outcome, "initialize")?;
-        if let Some(id) = answer.header("mcp-session-id") {
+        let Some(id) = answer.header("mcp-session-id") else {
+            self.look_at_error(made, None, &answer);
+            return Some(());
+        };
+        // What is only opened is stored later; what was answered in is.
+        let since = self.books.now();
+        let outcome = self.attempts.ping(&made.id, id).await;
+        let answer = self.arrived(since, outcome, "ping")?;
+        if answer.is_result() {
             self.books.ledger.opened(&made.id, id);
             self.books.count("MCP sessions opened");
         } else {

@@ -14,6 +14,7 @@ mod renewing;
 mod reports;
 mod resting;
 mod running;
+mod storing;
 mod subscribing;
 
 use std::{
@@ -35,6 +36,7 @@ use crate::{
     mcp::{
         discovery::Discovery,
         failure::Failure,
+        message::RequestId,
         method::{
             COMPLETE, PING, PROMPTS_GET, RESOURCES_READ, SET_LEVEL, SUBSCRIBE, TASKS_CANCEL,
             TASKS_GET, TASKS_RESULT, TASKS_UPDATE, TOOLS_CALL, UNSUBSCRIBE,
@@ -64,6 +66,7 @@ pub(crate) use patching::Patcher;
 use patching::{LinkWrites, Patching};
 pub(super) use running::Entered;
 use running::Running;
+use storing::Storing;
 
 /// Whether a session ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,8 +125,10 @@ pub(super) struct Session {
     /// Exchanges that wait for their clients' answers.
     parked: HashMap<Uuid, Parked>,
     states: Arc<RequestStates>,
-    /// What is being stored for MCP sessions that are being opened.
-    storing: HashMap<Uuid, Vec<JoinHandle<()>>>,
+    /// What is being stored of MCP sessions that are being opened, each of which tells whether they can be kept.
+    opening: HashMap<Uuid, Vec<JoinHandle<bool>>>,
+    /// MCP sessions that are being stored.
+    storing: HashMap<Uuid, Storing>,
     /// MCP sessions that ended, but whose rows are still there: each keeps its place until then.
     ended: HashMap<Uuid, Option<OwnedSemaphorePermit>>,
     /// Places for those that are open, being opened, or not yet gone.
@@ -155,96 +160,100 @@ impl Actor for SessionActor {
         message: SessionMessage,
         session: &mut Session,
     ) -> Result<(), ActorProcessingErr> {
-        match message {
-            SessionMessage::Begin { exchange, place } => session.begin(exchange, place),
-            SessionMessage::Cancel {
-                mcp_session,
-                request,
-            } => session.running.cancel(mcp_session, &request),
-            SessionMessage::Left { mcp_session } => session.left(mcp_session),
-            SessionMessage::Unsubscribed { number } => session.unsubscribed(number),
-            SessionMessage::KeepWants { mcp_session, kept } => {
-                session.keep_wants(mcp_session, Some(kept));
-            }
-            SessionMessage::WantsKept { mcp_session } => session.wants_kept(mcp_session),
-            SessionMessage::NotSubscribed { mcp_session, uri } => {
-                session.not_subscribed(mcp_session, &uri);
-            }
-            SessionMessage::Listed {
-                shelf: which,
-                keys,
-                kept,
-            } => session.listed(which, keys, kept),
-            SessionMessage::Saw { backend, uris } => session.saw(&backend, uris),
-            SessionMessage::ParkedTooLong { id } => session.expire_parked(id),
-            SessionMessage::OpenMcpSession { client, reply } => {
-                session.open_mcp_session(client, reply);
-            }
-            SessionMessage::McpSessionOpened {
-                id,
-                client,
-                place,
-                welcome,
-                reply,
-            } => session.mcp_session_opened(McpSession::new(client, place), (id, welcome), reply),
-            SessionMessage::McpSessionDeleted { id } => session.mcp_session_deleted(id),
-            SessionMessage::Discover { context, reply } => session.discover(context, reply),
-            SessionMessage::EndMcpSession { id, reply } => session.end_mcp_session(id, reply),
-            SessionMessage::Listen {
-                mcp_session,
-                listener,
-                reply,
-            } => session.listen(mcp_session, listener, reply),
-            SessionMessage::Knows { mcp_session, reply } => session.knows(mcp_session, reply),
-            SessionMessage::Subscribe {
-                number,
-                subscription,
-                reply,
-            } => session.subscribe_to(number, subscription, reply),
-            SessionMessage::Asked {
-                mcp_session,
-                id,
-                question,
-            } => session.asked(mcp_session, id, question),
-            SessionMessage::Withdrawn {
-                mcp_session,
-                number,
-            } => session.forget_asked(mcp_session, number),
-            SessionMessage::Answer {
-                mcp_session,
-                id,
-                answered,
-            } => session.answer(mcp_session, &id, answered),
-            SessionMessage::Notify {
-                mcp_session,
-                notification,
-            } => session.notify(mcp_session, &notification),
-            SessionMessage::Park { id, parked, reply } => session.park(id, parked, reply),
-            SessionMessage::TakeUp { id, reply } => session.take_up(id, reply),
-            SessionMessage::Warm => session.warm(),
-            SessionMessage::Sweep(done) => session.sweep(done),
-            SessionMessage::NotWrittenDown => session.not_written_down(),
-            SessionMessage::Sleep(reply) => session.sleep(reply),
-            SessionMessage::ConnectionsUnneeded(reply) => session.fall_asleep(reply),
-            SessionMessage::ConnectionsAsleep => session.end_asleep(),
-            SessionMessage::StopListening => session.leave_off(),
-            SessionMessage::GiveUp => session.give_up(),
-            SessionMessage::Close => session.close(),
-            SessionMessage::Reported { number, report } => session.reported(number, report),
-            SessionMessage::Patch { patch, reply } => session.patch(patch, reply),
-            SessionMessage::Patched {
-                plan,
-                outcome,
-                reply,
-            } => session.patched(*plan, outcome, reply),
-            SessionMessage::MeetRegistry => session.meet_registry(),
-            SessionMessage::Describe(reply) => session.describe(reply),
+        if let Some(message) = session.after_storing(message) {
+            session.take(message);
         }
         Ok(())
     }
 }
 
 impl Session {
+    /// Takes a message.
+    fn take(&mut self, message: SessionMessage) {
+        match message {
+            SessionMessage::Begin { exchange, place } => self.begin(exchange, place),
+            SessionMessage::Cancel {
+                mcp_session,
+                request,
+            } => self.cancel(mcp_session, &request),
+            SessionMessage::Left { mcp_session } => self.left(mcp_session),
+            SessionMessage::Unsubscribed { number } => self.unsubscribed(number),
+            SessionMessage::KeepWants { mcp_session, kept } => {
+                self.keep_wants(mcp_session, Some(kept));
+            }
+            SessionMessage::WantsKept { mcp_session } => self.wants_kept(mcp_session),
+            SessionMessage::NotSubscribed { mcp_session, uri } => {
+                self.not_subscribed(mcp_session, &uri);
+            }
+            SessionMessage::Listed {
+                shelf: which,
+                keys,
+                kept,
+            } => self.listed(which, keys, kept),
+            SessionMessage::Saw { backend, uris } => self.saw(&backend, uris),
+            SessionMessage::ParkedTooLong { id } => self.expire_parked(id),
+            SessionMessage::OpenMcpSession { client, reply } => {
+                self.open_mcp_session(client, reply);
+            }
+            SessionMessage::McpSessionOpened { id, welcome, reply } => {
+                self.mcp_session_opened((id, welcome), reply);
+            }
+            SessionMessage::McpSessionStored { id, stored } => self.mcp_session_stored(id, stored),
+            SessionMessage::McpSessionDeleted { id } => self.mcp_session_deleted(id),
+            SessionMessage::Discover { context, reply } => self.discover(context, reply),
+            SessionMessage::EndMcpSession { id, reply } => self.end_mcp_session(id, reply),
+            SessionMessage::Listen {
+                mcp_session,
+                listener,
+                reply,
+            } => self.listen(mcp_session, listener, reply),
+            SessionMessage::Knows { mcp_session, reply } => self.knows(mcp_session, reply),
+            SessionMessage::Subscribe {
+                number,
+                subscription,
+                reply,
+            } => self.subscribe_to(number, subscription, reply),
+            SessionMessage::Asked {
+                mcp_session,
+                id,
+                question,
+            } => self.asked(mcp_session, id, question),
+            SessionMessage::Withdrawn {
+                mcp_session,
+                number,
+            } => self.forget_asked(mcp_session, number),
+            SessionMessage::Answer {
+                mcp_session,
+                id,
+                answered,
+            } => self.answer(mcp_session, &id, answered),
+            SessionMessage::Notify {
+                mcp_session,
+                notification,
+            } => self.notify(mcp_session, &notification),
+            SessionMessage::Park { id, parked, reply } => self.park(id, parked, reply),
+            SessionMessage::TakeUp { id, reply } => self.take_up(id, reply),
+            SessionMessage::Warm => self.warm(),
+            SessionMessage::Sweep(done) => self.sweep(done),
+            SessionMessage::NotWrittenDown => self.not_written_down(),
+            SessionMessage::Sleep(reply) => self.sleep(reply),
+            SessionMessage::ConnectionsUnneeded(reply) => self.fall_asleep(reply),
+            SessionMessage::ConnectionsAsleep => self.end_asleep(),
+            SessionMessage::StopListening => self.leave_off(),
+            SessionMessage::GiveUp => self.give_up(),
+            SessionMessage::Close => self.close(),
+            SessionMessage::Reported { number, report } => self.reported(number, report),
+            SessionMessage::Patch { patch, reply } => self.patch(patch, reply),
+            SessionMessage::Patched {
+                plan,
+                outcome,
+                reply,
+            } => self.patched(*plan, outcome, reply),
+            SessionMessage::MeetRegistry => self.meet_registry(),
+            SessionMessage::Describe(reply) => self.describe(reply),
+        }
+    }
+
     fn start(
         record: StoredSession,
         shared: Shared,
@@ -290,6 +299,7 @@ impl Session {
             deaths: 0,
             ending: Ending::No,
             woken_ms: now_ms(),
+            opening: HashMap::new(),
             storing: HashMap::new(),
             mcp_sessions: HashMap::new(),
             linked: HashSet::new(),
@@ -336,6 +346,13 @@ impl Session {
         self.ending != Ending::No
     }
 
+    /// Takes a request back at its client's wish.
+    fn cancel(&self, mcp_session: Uuid, request: &RequestId) {
+        if !self.cancel_waiting(mcp_session, request) {
+            self.running.cancel(mcp_session, request);
+        }
+    }
+
     fn begin(&mut self, mut exchange: Box<Exchange>, mut place: Place) {
         if self.is_ending() {
             return exchange.refuse(Failure::SessionDeleted);
@@ -346,6 +363,9 @@ impl Session {
                 return exchange.refuse(Failure::UnknownMcpSession);
             };
             mcp_session.touch();
+            if !mcp_session.is_stored {
+                return self.store_before(id, SessionMessage::Begin { exchange, place });
+            }
             exchange.request.context = Context {
                 // The one thing that differs from request to request in the legacy era.
                 trace: exchange.request.context.trace.take(),

@@ -196,11 +196,11 @@ impl SessionRef {
         });
     }
 
-    /// Opens an MCP session. Durable when it returns.
+    /// Opens an MCP session. It is durable once something that was asked in it is answered.
     ///
     /// # Errors
     ///
-    /// When it could not be stored, or there are too many.
+    /// When there are too many, or what backends have for it could not be stored.
     pub async fn open_mcp_session(&self, client: Client) -> Result<(Uuid, Welcome), Failure> {
         self.ask(|reply| SessionMessage::OpenMcpSession { client, reply })
             .await?

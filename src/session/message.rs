@@ -1,6 +1,6 @@
 //! What can be said to a session's actor.
 
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use serde_json::value::RawValue;
@@ -152,13 +152,16 @@ pub(crate) enum SessionMessage {
     GiveUp,
     /// Command: the session is deleted.
     Close,
-    /// Fact: an MCP session is stored and its backends were asked.
+    /// Fact: the backends were asked for an MCP session that is being opened.
     McpSessionOpened {
         id: Uuid,
-        client: Client,
-        place: OwnedSemaphorePermit,
         welcome: Welcome,
         reply: oneshot::Sender<Result<(Uuid, Welcome), Failure>>,
+    },
+    /// Fact: an MCP session is stored, or could not be.
+    McpSessionStored {
+        id: Uuid,
+        stored: Result<(), StoreError>,
     },
     /// Fact: the row of an MCP session that ended is gone.
     McpSessionDeleted { id: Uuid },

@@ -4,12 +4,22 @@ use std::path::Path;
 
 use futures_util::future::join_all;
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::{
+    channel::{Receiver, channel},
     lanes,
+    limits::Backlog,
     limits::MCP_SESSIONS_PER_SESSION_MAX,
-    mcp::{failure::Failure, name::Naming, request::Context, version::Revision},
+    mcp::{
+        event::{Event, Finished, Outcome},
+        failure::Failure,
+        message::RequestId,
+        name::Naming,
+        request::{Context, Request},
+        version::Revision,
+    },
     registry::{Defaults, Registry},
     store::{SealingKey, SessionRecord},
 };
@@ -89,6 +99,41 @@ async fn open(session: &SessionRef) -> Result<Uuid, Failure> {
     Ok(id)
 }
 
+/// Sends a `ping` in an MCP session.
+fn begin(session: &SessionRef, id: Uuid) -> (Receiver<Event>, InFlight, CancellationToken) {
+    let (events, received) = channel(Backlog::new(4, 1000));
+    let cancel = CancellationToken::new();
+    let exchange = Exchange {
+        mcp_session: Some(id),
+        cancel_by: Some(RequestId::from_number(1)),
+        request: Request::new("ping", None, Context::default()),
+        events,
+        desk: None,
+        cancel: cancel.clone(),
+        pinned: None,
+    };
+    let in_flight = session.begin(Box::new(exchange), false).unwrap();
+    (received, in_flight, cancel)
+}
+
+/// The same, and how it failed.
+async fn ping(session: &SessionRef, id: Uuid) -> Option<Failure> {
+    let (mut received, _in_flight, _) = begin(session, id);
+    match within_a_minute(received.recv()).await {
+        Some(Event::Finished(Finished { outcome, .. })) => match outcome {
+            Outcome::Completed(_) => None,
+            Outcome::Failed(failure) => Some(failure),
+            outcome => panic!("{outcome:?}"),
+        },
+        _ => Some(Failure::Lost),
+    }
+}
+
+async fn within_a_minute<F: Future>(done: F) -> F::Output {
+    let done = tokio::time::timeout(Duration::from_mins(1), done).await;
+    done.unwrap()
+}
+
 #[tokio::test]
 async fn a_session_that_is_awake_is_known_to_be_on_one_lane() {
     let world = world().await;
@@ -131,6 +176,9 @@ async fn an_mcp_session_that_stays_stored_has_not_ended_well() {
         open(&world.session).await.unwrap(),
         open(&world.session).await.unwrap(),
     );
+    for id in [ended, kept] {
+        assert_eq!(ping(&world.session, id).await, None);
+    }
     assert_eq!(world.session.end_mcp_session(ended).await, Ok(true));
     assert_eq!(world.session.end_mcp_session(ended).await, Ok(false));
     world.store.close().await;
@@ -141,6 +189,72 @@ async fn an_mcp_session_that_stays_stored_has_not_ended_well() {
     }
     let strange = world.session.end_mcp_session(Uuid::new_v4()).await;
     assert_eq!(strange, Ok(false));
+}
+
+#[tokio::test]
+async fn an_mcp_session_is_stored_before_anything_asked_in_it_is_answered() {
+    let world = world().await;
+    let stored = || async {
+        let session = world.store.session(world.id).await.unwrap().unwrap();
+        let ids = session.mcp_sessions.into_iter().map(|it| it.id);
+        ids.collect::<Vec<Uuid>>()
+    };
+    let (used, heard, alone) = (
+        open(&world.session).await.unwrap(),
+        open(&world.session).await.unwrap(),
+        open(&world.session).await.unwrap(),
+    );
+    // To say that it is there is nothing that is asked.
+    assert!(matches!(world.session.knows(used).await, Ok(Some(_))));
+    assert!(stored().await.is_empty());
+    // Those that come while it is being stored are answered as well.
+    let pings = (0..3).map(|_| ping(&world.session, used));
+    assert_eq!(join_all(pings).await, [None, None, None]);
+    assert_eq!(stored().await, [used]);
+    let _heard = world.session.listen(heard, None).await.unwrap();
+    assert!(stored().await.contains(&heard));
+    assert!(!stored().await.contains(&alone));
+    world.session.sweep().await;
+    assert!(stored().await.contains(&alone), "left alone for long");
+    for id in [used, heard, alone] {
+        assert_eq!(world.session.end_mcp_session(id).await, Ok(true));
+    }
+    assert!(stored().await.is_empty());
+}
+
+#[tokio::test]
+async fn an_mcp_session_ends_in_the_middle_of_being_stored() {
+    let world = world().await;
+    let id = open(&world.session).await.unwrap();
+    let (begun, ended) = tokio::join!(ping(&world.session, id), world.session.end_mcp_session(id));
+    assert_eq!((begun, ended), (None, Ok(true)));
+    let session = world.store.session(world.id).await.unwrap().unwrap();
+    assert_eq!(session.mcp_sessions.len(), 0);
+    assert_eq!(
+        ping(&world.session, id).await,
+        Some(Failure::UnknownMcpSession)
+    );
+}
+
+#[tokio::test]
+async fn a_request_is_taken_back_while_its_mcp_session_is_being_stored() {
+    let world = world().await;
+    let id = open(&world.session).await.unwrap();
+    let (mut received, _in_flight, cancel) = begin(&world.session, id);
+    world.session.cancel(id, RequestId::from_number(1));
+    within_a_minute(cancel.cancelled()).await;
+    // It is answered all the same: nobody has begun to work on it.
+    assert!(within_a_minute(received.recv()).await.is_some());
+}
+
+#[tokio::test]
+async fn what_waits_for_a_store_is_answered_when_the_session_is_deleted() {
+    let world = world().await;
+    let id = open(&world.session).await.unwrap();
+    let (mut received, _in_flight, _) = begin(&world.session, id);
+    world.session.close();
+    let answered = within_a_minute(received.recv()).await;
+    assert!(matches!(answered, Some(Event::Finished(_))), "{answered:?}");
 }
 
 #[tokio::test]
@@ -160,11 +274,18 @@ async fn mcp_sessions_that_are_being_opened_count() {
 }
 
 #[tokio::test]
-async fn an_mcp_session_that_is_not_stored_keeps_no_place() {
+async fn an_mcp_session_that_cannot_be_stored_can_still_be_ended() {
     let world = world().await;
     world.store.clone().close().await;
     for _ in 0..=MCP_SESSIONS_PER_SESSION_MAX {
-        assert_eq!(open(&world.session).await, Err(Failure::NotStored));
+        let id = open(&world.session).await.unwrap();
+        for _ in 0..2 {
+            let failure = ping(&world.session, id).await;
+            assert_eq!(failure, Some(Failure::NotStored));
+        }
+        let deaf = world.session.listen(id, None).await;
+        assert!(matches!(deaf, Err(Failure::NotStored)));
+        assert_eq!(world.session.end_mcp_session(id).await, Ok(true));
     }
 }
 
@@ -172,6 +293,7 @@ async fn an_mcp_session_that_is_not_stored_keeps_no_place() {
 async fn what_was_used_is_written_down_before_the_end() {
     let world = world().await;
     let mcp_session = open(&world.session).await.unwrap();
+    assert_eq!(ping(&world.session, mcp_session).await, None);
     let before = world.store.session(world.id).await.unwrap().unwrap();
     tokio::time::sleep(Duration::from_millis(5)).await;
     world.session.discover(Context::default()).await.unwrap();

@@ -84,7 +84,11 @@ async fn turn(attempts: &Attempts, ledger: &Ledger, dice: &mut Dice) -> Option<(
         4 | 5 => {
             let answer = attempts.initialize(&made.id).await.answer()?;
             if let Some(id) = answer.header("mcp-session-id") {
-                ledger.opened(&made.id, id);
+                // What is only opened is stored later; what was answered in is.
+                let answer = attempts.ping(&made.id, id).await.answer()?;
+                if answer.is_result() {
+                    ledger.opened(&made.id, id);
+                }
             }
         }
         6 => {

@@ -127,6 +127,26 @@ async fn a_full_disk_refuses_what_it_cannot_keep_and_costs_nothing_else() {
     assert_eq!(after.len(), kept.len(), "one more, one less");
 }
 
+#[tokio::test]
+async fn a_client_that_opened_while_the_disk_was_full_goes_on_afterwards() {
+    // One that has nothing of its own for each client.
+    let backend = FakeBackend::modern().start();
+    let mut gateway = Gateway::with(&[("it", &backend)]);
+    let session = gateway.session(&["it"]).await;
+    let log = gateway.folder().join("gateway.db-wal");
+    limit_files(&gateway, &fs::metadata(&log).unwrap().len().to_string());
+    let client = Client::legacy(&session.endpoint, LATEST_LEGACY).await;
+    for _ in 0..2 {
+        let refused = client.call("it.echo", json!({})).await;
+        assert_eq!(refused.error().code, INTERNAL_ERROR, "{refused:?}");
+    }
+    limit_files(&gateway, "unlimited");
+    client.call("it.echo", json!({})).await.result();
+    gateway.kill();
+    gateway.restart();
+    client.call("it.echo", json!({})).await.result();
+}
+
 /// Another process, this one, writes into the gateway's database.
 async fn intruder(gateway: &Gateway) -> DatabaseConnection {
     let database = gateway.folder().join("gateway.db");

@@ -90,6 +90,12 @@ impl Attempts {
         self.rpc(session, &Voice::Plain, "initialize", params).await
     }
 
+    /// Asks in an MCP session whether the gateway is there: whoever is answered must find it again.
+    pub async fn ping(&self, session: &str, mcp_session: &str) -> Outcome {
+        let voice = Voice::Legacy(mcp_session.to_owned());
+        self.rpc(session, &voice, "ping", json!({})).await
+    }
+
     /// Calls a tool with one argument, `token`, which is the request's id, too.
     pub async fn call(&self, session: &str, voice: &Voice, tool: &str, token: &str) -> Outcome {
         let params = json!({"name": tool, "arguments": {"token": token}});
@@ -201,6 +207,11 @@ impl HttpAnswer {
                 .collect();
         }
         serde_json::from_str(&self.text).into_iter().collect()
+    }
+
+    /// Whether there is a result in it.
+    pub fn is_result(&self) -> bool {
+        self.messages().iter().any(|it| it.get("result").is_some())
     }
 
     /// The `token` that the tool of [`Attempts::call`] or [`Attempts::progress`] echoed in the result under

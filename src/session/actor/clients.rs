@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use serde_json::value::RawValue;
+use futures_util::future::join_all;
 use tokio::{sync::oneshot, task::JoinHandle};
 use uuid::Uuid;
 
@@ -18,10 +18,10 @@ use crate::{
         message::{Client, SessionMessage, Welcome},
         used::Used,
     },
-    store::{McpSessionRecord, StoreError},
+    store::StoreError,
 };
 
-use super::{McpSession, Session};
+use super::{McpSession, Session, Storing};
 
 impl Session {
     pub(super) fn open_mcp_session(
@@ -40,77 +40,55 @@ impl Session {
             })));
         };
         let id = Uuid::new_v4();
-        self.storing.insert(id, Vec::new());
-        let now = now_ms();
-        let owned = |raw: &Option<Arc<RawValue>>| raw.as_deref().map(ToOwned::to_owned);
-        let record = McpSessionRecord {
-            id,
-            session: self.id,
-            revision: client.revision,
-            client_info: owned(&client.context.client_info),
-            capabilities: owned(&client.context.capabilities),
-            wants: None,
-            created_ms: now,
-            last_used_ms: now,
-        };
-        let (backends, store) = (self.met_backends(), self.shared.store.clone());
-        let (deadline, myself) = (self.shared.initialize_deadline, self.myself.clone());
+        let context = client.context.clone();
+        let mcp_session = McpSession::new(client, place).counted(self.shared.clients.metrics());
+        self.mcp_sessions.insert(id, mcp_session);
+        self.opening.insert(id, Vec::new());
+        let (backends, myself) = (self.met_backends(), self.myself.clone());
+        let deadline = self.shared.initialize_deadline;
         tokio::spawn(async move {
-            // Stored before anyone hears of it: an id a client holds is known after a restart.
-            if let Err(error) = store.put_mcp_session(record).await {
-                tracing::error!(%error, "could not store an MCP session");
-                // A session that is gone has nothing to forget.
-                let _gone = myself.cast(SessionMessage::McpSessionDeleted { id });
-                return drop(reply.send(Err(Failure::NotStored)));
-            }
-            let welcome =
-                fan_out::welcome(&backends, LinkKey::Own(id), &client.context, deadline).await;
+            let welcome = fan_out::welcome(&backends, LinkKey::Own(id), &context, deadline).await;
             // A session that ended meanwhile drops the reply, and its reader notices.
-            let _gone = myself.cast(SessionMessage::McpSessionOpened {
-                id,
-                client,
-                place,
-                welcome,
-                reply,
-            });
+            let _gone = myself.cast(SessionMessage::McpSessionOpened { id, welcome, reply });
         });
     }
 
     pub(super) fn mcp_session_opened(
         &mut self,
-        mcp_session: McpSession,
         opened: (Uuid, Welcome),
         reply: oneshot::Sender<Result<(Uuid, Welcome), Failure>>,
     ) {
         let id = opened.0;
-        let mcp_session = mcp_session.counted(self.shared.clients.metrics());
-        self.mcp_sessions.insert(id, mcp_session);
-        let storing = self.storing.remove(&id).unwrap_or_default();
+        let storing = self.opening.remove(&id).unwrap_or_default();
         let myself = self.myself.clone();
-        let tell = move || {
-            if reply.send(Ok(opened)).is_err() {
-                // The client left before it learned the id: nobody will ever use it.
+        let tell = move |is_kept| {
+            let answer = if is_kept {
+                Ok(opened)
+            } else {
+                Err(Failure::NotStored)
+            };
+            if reply.send(answer).is_err() || !is_kept {
+                // The client has not learned the id: nobody will ever use it.
                 let (reply, _nobody_waits) = oneshot::channel();
                 let _gone = myself.cast(SessionMessage::EndMcpSession { id, reply });
             }
         };
         if storing.is_empty() {
-            return tell();
+            return tell(true);
         }
         tokio::spawn(async move {
-            for stored in storing {
-                // What could not be stored has been logged.
-                let _stored = stored.await;
-            }
-            tell();
+            let stored = join_all(storing).await;
+            // A task that panicked has been logged.
+            let is_kept = stored.into_iter().all(|it| it.unwrap_or(true));
+            tell(is_kept);
         });
     }
 
     /// Has an MCP session's opening wait until what its connections learned is stored: after a
     /// restart its client finds the same MCP sessions at its backends.
-    pub(super) fn await_before_opening(&mut self, link: LinkKey, storing: JoinHandle<()>) {
+    pub(super) fn await_before_opening(&mut self, link: LinkKey, storing: JoinHandle<bool>) {
         if let LinkKey::Own(id) = link
-            && let Some(waiting) = self.storing.get_mut(&id)
+            && let Some(waiting) = self.opening.get_mut(&id)
         {
             waiting.push(storing);
         }
@@ -118,12 +96,6 @@ impl Session {
 
     pub(super) fn mcp_session_deleted(&mut self, id: Uuid) {
         self.ended.remove(&id);
-        self.storing.remove(&id);
-    }
-
-    /// Whether an MCP session is open, or being opened.
-    pub(super) fn is_open(&self, id: Uuid) -> bool {
-        self.mcp_sessions.contains_key(&id) || self.storing.contains_key(&id)
     }
 
     /// Ends an MCP session at a client's wish; answered when it is gone from the store too, or could
@@ -137,7 +109,10 @@ impl Session {
             let _asker_left = reply.send(Ok(false));
             return;
         }
-        let gone = self.forget_mcp_session(id);
+        let Some(gone) = self.forget_mcp_session(id) else {
+            let _asker_left = reply.send(Ok(true));
+            return;
+        };
         tokio::spawn(async move {
             let ended = match gone.await {
                 Ok(Ok(())) => Ok(true),
@@ -149,19 +124,30 @@ impl Session {
     }
 
     /// Ends an MCP session here and at the backends; the task ends when it is gone from the store,
-    /// too. What could not be deleted is tried again with each sweep.
-    pub(super) fn forget_mcp_session(&mut self, id: Uuid) -> JoinHandle<Result<(), StoreError>> {
+    /// too, if it ever was there. What could not be deleted is tried again with each sweep.
+    pub(super) fn forget_mcp_session(
+        &mut self,
+        id: Uuid,
+    ) -> Option<JoinHandle<Result<(), StoreError>>> {
         if let Some(mcp_session) = self.mcp_sessions.remove(&id) {
-            self.ended.insert(id, mcp_session.place);
             self.linked.retain(|(client, _)| *client != id);
             self.running.end_mcp_session(id);
             self.outbox.forget(id);
             for backend in &self.backends {
                 backend.forget(LinkKey::Own(id));
             }
+            if !mcp_session.is_stored && !self.storing.contains_key(&id) {
+                return None;
+            }
+            self.ended.insert(id, mcp_session.place);
         }
         let (store, myself) = (self.shared.store.clone(), self.myself.clone());
-        tokio::spawn(async move {
+        let storing = self.storing.get(&id).map(Storing::outcome);
+        Some(tokio::spawn(async move {
+            if let Some(storing) = storing {
+                // One that could not be stored is not there to be deleted.
+                let _either = storing.known().await;
+            }
             match store.delete_mcp_session(id).await {
                 Ok(()) | Err(StoreError::Gone) => {
                     // A session that is gone has nothing to take note of.
@@ -173,7 +159,7 @@ impl Session {
                     Err(error)
                 }
             }
-        })
+        }))
     }
 
     pub(super) fn knows(&mut self, mcp_session: Uuid, reply: oneshot::Sender<Option<Revision>>) {
@@ -204,8 +190,11 @@ impl Session {
             .map(|(id, _)| *id);
         let over: Vec<Uuid> = idle.chain(self.ended.keys().copied()).collect();
         for id in over {
-            self.forget_mcp_session(id);
+            let _goes_in_the_background = self.forget_mcp_session(id);
         }
+        let new = self.mcp_sessions.iter().filter(|(_, mcp)| !mcp.is_stored);
+        let new: Vec<Uuid> = new.map(|(id, _)| *id).collect();
+        let storing: Vec<_> = new.into_iter().filter_map(|id| self.store(id)).collect();
         let is_used = self.last_used_ms != self.stored_used_ms;
         self.stored_used_ms = self.last_used_ms;
         let used = Used {
@@ -219,7 +208,18 @@ impl Session {
                 .collect(),
             at_rest: self.is_at_rest().then_some(self.id),
         };
-        let _asker_left = reply.send(used);
+        if storing.is_empty() {
+            let _asker_left = reply.send(used);
+            return;
+        }
+        // The last sweep is answered when nothing is left to store.
+        tokio::spawn(async move {
+            for storing in storing {
+                // What could not be stored has been logged.
+                let _either = storing.known().await;
+            }
+            let _asker_left = reply.send(used);
+        });
     }
 
     pub(super) fn not_written_down(&mut self) {

@@ -133,6 +133,7 @@ impl Session {
         self.ending = Ending::Deleted;
         self.parked.clear();
         self.running.end_all(&Failure::SessionDeleted);
+        self.refuse_waiting(&Failure::SessionDeleted);
         self.stop_listening();
         self.backends.retain(Backend::close);
         self.leaving.retain(Backend::close);
@@ -157,6 +158,7 @@ impl Session {
     pub(super) fn give_up(&mut self) {
         self.parked.clear();
         self.running.end_all(&Failure::OutOfTime);
+        self.refuse_waiting(&Failure::OutOfTime);
     }
 
     /// A connection is no more, be it that it died of a mistake.

@@ -14,7 +14,7 @@ use crate::{
     routing::task,
     session::{
         heard::Listener,
-        message::{Filter, Subscription, Told},
+        message::{Filter, SessionMessage, Subscription, Told},
     },
 };
 
@@ -59,6 +59,14 @@ impl Session {
     ) {
         let listening = match self.mcp_sessions.get_mut(&id) {
             None => Err(Failure::UnknownMcpSession),
+            Some(mcp_session) if !mcp_session.is_stored => {
+                let listen = SessionMessage::Listen {
+                    mcp_session: id,
+                    listener,
+                    reply,
+                };
+                return self.store_before(id, listen);
+            }
             Some(mcp_session) => mcp_session.listen(listener),
         };
         if listening.is_err() {

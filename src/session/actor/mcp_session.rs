@@ -1,10 +1,14 @@
 //! One client that initialized: what was agreed with it, what it wants to hear, and where.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, mpsc::error::TrySendError, oneshot};
+use uuid::Uuid;
 
 use crate::{
     backend::Wants,
@@ -28,8 +32,11 @@ use super::hearing::Wanted;
 pub(super) struct McpSession {
     pub(super) context: Context,
     pub(super) revision: Revision,
+    opened_ms: i64,
     pub(super) last_used_ms: i64,
     pub(super) used_since_sweep: bool,
+    /// Whether it has a row.
+    pub(super) is_stored: bool,
     /// The resources of whose updates it wants to hear.
     pub(super) subscriptions: BTreeSet<Wanted>,
     /// What it was asked and has not answered, the oldest first.
@@ -66,8 +73,10 @@ impl McpSession {
         Self {
             context: client.context,
             revision: client.revision,
+            opened_ms: now,
             last_used_ms: now,
             used_since_sweep: false,
+            is_stored: false,
             subscriptions: BTreeSet::new(),
             asked: VecDeque::new(),
             listeners: Vec::new(),
@@ -103,8 +112,10 @@ impl McpSession {
                 trace: None,
             },
             revision: record.revision,
+            opened_ms: record.created_ms,
             last_used_ms: record.last_used_ms,
             used_since_sweep: false,
+            is_stored: true,
             subscriptions: stored
                 .subscriptions
                 .into_iter()
@@ -122,6 +133,21 @@ impl McpSession {
     pub(super) fn counted(mut self, metrics: &Metrics) -> Self {
         self.counted = Some(metrics.mcp_session());
         self
+    }
+
+    /// Its row, as long as it wants to hear nothing.
+    pub(super) fn record(&self, id: Uuid, session: Uuid) -> McpSessionRecord {
+        let owned = |raw: &Option<Arc<RawValue>>| raw.as_deref().map(ToOwned::to_owned);
+        McpSessionRecord {
+            id,
+            session,
+            revision: self.revision,
+            client_info: owned(&self.context.client_info),
+            capabilities: owned(&self.context.capabilities),
+            wants: None,
+            created_ms: self.opened_ms,
+            last_used_ms: self.last_used_ms,
+        }
     }
 
     /// What is stored of what it wants to hear.
@@ -144,7 +170,7 @@ impl McpSession {
 
     /// Whether all that it is stands in its row, and nobody hears anything on a stream of it.
     pub(super) fn is_at_rest(&self) -> bool {
-        !self.has_listener() && !self.used_since_sweep && !self.keeping.under_way
+        self.is_stored && !self.has_listener() && !self.used_since_sweep && !self.keeping.under_way
     }
 
     /// The least severe log message it wants, if it said so.

@@ -79,7 +79,7 @@ impl Session {
         let mcp_session = match link {
             LinkKey::Default => None,
             // Its MCP session ended meanwhile.
-            LinkKey::Own(id) if !self.is_open(id) => return,
+            LinkKey::Own(id) if !self.mcp_sessions.contains_key(&id) => return,
             LinkKey::Own(id) => Some(id),
             // Nothing tells after a restart who could use it.
             LinkKey::Capable(_) => return,
@@ -100,9 +100,16 @@ impl Session {
             backend_session: memory.backend_session,
             discovery: memory.discovery.result.clone(),
         };
+        // Its row has to be there first.
+        let home = mcp_session.and_then(|id| self.store(id));
         let (store, writing) = (self.shared.store.clone(), self.link_writes.begin());
         let storing = tokio::spawn(async move {
             let _until_written = writing;
+            if let Some(home) = home
+                && !home.known().await
+            {
+                return false;
+            }
             match store.put_link(record).await {
                 // The MCP session ended meanwhile.
                 Ok(()) | Err(StoreError::Gone) => {}
@@ -110,6 +117,7 @@ impl Session {
                     tracing::warn!(%error, "could not remember a connection; after a restart it is opened anew");
                 }
             }
+            true
         });
         self.await_before_opening(link, storing);
     }
