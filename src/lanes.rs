@@ -6,6 +6,7 @@
 //! towards backends, and so does a session's actor with those of its backends. Only the messages between the two cross over.
 
 use std::{
+    cell::Cell,
     future::poll_fn,
     io,
     pin::pin,
@@ -72,6 +73,7 @@ impl Lanes {
             // There, so that a thread that is not given takes no runtime with it, which may not end just anywhere.
             let carry_on = move || match runtime() {
                 Ok(runtime) => {
+                    HERE.set(Some(runtime.handle().id()));
                     let _left = begun.send(Ok(runtime.handle().clone()));
                     // Nothing is ever sent: this is the end.
                     let _ended = runtime.block_on(ended);
@@ -173,6 +175,17 @@ impl Drop for OnLane {
     fn drop(&mut self) {
         self.lanes.0.each[self.at].connections.fetch_sub(1, Relaxed);
     }
+}
+
+thread_local! {
+    /// The lane whose thread this is.
+    static HERE: Cell<Option<Lane>> = const { Cell::new(None) };
+}
+
+/// The lane whose thread asks; `None` on any other. Who only [enters](Lanes::settle) one is elsewhere.
+#[must_use]
+pub fn here() -> Option<Lane> {
+    HERE.get()
 }
 
 /// Where what asks is carried on.

@@ -72,7 +72,7 @@ impl Backend {
 
     /// Hands over a call; it is answered through its own channel, whatever happens.
     pub(crate) fn send(&self, call: Box<Call>) {
-        if let Err(unsent) = self.mailbox.cast(BackendMessage::Send(call))
+        if let Err(unsent) = self.mailbox.hand_over(BackendMessage::Send(call))
             && let BackendMessage::Send(call) = *unsent
         {
             let backend = self.name.clone();
@@ -97,7 +97,7 @@ impl Backend {
     ) -> Result<Discovery, Failure> {
         let (reply, answer) = oneshot::channel();
         // An actor that is gone drops the reply, which the wait below notices: kept, it would wait for ever.
-        drop(self.mailbox.cast(BackendMessage::Connect {
+        drop(self.mailbox.hand_over(BackendMessage::Connect {
             link,
             context,
             reply,
@@ -142,7 +142,7 @@ impl Backend {
     /// Ends the backend's MCP session for one of ours.
     pub(crate) fn forget(&self, link: LinkKey) {
         // With the actor its links are gone already.
-        let _gone = self.mailbox.cast(BackendMessage::Forget(link));
+        let _gone = self.mailbox.hand_over(BackendMessage::Forget(link));
     }
 
     /// Passes on what a list showed.

@@ -4,15 +4,29 @@
 //! two boxed futures, and a session has a connection for each of its backends: three of them were half of what a session
 //! held (benches/README.md). What is promised is the same: nobody waits in a handler, a mistake ends this connection alone
 //! and its session learns of it, and a connection ends with its session.
+//!
+//! Its session lives on the same lane: what that brings is taken at once where nothing else waits to be, without a task to
+//! be woken for it.
 
-use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use futures_util::FutureExt as _;
 use tokio::{
     sync::mpsc,
     task::{AbortHandle, JoinHandle},
     time::sleep,
 };
+
+use crate::lanes::{self, Lane};
 
 use super::{
     connection::Connection,
@@ -21,8 +35,18 @@ use super::{
 
 /// Where a connection's messages go. It has no bound of its own; ARCHITECTURE.md tells what bounds it.
 #[derive(Clone)]
-// Boxed: a queue has places for many, and messages are large.
-pub(super) struct Mailbox(mpsc::UnboundedSender<Box<BackendMessage>>);
+pub(super) struct Mailbox(Arc<Post>);
+
+struct Post {
+    /// Where its task lives, once it does.
+    home: OnceLock<Lane>,
+    /// Messages in the queue: those that came before go first.
+    waiting: AtomicUsize,
+    /// `None` before its task begins and after it ended. Locked while it takes a message.
+    connection: Mutex<Option<Connection>>,
+    // Boxed: a queue has places for many, and messages are large.
+    queue: mpsc::UnboundedSender<Box<BackendMessage>>,
+}
 
 /// Where they are taken from.
 pub(super) type Inbox = mpsc::UnboundedReceiver<Box<BackendMessage>>;
@@ -34,10 +58,19 @@ pub(crate) struct Life {
     task: Option<AbortHandle>,
 }
 
+/// A connection's task as long as it runs: with this, the connection ends.
+struct Running(Arc<Post>);
+
 impl Mailbox {
     pub(super) fn new() -> (Self, Inbox) {
         let (queue, inbox) = mpsc::unbounded_channel();
-        (Self(queue), inbox)
+        let post = Post {
+            home: OnceLock::new(),
+            waiting: AtomicUsize::new(0),
+            connection: Mutex::new(None),
+            queue,
+        };
+        (Self(Arc::new(post)), inbox)
     }
 
     /// Puts a message into it.
@@ -46,7 +79,31 @@ impl Mailbox {
     ///
     /// Gives the message back when the connection has ended.
     pub(super) fn cast(&self, message: BackendMessage) -> Result<(), Box<BackendMessage>> {
-        self.0.send(Box::new(message)).map_err(|unsent| unsent.0)
+        self.0.waiting.fetch_add(1, Ordering::Relaxed);
+        let put = self.0.queue.send(Box::new(message));
+        put.map_err(|unsent| unsent.0)
+    }
+
+    /// The same, for who holds nothing that the connection could want while it takes a message: here it may be taken
+    /// already.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::cast`].
+    pub(super) fn hand_over(&self, message: BackendMessage) -> Result<(), Box<BackendMessage>> {
+        let post = &*self.0;
+        if post.is_here()
+            && post.waiting.load(Ordering::Relaxed) == 0
+            && let Ok(mut connection) = post.connection.try_lock()
+            && connection.is_some()
+        {
+            if !take(&mut connection, message) {
+                // Whatever it is, it wakes the task, which then ends.
+                let _ended = self.cast(BackendMessage::Close);
+            }
+            return Ok(());
+        }
+        self.cast(message)
     }
 
     /// Puts a message into it after a while.
@@ -64,24 +121,52 @@ impl Mailbox {
     }
 }
 
+impl Post {
+    /// Whether its lane's thread is the one that asks.
+    fn is_here(&self) -> bool {
+        lanes::here().is_some_and(|here| self.home.get() == Some(&here))
+    }
+
+    /// Has the connection take the next message from the queue.
+    fn take_next(&self, inbox: &mut Inbox, context: &mut Context<'_>) -> Poll<bool> {
+        // Before the queue is looked at: else a message that is handed over could overtake the one found there.
+        let mut place = self.place();
+        let Poll::Ready(next) = inbox.poll_recv(context) else {
+            return Poll::Pending;
+        };
+        let Some(message) = next else {
+            return Poll::Ready(false);
+        };
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        Poll::Ready(take(&mut place, *message))
+    }
+
+    fn place(&self) -> MutexGuard<'_, Option<Connection>> {
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let connection = self.0.place().take();
+        drop(connection);
+    }
+}
+
 impl Life {
     /// Has a connection take its messages, until it ends or makes a mistake. Its session is told of either.
-    pub(super) fn begin(mut connection: Connection, mut inbox: Inbox) -> Self {
-        let (number, report) = (connection.number, Arc::clone(&connection.report));
-        let running = async move {
-            while !connection.has_ended
-                && let Some(message) = inbox.recv().await
-            {
-                connection.take(*message);
-            }
-        };
-        // Put together without another `async`, which would have room for the connection twice.
-        let caught = AssertUnwindSafe(running).catch_unwind();
-        let task = tokio::spawn(caught.map(move |outcome| {
-            // By now the connection is dropped, with whatever waited for it.
-            let mistake = outcome.err().map(|mistake| words_of(&*mistake));
-            report(Report::Ended { mistake });
-        }));
+    pub(super) fn begin(connection: Connection, mut inbox: Inbox) -> Self {
+        let number = connection.number;
+        let post = Arc::clone(&connection.myself.0);
+        *post.place() = Some(connection);
+        // Nobody else sets it.
+        let _home = post.home.set(lanes::current());
+        let running = Running(post);
+        let task = tokio::spawn(async move {
+            while poll_fn(|context| running.0.take_next(&mut inbox, context)).await {}
+        });
         Self {
             number,
             task: Some(task.abort_handle()),
@@ -105,6 +190,24 @@ impl Drop for Life {
             task.abort();
         }
     }
+}
+
+/// Has the connection take a message; tells whether it goes on. Where it has ended or made a mistake, its session
+/// is told.
+fn take(place: &mut Option<Connection>, message: BackendMessage) -> bool {
+    let Some(connection) = place else {
+        return false;
+    };
+    let taken = catch_unwind(AssertUnwindSafe(|| connection.take(message)));
+    if taken.is_ok() && !connection.has_ended {
+        return true;
+    }
+    let report = Arc::clone(&connection.report);
+    // First it is dropped, with whatever waited for it.
+    *place = None;
+    let mistake = taken.err().map(|mistake| words_of(&*mistake));
+    report(Report::Ended { mistake });
+    false
 }
 
 /// What a panic says.

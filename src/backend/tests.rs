@@ -7,6 +7,7 @@
 mod answers;
 mod apart;
 mod asking;
+mod at_home;
 mod backlog;
 mod capable;
 mod credentials;

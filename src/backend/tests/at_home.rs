@@ -1,0 +1,81 @@
+//! What a connection's session brings on the lane of both: taken at once, in its turn, and with the same ends.
+
+use std::{pin::pin, sync::Arc};
+
+use futures_util::{FutureExt as _, poll};
+use tokio::sync::mpsc;
+
+use super::{
+    asking::{begin, connect, describe, entry, soon, start},
+    socket::{Port, shake_hands},
+};
+use crate::{
+    backend::{
+        LinkKey, Report, call::Ending, error::BackendError, message::BackendMessage, state::State,
+    },
+    lanes::Lanes,
+};
+
+async fn on_a_lane<F>(test: F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let lanes = Lanes::begin(1).unwrap();
+    let place = lanes.place();
+    place.handle().spawn(test).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_its_session_brings_is_taken_at_once_and_in_its_turn() {
+    on_a_lane(async {
+        let port = Port::new();
+        let _server = port.serve(shake_hands);
+        let backend = start(entry(&port.url(), &[]), None, Vec::new());
+        connect(&backend, LinkKey::Default).await.unwrap();
+        describe(&backend).await;
+        let again = connect(&backend, LinkKey::Default);
+        assert!(again.now_or_never().unwrap().is_ok());
+        // Behind what came before it waits.
+        let mut described = pin!(backend.describe());
+        assert!(poll!(described.as_mut()).is_pending());
+        let mut again = pin!(connect(&backend, LinkKey::Default));
+        assert!(poll!(again.as_mut()).is_pending());
+        assert_eq!(described.await.unwrap().state, State::Ready);
+        soon(again).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_connection_ends_by_what_is_taken_at_once() {
+    on_a_lane(async {
+        let lost = BackendMessage::Ended {
+            link: LinkKey::Default,
+            generation: 1,
+            ending: Ending::Lost(BackendError::Truncated),
+        };
+        for (message, words) in [(lost, Some("a mistake")), (BackendMessage::Close, None)] {
+            let port = Port::new();
+            let _server = port.serve(shake_hands);
+            let (told, mut ends) = mpsc::unbounded_channel();
+            let report = move |report| match report {
+                Report::Ended { mistake } => drop(told.send(mistake)),
+                Report::Unreachable { .. } => panic!("a mistake"),
+                _ => {}
+            };
+            let entry = entry(&port.url(), &[]);
+            let (backend, _life) = begin(entry, None, Vec::new(), Arc::new(report));
+            connect(&backend, LinkKey::Default).await.unwrap();
+            describe(&backend).await;
+            assert!(backend.mailbox.hand_over(message).is_ok());
+            let mistake = ends.recv().now_or_never().expect("told at once").unwrap();
+            assert_eq!(mistake.as_deref(), words);
+            // Its task ends, too.
+            while backend.mailbox.hand_over(BackendMessage::Close).is_ok() {
+                tokio::task::yield_now().await;
+            }
+            assert!(soon(backend.describe()).await.is_none());
+        }
+    })
+    .await;
+}
