@@ -13,6 +13,7 @@ pub mod channel;
 pub mod clients;
 pub mod config;
 pub mod console;
+mod every;
 pub mod example;
 mod files;
 pub mod front;

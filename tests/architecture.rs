@@ -46,7 +46,7 @@ const ROOMS: Table<'static> = &[
     ("routing", &["mcp", "limits"]),
     ("store", &["mcp", "limits", "files"]),
     ("registry", &["mcp", "limits"]),
-    ("mcp", &["limits"]),
+    ("mcp", &["limits", "every"]),
     // Not rooms, but files that rooms stand on.
     ("limits", &[]),
     (
@@ -65,12 +65,13 @@ const ROOMS: Table<'static> = &[
         "console",
         &["config", "registry", "callers", "files", "limits"],
     ),
-    ("telemetry", &[]),
+    ("telemetry", &["every"]),
     ("audit", &["mcp", "files", "limits"]),
     ("metrics", &["mcp"]),
     ("traces", &["mcp", "metrics", "limits"]),
     ("watch", &["limits"]),
     ("channel", &["in_place", "limits"]),
+    ("every", &[]),
     ("in_place", &[]),
     ("lanes", &[]),
     ("pieces", &[]),

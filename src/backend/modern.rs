@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::{json, value::RawValue};
 
 use crate::mcp::{
@@ -26,7 +26,7 @@ use super::{
     error::BackendError,
     exchange::{Answer, read_answer},
     listening::Filter,
-    transport::streamable_http::{Content, Outgoing, Refusal, Wire},
+    transport::streamable_http::{Content, Headers, Outgoing, Refusal, Wire},
 };
 
 /// Speaks a modern revision; there is nothing else to agree upon.
@@ -54,23 +54,23 @@ impl Modern {
 
     pub(super) fn encode(&self, request: &Request, id: &RequestId) -> Encoded {
         let (body, client_token) = self.write(request, id);
-        let mut headers = HeaderMap::with_capacity(4);
-        headers.insert(
+        let mut headers = Vec::with_capacity(3);
+        headers.push((
             header::PROTOCOL_VERSION,
             HeaderValue::from_static(self.revision.as_str()),
-        );
-        insert(&mut headers, header::METHOD, &request.method);
+        ));
+        push(&mut headers, header::METHOD, &request.method);
         if let Some(name) = request.repeated_name() {
-            insert(&mut headers, header::NAME, &encode_value(&name));
+            push(&mut headers, header::NAME, &encode_value(&name));
         }
         for (name, value) in request.param_headers.iter().flatten() {
             if let Ok(name) = HeaderName::try_from(name) {
-                insert(&mut headers, name, value);
+                push(&mut headers, name, value);
             }
         }
         Encoded {
             outgoing: Outgoing {
-                headers: headers.into(),
+                headers: Headers::Few(headers),
                 body,
             },
             client_token,
@@ -146,11 +146,11 @@ fn answers(refusal: &Refusal, id: &RequestId) -> bool {
     )
 }
 
-fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+fn push(headers: &mut Vec<(HeaderName, HeaderValue)>, name: HeaderName, value: &str) {
     // It comes from a header that was received, or from `encode_value`: what does not fit here never
     // arrives.
     if let Ok(value) = HeaderValue::from_str(value) {
-        headers.insert(name, value);
+        headers.push((name, value));
     }
 }
 

@@ -8,6 +8,8 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
+use crate::every;
+
 /// The members of a JSON object in their order, each value unparsed.
 ///
 /// Keys are unescaped for comparison and escaped again on output; values are never touched.
@@ -182,7 +184,7 @@ pub fn quote(text: &str) -> Box<RawValue> {
 /// Appends a JSON string holding `text`; nearly every name needs no escape.
 pub(super) fn push_quoted(out: &mut String, text: &str) {
     let plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
-    if text.bytes().all(plain) {
+    if every::all(text.as_bytes(), plain) {
         out.push('"');
         out.push_str(text);
         out.push('"');

@@ -16,6 +16,8 @@ use tracing_subscriber::{
     fmt::{FormatFields, MakeWriter, format::Writer, time::FormatTime},
 };
 
+use crate::every;
+
 /// The time of day in front of a line, to the microsecond.
 pub(super) struct Clock;
 
@@ -133,7 +135,7 @@ impl fmt::Write for Escaping<'_> {
 
 /// Whether there is nothing in a text but what ASCII can print, which is so of nearly all.
 fn is_plain(text: &str) -> bool {
-    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+    every::all(text.as_bytes(), |byte| matches!(byte, b' '..=b'~'))
 }
 
 /// Whether a character moves the cursor, ends the line, or turns the direction of text.

@@ -234,7 +234,7 @@ impl Wire {
             Method::POST
         };
         if let Some(last_id) = last_id {
-            let mut headers = outgoing.headers.protocol().clone();
+            let mut headers = outgoing.headers.protocol().into_owned();
             headers.insert(header::LAST_EVENT_ID, last_id.clone());
             outgoing.headers = headers.into();
         }
@@ -254,12 +254,19 @@ impl Wire {
 
     fn request(&self, method: Method, outgoing: Outgoing) -> Request<Bytes> {
         let address = &*self.address;
-        let protocol = outgoing.headers.protocol();
-        let mut headers = match &outgoing.headers {
-            _ if outgoing.body.is_empty() => self.under(&address.without_body, protocol),
-            Headers::Own(_) => self.under(&address.with_body, protocol),
+        let common = if outgoing.body.is_empty() {
+            &address.without_body
+        } else {
+            &address.with_body
+        };
+        let mut headers = match outgoing.headers {
+            Headers::Few(headers) => self.under(common, headers),
+            Headers::Own(headers) => self.under(common, each(&headers)),
+            Headers::Constant(constant) if outgoing.body.is_empty() => {
+                self.under(common, each(constant.own()))
+            }
             Headers::Constant(constant) => {
-                let whole = || self.under(&address.with_body, protocol);
+                let whole = || self.under(common, each(constant.own()));
                 constant.whole(whole).clone()
             }
         };
@@ -276,15 +283,18 @@ impl Wire {
     }
 
     /// The protocol's headers with those that win over them.
-    fn under(&self, common: &HeaderMap, protocol: &HeaderMap) -> HeaderMap {
-        // With room for all that comes: a clone would have none, and be moved by the next header.
-        let mut headers = HeaderMap::with_capacity(common.len() + protocol.len() + 2);
-        for (name, value) in common {
-            headers.append(name.clone(), value.clone());
-        }
+    fn under(
+        &self,
+        common: &HeaderMap,
+        protocol: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
+    ) -> HeaderMap {
+        let protocol = protocol.into_iter();
+        let mut headers = common.clone();
+        // For all that comes, once.
+        headers.reserve(protocol.size_hint().0 + 2);
         for (name, value) in protocol {
-            if !self.address.own.contains_key(name) {
-                headers.insert(name.clone(), value.clone());
+            if !self.address.own.contains_key(&name) {
+                headers.insert(name, value);
             }
         }
         if let Some((name, value)) = &self.credential {
@@ -325,6 +335,12 @@ impl Wire {
             Err(error) => Err(BackendError::instead_of_head(error)),
         }
     }
+}
+
+/// Copies of headers.
+fn each(headers: &HeaderMap) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+    let headers = headers.iter();
+    headers.map(|(name, value)| (name.clone(), value.clone()))
 }
 
 /// What all requests to an address carry.

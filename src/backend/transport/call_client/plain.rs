@@ -244,7 +244,8 @@ impl PlainBody {
 impl Idle {
     /// Takes the socket of this lane that was used last, unless it has waited for too long.
     fn take(&self, to: &Authority) -> Option<Box<Socket>> {
-        let mut sockets = self.0.sockets.get_mut(&lanes::current())?;
+        let lane = lanes::here().unwrap_or_else(lanes::current);
+        let mut sockets = self.0.sockets.get_mut(&lane)?;
         let at = sockets.iter().rposition(|it| it.to == *to)?;
         let socket = sockets.swap_remove(at);
         drop(sockets);

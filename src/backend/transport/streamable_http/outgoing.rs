@@ -1,9 +1,12 @@
 //! A message on its way to a backend: its body, and the headers that its protocol gives it.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    borrow::Cow,
+    sync::{Arc, OnceLock},
+};
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::mcp::trace::TraceContext;
 
@@ -19,6 +22,8 @@ pub(crate) struct Outgoing {
 pub(crate) enum Headers {
     /// Its own.
     Own(HeaderMap),
+    /// Its own, of which no map is made before it is that of the whole request. The last one of a name counts.
+    Few(Vec<(HeaderName, HeaderValue)>),
     /// Those of every message in a conversation.
     Constant(Arc<Constant>),
 }
@@ -32,10 +37,11 @@ pub(crate) struct Constant {
 
 impl Headers {
     /// What the protocol has in them.
-    pub(crate) fn protocol(&self) -> &HeaderMap {
+    pub(crate) fn protocol(&self) -> Cow<'_, HeaderMap> {
         match self {
-            Self::Own(headers) => headers,
-            Self::Constant(constant) => &constant.own,
+            Self::Own(headers) => Cow::Borrowed(headers),
+            Self::Few(headers) => Cow::Owned(headers.iter().cloned().collect()),
+            Self::Constant(constant) => Cow::Borrowed(&constant.own),
         }
     }
 }
@@ -69,7 +75,7 @@ impl Constant {
 impl Outgoing {
     /// Has it tell where in a trace it is.
     pub(crate) fn tell(&mut self, place: &TraceContext) {
-        let mut headers = self.headers.protocol().clone();
+        let mut headers = self.headers.protocol().into_owned();
         place.set_headers(&mut headers);
         self.headers = headers.into();
     }
