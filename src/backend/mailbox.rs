@@ -129,7 +129,6 @@ impl Post {
 
     /// Has the connection take the next message from the queue.
     fn take_next(&self, inbox: &mut Inbox, context: &mut Context<'_>) -> Poll<bool> {
-        // Before the queue is looked at: else a message that is handed over could overtake the one found there.
         let mut place = self.place();
         let Poll::Ready(next) = inbox.poll_recv(context) else {
             return Poll::Pending;
@@ -204,8 +203,10 @@ fn take(place: &mut Option<Connection>, message: BackendMessage) -> bool {
     }
     let report = Arc::clone(&connection.report);
     // First it is dropped, with whatever waited for it.
-    *place = None;
-    let mistake = taken.err().map(|mistake| words_of(&*mistake));
+    let ended = place.take();
+    let dropped = catch_unwind(AssertUnwindSafe(|| drop(ended)));
+    let mistake = taken.and(dropped).err();
+    let mistake = mistake.map(|mistake| words_of(&*mistake));
     report(Report::Ended { mistake });
     false
 }

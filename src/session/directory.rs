@@ -200,7 +200,7 @@ impl SessionRef {
     ///
     /// # Errors
     ///
-    /// When there are too many, or what backends have for it could not be stored.
+    /// When there are too many, or a backend has something for it and it could not be stored.
     pub async fn open_mcp_session(&self, client: Client) -> Result<(Uuid, Welcome), Failure> {
         self.ask(|reply| SessionMessage::OpenMcpSession { client, reply })
             .await?

@@ -2,6 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use futures_util::future::join_all;
 use mcp_gateway::{
     mcp::name::Naming,
     store::{SealingKey, ServerRecord, SessionRecord, Store},
@@ -82,6 +83,21 @@ async fn a_backend_that_restarted_too_is_opened_again_unseen() {
     gateway.restart();
     assert_eq!(client.call("it.count", json!({})).await.text(), "2");
     assert_eq!(backend.complaints(), [""; 0]);
+}
+
+#[tokio::test]
+async fn clients_that_only_opened_go_on_after_a_stop() {
+    // One that has nothing of its own for each client.
+    let backend = FakeBackend::modern().start();
+    let mut gateway = Gateway::with(&[("it", &backend)]);
+    let session = gateway.session(&["it"]).await;
+    let opening = (0..200).map(|_| Client::legacy(&session.endpoint, LATEST_LEGACY));
+    let clients = join_all(opening).await;
+    gateway.stop();
+    gateway.restart();
+    for client in clients {
+        client.call("it.echo", json!({})).await.result();
+    }
 }
 
 #[tokio::test]

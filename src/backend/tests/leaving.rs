@@ -9,7 +9,7 @@ use super::{
     socket::{Port, shake_hands},
 };
 use crate::{
-    backend::{Backend, LinkKey, Report},
+    backend::{Backend, LinkKey, Report, Reporter},
     mcp::event::Outcome,
 };
 
@@ -64,9 +64,12 @@ async fn a_connection_ends_with_its_session() {
     let port = Port::new();
     let _server = port.serve(shake_hands);
     let entry = entry(&port.url(), &[]);
-    let (backend, life) = begin(entry, None, Vec::new(), Arc::new(drop));
+    let report: Reporter = Arc::new(drop);
+    let (backend, life) = begin(entry, None, Vec::new(), Arc::clone(&report));
     connect(&backend, LinkKey::Default).await.unwrap();
     assert!(soon(backend.describe()).await.is_some());
     drop(life);
     until(async || soon(backend.describe()).await.is_none()).await;
+    // Whoever still has a handle keeps nothing of it.
+    until(async || Arc::strong_count(&report) == 1).await;
 }

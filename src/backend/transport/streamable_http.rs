@@ -19,10 +19,7 @@ use std::{
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri,
-    header::{
-        ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT,
-    },
-    uri::Scheme,
+    header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
 };
 use http_body_util::Full;
 use reqwest::Client;
@@ -45,10 +42,7 @@ pub(crate) use outgoing::{Constant, Headers, Outgoing};
 use super::call_client::CallClient;
 use body::{Patience, Response};
 use media_type::MediaType;
-
-/// As what the gateway is known to backends.
-const AGENT: HeaderValue =
-    HeaderValue::from_static(concat!("mcp-gateway/", env!("CARGO_PKG_VERSION")));
+use outgoing::{common, each};
 
 /// One backend's address and everything that goes with each request of one session to it.
 pub(crate) struct Wire {
@@ -254,25 +248,27 @@ impl Wire {
 
     fn request(&self, method: Method, outgoing: Outgoing) -> Request<Bytes> {
         let address = &*self.address;
-        let common = if outgoing.body.is_empty() {
-            &address.without_body
-        } else {
+        let has_body = !outgoing.body.is_empty();
+        let common = if has_body {
             &address.with_body
+        } else {
+            &address.without_body
         };
         let mut headers = match outgoing.headers {
             Headers::Few(headers) => self.under(common, headers),
             Headers::Own(headers) => self.under(common, each(&headers)),
-            Headers::Constant(constant) if outgoing.body.is_empty() => {
-                self.under(common, each(constant.own()))
-            }
             Headers::Constant(constant) => {
                 let whole = || self.under(common, each(constant.own()));
-                constant.whole(whole).clone()
+                if has_body {
+                    constant.whole(whole).clone()
+                } else {
+                    whole()
+                }
             }
         };
         let length = HeaderValue::from_str(&outgoing.body.len().to_smolstr()).ok();
         // The client below would put it in, and take much more memory for it.
-        if let Some(length) = length.filter(|_| !outgoing.body.is_empty()) {
+        if let Some(length) = length.filter(|_| has_body) {
             headers.insert(CONTENT_LENGTH, length);
         }
         let mut request = Request::new(outgoing.body);
@@ -288,10 +284,7 @@ impl Wire {
         common: &HeaderMap,
         protocol: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
     ) -> HeaderMap {
-        let protocol = protocol.into_iter();
         let mut headers = common.clone();
-        // For all that comes, once.
-        headers.reserve(protocol.size_hint().0 + 2);
         for (name, value) in protocol {
             if !self.address.own.contains_key(&name) {
                 headers.insert(name, value);
@@ -335,26 +328,6 @@ impl Wire {
             Err(error) => Err(BackendError::instead_of_head(error)),
         }
     }
-}
-
-/// Copies of headers.
-fn each(headers: &HeaderMap) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
-    let headers = headers.iter();
-    headers.map(|(name, value)| (name.clone(), value.clone()))
-}
-
-/// What all requests to an address carry.
-fn common(uri: &Uri) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(16);
-    headers.insert(USER_AGENT, AGENT);
-    // Over TLS it may be HTTP/2 that is agreed upon, which names the host elsewhere; the client knows.
-    let host = uri
-        .authority()
-        .filter(|_| uri.scheme() == Some(&Scheme::HTTP));
-    if let Some(Ok(host)) = host.map(|authority| HeaderValue::from_str(authority.as_str())) {
-        headers.insert(HOST, host);
-    }
-    headers
 }
 
 async fn read_head(response: Response, patience: Patience) -> Result<Content, BackendError> {

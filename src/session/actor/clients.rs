@@ -60,6 +60,12 @@ impl Session {
     ) {
         let id = opened.0;
         let storing = self.opening.remove(&id).unwrap_or_default();
+        let Some(mcp_session) = self.mcp_sessions.get_mut(&id) else {
+            // Dropped, the reply tells whoever waits for it.
+            return;
+        };
+        // Its client's time begins when it learns the id.
+        mcp_session.last_used_ms = now_ms();
         let myself = self.myself.clone();
         let tell = move |is_kept| {
             let answer = if is_kept {
@@ -136,7 +142,7 @@ impl Session {
             for backend in &self.backends {
                 backend.forget(LinkKey::Own(id));
             }
-            if !mcp_session.is_stored && !self.storing.contains_key(&id) {
+            if !mcp_session.may_have_row {
                 return None;
             }
             self.ended.insert(id, mcp_session.place);
@@ -186,15 +192,13 @@ impl Session {
         let idle = self
             .mcp_sessions
             .iter()
-            .filter(|(_, mcp)| mcp.last_used_ms < oldest_ms)
+            .filter(|(id, mcp)| mcp.last_used_ms < oldest_ms && !self.opening.contains_key(id))
             .map(|(id, _)| *id);
         let over: Vec<Uuid> = idle.chain(self.ended.keys().copied()).collect();
         for id in over {
             let _goes_in_the_background = self.forget_mcp_session(id);
         }
-        let new = self.mcp_sessions.iter().filter(|(_, mcp)| !mcp.is_stored);
-        let new: Vec<Uuid> = new.map(|(id, _)| *id).collect();
-        let storing: Vec<_> = new.into_iter().filter_map(|id| self.store(id)).collect();
+        let storing = self.store_all();
         let is_used = self.last_used_ms != self.stored_used_ms;
         self.stored_used_ms = self.last_used_ms;
         let used = Used {

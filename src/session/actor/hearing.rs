@@ -293,6 +293,8 @@ impl Session {
     pub(super) fn leave_off(&mut self) {
         self.parked.clear();
         self.stop_listening();
+        // As long as there is time; the last sweep waits for it.
+        let _being_stored = self.store_all();
     }
 
     pub(super) fn stop_listening(&mut self) {

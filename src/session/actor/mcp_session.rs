@@ -35,8 +35,10 @@ pub(super) struct McpSession {
     opened_ms: i64,
     pub(super) last_used_ms: i64,
     pub(super) used_since_sweep: bool,
-    /// Whether it has a row.
+    /// Whether it has a row, for certain.
     pub(super) is_stored: bool,
+    /// Whether it was tried to write one.
+    pub(super) may_have_row: bool,
     /// The resources of whose updates it wants to hear.
     pub(super) subscriptions: BTreeSet<Wanted>,
     /// What it was asked and has not answered, the oldest first.
@@ -77,6 +79,7 @@ impl McpSession {
             last_used_ms: now,
             used_since_sweep: false,
             is_stored: false,
+            may_have_row: false,
             subscriptions: BTreeSet::new(),
             asked: VecDeque::new(),
             listeners: Vec::new(),
@@ -116,6 +119,7 @@ impl McpSession {
             last_used_ms: record.last_used_ms,
             used_since_sweep: false,
             is_stored: true,
+            may_have_row: true,
             subscriptions: stored
                 .subscriptions
                 .into_iter()

@@ -108,6 +108,9 @@ impl Session {
             if let Some(home) = home
                 && !home.known().await
             {
+                tracing::warn!(
+                    "could not remember a connection without its MCP session; after a restart it is opened anew"
+                );
                 return false;
             }
             match store.put_link(record).await {

@@ -21,6 +21,7 @@ impl Session {
             && self.subscribers.is_empty()
             && self.leaving.is_empty();
         let is_stored = self.last_used_ms == self.stored_used_ms
+            && self.opening.is_empty()
             && self.storing.is_empty()
             && self.ended.is_empty()
             && !self.patching.is_under_way()

@@ -1,9 +1,12 @@
-//! When an MCP session is stored: once its client does something with it.
+//! When an MCP session is stored: before anything that is asked in it is begun.
 //!
-//! A client that only looks whether the gateway is there costs no write and no wait for the disk. Nothing that is
-//! asked for in an MCP session is begun before it is stored, so that whoever was answered in one finds it again after a
-//! crash; what was opened and left alone is stored with the next sweep.
+//! Whoever was answered in one finds it again after a crash, and a client that only looks whether the gateway is there
+//! waits for no disk. One that nothing is asked in is stored when a backend opens something for it, with the next sweep,
+//! or when the gateway stops.
 
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt as _;
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -18,7 +21,7 @@ use super::Session;
 /// An MCP session that is being stored.
 pub(super) struct Storing {
     outcome: watch::Sender<Option<bool>>,
-    /// What its client sent meanwhile, in that order. Each has somebody who waits for it.
+    /// What its client sent meanwhile, in that order. Each has somebody who waits for it, which bounds them.
     waiting: Vec<SessionMessage>,
 }
 
@@ -47,6 +50,7 @@ impl Session {
             && let Some(id) = waits_for(&message)
             && let Some(storing) = self.storing.get_mut(&id)
         {
+            storing.waiting.retain(is_waited_for);
             storing.waiting.push(message);
             return None;
         }
@@ -67,8 +71,10 @@ impl Session {
         if let Some(storing) = self.storing.get(&id) {
             return Some(storing.outcome());
         }
-        let mcp_session = self.mcp_sessions.get(&id);
-        let record = mcp_session.filter(|it| !it.is_stored)?.record(id, self.id);
+        let mcp_session = self.mcp_sessions.get_mut(&id);
+        let mcp_session = mcp_session.filter(|it| !it.is_stored)?;
+        mcp_session.may_have_row = true;
+        let record = mcp_session.record(id, self.id);
         let storing = Storing {
             outcome: watch::Sender::new(None),
             waiting: Vec::new(),
@@ -77,11 +83,20 @@ impl Session {
         self.storing.insert(id, storing);
         let (store, myself) = (self.shared.store.clone(), self.myself.clone());
         tokio::spawn(async move {
-            let stored = store.put_mcp_session(record).await;
+            let storing = AssertUnwindSafe(store.put_mcp_session(record)).catch_unwind();
+            // Whoever waits is not to wait for ever for a mistake.
+            let stored = storing.await.unwrap_or(Err(StoreError::Closed));
             // A session that is gone has nothing to take note of.
             let _gone = myself.cast(SessionMessage::McpSessionStored { id, stored });
         });
         Some(outcome)
+    }
+
+    /// Has all MCP sessions stored.
+    pub(super) fn store_all(&mut self) -> Vec<ToBeStored> {
+        let new = self.mcp_sessions.iter().filter(|(_, it)| !it.is_stored);
+        let new: Vec<Uuid> = new.map(|(id, _)| *id).collect();
+        new.into_iter().filter_map(|id| self.store(id)).collect()
     }
 
     /// Takes what waited for it. Where it could not be stored nothing of that is begun, and the next
@@ -146,18 +161,25 @@ impl Session {
             SessionMessage::Listen { reply, .. } => {
                 let _asker_left = reply.send(Err(failure.clone()));
             }
-            // It ends, stored or not.
+            // Nothing else waits.
             message => self.take(message),
         }
     }
 }
 
-/// The MCP session that has to be stored before this is taken, or not be in the middle of it.
+/// The MCP session that has to be stored before this is taken. Its end needs not be.
 const fn waits_for(message: &SessionMessage) -> Option<Uuid> {
     match message {
         SessionMessage::Begin { exchange, .. } => exchange.mcp_session,
         SessionMessage::Listen { mcp_session, .. } => Some(*mcp_session),
-        SessionMessage::EndMcpSession { id, .. } => Some(*id),
         _ => None,
+    }
+}
+
+/// Whether somebody still waits for what comes of a message. An exchange goes on without its client.
+fn is_waited_for(message: &SessionMessage) -> bool {
+    match message {
+        SessionMessage::Listen { reply, .. } => !reply.is_closed(),
+        _ => true,
     }
 }

@@ -1,4 +1,4 @@
-//! A message on its way to a backend: its body, and the headers that its protocol gives it.
+//! A message on its way to a backend: its body, the headers that its protocol gives it, and those that all have.
 
 use std::{
     borrow::Cow,
@@ -6,9 +6,17 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Uri,
+    header::{HOST, USER_AGENT},
+    uri::Scheme,
+};
 
 use crate::mcp::trace::TraceContext;
+
+/// As what the gateway is known to backends.
+const AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("mcp-gateway/", env!("CARGO_PKG_VERSION")));
 
 /// A message to send: the protocol's headers and the body.
 pub(crate) struct Outgoing {
@@ -87,4 +95,24 @@ impl Outgoing {
             body: Bytes::new(),
         }
     }
+}
+
+/// Copies of headers.
+pub(super) fn each(headers: &HeaderMap) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+    let headers = headers.iter();
+    headers.map(|(name, value)| (name.clone(), value.clone()))
+}
+
+/// What all requests to an address carry.
+pub(super) fn common(uri: &Uri) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(16);
+    headers.insert(USER_AGENT, AGENT);
+    // Over TLS it may be HTTP/2 that is agreed upon, which names the host elsewhere; the client knows.
+    let host = uri
+        .authority()
+        .filter(|_| uri.scheme() == Some(&Scheme::HTTP));
+    if let Some(Ok(host)) = host.map(|authority| HeaderValue::from_str(authority.as_str())) {
+        headers.insert(HOST, host);
+    }
+    headers
 }
