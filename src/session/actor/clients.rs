@@ -2,9 +2,9 @@
 //!
 //! Spec: 2025-11-25 basic/transports, "Session Management".
 
-use std::sync::Arc;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
-use futures_util::future::join_all;
+use futures_util::{FutureExt as _, future::join_all};
 use tokio::{sync::oneshot, task::JoinHandle};
 use uuid::Uuid;
 
@@ -47,9 +47,12 @@ impl Session {
         let (backends, myself) = (self.met_backends(), self.myself.clone());
         let deadline = self.shared.initialize_deadline;
         tokio::spawn(async move {
-            let welcome = fan_out::welcome(&backends, LinkKey::Own(id), &context, deadline).await;
-            // A session that ended meanwhile drops the reply, and its reader notices.
-            let _gone = myself.cast(SessionMessage::McpSessionOpened { id, welcome, reply });
+            let welcome = fan_out::welcome(&backends, LinkKey::Own(id), &context, deadline);
+            // A session that ended meanwhile drops the reply, and its reader notices; as it does of a mistake.
+            let _gone = match AssertUnwindSafe(welcome).catch_unwind().await {
+                Ok(welcome) => myself.cast(SessionMessage::McpSessionOpened { id, welcome, reply }),
+                Err(_) => myself.cast(unknown_to_its_client(id)),
+            };
         });
     }
 
@@ -65,7 +68,7 @@ impl Session {
             return;
         };
         // Its client's time begins when it learns the id.
-        mcp_session.last_used_ms = now_ms();
+        mcp_session.touch();
         let myself = self.myself.clone();
         let tell = move |is_kept| {
             let answer = if is_kept {
@@ -74,9 +77,7 @@ impl Session {
                 Err(Failure::NotStored)
             };
             if reply.send(answer).is_err() || !is_kept {
-                // The client has not learned the id: nobody will ever use it.
-                let (reply, _nobody_waits) = oneshot::channel();
-                let _gone = myself.cast(SessionMessage::EndMcpSession { id, reply });
+                let _gone = myself.cast(unknown_to_its_client(id));
             }
         };
         if storing.is_empty() {
@@ -135,6 +136,7 @@ impl Session {
         &mut self,
         id: Uuid,
     ) -> Option<JoinHandle<Result<(), StoreError>>> {
+        self.opening.remove(&id);
         if let Some(mcp_session) = self.mcp_sessions.remove(&id) {
             self.linked.retain(|(client, _)| *client != id);
             self.running.end_mcp_session(id);
@@ -151,7 +153,7 @@ impl Session {
         let storing = self.storing.get(&id).map(Storing::outcome);
         Some(tokio::spawn(async move {
             if let Some(storing) = storing {
-                // One that could not be stored is not there to be deleted.
+                // Not before it is written; and what a write that failed left behind is deleted as well.
                 let _either = storing.known().await;
             }
             match store.delete_mcp_session(id).await {
@@ -233,4 +235,10 @@ impl Session {
             mcp.used_since_sweep = true;
         }
     }
+}
+
+/// Ends an MCP session whose client has not learned its id: nobody will ever use it.
+fn unknown_to_its_client(id: Uuid) -> SessionMessage {
+    let (reply, _nobody_waits) = oneshot::channel();
+    SessionMessage::EndMcpSession { id, reply }
 }

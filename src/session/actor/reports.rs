@@ -108,9 +108,8 @@ impl Session {
             if let Some(home) = home
                 && !home.known().await
             {
-                tracing::warn!(
-                    "could not remember a connection without its MCP session; after a restart it is opened anew"
-                );
+                // Its MCP session has ended, or could not be stored, which has been logged.
+                tracing::debug!("a connection is not remembered without its MCP session");
                 return false;
             }
             match store.put_link(record).await {

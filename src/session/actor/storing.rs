@@ -1,8 +1,8 @@
 //! When an MCP session is stored: before anything that is asked in it is begun.
 //!
-//! Whoever was answered in one finds it again after a crash, and a client that only looks whether the gateway is there
-//! waits for no disk. One that nothing is asked in is stored when a backend opens something for it, with the next sweep,
-//! or when the gateway stops.
+//! Whoever was answered in one finds it again after a crash. Where a backend has something of its own for a client, as those
+//! of the legacy era do, it is stored before `initialize` is answered; else a client that only looks whether the gateway is
+//! there waits for no disk, and what nothing is asked in is stored with the next sweep, or when the gateway stops.
 
 use std::panic::AssertUnwindSafe;
 
@@ -21,7 +21,7 @@ use super::Session;
 /// An MCP session that is being stored.
 pub(super) struct Storing {
     outcome: watch::Sender<Option<bool>>,
-    /// What its client sent meanwhile, in that order. Each has somebody who waits for it, which bounds them.
+    /// What its client sent meanwhile, in that order: exchanges, which have their places, and who wants to listen.
     waiting: Vec<SessionMessage>,
 }
 
