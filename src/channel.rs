@@ -27,7 +27,7 @@ use crate::limits::Backlog;
 
 use work::Worker;
 
-pub use rounds::Rounds;
+pub use rounds::{Rounds, Undisturbed};
 pub use work::{Desk, Work, is_let_go_within};
 
 /// A message, by what it holds in memory.

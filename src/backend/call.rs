@@ -11,6 +11,7 @@ use std::{
 };
 
 use crate::{
+    channel::Undisturbed,
     limits::within,
     mcp::{
         event::{Outcome, Rejection},
@@ -68,7 +69,11 @@ pub(super) async fn run(
     mut call: Box<Call>,
     plan: Plan,
 ) -> Ending {
-    let changes = Arc::clone(&plan.changes);
+    let Plan {
+        repeatable,
+        stream,
+        changes,
+    } = plan;
     // What is on its way now, so that a cancellation can name it.
     let current = Current::default();
     let answered = {
@@ -77,11 +82,12 @@ pub(super) async fn run(
             link: &link,
         };
         let caller = Arc::new(Caller::of(&call));
-        let work = Work::new(conversation, &call, &current, Arc::clone(&caller));
-        let mut work = pin!(work.within_limit(plan));
+        let work = Work::new(conversation, &call, &current, &caller);
+        let mut work = pin!(work.within_limit(repeatable, stream));
+        let taken_back = pin!(taken_back(&endpoint, &call));
         tokio::select! {
             biased;
-            outcome = taken_back(&endpoint, &call) => {
+            outcome = Undisturbed::new(taken_back) => {
                 // To its backend a call that is taken back has taken its questions with it.
                 link.questions.end(&caller);
                 // Before the connection closes with `work`: a broken connection is no

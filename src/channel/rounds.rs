@@ -5,6 +5,7 @@
 //! a wait, and caches that are cold. Here such a future only goes round once more.
 
 use std::{
+    pin::Pin,
     sync::{
         Arc,
         atomic::{
@@ -15,49 +16,48 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use futures_util::task::AtomicWaker;
-
 /// How often in a row it goes round before others have their turn.
 const ROUNDS_MAX: usize = 8;
 
 /// The rounds of one future.
-pub struct Rounds {
-    bell: Arc<Bell>,
-    /// Rings it.
-    waker: Waker,
-}
+#[derive(Default)]
+pub struct Rounds(
+    /// `None` until it is polled.
+    Option<Rung>,
+);
 
-impl Default for Rounds {
-    fn default() -> Self {
-        let bell = Arc::new(Bell {
-            state: AtomicU8::new(Bell::RUNG),
-            answerer: AtomicWaker::new(),
-        });
-        let waker = Waker::from(Arc::clone(&bell));
-        Self { bell, waker }
-    }
+/// A bell, and what rings it.
+struct Rung {
+    bell: Arc<Bell>,
+    waker: Waker,
 }
 
 impl Rounds {
     /// Has it polled the next time, though nothing woke it: something was done to it from outside.
     pub fn ring(&self) {
-        self.bell.state.store(Bell::RUNG, Release);
+        if let Some(Rung { bell, .. }) = &self.0 {
+            bell.state.store(Bell::RUNG, Release);
+        }
     }
 
     /// Polls it by `turn` if it was woken, and again if it wakes itself.
     pub fn poll<T>(
-        &self,
+        &mut self,
         context: &mut Context<'_>,
         mut turn: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
-        self.bell.answerer.register(context.waker());
-        let own = &mut Context::from_waker(&self.waker);
+        let Rung { bell, waker } = match &mut self.0 {
+            Some(rung) if rung.bell.answerer.will_wake(context.waker()) => rung,
+            // It has not been told yet by whom it is polled now. Whoever rings the old bell wakes who waited then.
+            place => place.insert(Rung::new(context.waker().clone())),
+        };
+        let own = &mut Context::from_waker(waker);
         for _ in 0..ROUNDS_MAX {
-            if !self.bell.answer() {
+            if !bell.answer() {
                 return Poll::Pending;
             }
             let polled = turn(own);
-            if polled.is_ready() || self.bell.wait() {
+            if polled.is_ready() || bell.wait() {
                 return polled;
             }
         }
@@ -66,11 +66,44 @@ impl Rounds {
     }
 }
 
+impl Rung {
+    /// One that was rung.
+    fn new(answerer: Waker) -> Self {
+        let state = AtomicU8::new(Bell::RUNG);
+        let bell = Arc::new(Bell { state, answerer });
+        let waker = Waker::from(Arc::clone(&bell));
+        Self { bell, waker }
+    }
+}
+
+/// A future that is polled only when it was woken, however often what it is a part of is.
+pub struct Undisturbed<F> {
+    rounds: Rounds,
+    future: F,
+}
+
+impl<F: Future + Unpin> Undisturbed<F> {
+    /// Has this polled only when it was woken.
+    pub fn new(future: F) -> Self {
+        let rounds = Rounds::default();
+        Self { rounds, future }
+    }
+}
+
+impl<F: Future + Unpin> Future for Undisturbed<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let Self { rounds, future } = &mut *self;
+        rounds.poll(context, |context| Pin::new(&mut *future).poll(context))
+    }
+}
+
 /// Rung by what a future waits for.
 struct Bell {
     state: AtomicU8,
-    /// Who polls it.
-    answerer: AtomicWaker,
+    /// Wakes who polls it.
+    answerer: Waker,
 }
 
 impl Bell {
@@ -83,7 +116,8 @@ impl Bell {
 
     /// Begins to poll, if it was rung.
     fn answer(&self) -> bool {
-        self.turn(Self::RUNG, Self::ANSWERED)
+        // Nobody else answers, so that what is seen silent needs no write.
+        self.state.load(Acquire) == Self::RUNG && self.turn(Self::RUNG, Self::ANSWERED)
     }
 
     /// Waits for it to ring, unless it did meanwhile.
@@ -105,7 +139,7 @@ impl Wake for Bell {
     fn wake_by_ref(self: &Arc<Self>) {
         // Whoever is at it looks again.
         if self.state.swap(Self::RUNG, AcqRel) == Self::SILENT {
-            self.answerer.wake();
+            self.answerer.wake_by_ref();
         }
     }
 }
@@ -131,7 +165,7 @@ mod tests {
 
     #[test]
     fn what_wakes_itself_is_polled_again_and_nobody_is_woken() {
-        let (rounds, woken) = (Rounds::default(), Arc::<Woken>::default());
+        let (mut rounds, woken) = (Rounds::default(), Arc::<Woken>::default());
         let waker = Waker::from(Arc::clone(&woken));
         let context = &mut Context::from_waker(&waker);
         let (mut polls, mut kept) = (0, None);
@@ -149,21 +183,60 @@ mod tests {
         kept.unwrap().wake();
         assert_eq!(woken.0.load(Relaxed), 1, "from outside");
         let mut polls = 0;
-        let mut again = pin!(poll_fn(|context| {
-            rounds.poll(context, |_| {
-                polls += 1;
-                Poll::<()>::Pending
-            })
-        }));
-        assert!(again.as_mut().poll(context).is_pending());
+        let mut count = |_: &mut Context<'_>| {
+            polls += 1;
+            Poll::<()>::Pending
+        };
+        assert!(rounds.poll(context, &mut count).is_pending());
         rounds.ring();
-        assert!(again.as_mut().poll(context).is_pending());
+        assert!(rounds.poll(context, &mut count).is_pending());
+        assert_eq!(polls, 2);
+    }
+
+    #[test]
+    fn who_polls_it_last_is_who_is_woken() {
+        let (mut rounds, first, last) = (
+            Rounds::default(),
+            Arc::<Woken>::default(),
+            Arc::<Woken>::default(),
+        );
+        let mut kept = Vec::new();
+        for woken in [&first, &first, &last, &last] {
+            let waker = Waker::from(Arc::clone(woken));
+            let turn = |context: &mut Context<'_>| {
+                kept.push(context.waker().clone());
+                Poll::<()>::Pending
+            };
+            let polled = rounds.poll(&mut Context::from_waker(&waker), turn);
+            assert!(polled.is_pending());
+        }
+        assert_eq!(kept.len(), 2, "once for each who polls it");
+        kept.pop().unwrap().wake();
+        assert_eq!((first.0.load(Relaxed), last.0.load(Relaxed)), (0, 1));
+    }
+
+    #[test]
+    fn what_is_not_woken_is_not_disturbed() {
+        let waker = Waker::from(Arc::<Woken>::default());
+        let context = &mut Context::from_waker(&waker);
+        let (let_on, waits) = futures_channel::oneshot::channel::<()>();
+        let (mut waits, mut polls) = (pin!(waits), 0);
+        let counted = poll_fn(|context| {
+            polls += 1;
+            waits.as_mut().poll(context)
+        });
+        let mut undisturbed = pin!(Undisturbed::new(counted));
+        for _ in 0..3 {
+            assert!(undisturbed.as_mut().poll(context).is_pending());
+        }
+        let_on.send(()).unwrap();
+        assert!(undisturbed.as_mut().poll(context).is_ready());
         assert_eq!(polls, 2);
     }
 
     #[test]
     fn what_never_rests_has_so_many_rounds_and_is_woken_again() {
-        let (rounds, woken) = (Rounds::default(), Arc::<Woken>::default());
+        let (mut rounds, woken) = (Rounds::default(), Arc::<Woken>::default());
         let waker = Waker::from(Arc::clone(&woken));
         let mut polls = 0;
         let turn = |context: &mut Context<'_>| {

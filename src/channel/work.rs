@@ -143,10 +143,9 @@ impl Worker {
 
 impl UnderWay {
     fn new(work: Work, within: Duration) -> Self {
-        let rounds = Rounds::default();
         Self {
             work,
-            rounds,
+            rounds: Rounds::default(),
             within,
         }
     }

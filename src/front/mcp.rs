@@ -114,23 +114,22 @@ where
         Ok(None) => return Problem::no_such_session().into_response(),
         Err(error) => return unavailable(&error),
     };
+    let bounds = state.body;
     // Boxed: it goes from hand to hand.
     let caller = Box::new(Caller {
         sender: Arc::new(Sender {
             session: short,
             caller: admitted.caller.name().cloned(),
             address: addressed.via.as_ref().map(|via| via.address),
-            audit: state.audit.clone(),
             activity: session.activity().clone(),
-            metrics: state.sessions.metrics().clone(),
-            traces: state.traces.clone(),
+            state,
         }),
         session,
         accepts: Accepts::read(addressed.headers.get_all(ACCEPT)),
         addressed,
     });
     if caller.addressed.method == Method::POST {
-        return post(caller, state.body, body).await;
+        return post(caller, bounds, body).await;
     }
     let (sender, addressed) = (Arc::clone(&caller.sender), Arc::clone(&caller.addressed));
     let response = match addressed.method {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use tokio_retry::RetryIf;
 
-use super::{Current, Plan};
+use super::Current;
 use crate::{
     backend::{
         audience::{Audience, Conversation},
@@ -39,7 +39,7 @@ pub(super) struct Work<'a> {
     call: &'a Call,
     /// What is on its way now.
     current: &'a Current,
-    caller: Arc<Caller>,
+    caller: &'a Arc<Caller>,
 }
 
 /// How a request was answered.
@@ -55,7 +55,7 @@ impl<'a> Work<'a> {
         conversation: Conversation<'a>,
         call: &'a Call,
         current: &'a Current,
-        caller: Arc<Caller>,
+        caller: &'a Arc<Caller>,
     ) -> Self {
         Self {
             conversation,
@@ -66,12 +66,16 @@ impl<'a> Work<'a> {
     }
 
     /// Does it within a call's limit; the client's own time is not counted.
-    pub(super) async fn within_limit(self, plan: Plan) -> Result<Outcome, BackendError> {
+    pub(super) async fn within_limit(
+        self,
+        repeatable: bool,
+        stream: Option<Opening>,
+    ) -> Result<Outcome, BackendError> {
         let after: Duration = self.conversation.endpoint.timeouts.call;
-        let waiting = Arc::clone(self.caller.waiting());
+        let waiting = self.caller.waiting();
         let work = pin!(async {
-            self.prepare(plan.stream).await;
-            self.rounds(plan.repeatable).await
+            self.prepare(stream).await;
+            self.rounds(repeatable).await
         });
         let done = waiting.within(after, work).await;
         done.unwrap_or(Err(BackendError::TooLong { after }))
@@ -101,10 +105,10 @@ impl<'a> Work<'a> {
                 Err(error) if round > 0 => return Err(error.after_asking()),
                 Err(error) => return Err(error),
             };
-            if let Some(capability) = wish.beyond(&self.caller) {
+            if let Some(capability) = wish.beyond(self.caller) {
                 return Ok(self.incapable(capability));
             }
-            match Box::pin(wish.fulfil(&self.caller)).await {
+            match Box::pin(wish.fulfil(self.caller)).await {
                 Ok(given) => request = Cow::Owned(given.add_to(&self.call.request)),
                 Err(Unfulfilled::Refused(rejection)) => return Ok(Outcome::Rejected(rejection)),
                 Err(Unfulfilled::Unanswered) => return Err(BackendError::Unanswered),
@@ -175,7 +179,7 @@ impl<'a> Work<'a> {
             span.sent(&id, link.dialect.revision());
         }
         let on_its_way = Arc::new(OnItsWay {
-            caller: Arc::clone(&self.caller),
+            caller: Arc::clone(self.caller),
             client_token: encoded.client_token,
         });
         let _until_answered = link.ongoing.enter(number, &on_its_way);
@@ -246,7 +250,7 @@ impl<'a> Work<'a> {
                             return Ok(Turn::Wanting(wish));
                         }
                     } else if let Ok(Some(wish)) = wish
-                        && let Some(capability) = wish.undeclared(&self.caller)
+                        && let Some(capability) = wish.undeclared(self.caller)
                     {
                         return Ok(Turn::Ended(self.incapable(capability)));
                     }

@@ -1,9 +1,9 @@
 //! From an exchange's events to the messages that its client gets.
 
-use std::{io, mem, ops::ControlFlow};
+use std::{io, mem, ops::ControlFlow, pin::pin, task::Poll};
 
 use bytes::{Bytes, BytesMut};
-use futures_util::FutureExt;
+use futures_util::poll;
 use http::StatusCode;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -229,7 +229,8 @@ impl<E: Encode> Answering<E> {
     /// The same, as far as it needs not be waited for; breaks off where it must be.
     pub(super) async fn message_at_hand(&mut self) -> ControlFlow<(), Option<Bytes>> {
         while self.record.is_some() {
-            let Some(step) = self.step().now_or_never() else {
+            // Polled as ever: who is told of what comes does not change.
+            let Poll::Ready(step) = poll!(pin!(self.step())) else {
                 return ControlFlow::Break(());
             };
             if let ControlFlow::Break(message) = self.take(step).await.whole() {

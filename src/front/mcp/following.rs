@@ -18,7 +18,7 @@ pub(super) fn follow(
     meta: &Meta<'_>,
 ) -> Option<Arc<Trace>> {
     let by_headers = TraceContext::of_headers(caller.headers());
-    if !caller.sender.traces.are_sent() {
+    if !caller.sender.state.traces.are_sent() {
         let passing = |context| Trace {
             context,
             follower: None,

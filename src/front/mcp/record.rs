@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use warp::reply::Response;
 
 use crate::{
-    audit::{AuditLog, Entry},
+    audit::Entry,
     mcp::{
         error::code_of,
         event::Outcome,
@@ -21,8 +21,10 @@ use crate::{
     },
     metrics::{Ending, Metrics},
     session::{Activity, Done},
-    traces::{Asked, ExchangeSpan, Traces},
+    traces::{Asked, ExchangeSpan},
 };
+
+use super::McpState;
 
 /// Whose a request is, as the log tells it.
 pub(super) struct Sender {
@@ -32,14 +34,16 @@ pub(super) struct Sender {
     pub(super) caller: Option<Arc<str>>,
     /// The client's address; `None` where no connection brought the request.
     pub(super) address: Option<IpAddr>,
-    /// Where a line is written for each of its requests, too.
-    pub(super) audit: AuditLog,
     /// Where the session's owner sees it.
     pub(super) activity: Activity,
-    /// Where it is counted.
-    pub(super) metrics: Metrics,
-    /// Where its spans come from.
-    pub(super) traces: Traces,
+    /// Where a line is written for each of its requests, too, where it is counted, and where its spans come from.
+    pub(super) state: Arc<McpState>,
+}
+
+impl Sender {
+    fn metrics(&self) -> &Metrics {
+        self.state.sessions.metrics()
+    }
 }
 
 /// An address as it stands in the log. Most are of four octets, and every request has one: written in one piece they
@@ -87,7 +91,7 @@ pub(super) struct Record {
 impl Record {
     /// Begins with a request.
     pub(super) fn begin(method: &str, subject: Option<&str>, sender: &Arc<Sender>) -> Self {
-        sender.metrics.begin();
+        sender.metrics().begin();
         Self {
             method: shortened(method).into(),
             subject: subject.map(|subject| shortened(subject).into()),
@@ -113,7 +117,11 @@ impl Record {
             client: self.sender.address,
             revision,
         };
-        let (span, trace) = self.sender.traces.exchange(&asked, by_meta, by_headers)?;
+        let (span, trace) = self
+            .sender
+            .state
+            .traces
+            .exchange(&asked, by_meta, by_headers)?;
         self.span = Some(Box::new(span));
         Some(Arc::new(trace))
     }
@@ -153,7 +161,7 @@ impl Record {
     fn write(&mut self, backend: Option<&BackendName>, outcome: &'static str, why: Option<&str>) {
         self.written = true;
         let elapsed = self.began.elapsed();
-        let metrics = &self.sender.metrics;
+        let metrics = self.sender.metrics();
         metrics.end(&self.method, ending(outcome), elapsed);
         if let Some(span) = self.span.take() {
             span.end(backend, ending(outcome));
@@ -179,7 +187,7 @@ impl Record {
             "{}{separator}{name}: {outcome} in {elapsed_ms} ms",
             self.method,
         );
-        if self.sender.audit.is_open() {
+        if self.sender.state.audit.is_open() {
             self.audit(backend, outcome, elapsed_ms);
         }
         // Nobody needs the words any more: they are kept as they are.
@@ -197,7 +205,7 @@ impl Record {
     fn audit(&self, backend: Option<&BackendName>, outcome: &'static str, elapsed_ms: u64) {
         let subject = self.subject.as_ref();
         let tool = subject.filter(|_| self.method == TOOLS_CALL);
-        self.sender.audit.write(Entry {
+        self.sender.state.audit.write(Entry {
             caller: self.sender.caller.clone(),
             session: Some(self.sender.session.clone()),
             client: self.sender.address,

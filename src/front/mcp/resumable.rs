@@ -6,6 +6,7 @@ use std::{future::ready, io, ops::ControlFlow};
 
 use bytes::Bytes;
 use futures_util::{FutureExt, Stream, StreamExt, stream};
+use tokio::task::yield_now;
 use warp::reply::Response;
 
 use crate::session::outbox::{Reader, Writer};
@@ -24,6 +25,8 @@ pub(super) async fn answer<E: Encode>(
 ) -> Response {
     answering.collect();
     let reader = log.read();
+    // A backend that has begun to speak may have more to say at once.
+    yield_now().await;
     let (first, is_whole) = at_hand(&mut answering, first).await;
     let mut first = first.into_iter().peekable();
     // What is there goes out with the beginning of the stream, as far as there is room for it.

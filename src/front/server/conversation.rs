@@ -1,7 +1,12 @@
 //! One connection from its begin to its end: HTTP over it, and its deadlines.
 
 use std::{
-    convert::Infallible, error::Error, future::poll_fn, pin::pin, sync::Arc, task::Context,
+    convert::Infallible,
+    error::Error,
+    future::poll_fn,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -20,6 +25,7 @@ use hyper_util::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
+    task::yield_now,
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
@@ -91,26 +97,40 @@ impl Speaker {
             };
             let stopping = Arc::clone(&stopping);
             // An `async` block would hold room for the answer's way twice, in each connection.
-            answered.map_ok(move |mut response| {
-                if head.is_some_and(|head| head.is_last || stopping.is_cancelled()) {
-                    let close = HeaderValue::from_static("close");
-                    response.headers_mut().insert(CONNECTION, close);
-                }
-                response.map(|body| Answer::new(body, busy))
-            })
+            answered
+                .and_then(behind_others)
+                .map_ok(move |mut response| {
+                    if head.is_some_and(|head| head.is_last || stopping.is_cancelled()) {
+                        let close = HeaderValue::from_static("close");
+                        response.headers_mut().insert(CONNECTION, close);
+                    }
+                    response.map(|body| Answer::new(body, busy))
+                })
         });
         let mut connection = pin!(self.http.serve_connection(io, service));
+        let mut stopped = pin!(stop.cancelled());
         let mut look = pin!(sleep_until(self.next_look(&activity)));
         let (mut is_told, mut leaves) = (false, false);
-        // A request's body reaches its route from within the connection, which wakes itself for each piece of it.
-        let rounds = Rounds::default();
+        // A request's body reaches its route from within the connection, which wakes itself for each piece of it. And the
+        // rest need not be asked whenever a request goes on.
+        let (mut serving, mut watching) = (Rounds::default(), Rounds::default());
         loop {
-            rounds.ring();
+            serving.ring();
+            watching.ring();
             let served = poll_fn(|context| {
                 let serve = |context: &mut Context<'_>| connection.as_mut().poll(context);
-                rounds.poll(context, serve)
+                serving.poll(context, serve)
             });
-            tokio::select! {
+            let seen = poll_fn(|context| {
+                let watch = |context: &mut Context<'_>| {
+                    if !leaves && !is_told && stopped.as_mut().poll(context).is_ready() {
+                        return Poll::Ready(Seen::Stop);
+                    }
+                    look.as_mut().poll(context).map(|()| Seen::Time)
+                };
+                watching.poll(context, watch)
+            });
+            let seen = tokio::select! {
                 // A request that is there is taken before the end is heard of.
                 biased;
                 ended = served => {
@@ -121,21 +141,30 @@ impl Speaker {
                     }
                     return;
                 }
-                () = stop.cancelled(), if !leaves && !is_told => {
+                seen = seen => seen,
+            };
+            match seen {
+                Seen::Stop => {
                     is_told = true;
                     // HTTP/2 tells its client which requests it has still taken.
                     let may_cross = !activity.is_busy() && !activity.is_http2();
-                    let wait = if may_cross { CROSSING_WITHIN } else { Duration::ZERO };
+                    let wait = if may_cross {
+                        CROSSING_WITHIN
+                    } else {
+                        Duration::ZERO
+                    };
                     look.as_mut().reset(Instant::now() + wait);
                 }
-                () = &mut look => {
+                Seen::Time => {
                     activity.end_stalled(self.bounds.write_stall_max);
                     if leaves && self.may_be_cut(&activity) {
                         return;
                     }
                     if !leaves && (is_told || self.is_over(&activity)) {
                         if !is_told {
-                            tracing::debug!("a connection is closed that sends nothing, or too slowly");
+                            tracing::debug!(
+                                "a connection is closed that sends nothing, or too slowly"
+                            );
                         }
                         leaves = true;
                         connection.as_mut().graceful_shutdown();
@@ -176,6 +205,21 @@ impl Speaker {
         let deadline = activity.deadline(&self.bounds);
         deadline.map_or(soonest, |deadline| deadline.min(soonest))
     }
+}
+
+/// What is seen of a connection from outside.
+enum Seen {
+    /// It is to end.
+    Stop,
+    /// It is time to look at it.
+    Time,
+}
+
+/// Lets all that can go on do so first, what has just come included: answers that go out one behind the other wake who
+/// reads them once, and requests that are under way meanwhile keep their backends at work.
+async fn behind_others(response: Response) -> Result<Response, Infallible> {
+    yield_now().await;
+    Ok(response)
 }
 
 /// Takes note of a request; what its bytes tell of it is known of HTTP/1 only.

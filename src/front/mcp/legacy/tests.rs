@@ -6,13 +6,12 @@ use tempfile::TempDir;
 use tokio::{sync::oneshot, time::timeout};
 
 use super::{
-    super::answering::Step, super::event_stream::Accepts, super::record::Sender,
+    super::McpState, super::answering::Step, super::event_stream::Accepts, super::record::Sender,
     super::taken::Taken, *,
 };
 use crate::{
-    audit::AuditLog,
     channel::{self, channel},
-    front::fixture,
+    front::{body::BodyBounds, fixture},
     limits::EVENTS_IN_FLIGHT,
     mcp::{
         event::{Event, Finished, Outcome, Question, ResultBody},
@@ -51,14 +50,21 @@ impl World {
         let (mcp_session, _) = session.open_mcp_session(client).await.unwrap();
         let (events, received) = channel(EVENTS_IN_FLIGHT);
         let method = "tools/call";
+        let state = McpState {
+            body: BodyBounds {
+                size_bytes_max: 1_000_000,
+                within: state.body_within,
+            },
+            sessions: state.sessions,
+            audit: state.audit,
+            traces: Traces::default(),
+        };
         let sender = Arc::new(Sender {
             session: short(id),
             caller: None,
             address: None,
-            audit: AuditLog::default(),
             activity: session.activity().clone(),
-            metrics: state.sessions.metrics().clone(),
-            traces: Traces::default(),
+            state: Arc::new(state),
         });
         let wanted = Wanted {
             session: session.clone(),
