@@ -109,11 +109,12 @@ impl<'a> RawObject<'a> {
         raw(text)
     }
 
-    /// About as many bytes as it takes to write it.
+    /// As many bytes as it takes to write it, if no name needs an escape.
     pub(super) fn size_bytes(&self) -> usize {
         let members = self.members.iter();
         let sizes = members.map(|(name, value)| name.len() + value.get().len() + 4);
-        sizes.sum::<usize>() + 2
+        // Where there are members, the first one's comma is a brace.
+        sizes.sum::<usize>().max(1) + 1
     }
 
     /// Writes the object behind a text.
@@ -278,6 +279,9 @@ mod tests {
             members.to_raw().get(),
             r#"{"z":1.0e+2,"name":"b","deep":{"k" : [1, 2.50]},"a":"\u00e9","more":{"x":1}}"#
         );
+        assert_eq!(members.size_bytes(), members.to_raw().get().len());
+        let none = RawObject::default();
+        assert_eq!(none.size_bytes(), none.to_raw().get().len());
     }
 
     #[test]

@@ -104,14 +104,13 @@ fn put_event(event: &mut BytesMut, message: &[u8]) {
 }
 
 /// Writes one message as an event under whose id the stream can be taken up behind it.
-pub(super) fn event_with_id(id: &str, message: &[u8]) -> Bytes {
+pub(super) fn put_event_with_id(events: &mut BytesMut, id: &str, message: &[u8]) {
     let bytes = id.len() + EVENT_START.len() + message.len() + EVENT_END.len();
-    let mut event = BytesMut::with_capacity(ID_START.len() + 1 + bytes);
-    event.put_slice(ID_START);
-    event.put_slice(id.as_bytes());
-    event.put_slice(b"\n");
-    put_event(&mut event, message);
-    event.freeze()
+    events.reserve(ID_START.len() + 1 + bytes);
+    events.put_slice(ID_START);
+    events.put_slice(id.as_bytes());
+    events.put_slice(b"\n");
+    put_event(events, message);
 }
 
 /// Writes the event that begins a stream which can be taken up: it carries no message.
@@ -298,10 +297,9 @@ mod tests {
 
     #[test]
     fn an_id_stands_before_its_event_and_the_first_event_carries_none() {
-        assert_eq!(
-            event_with_id("a-1", b"{}"),
-            "id: a-1\nevent: message\ndata: {}\n\n"
-        );
+        let mut events = BytesMut::new();
+        put_event_with_id(&mut events, "a-1", b"{}");
+        assert_eq!(events, "id: a-1\nevent: message\ndata: {}\n\n");
         assert_eq!(priming("a-0"), "id: a-0\nretry: 1000\ndata: \n\n");
     }
 }

@@ -2,9 +2,9 @@
 //!
 //! Spec: 2025-11-25 basic/transports, "Resumability and Redelivery".
 
-use std::{future::ready, io, ops::ControlFlow};
+use std::{io, ops::ControlFlow};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::{FutureExt, Stream, StreamExt, stream};
 use tokio::task::yield_now;
 use warp::reply::Response;
@@ -15,6 +15,8 @@ use super::{answering::Answering, encode::Encode, event_stream};
 
 /// Messages that a stream may begin with: what came with the first one.
 const FIRST_MAX: usize = 16;
+/// Bytes of events that are there at once and go out in one piece; a larger event goes by itself.
+const PIECE_BYTES: usize = 16 * 1024;
 
 /// Answers from a log, into which the answer goes on to be written whoever reads it. `first` is
 /// the message that decided for a stream.
@@ -52,7 +54,8 @@ async fn at_hand<E: Encode>(
     answering: &mut Answering<E>,
     first: Option<Bytes>,
 ) -> (Vec<Bytes>, bool) {
-    let mut messages = Vec::from_iter(first);
+    let mut messages = Vec::with_capacity(FIRST_MAX);
+    messages.extend(first);
     while messages.len() < FIRST_MAX {
         match answering.message_at_hand().await {
             ControlFlow::Break(()) => break,
@@ -78,25 +81,35 @@ pub(super) async fn write(messages: impl Stream<Item = Bytes> + Send, log: Write
 /// is read no more, `held` is dropped.
 pub(super) fn begin(reader: Reader, held: impl Send + 'static) -> Response {
     let first = event_stream::priming(&reader.id());
-    event_stream::events(stream::once(ready(Ok(first))).chain(events(reader, held)))
+    event_stream::events(events(first, reader, held))
 }
 
 /// Answers with the rest of a stream. When it is read no more, `held` is dropped.
 pub(super) fn resume(reader: Reader, held: impl Send + 'static) -> Response {
     // A first comment shows what is in between that the stream lives.
-    let opened = stream::once(ready(Ok(event_stream::KEEP_ALIVE)));
-    event_stream::events(opened.chain(events(reader, held)))
+    event_stream::events(events(event_stream::KEEP_ALIVE, reader, held))
 }
 
+/// The events of a stream, behind what it begins with. Those that are there go out in one piece.
 fn events(
+    opening: Bytes,
     reader: Reader,
     held: impl Send + 'static,
 ) -> impl Stream<Item = Result<Bytes, io::Error>> + Send {
     // In this order: what is held tells of the end of the reading.
     let read = (reader, held);
-    let events = stream::unfold(read, async |mut read| {
-        let (id, message) = read.0.next().await?;
-        Some((event_stream::event_with_id(&id, &message), read))
+    let begun = (BytesMut::from(opening), read);
+    let events = stream::unfold(begun, async |(mut piece, mut read)| {
+        if piece.is_empty() {
+            let (id, message) = read.0.next().await?;
+            event_stream::put_event_with_id(&mut piece, &id, &message);
+        }
+        while piece.len() < PIECE_BYTES
+            && let Some(Some((id, message))) = read.0.next().now_or_never()
+        {
+            event_stream::put_event_with_id(&mut piece, &id, &message);
+        }
+        Some((piece.freeze(), (BytesMut::new(), read)))
     });
     event_stream::kept_alive(events)
 }

@@ -50,6 +50,8 @@ const HTTP2_MISTAKES_MAX: usize = 256;
 const HTTP2_SEND_BYTES_MAX: usize = 256 * 1024;
 /// How often an HTTP/2 connection is asked for a sign of life, and how long that may take.
 const HTTP2_PING_EVERY: Duration = Duration::from_secs(30);
+/// Bytes of an answer that may wait until others had their turn.
+const SMALL_BYTES_MAX: u64 = 16 * 1024;
 /// How long a connection without a request in flight has for one when all are to end: its client may have sent it
 /// before it could know.
 const CROSSING_WITHIN: Duration = Duration::from_millis(100);
@@ -215,10 +217,14 @@ enum Seen {
     Time,
 }
 
-/// Lets all that can go on do so first, what has just come included: answers that go out one behind the other wake who
-/// reads them once, and requests that are under way meanwhile keep their backends at work.
+/// Lets all that can go on do so before a small answer, what has just come included: answers that go out one behind the
+/// other wake who reads them once, and requests that are under way meanwhile keep their backends at work. A large one would
+/// be in no cache any more, and one that is not there as a whole goes out as it comes.
 async fn behind_others(response: Response) -> Result<Response, Infallible> {
-    yield_now().await;
+    let bytes = response.body().size_hint().exact();
+    if bytes.is_some_and(|bytes| bytes <= SMALL_BYTES_MAX) {
+        yield_now().await;
+    }
     Ok(response)
 }
 

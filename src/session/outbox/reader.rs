@@ -1,11 +1,14 @@
 //! The end of a stream that is read: one connection's, from one event on.
 
-use std::sync::Arc;
+use std::{fmt::Write as _, sync::Arc};
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::log::Log;
+
+/// As many as a number of 64 bits has.
+const POSITION_DIGITS_MAX: usize = 20;
 
 /// Reads one stream, from one event on, until another reader takes it over or the stream ends.
 pub struct Reader {
@@ -26,7 +29,11 @@ impl Reader {
     /// The id of the event that was read last, or under which the whole stream can be taken up.
     #[must_use]
     pub fn id(&self) -> String {
-        format!("{}-{}", self.log.name(), self.position)
+        let name = self.log.name();
+        let mut id = String::with_capacity(name.len() + 1 + POSITION_DIGITS_MAX);
+        // To a text nothing fails to be written.
+        let _written = write!(id, "{name}-{}", self.position);
+        id
     }
 
     /// Waits for the next event and its id; `None` at the end. Losing interest loses nothing.

@@ -1,7 +1,7 @@
 //! How the parts of a message are written that is not there as a whole.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use memchr::memchr2;
+use memchr::{Memchr2, memchr2_iter};
 
 use super::{EVENT_END, EVENT_START};
 use crate::pieces::Pieces;
@@ -46,7 +46,7 @@ impl Form {
 
 /// JSON text as it stands in a data field, without a copy where it has no line breaks.
 fn data(text: Bytes) -> Bytes {
-    if memchr2(b'\n', b'\r', &text).is_none() {
+    if line_breaks(&text).next().is_none() {
         return text;
     }
     let mut data = BytesMut::with_capacity(text.len());
@@ -59,20 +59,18 @@ fn data(text: Bytes) -> Bytes {
 ///
 /// `\r\n` becomes two of them: its halves may come in two parts, and white space is all it is.
 pub(super) fn put_data(event: &mut BytesMut, text: &[u8]) {
-    let mut lines = text.split(|byte| is_line_break(*byte));
-    if let Some(first) = lines.next() {
-        event.put_slice(first);
-    }
-    for line in lines {
+    let mut begin = 0;
+    for end in line_breaks(text) {
+        event.put_slice(&text[begin..end]);
         event.put_slice(b"\ndata: ");
-        event.put_slice(line);
+        begin = end + 1;
     }
+    event.put_slice(&text[begin..]);
 }
 
-/// Whether a reader of events ends a line here: left as it is, a lone `\r` would let a backend
-/// write fields and events of its own.
-const fn is_line_break(byte: u8) -> bool {
-    matches!(byte, b'\n' | b'\r')
+/// Where a reader of events ends a line: left as it is, a lone `\r` would let a backend write fields and events of its own.
+fn line_breaks(text: &[u8]) -> Memchr2<'_> {
+    memchr2_iter(b'\n', b'\r', text)
 }
 
 #[cfg(test)]
