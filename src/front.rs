@@ -26,6 +26,7 @@ use http::{
 };
 use hyper::{body::Body, service::Service};
 use hyper_util::service::TowerToHyperService;
+use tokio::task::yield_now;
 use uuid::{Uuid, fmt::Hyphenated};
 use warp::{
     Filter, Rejection,
@@ -46,6 +47,8 @@ use crate::{
 
 /// For answers that are no page: whatever a browser makes of one, it loads and runs nothing.
 const POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+/// Bytes of an answer that may wait until others had their turn.
+const SMALL_BYTES_MAX: u64 = 16 * 1024;
 
 /// What the routes work with.
 #[derive(Clone)]
@@ -172,9 +175,22 @@ where
             headers
                 .entry(CONTENT_SECURITY_POLICY)
                 .or_insert(HeaderValue::from_static(POLICY));
+            if begun.is_mcp() {
+                behind_others(&response).await;
+            }
             Ok(response)
         }
     })
+}
+
+/// Lets all that can go on do so before a small answer of the MCP endpoint, what has just come included: answers that go out
+/// one behind the other wake who reads them once, and requests that are under way meanwhile keep their backends at work. A
+/// large one would have left the caches meanwhile, and what is a stream goes out as it comes.
+async fn behind_others(response: &Response) {
+    let bytes = response.body().size_hint().exact();
+    if bytes.is_some_and(|bytes| bytes <= SMALL_BYTES_MAX) {
+        yield_now().await;
+    }
 }
 
 /// Tells on which lane the session lives that a connection's first request is for.
@@ -220,6 +236,8 @@ async fn refusal(rejection: Rejection) -> Result<Response, Infallible> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
     use crate::{lanes, mcp::name::Naming, session::NewSession};
 
@@ -258,6 +276,26 @@ mod tests {
             assert_eq!(steer(begin.as_bytes()), None, "{begin}");
         }
         assert_eq!(steer(b"POST /session/\xff\xff/mcp HTTP/1.1"), None);
+    }
+
+    #[test]
+    fn small_answers_let_others_go_first_and_no_others_wait() {
+        let sized = |bytes: u64| {
+            let bytes = usize::try_from(bytes).unwrap();
+            "x".repeat(bytes).into_response()
+        };
+        let streamed = || Ok::<_, Infallible>("x");
+        let streamed =
+            warp::reply::stream(futures_util::stream::iter([streamed()])).into_response();
+        for (response, waits) in [
+            (StatusCode::ACCEPTED.into_response(), true),
+            (sized(SMALL_BYTES_MAX), true),
+            (sized(SMALL_BYTES_MAX + 1), false),
+            (streamed, false),
+        ] {
+            let is_there = behind_others(&response).now_or_never().is_some();
+            assert_eq!(is_there, !waits, "{response:?}");
+        }
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! Where one part of a future hands something to another, it wakes the task that both belong to while that is at it. The
 //! runtime then puts the whole task to the end of its queue, behind all others, and polls it from its outermost part on:
-//! a wait, and caches that are cold. Here such a future only goes round once more.
+//! a wait, and caches that are cold. Here such a future only goes round once more. And where one part of a task was woken,
+//! the others are polled with it, which costs them locks to learn that nothing happened: here they are left alone.
 
 use std::{
     pin::Pin,
@@ -10,7 +11,7 @@ use std::{
         Arc,
         atomic::{
             AtomicU8,
-            Ordering::{AcqRel, Acquire, Release},
+            Ordering::{AcqRel, Acquire},
         },
     },
     task::{Context, Poll, Wake, Waker},
@@ -21,10 +22,10 @@ const ROUNDS_MAX: usize = 8;
 
 /// The rounds of one future.
 #[derive(Default)]
-pub struct Rounds(
+pub struct Rounds {
     /// `None` until it is polled.
-    Option<Rung>,
-);
+    rung: Option<Rung>,
+}
 
 /// A bell, and what rings it.
 struct Rung {
@@ -35,8 +36,8 @@ struct Rung {
 impl Rounds {
     /// Has it polled the next time, though nothing woke it: something was done to it from outside.
     pub fn ring(&self) {
-        if let Some(Rung { bell, .. }) = &self.0 {
-            bell.state.store(Bell::RUNG, Release);
+        if let Some(Rung { bell, .. }) = &self.rung {
+            bell.state.swap(Bell::RUNG, AcqRel);
         }
     }
 
@@ -46,9 +47,10 @@ impl Rounds {
         context: &mut Context<'_>,
         mut turn: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
-        let Rung { bell, waker } = match &mut self.0 {
+        let Rung { bell, waker } = match &mut self.rung {
             Some(rung) if rung.bell.answerer.will_wake(context.waker()) => rung,
-            // It has not been told yet by whom it is polled now. Whoever rings the old bell wakes who waited then.
+            // Polled by another task than before, if at all: what rings wakes this one from now on. Where nobody can tell
+            // whether it is another, that costs a bell and a turn.
             place => place.insert(Rung::new(context.waker().clone())),
         };
         let own = &mut Context::from_waker(waker);
@@ -150,6 +152,8 @@ mod tests {
         future::{Future as _, poll_fn},
         pin::pin,
         sync::atomic::{AtomicUsize, Ordering::Relaxed},
+        thread::{self, Thread},
+        time::{Duration, Instant},
     };
 
     use super::*;
@@ -213,6 +217,71 @@ mod tests {
         assert_eq!(kept.len(), 2, "once for each who polls it");
         kept.pop().unwrap().wake();
         assert_eq!((first.0.load(Relaxed), last.0.load(Relaxed)), (0, 1));
+    }
+
+    #[test]
+    fn who_polls_it_again_is_told_though_another_did_meanwhile() {
+        let (mut rounds, woken) = (Rounds::default(), Arc::<Woken>::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        // Before it was ever polled, it is to be in any case.
+        rounds.ring();
+        let (mut polls, mut kept) = (0, None);
+        for waker in [&waker, Waker::noop(), &waker] {
+            let turn = |context: &mut Context<'_>| {
+                polls += 1;
+                kept.get_or_insert_with(|| context.waker().clone());
+                Poll::<()>::Pending
+            };
+            let polled = rounds.poll(&mut Context::from_waker(waker), turn);
+            assert!(polled.is_pending());
+        }
+        assert_eq!(polls, 3);
+        kept.unwrap().wake();
+        assert_eq!(woken.0.load(Relaxed), 1, "by what it was given first, too");
+    }
+
+    #[test]
+    fn whatever_rings_from_another_thread_is_seen() {
+        struct Unpark(Thread);
+
+        impl Wake for Unpark {
+            fn wake(self: Arc<Self>) {
+                self.0.unpark();
+            }
+        }
+
+        const LAST: usize = 20_000;
+        const NEVER: Duration = Duration::from_secs(30);
+        let mut rounds = Rounds::default();
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let context = &mut Context::from_waker(&waker);
+        let said = Arc::new(AtomicUsize::new(0));
+        let mut saying = None;
+        loop {
+            let turn = |context: &mut Context<'_>| {
+                saying.get_or_insert_with(|| {
+                    let (said, waker) = (Arc::clone(&said), context.waker().clone());
+                    thread::spawn(move || {
+                        for number in 1..=LAST {
+                            said.store(number, Relaxed);
+                            waker.wake_by_ref();
+                        }
+                    })
+                });
+                if said.load(Relaxed) == LAST {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                }
+            };
+            if rounds.poll(context, turn).is_ready() {
+                break;
+            }
+            let parked = Instant::now();
+            thread::park_timeout(NEVER);
+            assert!(parked.elapsed() < NEVER, "it rang, and nobody was woken");
+        }
+        saying.unwrap().join().unwrap();
     }
 
     #[test]

@@ -181,7 +181,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        channel::{Receiver, Sender, channel},
+        channel::{Receiver, Sender, Undisturbed, channel},
         limits::Backlog,
     };
 
@@ -299,7 +299,8 @@ mod tests {
             let (let_on, waits) = oneshot::channel::<()>();
             let desk = receiver.desk(WITHIN);
             desk.put(Work::new(|| async move {
-                let _let_on = waits.await;
+                // Waits for nothing else, and is told all the same who polls it now.
+                let _let_on = Undisturbed::new(waits).await;
                 let _gone = sender.send(1).await;
                 ended.send(()).unwrap();
             }));

@@ -113,8 +113,12 @@ impl<'a> RawObject<'a> {
     pub(super) fn size_bytes(&self) -> usize {
         let members = self.members.iter();
         let sizes = members.map(|(name, value)| name.len() + value.get().len() + 4);
-        // Where there are members, the first one's comma is a brace.
-        sizes.sum::<usize>().max(1) + 1
+        if self.is_empty() {
+            "{}".len()
+        } else {
+            // With the first one's comma, which is a brace.
+            sizes.sum::<usize>() + 1
+        }
     }
 
     /// Writes the object behind a text.

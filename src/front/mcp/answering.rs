@@ -1,9 +1,9 @@
 //! From an exchange's events to the messages that its client gets.
 
-use std::{io, mem, ops::ControlFlow, pin::pin, task::Poll};
+use std::{io, mem, ops::ControlFlow};
 
 use bytes::{Bytes, BytesMut};
-use futures_util::poll;
+use futures_util::FutureExt;
 use http::StatusCode;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -179,6 +179,11 @@ impl<E: Encode> Answering<E> {
         self.writing.is_some()
     }
 
+    /// Whether the last message has been told.
+    pub(super) const fn has_ended(&self) -> bool {
+        self.record.is_none()
+    }
+
     /// Waits for what happens next. Losing interest loses nothing.
     pub(super) async fn step(&mut self) -> Step {
         if self.questions.is_empty() {
@@ -229,8 +234,7 @@ impl<E: Encode> Answering<E> {
     /// The same, as far as it needs not be waited for; breaks off where it must be.
     pub(super) async fn message_at_hand(&mut self) -> ControlFlow<(), Option<Bytes>> {
         while self.record.is_some() {
-            // Polled as ever: who is told of what comes does not change.
-            let Poll::Ready(step) = poll!(pin!(self.step())) else {
+            let Some(step) = self.step().now_or_never() else {
                 return ControlFlow::Break(());
             };
             if let ControlFlow::Break(message) = self.take(step).await.whole() {

@@ -25,7 +25,6 @@ use hyper_util::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    task::yield_now,
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
@@ -50,8 +49,6 @@ const HTTP2_MISTAKES_MAX: usize = 256;
 const HTTP2_SEND_BYTES_MAX: usize = 256 * 1024;
 /// How often an HTTP/2 connection is asked for a sign of life, and how long that may take.
 const HTTP2_PING_EVERY: Duration = Duration::from_secs(30);
-/// Bytes of an answer that may wait until others had their turn.
-const SMALL_BYTES_MAX: u64 = 16 * 1024;
 /// How long a connection without a request in flight has for one when all are to end: its client may have sent it
 /// before it could know.
 const CROSSING_WITHIN: Duration = Duration::from_millis(100);
@@ -99,22 +96,20 @@ impl Speaker {
             };
             let stopping = Arc::clone(&stopping);
             // An `async` block would hold room for the answer's way twice, in each connection.
-            answered
-                .and_then(behind_others)
-                .map_ok(move |mut response| {
-                    if head.is_some_and(|head| head.is_last || stopping.is_cancelled()) {
-                        let close = HeaderValue::from_static("close");
-                        response.headers_mut().insert(CONNECTION, close);
-                    }
-                    response.map(|body| Answer::new(body, busy))
-                })
+            answered.map_ok(move |mut response| {
+                if head.is_some_and(|head| head.is_last || stopping.is_cancelled()) {
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(CONNECTION, close);
+                }
+                response.map(|body| Answer::new(body, busy))
+            })
         });
         let mut connection = pin!(self.http.serve_connection(io, service));
         let mut stopped = pin!(stop.cancelled());
         let mut look = pin!(sleep_until(self.next_look(&activity)));
         let (mut is_told, mut leaves) = (false, false);
         // A request's body reaches its route from within the connection, which wakes itself for each piece of it. And the
-        // rest need not be asked whenever a request goes on.
+        // signal to stop and the timer are asked only when they rang, not whenever a request goes on.
         let (mut serving, mut watching) = (Rounds::default(), Rounds::default());
         loop {
             serving.ring();
@@ -215,17 +210,6 @@ enum Seen {
     Stop,
     /// It is time to look at it.
     Time,
-}
-
-/// Lets all that can go on do so before a small answer, what has just come included: answers that go out one behind the
-/// other wake who reads them once, and requests that are under way meanwhile keep their backends at work. A large one would
-/// be in no cache any more, and one that is not there as a whole goes out as it comes.
-async fn behind_others(response: Response) -> Result<Response, Infallible> {
-    let bytes = response.body().size_hint().exact();
-    if bytes.is_some_and(|bytes| bytes <= SMALL_BYTES_MAX) {
-        yield_now().await;
-    }
-    Ok(response)
 }
 
 /// Takes note of a request; what its bytes tell of it is known of HTTP/1 only.
