@@ -103,7 +103,7 @@ fn put_event(event: &mut BytesMut, message: &[u8]) {
     event.put_slice(EVENT_END);
 }
 
-/// Writes one message as an event under whose id the stream can be taken up behind it.
+/// Writes one message behind other events, as one under whose id the stream can be taken up behind it.
 pub(super) fn put_event_with_id(events: &mut BytesMut, id: &str, message: &[u8]) {
     let bytes = id.len() + EVENT_START.len() + message.len() + EVENT_END.len();
     events.reserve(ID_START.len() + 1 + bytes);
