@@ -43,12 +43,18 @@ mod subscribing;
 mod transport;
 mod waiting;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock},
+};
 
 use secrecy::SecretString;
-use serde_json::json;
+use serde_json::{json, value::RawValue};
 
-use crate::{mcp::name::BackendName, registry::ProviderSpec};
+use crate::{
+    mcp::{name::BackendName, object::to_raw},
+    registry::ProviderSpec,
+};
 
 use connection::{Announcing, Connection, Looks, Occupancy};
 use endpoint::Endpoint;
@@ -226,9 +232,9 @@ impl Connection {
 }
 
 /// The gateway's own `Implementation`, where it speaks for no client in particular.
-fn own_implementation() -> String {
-    json!({ "name": "mcp-gateway", "version": env!("CARGO_PKG_VERSION") }).to_string()
-}
+static OWN_IMPLEMENTATION: LazyLock<Arc<RawValue>> = LazyLock::new(|| {
+    to_raw(&json!({ "name": "mcp-gateway", "version": env!("CARGO_PKG_VERSION") })).into()
+});
 
 #[cfg(test)]
 mod tests;

@@ -182,11 +182,12 @@ pub(super) fn write_body<'a>(
 
 /// Writes the body of a request of whose parameters nothing changes but what it is about, which is put in its place;
 /// `None` where something else may have to change, as in the parameters of a call that is followed, or that is not there once.
-/// `keeps` says whether the `_meta` there is, or that there is none, may stay as it is.
-pub(super) fn write_renamed(
+/// `add` tells of the `_meta` there is, or that there is none, what is added behind it, in pieces; `None` where it may not stay
+/// as it is.
+pub(super) fn write_renamed<'a>(
     request: &Request,
     id: &RequestId,
-    keeps: impl FnOnce(Option<&str>) -> bool,
+    add: impl FnOnce(Option<&str>) -> Option<&'a [&'a str]>,
 ) -> Option<Bytes> {
     if request.context.trace.is_some() {
         // It may have to say where in a trace it is.
@@ -206,15 +207,14 @@ pub(super) fn write_renamed(
             return None;
         }
     }
-    let place = place.filter(|_| keeps(meta))?;
+    let (place, added) = (place?, add(meta)?);
     let (before, behind) = params.split_at_checked(place.at)?;
-    let behind = behind.get(place.value.len()..)?;
+    let behind = behind.get(place.value.len()..)?.strip_suffix('}')?;
     Some(write_request_around(
         id,
         &request.method,
-        before,
-        name,
-        behind,
+        (before, name, behind),
+        added,
     ))
 }
 
@@ -224,8 +224,13 @@ fn json(text: &str) -> Box<RawValue> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use crate::mcp::request::Context;
+    use crate::{
+        backend::OWN_IMPLEMENTATION,
+        mcp::{meta, request::Context},
+    };
 
     fn request(params: &str) -> Request {
         Request {
@@ -270,13 +275,49 @@ mod tests {
         ] {
             let request = request(params);
             let renamed = write_renamed(&request, &id, |meta| {
-                meta.is_none_or(|meta| meta == r#"{"kept":1}"#)
+                let is_kept = meta.is_none_or(|meta| meta == r#"{"kept":1}"#);
+                is_kept.then_some(&[][..])
             });
             assert_eq!(renamed.is_some(), is_short_way, "{params}");
             let (whole, _) = write_body(&request, &id, |_, _| {});
             let value = |body: &Bytes| serde_json::from_slice::<serde_json::Value>(body).unwrap();
             if let Some(renamed) = renamed {
                 assert_eq!(value(&renamed), value(&whole), "{params}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_short_way_to_a_modern_backend_says_who_asks_as_the_long_one_does() {
+        let (revision, id) = (Revision::LATEST_MODERN, RequestId::from_number(9));
+        let modern = Modern::speaking(revision).unwrap();
+        let named = Context {
+            client_info: Some(json(r#"{"name":"n"}"#).into()),
+            capabilities: Some(json(r#"{"roots":{}}"#).into()),
+            ..Context::default()
+        };
+        let own = Context {
+            client_info: Some(Arc::clone(&OWN_IMPLEMENTATION)),
+            ..Context::default()
+        };
+        for (context, said) in [(named.clone(), named), (Context::default(), own)] {
+            for params in [
+                r#"{"name":"p.own","arguments":{"_meta":{}}}"#,
+                r#"{ "arguments":{}, "name":"p.own" }"#,
+                r#"{"name":"p.own","_meta":{}}"#,
+            ] {
+                let request = Request {
+                    context: context.clone(),
+                    ..request(params)
+                };
+                let sent = modern.encode(&request, &id).outgoing.body;
+                let (whole, _) = write_body(&request, &id, |_, members| {
+                    meta::set_context(members, &said, revision);
+                });
+                let value =
+                    |body: &Bytes| serde_json::from_slice::<serde_json::Value>(body).unwrap();
+                assert_eq!(value(&sent), value(&whole), "{params}");
+                assert!(value(&sent)["params"]["_meta"][meta::CLIENT_INFO].is_object());
             }
         }
     }

@@ -104,11 +104,19 @@ async fn read_messages(
     id: &RequestId,
     audience: &Audience<'_>,
 ) -> Result<Option<Answer>, BackendError> {
+    if !is_batch(bytes, audience) {
+        return read_message(bytes, id, audience).await;
+    }
     let mut answer = None;
     for message in split(bytes, audience)? {
         answer = read_message(&message, id, audience).await?.or(answer);
     }
     Ok(answer)
+}
+
+/// Whether several messages came at once, as the backend may send them.
+fn is_batch(bytes: &[u8], audience: &Audience<'_>) -> bool {
+    bytes.trim_ascii_start().starts_with(b"[") && audience.takes_batches()
 }
 
 /// Takes apart what came at once: several messages where the backend may send them so, else one.
@@ -117,8 +125,7 @@ async fn read_messages(
 ///
 /// When it is no list of messages where one begins.
 pub(super) fn split(bytes: &Bytes, audience: &Audience<'_>) -> Result<Vec<Bytes>, BackendError> {
-    let is_batch = bytes.trim_ascii_start().starts_with(b"[") && audience.takes_batches();
-    if !is_batch {
+    if !is_batch(bytes, audience) {
         return Ok(vec![bytes.clone()]);
     }
     let messages: Vec<&RawValue> =

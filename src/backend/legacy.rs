@@ -82,15 +82,16 @@ impl Legacy {
     }
 
     pub(super) fn encode(&self, request: &Request, id: &RequestId) -> Encoded {
-        let (body, client_token) = match write_renamed(request, id, |meta| meta.is_none()) {
-            Some(body) => (body, None),
-            None => write_body(request, id, |params, members| {
-                if may_want_input(&request.method) {
-                    input::remove(params);
-                }
-                meta::remove_context(members);
-            }),
-        };
+        let (body, client_token) =
+            match write_renamed(request, id, |meta| meta.is_none().then_some(&[][..])) {
+                Some(body) => (body, None),
+                None => write_body(request, id, |params, members| {
+                    if may_want_input(&request.method) {
+                        input::remove(params);
+                    }
+                    meta::remove_context(members);
+                }),
+            };
         Encoded {
             outgoing: Outgoing {
                 headers: self.constant(),
@@ -182,7 +183,7 @@ pub(super) async fn initialize(
     let id = RequestId::from_number(0);
     let client_info = match &context.client_info {
         Some(info) => info.get().to_owned(),
-        None => super::own_implementation(),
+        None => super::OWN_IMPLEMENTATION.get().to_owned(),
     };
     let capabilities = context.capabilities.as_ref().map_or("{}", |raw| raw.get());
     let params = format!(

@@ -2,7 +2,7 @@
 //!
 //! Spec: 2026-07-28 basic/versioning, basic/transports/streamable-http.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -14,7 +14,7 @@ use crate::mcp::{
     header::{self, encode_value},
     message::{Message, RequestId},
     meta::{self, TASKS_EXTENSION},
-    method::{DISCOVER, LISTEN},
+    method::{DISCOVER, LISTEN, TOOLS_CALL},
     object::{self, RawObject},
     request::{Context, Request},
     version::{Era, Revision},
@@ -59,7 +59,12 @@ impl Modern {
             header::PROTOCOL_VERSION,
             HeaderValue::from_static(self.revision.as_str()),
         ));
-        push(&mut headers, header::METHOD, &request.method);
+        if request.method == TOOLS_CALL {
+            // Of nearly all it is this one, which needs no memory.
+            headers.push((header::METHOD, HeaderValue::from_static(TOOLS_CALL)));
+        } else {
+            push(&mut headers, header::METHOD, &request.method);
+        }
         if let Some(name) = request.repeated_name() {
             push(&mut headers, header::NAME, &encode_value(&name));
         }
@@ -79,13 +84,15 @@ impl Modern {
 
     /// The body of a request, and what its client calls its progress.
     fn write(&self, request: &Request, id: &RequestId) -> (Bytes, Option<Box<RawValue>>) {
-        let says_it_all = |meta: Option<&str>| {
-            meta.is_some_and(|meta| meta::says(meta, &request.context, self.revision))
-        };
-        if let Some(body) = write_renamed(request, id, says_it_all) {
+        let context = introduced(&request.context);
+        let pieces = meta::pieces(&context, self.revision);
+        let renamed = write_renamed(request, id, |meta| match meta {
+            Some(meta) => meta::says(meta, &request.context, self.revision).then_some(&[][..]),
+            None => Some(&pieces[..]),
+        });
+        if let Some(body) = renamed {
             return (body, None);
         }
-        let context = introduced(&request.context);
         write_body(request, id, |_, members| {
             meta::set_context(members, &context, self.revision);
         })
@@ -112,9 +119,7 @@ fn introduced(context: &Context) -> Cow<'_, Context> {
         return Cow::Borrowed(context);
     }
     Cow::Owned(Context {
-        client_info: RawValue::from_string(super::own_implementation())
-            .ok()
-            .map(Into::into),
+        client_info: Some(Arc::clone(&super::OWN_IMPLEMENTATION)),
         ..context.clone()
     })
 }

@@ -20,7 +20,7 @@ pub struct Members<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Member<'a> {
     /// Its name as it is written, quotes included.
-    quoted: &'a str,
+    pub quoted: &'a str,
     /// Its value.
     pub value: &'a str,
     /// Where in the object its value begins.

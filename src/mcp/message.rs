@@ -6,7 +6,7 @@ use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{error::Category, value::RawValue};
-use smol_str::{SmolStr, ToSmolStr as _};
+use smol_str::SmolStr;
 
 use super::{
     error::{INVALID_REQUEST, PARSE_ERROR},
@@ -16,7 +16,7 @@ use crate::limits::DEPTH_MAX;
 
 pub use writing::{
     frame_result, write_error, write_notification, write_request, write_request_around,
-    write_request_of, write_result,
+    write_request_of, write_result, write_result_of,
 };
 
 /// The id of a request: the JSON text of a string or a whole number, kept exactly.
@@ -54,7 +54,7 @@ impl RequestId {
     /// An id of the gateway's own.
     #[must_use]
     pub fn from_number(number: u64) -> Self {
-        Self(number.to_smolstr())
+        Self(itoa::Buffer::new().format(number).into())
     }
 
     /// The JSON text.

@@ -2,7 +2,7 @@
 //!
 //! Spec: 2026-07-28 basic, "_meta".
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use serde_json::value::RawValue;
 
@@ -61,6 +61,29 @@ pub fn set_context<'a>(meta: &mut RawObject<'a>, context: &'a Context, revision:
     if let Some(level) = &context.log_level {
         meta.lend(LOG_LEVEL, level);
     }
+}
+
+/// The same as a member of parameters that have others and no `_meta`, with the comma in front of it, in pieces: most requests
+/// of clients of the legacy era come to a modern backend so, and are put together at once.
+#[must_use]
+pub fn pieces(context: &Context, revision: Revision) -> [&str; 9] {
+    fn text(value: Option<&Arc<RawValue>>) -> Option<&str> {
+        value.map(|value| value.get())
+    }
+    let info = text(context.client_info.as_ref());
+    let level = text(context.log_level.as_ref());
+    let when = |is_there: bool, piece: &'static str| if is_there { piece } else { "" };
+    [
+        r#","_meta":{"io.modelcontextprotocol/protocolVersion":""#,
+        revision.as_str(),
+        r#"","io.modelcontextprotocol/clientCapabilities":"#,
+        text(context.capabilities.as_ref()).unwrap_or("{}"),
+        when(info.is_some(), r#","io.modelcontextprotocol/clientInfo":"#),
+        info.unwrap_or_default(),
+        when(level.is_some(), r#","io.modelcontextprotocol/logLevel":"#),
+        level.unwrap_or_default(),
+        "}",
+    ]
 }
 
 /// Whether a request's `_meta` says just this context already, of a client that says who it is, and asks for no progress.
@@ -165,6 +188,29 @@ mod tests {
         let mut meta = RawObject::parse(&with).unwrap();
         remove_context(&mut meta);
         assert_eq!(meta.to_raw().get(), text.get());
+    }
+
+    #[test]
+    fn in_pieces_the_context_is_the_same() {
+        let value = |text: &str| Some(quote_free(text).into());
+        for context in [
+            Context::default(),
+            Context {
+                client_info: value(r#"{"name":"n"}"#),
+                ..Context::default()
+            },
+            Context {
+                client_info: value(r#"{"name":"n"}"#),
+                capabilities: value(r#"{"roots":{}}"#),
+                log_level: value("\"info\""),
+                trace: None,
+            },
+        ] {
+            let mut meta = RawObject::default();
+            set_context(&mut meta, &context, Revision::LATEST_MODERN);
+            let whole = format!(r#","_meta":{}"#, meta.to_raw().get());
+            assert_eq!(pieces(&context, Revision::LATEST_MODERN).concat(), whole);
+        }
     }
 
     #[test]

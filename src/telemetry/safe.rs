@@ -107,6 +107,11 @@ impl Visit for Line {
         text.push('"');
     }
 
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        let mut digits = itoa::Buffer::new();
+        self.begin(field).push_str(digits.format(value));
+    }
+
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if self.outcome.is_ok() {
             self.outcome = write!(Escaping(self.begin(field)), "{value:?}");

@@ -23,7 +23,6 @@ use http::{
 };
 use http_body_util::Full;
 use reqwest::Client;
-use smol_str::ToSmolStr as _;
 use url::Url;
 
 use crate::{
@@ -266,10 +265,9 @@ impl Wire {
                 }
             }
         };
-        let length = HeaderValue::from_str(&outgoing.body.len().to_smolstr()).ok();
-        // The client below would put it in, and take much more memory for it.
-        if let Some(length) = length.filter(|_| has_body) {
-            headers.insert(CONTENT_LENGTH, length);
+        if has_body {
+            // The client below would put it in, and take much more memory for it.
+            headers.insert(CONTENT_LENGTH, outgoing.body.len().into());
         }
         let mut request = Request::new(outgoing.body);
         *request.method_mut() = method;

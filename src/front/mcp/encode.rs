@@ -19,12 +19,12 @@ pub(super) trait Encode: Send + Sync + 'static {
     /// What the client hears of this; `None` where it does not want to hear it.
     fn notification(&self, notification: Notification) -> Option<Notification>;
 
-    /// The result's JSON text as this era has it; an error object where it cannot be told so.
+    /// The response message with a result as this era has it; an error object where it cannot be told so.
     ///
     /// # Errors
     ///
     /// The error object that is the answer instead.
-    fn result(&self, body: ResultBody) -> Result<Bytes, Box<RawValue>>;
+    fn result(&self, id: &RequestId, body: ResultBody) -> Result<Bytes, Box<RawValue>>;
 
     /// How a result is told whose parts are passed on as they come, of which this is the first.
     fn parts(&self, first: &ResultBody) -> Parts;
@@ -114,18 +114,19 @@ pub(super) fn response(
     id: &RequestId,
     outcome: Outcome,
 ) -> (StatusCode, Option<Response>) {
-    let (result, failure) = match outcome {
+    let told = |result: Result<Bytes, _>| result.map(|result| write_result(id, &result));
+    let (message, failure) = match outcome {
         Outcome::Kept(result) => match Response::around(encode, id, &result) {
             Some(response) => return (StatusCode::OK, Some(response)),
-            None => (encode.result(result.body()), None),
+            None => (encode.result(id, result.body()), None),
         },
-        Outcome::Completed(body) => (encode.result(body), None),
-        Outcome::Rejected(rejection) => (encode.rejection(rejection), None),
+        Outcome::Completed(body) => (encode.result(id, body), None),
+        Outcome::Rejected(rejection) => (told(encode.rejection(rejection)), None),
         Outcome::Failed(failure) => (Err(encode.failure(&failure)), Some(failure)),
         Outcome::Cancelled => return (StatusCode::OK, None),
     };
-    match result {
-        Ok(result) => (StatusCode::OK, Some(write_result(id, &result).into())),
+    match message {
+        Ok(message) => (StatusCode::OK, Some(message.into())),
         Err(error) => {
             let status = encode.status(&error, failure.as_ref());
             (status, Some(write_error(Some(id), &error).into()))

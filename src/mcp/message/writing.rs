@@ -20,33 +20,34 @@ pub fn write_request_of(
     params: &RawObject<'_>,
     inner: Option<(&str, &RawObject<'_>)>,
 ) -> Bytes {
-    let inner_bytes = inner.map_or(0, |(name, object)| name.len() + object.size_bytes());
-    write_with(
-        Some(id),
-        method,
-        params.size_bytes() + inner_bytes,
-        |text| {
-            text.push_str(PARAMS);
-            params.write_with(text, inner);
-        },
-    )
+    let inner_bytes = inner.map_or(0, |(name, object)| name.len() + 4 + object.size_bytes());
+    let size_bytes = PARAMS.len() + params.size_bytes() + inner_bytes;
+    write_with(Some(id), method, size_bytes, |text| {
+        text.push_str(PARAMS);
+        params.write_with(text, inner);
+    })
 }
 
-/// The same of parameters in which a text stands between two pieces that are there.
+/// The same of parameters in which a text is put between two pieces that are there, and others at the end, in front of the
+/// brace that closes them.
 #[must_use]
 pub fn write_request_around(
     id: &RequestId,
     method: &str,
-    before: &str,
-    text: &str,
-    behind: &str,
+    (before, text, behind): (&str, &str, &str),
+    added: &[&str],
 ) -> Bytes {
-    let size_bytes = before.len() + text.len() + 2 + behind.len();
+    let added_bytes: usize = added.iter().map(|piece| piece.len()).sum();
+    let size_bytes = PARAMS.len() + before.len() + text.len() + 2 + behind.len() + added_bytes + 1;
     write_with(Some(id), method, size_bytes, |params| {
         params.push_str(PARAMS);
         params.push_str(before);
         push_quoted(params, text);
         params.push_str(behind);
+        for piece in added {
+            params.push_str(piece);
+        }
+        params.push('}');
     })
 }
 
@@ -66,10 +67,24 @@ const PARAMS: &str = r#","params":"#;
 /// Writes a response that carries `result`, JSON text, untouched.
 #[must_use]
 pub fn write_result(id: &RequestId, result: &[u8]) -> Bytes {
+    write_result_of(id, result.len(), |message| {
+        message.extend_from_slice(result);
+    })
+}
+
+/// The same of a result that is written for the first time, of about so many bytes.
+#[must_use]
+pub fn write_result_of(id: &RequestId, size_bytes: usize, add: impl FnOnce(&mut Vec<u8>)) -> Bytes {
     let id = id.as_json().as_bytes();
-    [RESPONSE_START, id, RESULT_START, result, b"}"]
-        .concat()
-        .into()
+    let parts = [RESPONSE_START, id, RESULT_START];
+    let framed_bytes: usize = parts.iter().map(|part| part.len()).sum();
+    let mut message = Vec::with_capacity(framed_bytes + size_bytes + 1);
+    for part in parts {
+        message.extend_from_slice(part);
+    }
+    add(&mut message);
+    message.push(b'}');
+    message.into()
 }
 
 /// What stands before and after the result in a response, for a result that arrives in parts.
@@ -95,7 +110,7 @@ pub fn write_error(id: Option<&RequestId>, error: &RawValue) -> Bytes {
 }
 
 fn write(id: Option<&RequestId>, method: &str, params: Option<&RawValue>) -> Bytes {
-    let size_bytes = params.map_or(0, |params| params.get().len());
+    let size_bytes = params.map_or(0, |params| PARAMS.len() + params.get().len());
     write_with(id, method, size_bytes, |text| {
         if let Some(params) = params {
             text.push_str(PARAMS);
@@ -110,14 +125,20 @@ fn write_with(
     size_bytes: usize,
     add_params: impl FnOnce(&mut String),
 ) -> Bytes {
-    let mut text = String::with_capacity(96 + method.len() + size_bytes);
-    text.push_str(r#"{"jsonrpc":"2.0","#);
+    const START: &str = r#"{"jsonrpc":"2.0","#;
+    const ID: &str = r#""id":"#;
+    const METHOD: &str = r#""method":"#;
+    // Of nearly all, to the byte: what is left over would take memory of its own to be remembered by.
+    let id_bytes = id.map_or(0, |id| ID.len() + id.as_json().len() + 1);
+    let method_bytes = METHOD.len() + method.len() + 2;
+    let mut text = String::with_capacity(START.len() + id_bytes + method_bytes + size_bytes + 1);
+    text.push_str(START);
     if let Some(id) = id {
-        text.push_str(r#""id":"#);
+        text.push_str(ID);
         text.push_str(id.as_json());
         text.push(',');
     }
-    text.push_str(r#""method":"#);
+    text.push_str(METHOD);
     push_quoted(&mut text, method);
     add_params(&mut text);
     text.push('}');

@@ -13,8 +13,10 @@ use crate::{
         },
         event::{Notification, Question, Rejection, ResultBody},
         failure::Failure,
+        members::Members,
+        message::{RequestId, write_result, write_result_of},
         method::RESOURCES_READ,
-        object::RawObject,
+        object::{self, RawObject},
         version::Revision,
     },
     session::{
@@ -61,8 +63,8 @@ impl Encode for Legacy {
         Some(notification)
     }
 
-    fn result(&self, body: ResultBody) -> Result<Bytes, Box<RawValue>> {
-        untyped(body)
+    fn result(&self, id: &RequestId, body: ResultBody) -> Result<Bytes, Box<RawValue>> {
+        untyped(id, &body)
     }
 
     /// What only the modern era has may stand anywhere in a result.
@@ -124,15 +126,20 @@ pub(super) async fn has_ids(session: &SessionRef, mcp_session: Uuid) -> bool {
     revision == Ok(Some(Revision::V2025_11_25))
 }
 
-/// Takes out what only modern clients read.
-fn untyped(body: ResultBody) -> Result<Bytes, Box<RawValue>> {
+/// Writes a response without what only modern clients read. Its result is JSON already: whoever received it has checked that.
+fn untyped(id: &RequestId, body: &ResultBody) -> Result<Bytes, Box<RawValue>> {
+    const TYPE: &str = MODERN_MEMBERS[0].0;
     if !body.typed {
-        return Ok(body.json);
+        return Ok(write_result(id, &body.json));
     }
-    let garbled = || error_object(INTERNAL_ERROR, "the backend's result is no object");
-    let raw: &RawValue = serde_json::from_slice(&body.json).map_err(|_| garbled())?;
-    let mut members = RawObject::parse(raw).map_err(|_| garbled())?;
-    match members.get_str("resultType").as_deref() {
+    let result = str::from_utf8(&body.json).unwrap_or_default();
+    if !result.starts_with('{') {
+        let garbled = "the backend's result is no object";
+        return Err(error_object(INTERNAL_ERROR, garbled));
+    }
+    let mut members = Members::of(result);
+    let kind = members.find(|member| member.name().as_deref() == Some(TYPE));
+    match kind.and_then(|kind| object::text(kind.value)).as_deref() {
         None | Some("complete") => {}
         Some(INPUT_REQUIRED) => {
             return Err(error_object(
@@ -141,10 +148,21 @@ fn untyped(body: ResultBody) -> Result<Bytes, Box<RawValue>> {
             ));
         }
         // Only an extension defines others, and backends answer so to clients that declared it.
-        Some(_) => return Ok(body.json),
+        Some(_) => return Ok(write_result(id, &body.json)),
     }
-    members.retain(|name| MODERN_MEMBERS.iter().all(|(left_out, _)| *left_out != name));
-    Ok(members.to_raw().get().to_owned().into())
+    Ok(write_result_of(id, result.len(), |message| {
+        let mut separator = "{";
+        for member in Members::of(result) {
+            let name = member.name().unwrap_or_default();
+            if MODERN_MEMBERS.iter().all(|(left_out, _)| *left_out != name) {
+                for part in [separator, member.quoted, ":", member.value] {
+                    message.extend_from_slice(part.as_bytes());
+                }
+                separator = ",";
+            }
+        }
+        message.extend_from_slice(if separator == "{" { b"{}" } else { b"}" });
+    }))
 }
 
 /// Whether a modern error says that there is no such resource; its code says less than the code of
@@ -169,12 +187,16 @@ fn tells_of_no_resource(error: &RawValue) -> bool {
 mod tests {
     use super::*;
 
-    fn result(json: &'static str, typed: bool) -> Result<Bytes, Box<RawValue>> {
-        untyped(ResultBody {
+    fn result(json: &'static str, typed: bool) -> Result<String, Box<RawValue>> {
+        let body = ResultBody {
             json: json.into(),
             typed,
             freshness: None,
-        })
+        };
+        let written = untyped(&RequestId::from_number(7), &body)?;
+        let written = str::from_utf8(&written).unwrap();
+        let result = written.strip_prefix(r#"{"jsonrpc":"2.0","id":7,"result":"#);
+        Ok(result.unwrap().strip_suffix('}').unwrap().to_owned())
     }
 
     #[test]
@@ -182,6 +204,17 @@ mod tests {
         let modern =
             r#"{"resultType":"complete","content":[],"n":1.0,"ttlMs":1,"cacheScope":"private"}"#;
         assert_eq!(result(modern, true).unwrap(), r#"{"content":[],"n":1.0}"#);
+        for (nothing_else, left) in [
+            ("{}", "{}"),
+            (r#"{"ttlMs":1}"#, "{}"),
+            (r#"{ "a" : 1 }"#, r#"{"a":1}"#),
+        ] {
+            assert_eq!(result(nothing_else, true).unwrap(), left);
+        }
+        // What is no text is no name of ours.
+        let strange = r#"{"\ud800":1,"resultType":"complete"}"#;
+        assert_eq!(result(strange, true).unwrap(), r#"{"\ud800":1}"#);
+        assert!(result("[]", true).is_err());
         let legacy = r#"{ "content" : [] }"#;
         assert_eq!(result(legacy, false).unwrap(), legacy);
         assert!(result(r#"{"resultType":"input_required"}"#, true).is_err());

@@ -13,6 +13,7 @@ use crate::{
         event::{Freshness, Notification, Question, Rejection, ResultBody},
         failure::Failure,
         level::Level,
+        message::{RequestId, write_result},
         meta,
         method::{ELICITED, LOG_MESSAGE, PROGRESS, RESOURCES_READ, may_want_input},
         object::RawObject,
@@ -93,6 +94,23 @@ impl Modern {
     fn typed(&self, body: &ResultBody) -> Bytes {
         typed(&body.json, body.freshness.or(self.freshness))
     }
+
+    fn told(&self, body: ResultBody) -> Bytes {
+        if !body.typed {
+            return self.typed(&body);
+        }
+        if begins_with_its_kind(&body.json) {
+            return body.json;
+        }
+        // Every result of this era must say its kind; one that does not is complete.
+        let members = RawObject::parse_or_empty(serde_json::from_slice(&body.json).ok());
+        let says = |name| members.get(name).is_some();
+        let is_kept = says("ttlMs") || says("cacheScope");
+        if says("resultType") {
+            return body.json;
+        }
+        typed(&body.json, self.freshness.filter(|_| !is_kept))
+    }
 }
 
 impl Encode for Modern {
@@ -116,24 +134,8 @@ impl Encode for Modern {
         }
     }
 
-    fn result(&self, body: ResultBody) -> Result<Bytes, Box<RawValue>> {
-        if !body.typed {
-            return Ok(self.typed(&body));
-        }
-        if begins_with_its_kind(&body.json) {
-            return Ok(body.json);
-        }
-        // Every result of this era must say its kind; one that does not is complete.
-        let members = RawObject::parse_or_empty(serde_json::from_slice(&body.json).ok());
-        let says = |name| members.get(name).is_some();
-        let freshness = self
-            .freshness
-            .filter(|_| !says("ttlMs") && !says("cacheScope"));
-        Ok(if says("resultType") {
-            body.json
-        } else {
-            typed(&body.json, freshness)
-        })
+    fn result(&self, id: &RequestId, body: ResultBody) -> Result<Bytes, Box<RawValue>> {
+        Ok(write_result(id, &self.told(body)))
     }
 
     /// A typed result that does not begin with its kind may say it anywhere, or not at all.
@@ -274,16 +276,17 @@ mod tests {
         );
     }
 
+    fn body(json: &'static str, typed: bool) -> ResultBody {
+        ResultBody {
+            json: json.into(),
+            typed,
+            freshness: None,
+        }
+    }
+
     #[test]
     fn results_that_may_be_kept_say_for_how_long() {
-        let told = |method, freshness, typed| {
-            let body = ResultBody {
-                json: "{}".into(),
-                typed,
-                freshness,
-            };
-            encoder(method, None).result(body).unwrap()
-        };
+        let told = |method, typed| encoder(method, None).told(body("{}", typed));
         let stale = r#"{"resultType":"complete","ttlMs":0,"cacheScope":"private"}"#;
         for method in [
             "tools/list",
@@ -292,23 +295,16 @@ mod tests {
             "resources/templates/list",
             "resources/read",
         ] {
-            assert_eq!(told(method, None, false), stale, "{method}");
-            assert_eq!(told(method, None, true), stale, "{method}");
+            assert_eq!(told(method, false), stale, "{method}");
+            assert_eq!(told(method, true), stale, "{method}");
         }
-        assert_eq!(
-            told("tools/call", None, false),
-            r#"{"resultType":"complete"}"#
-        );
+        assert_eq!(told("tools/call", false), r#"{"resultType":"complete"}"#);
     }
 
     #[test]
     fn a_typed_result_that_does_not_say_its_kind_is_complete() {
         let encoder = encoder("resources/read", None);
-        let body = |json: &'static str| ResultBody {
-            json: json.into(),
-            typed: true,
-            freshness: None,
-        };
+        let body = |json| body(json, true);
         for (json, expected) in [
             (r#"{"a":1,"resultType":"x"}"#, r#"{"a":1,"resultType":"x"}"#),
             (
@@ -320,7 +316,7 @@ mod tests {
                 r#"{"resultType":"complete","ttlMs":0,"cacheScope":"private","a":1}"#,
             ),
         ] {
-            assert_eq!(encoder.result(body(json)).unwrap(), expected);
+            assert_eq!(encoder.told(body(json)), expected);
         }
         let Parts::Edited(edit) = encoder.parts(&body(r#"{"a":1,"#)) else {
             panic!("it may say its kind later");
