@@ -8,7 +8,7 @@ use std::{
     fmt,
     future::poll_fn,
     sync::{Arc, Weak},
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -247,9 +247,8 @@ impl<T: Weighed> Receiver<T> {
     fn poll_within_turn(&mut self, context: &mut Context<'_>) -> Poll<Option<T>> {
         if self.worker.is_busy() {
             // What the work sends while it is carried on here need wake nobody.
-            let asleep = &mut Context::from_waker(Waker::noop());
-            if let Poll::Ready(received) = self.received.poll_next_unpin(asleep) {
-                return Poll::Ready(self.taken(received));
+            if let Ok(held) = self.received.try_recv() {
+                return Poll::Ready(self.taken(Some(held)));
             }
         }
         self.worker.carry_on(context);

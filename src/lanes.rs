@@ -3,7 +3,11 @@
 //! A runtime that shares all its tasks among its threads wakes one thread for what another could do next, and moves what a
 //! task holds from one processor's cache to the other's: a fifth of a small call (benches/README.md). Here a client's
 //! connection stays on one thread from its begin to its end, with its calls and the sockets in the clear that they use
-//! towards backends, and so does a session's actor with those of its backends. Only the messages between the two cross over.
+//! towards backends, and so do a session's actor and those of its backends with all that they begin. What a connection
+//! brings to a session is taken where it is brought ([`Seat`]), so that for that no thread wakes another either.
+
+mod seat;
+mod turn;
 
 use std::{
     cell::Cell,
@@ -22,6 +26,9 @@ use tokio::{
     runtime::{Builder, Handle, Id, Runtime},
     sync::oneshot,
 };
+
+pub use seat::{Seat, attempt};
+pub use turn::{Until, now, turn, until};
 
 /// Names a thread.
 pub type Lane = Id;

@@ -12,6 +12,7 @@ mod fan_out;
 mod heard;
 mod in_order;
 mod kept;
+mod mailbox;
 mod message;
 pub mod outbox;
 mod parked;

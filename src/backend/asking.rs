@@ -69,7 +69,7 @@ struct Open {
     number: u64,
     asked: Asked,
     /// The call it is asked for; `None` where nobody knows.
-    call: Option<CancellationToken>,
+    call: Option<Arc<CancellationToken>>,
     /// What its progress is called, if that is to be told.
     progress: Option<Tokens>,
     /// Their end is the end of the waits.

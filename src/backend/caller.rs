@@ -33,7 +33,7 @@ pub(super) struct Caller {
     context: Context,
     translation: Option<Arc<dyn Translation>>,
     waiting: Arc<Waiting>,
-    cancel: CancellationToken,
+    cancel: Arc<CancellationToken>,
     asked: AtomicBool,
     lists: bool,
 }
@@ -74,7 +74,7 @@ impl Caller {
     }
 
     /// Fires when it takes its call back.
-    pub(super) const fn cancel(&self) -> &CancellationToken {
+    pub(super) const fn cancel(&self) -> &Arc<CancellationToken> {
         &self.cancel
     }
 

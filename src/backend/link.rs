@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     channel::Room,
+    lanes,
     limits::HEARD_IN_FLIGHT,
     mcp::{discovery::Discovery, level::Level, object::RawObject, request::Context},
 };
@@ -229,7 +230,7 @@ impl Drop for InUse {
     fn drop(&mut self) {
         let mut uses = self.0.uses();
         uses.calls = uses.calls.saturating_sub(1);
-        uses.last = Instant::now();
+        uses.last = lanes::now().into_std();
     }
 }
 

@@ -1,5 +1,7 @@
 //! Lists all that a backend has of one kind, page by page.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -53,6 +55,7 @@ pub(crate) async fn list(
     // Whoever gives up waiting drops this future, and with it the call on its way.
     let cancel = CancellationToken::new();
     let _cancel_when_dropped = cancel.clone().drop_guard();
+    let cancel = Arc::new(cancel);
     let mut pages = Pages {
         backend,
         shelf,
@@ -109,7 +112,7 @@ struct Pages<'a> {
     shelf: Shelf,
     link: LinkKey,
     context: &'a Context,
-    cancel: &'a CancellationToken,
+    cancel: &'a Arc<CancellationToken>,
     room_bytes: usize,
     by_all: bool,
 }

@@ -5,20 +5,9 @@
 //! held (benches/README.md). What is promised is the same: nobody waits in a handler, a mistake ends this connection alone
 //! and its session learns of it, and a connection ends with its session.
 //!
-//! Its session lives on the same lane: what that brings is taken at once where nothing else waits to be, without a task to
-//! be woken for it.
+//! What its session brings is taken at once where nothing else waits to be ([`Seat`]), without a task to be woken for it.
 
-use std::{
-    any::Any,
-    future::poll_fn,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::mpsc,
@@ -26,7 +15,7 @@ use tokio::{
     time::sleep,
 };
 
-use crate::lanes::{self, Lane};
+use crate::lanes::{Seat, attempt};
 
 use super::{
     connection::Connection,
@@ -38,12 +27,7 @@ use super::{
 pub(super) struct Mailbox(Arc<Post>);
 
 struct Post {
-    /// Where its task lives, once it does.
-    home: OnceLock<Lane>,
-    /// Messages in the queue: those that came before go first.
-    waiting: AtomicUsize,
-    /// `None` before its task begins and after it ended. Locked while it takes a message.
-    connection: Mutex<Option<Connection>>,
+    seat: Seat<Connection>,
     // Boxed: a queue has places for many, and messages are large.
     queue: mpsc::UnboundedSender<Box<BackendMessage>>,
 }
@@ -65,9 +49,7 @@ impl Mailbox {
     pub(super) fn new() -> (Self, Inbox) {
         let (queue, inbox) = mpsc::unbounded_channel();
         let post = Post {
-            home: OnceLock::new(),
-            waiting: AtomicUsize::new(0),
-            connection: Mutex::new(None),
+            seat: Seat::default(),
             queue,
         };
         (Self(Arc::new(post)), inbox)
@@ -79,7 +61,7 @@ impl Mailbox {
     ///
     /// Gives the message back when the connection has ended.
     pub(super) fn cast(&self, message: BackendMessage) -> Result<(), Box<BackendMessage>> {
-        self.0.waiting.fetch_add(1, Ordering::Relaxed);
+        self.0.seat.queued();
         let put = self.0.queue.send(Box::new(message));
         put.map_err(|unsent| unsent.0)
     }
@@ -91,12 +73,7 @@ impl Mailbox {
     ///
     /// As of [`Self::cast`].
     pub(super) fn hand_over(&self, message: BackendMessage) -> Result<(), Box<BackendMessage>> {
-        let post = &*self.0;
-        if post.is_here()
-            && post.waiting.load(Ordering::Relaxed) == 0
-            && let Ok(mut connection) = post.connection.try_lock()
-            && connection.is_some()
-        {
+        if let Some(mut connection) = self.0.seat.at_once() {
             if !take(&mut connection, message) {
                 // Whatever it is, it wakes the task, which then ends.
                 let _ended = self.cast(BackendMessage::Close);
@@ -121,35 +98,9 @@ impl Mailbox {
     }
 }
 
-impl Post {
-    /// Whether its lane's thread is the one that asks.
-    fn is_here(&self) -> bool {
-        lanes::here().is_some_and(|here| self.home.get() == Some(&here))
-    }
-
-    /// Has the connection take the next message from the queue.
-    fn take_next(&self, inbox: &mut Inbox, context: &mut Context<'_>) -> Poll<bool> {
-        let mut place = self.place();
-        let Poll::Ready(next) = inbox.poll_recv(context) else {
-            return Poll::Pending;
-        };
-        let Some(message) = next else {
-            return Poll::Ready(false);
-        };
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
-        Poll::Ready(take(&mut place, *message))
-    }
-
-    fn place(&self) -> MutexGuard<'_, Option<Connection>> {
-        self.connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl Drop for Running {
     fn drop(&mut self) {
-        let connection = self.0.place().take();
+        let connection = self.0.seat.actor().take();
         drop(connection);
     }
 }
@@ -159,12 +110,14 @@ impl Life {
     pub(super) fn begin(connection: Connection, mut inbox: Inbox) -> Self {
         let number = connection.number;
         let post = Arc::clone(&connection.myself.0);
-        *post.place() = Some(connection);
-        // Nobody else sets it.
-        let _home = post.home.set(lanes::current());
+        post.seat.take(connection);
         let running = Running(post);
         let task = tokio::spawn(async move {
-            while poll_fn(|context| running.0.take_next(&mut inbox, context)).await {}
+            while let Some(message) = inbox.recv().await {
+                if !take(&mut *running.0.seat.unqueued().await, *message) {
+                    return;
+                }
+            }
         });
         Self {
             number,
@@ -197,23 +150,16 @@ fn take(place: &mut Option<Connection>, message: BackendMessage) -> bool {
     let Some(connection) = place else {
         return false;
     };
-    let taken = catch_unwind(AssertUnwindSafe(|| connection.take(message)));
+    let taken = attempt(|| connection.take(message));
     if taken.is_ok() && !connection.has_ended {
         return true;
     }
     let report = Arc::clone(&connection.report);
     // First it is dropped, with whatever waited for it.
     let ended = place.take();
-    let dropped = catch_unwind(AssertUnwindSafe(|| drop(ended)));
-    let mistake = taken.and(dropped).err();
-    let mistake = mistake.map(|mistake| words_of(&*mistake));
-    report(Report::Ended { mistake });
+    let dropped = attempt(|| drop(ended));
+    report(Report::Ended {
+        mistake: taken.and(dropped).err(),
+    });
     false
-}
-
-/// What a panic says.
-fn words_of(mistake: &(dyn Any + Send)) -> String {
-    let words = mistake.downcast_ref::<&str>().copied();
-    let words = words.or_else(|| mistake.downcast_ref::<String>().map(String::as_str));
-    words.unwrap_or("a panic without words").to_owned()
 }

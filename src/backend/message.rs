@@ -172,7 +172,7 @@ pub(crate) struct Call {
     /// Where it may be carried out, the first time.
     pub(crate) desk: Option<Desk>,
     /// Fires when the client takes the request back.
-    pub(crate) cancel: CancellationToken,
+    pub(crate) cancel: Arc<CancellationToken>,
     /// Whether the MCP session was renewed for this call already: once is enough.
     pub(crate) renewed: bool,
     /// Whether the link over which it was turned down, as by a server of the other era, was a shared
@@ -247,7 +247,7 @@ impl Call {
         link: LinkKey,
         request: Request,
         events: EventSender,
-        cancel: CancellationToken,
+        cancel: Arc<CancellationToken>,
     ) -> Box<Self> {
         Self::holding(link, request, events, cancel, None)
     }
@@ -257,7 +257,7 @@ impl Call {
         link: LinkKey,
         request: Request,
         events: EventSender,
-        cancel: CancellationToken,
+        cancel: Arc<CancellationToken>,
         held: Option<Box<dyn Send + Sync>>,
     ) -> Box<Self> {
         in_place::boxed(|| Self {

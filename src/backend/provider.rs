@@ -13,6 +13,7 @@ use http::StatusCode;
 use tokio::time::Instant;
 
 use crate::{
+    lanes,
     limits::RETRY_BUDGET_TOLD,
     mcp::{
         discovery::{Discovery, Offer},
@@ -204,7 +205,7 @@ impl Provider {
     }
 
     fn now(&self) -> Duration {
-        self.since.elapsed()
+        lanes::now().duration_since(self.since)
     }
 }
 

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::{
     channel::is_let_go_within,
+    lanes,
     limits::{PARTS, REQUEST_STATE_TTL},
 };
 
@@ -71,7 +72,7 @@ impl Waiting {
         limit: Duration,
         mut work: impl Future<Output = T> + Unpin,
     ) -> Option<T> {
-        let began = Instant::now();
+        let began = lanes::now();
         let before = if self.ever.load(Relaxed) {
             self.waits().taken(began)
         } else {

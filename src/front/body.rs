@@ -10,6 +10,9 @@ use http::{
     HeaderMap, StatusCode,
     header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
 };
+use tokio::time::timeout_at;
+
+use crate::lanes;
 
 use super::problem::Problem;
 
@@ -102,7 +105,8 @@ where
         .get(CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.parse::<usize>().ok());
-    match tokio::time::timeout(bounds.within, read(body, announced, bounds.size_bytes_max)).await {
+    let deadline = lanes::now() + bounds.within;
+    match timeout_at(deadline, read(body, announced, bounds.size_bytes_max)).await {
         Ok(read) => read,
         Err(_) => Err(BodyError::TooSlow {
             within: bounds.within,

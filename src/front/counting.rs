@@ -6,7 +6,10 @@ use std::time::Instant;
 use http::{Method, Request};
 use warp::reply::Response;
 
-use crate::metrics::{HttpAnswers, Metrics};
+use crate::{
+    lanes,
+    metrics::{HttpAnswers, Metrics},
+};
 
 use super::api::ROUTES;
 
@@ -39,7 +42,7 @@ impl Counting {
     /// Begins with a request.
     pub(super) fn begin<B>(request: &Request<B>) -> Begun {
         Begun {
-            at: Instant::now(),
+            at: lanes::now().into_std(),
             method: request.method().clone(),
             route: number_of(request.uri().path()),
         }

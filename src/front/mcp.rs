@@ -103,8 +103,7 @@ where
     let found = match addressed.session {
         Some(id) => state
             .sessions
-            .seen_by(&admitted.caller)
-            .find(id)
+            .find(id, &admitted.caller)
             .await
             .map(|found| found.zip(Some(short(id)))),
         None => Ok(None),

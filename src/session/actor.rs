@@ -1,6 +1,6 @@
-//! One session's actor: routes exchanges, keeps the clients' MCP sessions, owns the connections.
+//! What one session's actor does: routes exchanges, keeps the clients' MCP sessions, owns the connections.
 //!
-//! Its handler is a list of one-line arms; nothing in it waits for a network or a disk.
+//! A handler is a list of one-line arms; nothing in it waits for a network or a disk.
 
 mod calls;
 mod clients;
@@ -23,7 +23,6 @@ use std::{
     time::Duration,
 };
 
-use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinHandle,
@@ -53,6 +52,7 @@ use super::{
     clock::now_ms,
     exchange::{Exchange, Place},
     kept::KeptLists,
+    mailbox::Mailbox,
     message::SessionMessage,
     outbox::Outbox,
     parked::Parked,
@@ -136,41 +136,22 @@ pub(super) struct Session {
     running: Running,
     outbox: Outbox,
     shared: Shared,
-    myself: ActorRef<SessionMessage>,
-}
-
-pub(super) struct SessionActor;
-
-impl Actor for SessionActor {
-    type Msg = SessionMessage;
-    type State = Session;
-    type Arguments = (StoredSession, Shared, Outbox);
-
-    async fn pre_start(
-        &self,
-        myself: ActorRef<SessionMessage>,
-        (record, shared, outbox): (StoredSession, Shared, Outbox),
-    ) -> Result<Session, ActorProcessingErr> {
-        Ok(Session::start(record, shared, outbox, myself))
-    }
-
-    async fn handle(
-        &self,
-        _myself: ActorRef<SessionMessage>,
-        message: SessionMessage,
-        session: &mut Session,
-    ) -> Result<(), ActorProcessingErr> {
-        if let Some(message) = session.after_storing(message) {
-            session.take(message);
-        }
-        Ok(())
-    }
+    myself: Mailbox,
 }
 
 impl Session {
-    /// Takes a message.
+    /// Takes a message, at once or after what it has to wait for.
+    pub(super) fn receive(&mut self, message: SessionMessage) {
+        if let Some(message) = self.after_storing(message) {
+            self.take(message);
+        }
+    }
+
+    /// Takes a message now.
     fn take(&mut self, message: SessionMessage) {
         match message {
+            #[cfg(test)]
+            SessionMessage::Mistake => panic!("as a test wants it"),
             SessionMessage::Begin { exchange, place } => self.begin(exchange, place),
             SessionMessage::Cancel {
                 mcp_session,
@@ -254,11 +235,12 @@ impl Session {
         }
     }
 
-    fn start(
+    /// A session with all that its record says. Its connections begin where this is called.
+    pub(super) fn start(
         record: StoredSession,
         shared: Shared,
         outbox: Outbox,
-        myself: ActorRef<SessionMessage>,
+        myself: Mailbox,
     ) -> Self {
         let oldest_ms = shared.oldest_mcp_session_ms();
         let backends = record.servers.len();

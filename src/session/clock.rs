@@ -9,11 +9,13 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use crate::lanes;
+
 static CLOCK: LazyLock<Clock> = LazyLock::new(|| Clock::set_to(SystemTime::now()));
 
 /// Milliseconds since 1970.
 pub(super) fn now_ms() -> i64 {
-    CLOCK.at(Instant::now())
+    CLOCK.at(lanes::now().into_std())
 }
 
 /// The moment so long ago.

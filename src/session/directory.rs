@@ -10,7 +10,7 @@ use std::sync::{
 };
 
 use dashmap::DashMap;
-use ractor::{ActorId, ActorRef};
+use ractor::ActorId;
 use tokio::sync::{Semaphore, oneshot};
 use uuid::Uuid;
 
@@ -31,6 +31,7 @@ use super::{
     describe::SessionDescription,
     exchange::{Exchange, InFlight, Place, next_number},
     heard::{Heard, Listener},
+    mailbox::Mailbox,
     message::{Client, Filter, SessionMessage, Subscription, Welcome},
     outbox::{Attendance, Outbox},
     parked::{Parked, TakenUp},
@@ -78,11 +79,11 @@ impl Directory {
         &self,
         id: Uuid,
         owner: Option<Arc<str>>,
-        (actor, lane): (ActorRef<SessionMessage>, Lane),
+        (mailbox, lane): (Mailbox, Lane),
         outbox: Outbox,
     ) -> SessionRef {
         let session = SessionRef(Arc::new(Live {
-            actor,
+            mailbox,
             lane,
             caller_places: owner.as_ref().map(|owner| self.quota.requests_of(owner)),
             owner,
@@ -103,7 +104,7 @@ impl Directory {
     /// Takes a session out whose actor ended, unless another actor has taken its place.
     pub(super) fn remove_ended(&self, id: Uuid, actor: ActorId) {
         self.live
-            .remove_if(&id, |_, session| session.0.actor.get_id() == actor);
+            .remove_if(&id, |_, session| session.0.mailbox.id() == actor);
     }
 
     /// From now on no session takes another exchange.
@@ -123,7 +124,7 @@ pub struct SessionRef(Arc<Live>);
 
 /// What all handles to a session share.
 struct Live {
-    actor: ActorRef<SessionMessage>,
+    mailbox: Mailbox,
     /// Where the actor lives.
     lane: Lane,
     owner: Option<Arc<str>>,
@@ -179,8 +180,8 @@ impl SessionRef {
             _permits: Some((permit, caller_permit)),
         };
         self.0
-            .actor
-            .cast(SessionMessage::Begin { exchange, place })
+            .mailbox
+            .hand_over(SessionMessage::Begin { exchange, place })
             .map_err(|_| Failure::Lost)?;
         Ok(InFlight {
             cancel,
@@ -239,7 +240,7 @@ impl SessionRef {
         attendance: Option<Attendance>,
     ) -> Result<Heard, Failure> {
         let farewell = SessionMessage::Left { mcp_session };
-        let (heard, told) = Heard::new(self.0.actor.clone(), farewell);
+        let (heard, told) = Heard::new(self.0.mailbox.clone(), farewell);
         let listener = Listener::new(told, attendance);
         self.ask(|reply| SessionMessage::Listen {
             mcp_session,
@@ -269,7 +270,7 @@ impl SessionRef {
     ) -> Result<(Filter, Heard), Failure> {
         let number = next_number();
         let farewell = SessionMessage::Unsubscribed { number };
-        let (heard, listener) = Heard::new(self.0.actor.clone(), farewell);
+        let (heard, listener) = Heard::new(self.0.mailbox.clone(), farewell);
         let subscription = Subscription {
             context,
             filter,
@@ -353,9 +354,16 @@ impl SessionRef {
         self.tell(SessionMessage::Close);
     }
 
+    /// Has the session make a mistake; tells whether it did so at once.
+    #[cfg(test)]
+    pub(super) fn mistake(&self) -> bool {
+        let _gone = self.0.mailbox.hand_over(SessionMessage::Mistake);
+        self.0.mailbox.is_left()
+    }
+
     fn tell(&self, message: SessionMessage) {
         // A session that is gone has no use for any of these.
-        let _gone = self.0.actor.cast(message);
+        let _gone = self.0.mailbox.cast(message);
     }
 
     async fn ask<T>(
@@ -363,7 +371,8 @@ impl SessionRef {
         question: impl FnOnce(oneshot::Sender<T>) -> SessionMessage,
     ) -> Result<T, Failure> {
         let (reply, answer) = oneshot::channel();
-        self.tell(question(reply));
+        // As above.
+        let _gone = self.0.mailbox.hand_over(question(reply));
         answer.await.map_err(|_| Failure::Lost)
     }
 }

@@ -1,6 +1,9 @@
 //! One client request on its way through a session.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, mpsc::error::TrySendError};
@@ -33,7 +36,7 @@ pub struct Exchange {
     /// Where the work on it may be carried out.
     pub desk: Option<Desk>,
     /// Fires when the client takes the request back.
-    pub cancel: CancellationToken,
+    pub cancel: Arc<CancellationToken>,
     /// The backend that the request goes on at, whatever its name would say.
     pub pinned: Option<BackendName>,
 }
@@ -112,7 +115,7 @@ pub(super) struct Place {
 /// The front's hold on an exchange. With `cancel_when_dropped`, dropping it before the answer is
 /// complete takes the request back.
 pub struct InFlight {
-    pub(super) cancel: CancellationToken,
+    pub(super) cancel: Arc<CancellationToken>,
     pub(super) cancel_when_dropped: bool,
 }
 

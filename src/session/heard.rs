@@ -1,6 +1,5 @@
 //! What a listener holds: dropped, its session stops to tell it anything.
 
-use ractor::ActorRef;
 use tokio::sync::mpsc::error::TrySendError;
 
 use crate::{
@@ -9,6 +8,7 @@ use crate::{
 };
 
 use super::{
+    mailbox::Mailbox,
     message::{SessionMessage, Told},
     outbox::Attendance,
 };
@@ -16,7 +16,7 @@ use super::{
 /// What one listener hears.
 pub struct Heard {
     received: Receiver<Told>,
-    farewell: Option<(ActorRef<SessionMessage>, SessionMessage)>,
+    farewell: Option<(Mailbox, SessionMessage)>,
 }
 
 /// Where a client's MCP session tells it what it has not asked for.
@@ -49,10 +49,7 @@ impl Listener {
 
 impl Heard {
     /// A listener that says `farewell` to its session when it goes, and its other end.
-    pub(super) fn new(
-        session: ActorRef<SessionMessage>,
-        farewell: SessionMessage,
-    ) -> (Self, Sender<Told>) {
+    pub(super) fn new(session: Mailbox, farewell: SessionMessage) -> (Self, Sender<Told>) {
         let (listener, received) = channel(CHANGES_IN_FLIGHT);
         let heard = Self {
             received,

@@ -34,6 +34,9 @@ use super::{
 
 /// Commands, facts and questions of one session.
 pub(crate) enum SessionMessage {
+    /// Command: make one.
+    #[cfg(test)]
+    Mistake,
     /// Command: carry out an exchange.
     Begin {
         exchange: Box<Exchange>,

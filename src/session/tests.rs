@@ -1,5 +1,7 @@
 //! Sessions over a real store, without backends: what is kept, counted and given back.
 
+mod past_the_queue;
+
 use std::path::Path;
 
 use futures_util::future::join_all;
@@ -41,6 +43,12 @@ struct World {
 
 /// One session, of no backend.
 async fn world() -> World {
+    // Elsewhere, as those of a gateway are.
+    world_on(2).await
+}
+
+/// The same on one of so many lanes.
+async fn world_on(lanes: usize) -> World {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("gateway.db");
     let key = SealingKey::parse(&"00".repeat(32).into()).unwrap();
@@ -68,8 +76,7 @@ async fn world() -> World {
         patience,
         CAPS,
         Metrics::new().unwrap(),
-        // Elsewhere, as those of a gateway are.
-        Lanes::begin(2).unwrap(),
+        Lanes::begin(lanes).unwrap(),
     );
     let sessions = sessions.await.unwrap();
     let everybody = sessions.seen_by(&Caller::anonymous());
@@ -100,20 +107,29 @@ async fn open(session: &SessionRef) -> Result<Uuid, Failure> {
 }
 
 /// Sends a `ping` in an MCP session.
-fn begin(session: &SessionRef, id: Uuid) -> (Receiver<Event>, InFlight, CancellationToken) {
+fn begin(session: &SessionRef, id: Uuid) -> (Receiver<Event>, InFlight, Arc<CancellationToken>) {
+    let cancel = Arc::new(CancellationToken::new());
+    let (received, in_flight) = begin_with(session, Some(id), cancel.clone());
+    (received, in_flight, cancel)
+}
+
+fn begin_with(
+    session: &SessionRef,
+    mcp_session: Option<Uuid>,
+    cancel: Arc<CancellationToken>,
+) -> (Receiver<Event>, InFlight) {
     let (events, received) = channel(Backlog::new(4, 1000));
-    let cancel = CancellationToken::new();
     let exchange = Exchange {
-        mcp_session: Some(id),
-        cancel_by: Some(RequestId::from_number(1)),
+        mcp_session,
+        cancel_by: mcp_session.map(|_| RequestId::from_number(1)),
         request: Request::new("ping", None, Context::default()),
         events,
         desk: None,
-        cancel: cancel.clone(),
+        cancel,
         pinned: None,
     };
     let in_flight = session.begin(Box::new(exchange), false).unwrap();
-    (received, in_flight, cancel)
+    (received, in_flight)
 }
 
 /// The same, and how it failed.

@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ractor::ActorRef;
 use serde_json::value::RawValue;
 
 use crate::{
@@ -23,6 +22,7 @@ use crate::{
 };
 
 use super::{
+    mailbox::Mailbox,
     message::SessionMessage,
     request_state::{REQUEST_STATE, RequestStates},
 };
@@ -39,7 +39,7 @@ pub(super) struct ForClient {
     /// Whether results may speak of tasks in the way of 2025-11-25.
     pub(super) tasks: bool,
     /// Who wants to know of the resources that results speak of.
-    pub(super) notes: Option<ActorRef<SessionMessage>>,
+    pub(super) notes: Option<Mailbox>,
 }
 
 impl Translation for ForClient {
@@ -133,7 +133,7 @@ impl ForClient {
         true
     }
 
-    fn note_uris(&self, session: &ActorRef<SessionMessage>, json: &[u8]) {
+    fn note_uris(&self, session: &Mailbox, json: &[u8]) {
         let uris = uris(json);
         if !uris.is_empty() {
             // A session that is gone will route nothing.

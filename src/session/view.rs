@@ -49,6 +49,27 @@ pub struct SessionsView {
     caller: Caller,
 }
 
+impl Sessions {
+    /// Finds a session to be used by a caller, as [`SessionsView::find`] does: what each request asks needs no view of its own
+    /// where the session is awake.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn find(
+        &self,
+        id: Uuid,
+        caller: &Caller,
+    ) -> Result<Option<SessionRef>, SessionsError> {
+        let awake = self.0.directory.get(id);
+        match awake.filter(|session| caller.may_use(session.owner())) {
+            // Boxed: of one that is awake nothing is waited for.
+            None => Box::pin(self.seen_by(caller).find(id)).await,
+            awake => Ok(awake),
+        }
+    }
+}
+
 impl SessionsView {
     pub(super) const fn new(sessions: Sessions, caller: Caller) -> Self {
         Self { sessions, caller }

@@ -186,7 +186,7 @@ impl Heard {
 /// Makes a call; what comes back is for the caller to hear.
 pub(super) fn send(backend: &Backend, link: LinkKey, request: Request) -> Receiver<Event> {
     let (events, received) = channel(EVENTS_IN_FLIGHT);
-    let cancel = CancellationToken::new();
+    let cancel = Arc::new(CancellationToken::new());
     backend.send(Call::new(link, request, events, cancel));
     received
 }

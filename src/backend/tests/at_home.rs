@@ -1,4 +1,4 @@
-//! What a connection's session brings on the lane of both: taken at once, in its turn, and with the same ends.
+//! What a connection's session brings: taken at once, in its turn, and with the same ends, on their lane and on another.
 
 use std::{pin::pin, sync::Arc};
 
@@ -78,4 +78,27 @@ async fn a_connection_ends_by_what_is_taken_at_once() {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_another_lane_brings_is_taken_at_once_and_what_it_begins_lives_at_home() {
+    let lanes = Lanes::begin(2).unwrap();
+    let (home, elsewhere) = (lanes.place(), lanes.place());
+    let port = Port::new();
+    let _server = port.serve(shake_hands);
+    let url = port.url();
+    let starting = async move {
+        let backend = start(entry(&url, &[]), None, Vec::new());
+        describe(&backend).await;
+        backend
+    };
+    let backend = home.handle().spawn(starting).await.unwrap();
+    let connecting = async move {
+        // Its handshake is begun by what is taken here, and goes on there.
+        connect(&backend, LinkKey::Default).await.unwrap();
+        describe(&backend).await;
+        let again = connect(&backend, LinkKey::Default);
+        assert!(again.now_or_never().unwrap().is_ok());
+    };
+    elsewhere.handle().spawn(connecting).await.unwrap();
 }

@@ -1,5 +1,7 @@
 //! What a legacy backend says on no call's stream while several calls are on their way.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -108,7 +110,7 @@ async fn a_question_that_may_be_any_calls_has_all_of_them_wait_and_outlives_the_
     let mut older = send(&world.backend, own, pay(Asking::WhileOpen));
     world.called(1).await;
     let (events, mut newest) = channel(EVENTS_IN_FLIGHT);
-    let cancel = CancellationToken::new();
+    let cancel = Arc::new(CancellationToken::new());
     let call = Call::new(own, pay(Asking::WhileOpen), events, cancel.clone());
     world.backend.send(call);
     world.called(2).await;

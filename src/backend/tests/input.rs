@@ -256,7 +256,7 @@ impl Translation for Renaming {
 fn translated(backend: &Backend) -> Receiver<Event> {
     let (events, received) = channel(EVENTS_IN_FLIGHT);
     let request = asked_tool("pay", &able(), Asking::ByRetry);
-    let cancel = tokio_util::sync::CancellationToken::new();
+    let cancel = Arc::new(tokio_util::sync::CancellationToken::new());
     let mut call = Call::new(LinkKey::Default, request, events, cancel);
     call.translation = Some(Arc::new(Renaming));
     backend.send(call);

@@ -1,5 +1,7 @@
 //! What a legacy backend asks a client for during a call, and the way back of the answer.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -245,7 +247,7 @@ async fn a_question_of_a_call_that_was_taken_back_is_not_answered() {
     let (server, backend) = server(Script::of([reply]));
     let request = asked_tool("pay", &json!({ "elicitation": {} }), Asking::WhileOpen);
     let (events, mut received) = channel(EVENTS_IN_FLIGHT);
-    let cancel = CancellationToken::new();
+    let cancel = Arc::new(CancellationToken::new());
     let call = Call::new(LinkKey::Default, request, events, cancel.clone());
     backend.send(call);
     for id in ["dropped", "answered"] {

@@ -5,10 +5,13 @@ use std::{future::ready, io};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::timeout;
 use warp::reply::Response;
 
-use crate::limits::{KEEP_ALIVE_INTERVAL, RESUMABLE_AFTER};
+use crate::{
+    lanes,
+    limits::{KEEP_ALIVE_INTERVAL, RESUMABLE_AFTER},
+};
 
 use super::{
     answering::{Answering, broken},
@@ -21,14 +24,14 @@ use super::{
 /// Waits for what decides the form of the answer, and answers.
 pub(super) async fn answer<E: Encode>(mut answering: Box<Answering<E>>) -> Response {
     let accepts = answering.accepts;
-    let begun = Instant::now();
+    let begun = lanes::now();
     let mut wait_until = Some(begun + RESUMABLE_AFTER);
     loop {
         let deadline = wait_until.unwrap_or(begun + KEEP_ALIVE_INTERVAL);
         let step = tokio::select! {
             biased;
             step = answering.step() => step,
-            () = sleep_until(deadline), if accepts.events || wait_until.is_some() => {
+            () = lanes::until(deadline), if accepts.events || wait_until.is_some() => {
                 answering.let_go();
                 let is_first = wait_until.take().is_some();
                 if !accepts.events {

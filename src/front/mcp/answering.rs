@@ -1,12 +1,11 @@
 //! From an exchange's events to the messages that its client gets.
 
-use std::{io, mem, ops::ControlFlow};
+use std::{io, mem, ops::ControlFlow, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use http::StatusCode;
 use tokio::time::{Instant, timeout_at};
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
@@ -97,7 +96,7 @@ impl<E: Encode> Answering<E> {
             events,
             // Whoever answers waits, until there is an answer or something comes before it.
             desk: Some(received.desk(KEEP_ALIVE_INTERVAL)),
-            cancel: CancellationToken::new(),
+            cancel: Arc::default(),
             pinned: wanted.pinned,
         });
         let (in_flight, received) = match wanted.session.begin(exchange, wanted.leaving_cancels) {

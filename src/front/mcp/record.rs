@@ -9,6 +9,7 @@ use warp::reply::Response;
 
 use crate::{
     audit::Entry,
+    lanes,
     mcp::{
         error::code_of,
         event::Outcome,
@@ -96,7 +97,7 @@ impl Record {
             method: shortened(method).into(),
             subject: subject.map(|subject| shortened(subject).into()),
             sender: Arc::clone(sender),
-            began: Instant::now(),
+            began: lanes::now(),
             written: false,
             span: None,
         }
@@ -167,8 +168,6 @@ impl Record {
             span.end(backend, ending(outcome));
         }
         let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-        let name = self.subject.as_deref().unwrap_or_default();
-        let separator = if name.is_empty() { "" } else { " " };
         let member = subject_member(&self.method);
         let about = |is_it: bool| self.subject.as_deref().filter(|_| is_it);
         tracing::info!(
@@ -184,8 +183,8 @@ impl Record {
             outcome,
             elapsed_ms,
             error = why,
-            "{}{separator}{name}: {outcome} in {elapsed_ms} ms",
-            self.method,
+            "{}",
+            self.words(outcome, elapsed_ms),
         );
         if self.sender.state.audit.is_open() {
             self.audit(backend, outcome, elapsed_ms);
@@ -199,6 +198,25 @@ impl Record {
             elapsed_ms,
             at: self.began + elapsed,
         });
+    }
+
+    /// What the line says, put together at once: each piece that is formatted by itself is looked at by itself.
+    fn words(&self, outcome: &str, elapsed_ms: u64) -> String {
+        let name = self.subject.as_deref().unwrap_or_default();
+        let separator = if name.is_empty() { "" } else { " " };
+        let mut elapsed = itoa::Buffer::new();
+        let elapsed = elapsed.format(elapsed_ms);
+        [
+            &self.method,
+            separator,
+            name,
+            ": ",
+            outcome,
+            " in ",
+            elapsed,
+            " ms",
+        ]
+        .concat()
     }
 
     /// The same without words, for whoever keeps an eye on who does what.

@@ -13,6 +13,8 @@ use std::{
 
 use tokio::time::Instant;
 
+use crate::lanes;
+
 use super::{
     ServerBounds,
     heads::{Head, Heads},
@@ -63,7 +65,8 @@ impl Activity {
 
     /// Milliseconds since the connection began, never 0.
     pub(super) fn now_ms(&self) -> u64 {
-        let elapsed = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let elapsed = lanes::now().duration_since(self.began);
+        let elapsed = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         elapsed.saturating_add(1)
     }
 

@@ -37,7 +37,7 @@ use super::{
     heads::Head,
     overheard::Overheard,
 };
-use crate::{channel::Rounds, front::problem::Problem, in_place};
+use crate::{channel::Rounds, front::problem::Problem, in_place, lanes};
 
 /// hyper's own: its parser needs no memory of the heap for so many.
 const HEADERS_USUAL: usize = 100;
@@ -109,28 +109,33 @@ impl Speaker {
         let mut look = pin!(sleep_until(self.next_look(&activity)));
         let (mut is_told, mut leaves) = (false, false);
         // A request's body reaches its route from within the connection, which wakes itself for each piece of it. And the
-        // signal to stop and the timer are asked only when they rang, not whenever a request goes on.
+        // signal to stop and the timer are asked only when they rang, not whenever a request goes on: that is set for what the
+        // requests wait for, too.
         let (mut serving, mut watching) = (Rounds::default(), Rounds::default());
         loop {
             serving.ring();
             watching.ring();
-            let served = poll_fn(|context| {
-                let serve = |context: &mut Context<'_>| connection.as_mut().poll(context);
-                serving.poll(context, serve)
-            });
             let seen = poll_fn(|context| {
-                let watch = |context: &mut Context<'_>| {
+                let serve = |context: &mut Context<'_>| connection.as_mut().poll(context);
+                let (served, another) = lanes::turn(|| serving.poll(context, serve));
+                // A request that is there is taken before the end is heard of.
+                if let Poll::Ready(ended) = served {
+                    return Poll::Ready(Seen::End(ended));
+                }
+                if let Some(by) = another.filter(|by| *by < look.deadline()) {
+                    look.as_mut().reset(by);
+                    watching.ring();
+                }
+                watching.poll(context, |context| {
                     if !leaves && !is_told && stopped.as_mut().poll(context).is_ready() {
                         return Poll::Ready(Seen::Stop);
                     }
                     look.as_mut().poll(context).map(|()| Seen::Time)
-                };
-                watching.poll(context, watch)
-            });
-            let seen = tokio::select! {
-                // A request that is there is taken before the end is heard of.
-                biased;
-                ended = served => {
+                })
+            })
+            .await;
+            match seen {
+                Seen::End(ended) => {
                     if let Err(error) = ended {
                         // Clients come and go; what a request suffers is logged where it is handled.
                         let error: &(dyn Error + 'static) = error.as_ref();
@@ -138,9 +143,6 @@ impl Speaker {
                     }
                     return;
                 }
-                seen = seen => seen,
-            };
-            match seen {
                 Seen::Stop => {
                     is_told = true;
                     // HTTP/2 tells its client which requests it has still taken.
@@ -204,8 +206,10 @@ impl Speaker {
     }
 }
 
-/// What is seen of a connection from outside.
+/// What is seen of a connection.
 enum Seen {
+    /// It has ended, by itself or of this.
+    End(Result<(), Box<dyn Error + Send + Sync>>),
     /// It is to end.
     Stop,
     /// It is time to look at it.

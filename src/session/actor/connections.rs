@@ -150,7 +150,7 @@ impl Session {
             // Behind what its connections reported before they ended.
             let _asleep = self.myself.cast(SessionMessage::ConnectionsAsleep);
         } else {
-            self.myself.stop(None);
+            self.myself.stop();
         }
     }
 

@@ -1,6 +1,5 @@
 //! What connections report: links worth remembering, changes, and what backends say by themselves.
 
-use ractor::ActorRef;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -16,7 +15,10 @@ use crate::{
         object::{RawObject, quote, to_raw},
     },
     routing::{alias, task},
-    session::message::{SessionMessage, Told},
+    session::{
+        mailbox::Mailbox,
+        message::{SessionMessage, Told},
+    },
     store::{LinkRecord, StoreError},
 };
 
@@ -298,7 +300,7 @@ impl Session {
 }
 
 /// Tells a session which resources a backend's result spoke of.
-pub(super) fn saw(session: &ActorRef<SessionMessage>, backend: BackendName, uris: Vec<String>) {
+pub(super) fn saw(session: &Mailbox, backend: BackendName, uris: Vec<String>) {
     // A session that is gone routes nothing.
     let _gone = session.cast(SessionMessage::Saw { backend, uris });
 }

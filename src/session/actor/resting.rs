@@ -89,7 +89,7 @@ impl Session {
         let myself = self.myself.clone();
         tokio::spawn(async move {
             links.end().await;
-            myself.stop(None);
+            myself.stop();
         });
     }
 }

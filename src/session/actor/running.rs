@@ -44,7 +44,7 @@ struct Hold {
     cancel_by: Option<RequestId>,
     /// Weak: the end of the work still shows as the end of its events.
     events: WeakSender<Event>,
-    cancel: CancellationToken,
+    cancel: Arc<CancellationToken>,
 }
 
 impl Running {
@@ -133,13 +133,13 @@ impl Drop for Entered {
 }
 
 impl Hold {
-    fn handle(&self) -> (WeakSender<Event>, CancellationToken) {
+    fn handle(&self) -> (WeakSender<Event>, Arc<CancellationToken>) {
         (self.events.clone(), self.cancel.clone())
     }
 }
 
 /// Answers the client, which took nothing back, and has the work stopped.
-fn end(events: &WeakSender<Event>, cancel: CancellationToken, failure: Failure) {
+fn end(events: &WeakSender<Event>, cancel: Arc<CancellationToken>, failure: Failure) {
     let Some(events) = events.upgrade() else {
         return;
     };
@@ -180,7 +180,7 @@ mod tests {
             request: Request::new("tools/call", None, Context::default()),
             events,
             desk: None,
-            cancel: CancellationToken::new(),
+            cancel: Arc::default(),
             pinned: None,
         };
         (exchange, received)

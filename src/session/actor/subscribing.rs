@@ -2,7 +2,6 @@
 //!
 //! It is stored, so that a client that goes on after a restart of the gateway hears it still.
 
-use ractor::ActorRef;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -12,6 +11,7 @@ use crate::{
     mcp::{event::Outcome, failure::Failure, level::Level, object::RawObject},
     session::{
         exchange::{Exchange, Place},
+        mailbox::Mailbox,
         message::SessionMessage,
     },
     store::{McpSessionRecord, StoreError},
@@ -180,7 +180,7 @@ impl Session {
 }
 
 /// Waits until what a client wants is stored.
-async fn kept(session: &ActorRef<SessionMessage>, mcp_session: Uuid) {
+async fn kept(session: &Mailbox, mcp_session: Uuid) {
     let (kept, done) = oneshot::channel();
     let keep = SessionMessage::KeepWants { mcp_session, kept };
     if session.cast(keep).is_ok() {

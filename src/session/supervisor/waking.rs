@@ -9,7 +9,11 @@ use uuid::Uuid;
 use crate::{
     limits::SESSION_DEATHS_MAX,
     session::{
-        SessionsError, actor::SessionActor, directory::SessionRef, outbox::Outbox, short,
+        SessionsError,
+        directory::SessionRef,
+        mailbox::{Mailbox, SessionActor},
+        outbox::Outbox,
+        short,
         view::Asker,
     },
     store::{StoreError, StoredSession},
@@ -102,14 +106,16 @@ impl State {
     pub(super) async fn start(&mut self, row: StoredSession) -> Option<SessionRef> {
         let (id, owner) = (row.id, row.owner.clone());
         let outbox = Outbox::default();
-        let what = (row, self.shared.clone(), outbox.clone());
+        let seat = Arc::default();
+        let what = (row, self.shared.clone(), outbox.clone(), Arc::clone(&seat));
         let started = Actor::spawn_linked(None, SessionActor, what, self.myself.get_cell());
         let (lane, started) = self.shared.lanes.settle(started).await;
         match started {
             Ok((actor, _)) => {
                 tracing::debug!(session.id = %short(id), "a session is awake");
                 self.actors.insert(actor.get_id(), id);
-                Some(self.directory.insert(id, owner, (actor, lane), outbox))
+                let mailbox = Mailbox::new(actor, seat);
+                Some(self.directory.insert(id, owner, (mailbox, lane), outbox))
             }
             Err(error) => {
                 tracing::error!(session.id = %short(id), %error, "could not start a session");

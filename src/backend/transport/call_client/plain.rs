@@ -249,11 +249,11 @@ impl Idle {
         let at = sockets.iter().rposition(|it| it.to == *to)?;
         let socket = sockets.swap_remove(at);
         drop(sockets);
-        (socket.since.elapsed() < POOL_IDLE_TIMEOUT).then_some(socket)
+        (lanes::now().duration_since(socket.since) < POOL_IDLE_TIMEOUT).then_some(socket)
     }
 
     fn put(&self, mut socket: Box<Socket>) {
-        socket.since = Instant::now();
+        socket.since = lanes::now();
         let mut sockets = self.0.sockets.entry(socket.lane).or_default();
         if sockets.len() < POOL_IDLE_PER_BACKEND {
             sockets.push(socket);
