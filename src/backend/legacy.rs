@@ -82,16 +82,15 @@ impl Legacy {
     }
 
     pub(super) fn encode(&self, request: &Request, id: &RequestId) -> Encoded {
-        let (body, client_token) =
-            match write_renamed(request, id, |meta| meta.is_none().then_some(&[][..])) {
-                Some(body) => (body, None),
-                None => write_body(request, id, |params, members| {
-                    if may_want_input(&request.method) {
-                        input::remove(params);
-                    }
-                    meta::remove_context(members);
-                }),
-            };
+        let renamed = write_renamed(request, id, &[], |_| false);
+        let (body, client_token) = renamed.unwrap_or_else(|| {
+            write_body(request, id, |params, members| {
+                if may_want_input(&request.method) {
+                    input::remove(params);
+                }
+                meta::remove_context(members);
+            })
+        });
         Encoded {
             outgoing: Outgoing {
                 headers: self.constant(),

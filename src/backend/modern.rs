@@ -85,16 +85,13 @@ impl Modern {
     /// The body of a request, and what its client calls its progress.
     fn write(&self, request: &Request, id: &RequestId) -> (Bytes, Option<Box<RawValue>>) {
         let context = introduced(&request.context);
+        let says_it_all = |meta: &str| meta::says(meta, &request.context, self.revision);
         let pieces = meta::pieces(&context, self.revision);
-        let renamed = write_renamed(request, id, |meta| match meta {
-            Some(meta) => meta::says(meta, &request.context, self.revision).then_some(&[][..]),
-            None => Some(&pieces[..]),
-        });
-        if let Some(body) = renamed {
-            return (body, None);
-        }
-        write_body(request, id, |_, members| {
-            meta::set_context(members, &context, self.revision);
+        let renamed = write_renamed(request, id, &pieces, says_it_all);
+        renamed.unwrap_or_else(|| {
+            write_body(request, id, |_, members| {
+                meta::set_context(members, &context, self.revision);
+            })
         })
     }
 

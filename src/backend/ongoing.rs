@@ -5,7 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::value::RawValue;
 
-use crate::mcp::{meta::PROGRESS_TOKEN, object::RawObject};
+use crate::mcp::{
+    members::{Member, Members},
+    meta::PROGRESS_TOKEN,
+    object::RawObject,
+};
 
 use super::{caller::Caller, waiting::Wait};
 
@@ -100,12 +104,13 @@ fn find(calls: &[(u64, Arc<OnItsWay>)], number: u64) -> Option<usize> {
 impl OnItsWay {
     /// Gives progress the client's own token; `None` when it is not that of the request `id`.
     pub(super) fn progress(&self, params: &RawValue, id: &str) -> Option<Box<RawValue>> {
-        let mut params = RawObject::parse(params).ok()?;
-        if params.get(PROGRESS_TOKEN)?.get() != id {
-            return None;
-        }
-        params.set(PROGRESS_TOKEN, self.client_token.clone()?);
-        Some(params.to_raw())
+        let params = params.get();
+        let is_token = |member: &Member<'_>| member.name().as_deref() == Some(PROGRESS_TOKEN);
+        let token = Members::of(params).find(is_token)?;
+        let own = self.client_token.as_deref().filter(|_| token.value == id)?;
+        let (before, behind) = params.split_at_checked(token.at)?;
+        let behind = behind.get(token.value.len()..)?;
+        RawValue::from_string([before, own.get(), behind].concat()).ok()
     }
 }
 

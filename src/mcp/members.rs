@@ -3,7 +3,7 @@
 //! A reader of JSON checks every byte. Of text that passed one, only what opens and closes has to be looked at, which costs
 //! a fraction.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 use memchr::memchr2;
 
@@ -28,6 +28,12 @@ pub struct Member<'a> {
 }
 
 impl<'a> Member<'a> {
+    /// Where in the object its value is.
+    #[must_use]
+    pub const fn place(&self) -> Range<usize> {
+        self.at..self.at + self.value.len()
+    }
+
     /// Its name; `None` where that is no text: a reader that passes over an object looks at no escape in it.
     #[must_use]
     pub fn name(&self) -> Option<Cow<'a, str>> {

@@ -15,7 +15,7 @@ use super::{
 use crate::limits::DEPTH_MAX;
 
 pub use writing::{
-    frame_result, write_error, write_notification, write_request, write_request_around,
+    Put, frame_result, write_error, write_notification, write_request, write_request_edited,
     write_request_of, write_result, write_result_of,
 };
 

@@ -63,10 +63,10 @@ pub fn set_context<'a>(meta: &mut RawObject<'a>, context: &'a Context, revision:
     }
 }
 
-/// The same as a member of parameters that have others and no `_meta`, with the comma in front of it, in pieces: most requests
-/// of clients of the legacy era come to a modern backend so, and are put together at once.
+/// The same as members without the braces around them, in pieces: most requests of clients of the legacy era come to a modern
+/// backend so, and are put together at once.
 #[must_use]
-pub fn pieces(context: &Context, revision: Revision) -> [&str; 9] {
+pub fn pieces(context: &Context, revision: Revision) -> [&str; 8] {
     fn text(value: Option<&Arc<RawValue>>) -> Option<&str> {
         value.map(|value| value.get())
     }
@@ -74,7 +74,7 @@ pub fn pieces(context: &Context, revision: Revision) -> [&str; 9] {
     let level = text(context.log_level.as_ref());
     let when = |is_there: bool, piece: &'static str| if is_there { piece } else { "" };
     [
-        r#","_meta":{"io.modelcontextprotocol/protocolVersion":""#,
+        r#""io.modelcontextprotocol/protocolVersion":""#,
         revision.as_str(),
         r#"","io.modelcontextprotocol/clientCapabilities":"#,
         text(context.capabilities.as_ref()).unwrap_or("{}"),
@@ -82,7 +82,6 @@ pub fn pieces(context: &Context, revision: Revision) -> [&str; 9] {
         info.unwrap_or_default(),
         when(level.is_some(), r#","io.modelcontextprotocol/logLevel":"#),
         level.unwrap_or_default(),
-        "}",
     ]
 }
 
@@ -208,8 +207,8 @@ mod tests {
         ] {
             let mut meta = RawObject::default();
             set_context(&mut meta, &context, Revision::LATEST_MODERN);
-            let whole = format!(r#","_meta":{}"#, meta.to_raw().get());
-            assert_eq!(pieces(&context, Revision::LATEST_MODERN).concat(), whole);
+            let inner = pieces(&context, Revision::LATEST_MODERN).concat();
+            assert_eq!(format!("{{{inner}}}"), meta.to_raw().get());
         }
     }
 

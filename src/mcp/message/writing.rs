@@ -1,5 +1,7 @@
 //! Writes JSON-RPC messages, what they carry byte for byte.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
@@ -28,27 +30,58 @@ pub fn write_request_of(
     })
 }
 
-/// The same of parameters in which a text is put between two pieces that are there, and others at the end, in front of the
-/// brace that closes them.
+/// The same of parameters of which parts are replaced, given in their order.
 #[must_use]
-pub fn write_request_around(
+pub fn write_request_edited(
     id: &RequestId,
     method: &str,
-    (before, text, behind): (&str, &str, &str),
-    added: &[&str],
+    params: &str,
+    edits: &[(Range<usize>, Put<'_>)],
 ) -> Bytes {
-    let added_bytes: usize = added.iter().map(|piece| piece.len()).sum();
-    let size_bytes = PARAMS.len() + before.len() + text.len() + 2 + behind.len() + added_bytes + 1;
-    write_with(Some(id), method, size_bytes, |params| {
-        params.push_str(PARAMS);
-        params.push_str(before);
-        push_quoted(params, text);
-        params.push_str(behind);
-        for piece in added {
-            params.push_str(piece);
+    let put_bytes = edits.iter().map(|(_, put)| put.size_bytes());
+    let size_bytes = PARAMS.len() + params.len() + put_bytes.sum::<usize>();
+    write_with(Some(id), method, size_bytes, |text| {
+        text.push_str(PARAMS);
+        let mut at = 0;
+        for (replaced, put) in edits {
+            text.push_str(params.get(at..replaced.start).unwrap_or_default());
+            put.write(text);
+            at = replaced.end;
         }
-        params.push('}');
+        text.push_str(params.get(at..).unwrap_or_default());
     })
+}
+
+/// What is put in the place of a part of parameters.
+#[derive(Debug, Clone, Copy)]
+pub enum Put<'a> {
+    /// A text, in quotes.
+    Text(&'a str),
+    /// Pieces of JSON.
+    Json(&'a [&'a [&'a str]]),
+}
+
+impl Put<'_> {
+    fn size_bytes(self) -> usize {
+        match self {
+            Self::Text(text) => text.len() + 2,
+            Self::Json(pieces) => {
+                let pieces = pieces.iter().copied().flatten();
+                pieces.map(|piece| piece.len()).sum()
+            }
+        }
+    }
+
+    fn write(self, out: &mut String) {
+        match self {
+            Self::Text(text) => push_quoted(out, text),
+            Self::Json(pieces) => {
+                for piece in pieces.iter().copied().flatten() {
+                    out.push_str(piece);
+                }
+            }
+        }
+    }
 }
 
 /// Writes a notification.
