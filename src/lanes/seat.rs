@@ -35,7 +35,8 @@ const LOOKS_MAX: u32 = 64;
 pub struct Seat<A> {
     /// The lane of that task, once it is there.
     home: OnceLock<Handle>,
-    /// Messages in the queue: those that came before go first. Fewer become of them with `actor` locked only.
+    /// Messages in the queue, or about to be, or out of it and not taken yet: they go first. They become fewer only with
+    /// `actor` locked.
     waiting: AtomicUsize,
     /// `None` before the task begins and after it ended. Locked while a message is taken.
     actor: Mutex<Option<A>>,

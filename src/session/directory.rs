@@ -354,10 +354,15 @@ impl SessionRef {
         self.tell(SessionMessage::Close);
     }
 
-    /// Has the session make a mistake; tells whether it did so at once.
+    /// Has the session make a mistake.
     #[cfg(test)]
-    pub(super) fn mistake(&self) -> bool {
+    pub(super) fn mistake(&self) {
         let _gone = self.0.mailbox.hand_over(SessionMessage::Mistake);
+    }
+
+    /// Whether it has ended, once it is done with what it takes now.
+    #[cfg(test)]
+    pub(super) fn is_left(&self) -> bool {
         self.0.mailbox.is_left()
     }
 

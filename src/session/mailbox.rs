@@ -181,10 +181,10 @@ fn take(place: &mut Option<Session>, message: SessionMessage) -> Result<(), Stri
         return Ok(());
     };
     let taken = attempt(|| session.receive(message));
-    if taken.is_ok() {
-        return Ok(());
+    if taken.is_err() {
+        let ended = place.take();
+        // It made a mistake; another one on its way out says no more.
+        let _dropped = attempt(|| drop(ended));
     }
-    let ended = place.take();
-    let dropped = attempt(|| drop(ended));
-    taken.and(dropped)
+    taken
 }

@@ -57,7 +57,7 @@ pub(in crate::backend) fn write_body<'a>(
 /// The same for a request of whose parameters nothing changes but what it is about, its progress token and the context of
 /// its `_meta`, of which `context` is the members: they are put in where they belong. `None` where something else may have to
 /// change, as in the parameters of a call that is followed, or that is not there once. `keeps` says whether a `_meta` may stay as
-/// it is that is more than a progress token.
+/// it is that is not just a progress token.
 pub(in crate::backend) fn write_renamed(
     request: &Request,
     id: &RequestId,

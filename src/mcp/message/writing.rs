@@ -38,8 +38,17 @@ pub fn write_request_edited(
     params: &str,
     edits: &[(Range<usize>, Put<'_>)],
 ) -> Bytes {
-    let put_bytes = edits.iter().map(|(_, put)| put.size_bytes());
-    let size_bytes = PARAMS.len() + params.len() + put_bytes.sum::<usize>();
+    debug_assert!(
+        edits.is_sorted_by(|(one, _), (next, _)| one.end <= next.start),
+        "{edits:?}"
+    );
+    // It may become shorter.
+    let more_bytes = edits.iter().map(|(replaced, put)| {
+        let put_bytes = put.size_bytes().wrapping_add(replaced.start);
+        put_bytes.wrapping_sub(replaced.end)
+    });
+    let more_bytes = more_bytes.fold(0, usize::wrapping_add);
+    let size_bytes = (PARAMS.len() + params.len()).wrapping_add(more_bytes);
     write_with(Some(id), method, size_bytes, |text| {
         text.push_str(PARAMS);
         let mut at = 0;

@@ -13,15 +13,16 @@ async fn on<T: Send + 'static>(lane: &OnLane, what: impl Future<Output = T> + Se
     lane.handle().spawn(what).await.unwrap()
 }
 
-/// Has the queue empty: what it holds from the making of the session would go first.
-async fn emptied(world: &World) {
-    world.session.sweep().await;
+/// Has the queue of a session empty, and nothing being taken: what it holds from the making of it would go first.
+async fn emptied(session: &SessionRef) {
+    session.sweep().await;
+    assert!(!session.is_left());
 }
 
 #[tokio::test]
 async fn what_a_lane_brings_is_taken_at_once() {
     let world = world().await;
-    emptied(&world).await;
+    emptied(&world.session).await;
     let lanes = world.sessions.lanes();
     for lane in [lanes.place(), lanes.place()] {
         let session = world.session.clone();
@@ -39,7 +40,7 @@ async fn what_a_lane_brings_is_taken_at_once() {
 #[tokio::test]
 async fn what_waits_in_the_queue_goes_first() {
     let world = world_on(1).await;
-    emptied(&world).await;
+    emptied(&world.session).await;
     let session = world.session.clone();
     let answered = async move {
         session.close();
@@ -74,9 +75,10 @@ async fn a_session_that_makes_a_mistake_past_its_queue_dies_and_wakes_again() {
         };
         let (session, mcp_session) = within_a_minute(woken).await;
         assert_eq!(ping(&session, mcp_session).await, None);
-        session.sweep().await;
+        emptied(&session).await;
         let died = async move {
-            assert!(session.mistake(), "at once");
+            session.mistake();
+            assert!(session.is_left(), "at once");
             assert_eq!(lanes::current(), lanes::here().unwrap());
             // Nobody waits for an answer of it for ever.
             let failure = session.discover(Context::default()).await;
