@@ -126,6 +126,12 @@ async fn what_happened_is_counted_and_nothing_of_who_or_what_it_was() {
         read(&gateway).await.of("mcp_gateway_breaker_state", &state) == Some(1.0)
     })
     .await;
+    // Whoever made it has its answer before it is awake.
+    eventually("the last session to be awake", async || {
+        let live = [("state", "live")];
+        read(&gateway).await.of("mcp_gateway_sessions", &live) == Some(11.0)
+    })
+    .await;
     eventually("the call to be over", async || {
         read(&gateway).await.of("mcp_gateway_active_requests", &[]) == Some(0.0)
     })
