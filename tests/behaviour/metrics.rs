@@ -86,6 +86,15 @@ fn asked_by(dashboard: &Value, names: &mut BTreeSet<String>) {
     }
 }
 
+/// Waits until so many sessions live: whoever made one has its answer before it is awake.
+async fn until_all_are_awake(gateway: &Gateway, count: f64) {
+    eventually("the last session to be awake", async || {
+        let live = [("state", "live")];
+        read(gateway).await.of("mcp_gateway_sessions", &live) == Some(count)
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn what_happened_is_counted_and_nothing_of_who_or_what_it_was() {
     let backend = FakeBackend::legacy().start();
@@ -126,12 +135,7 @@ async fn what_happened_is_counted_and_nothing_of_who_or_what_it_was() {
         read(&gateway).await.of("mcp_gateway_breaker_state", &state) == Some(1.0)
     })
     .await;
-    // Whoever made it has its answer before it is awake.
-    eventually("the last session to be awake", async || {
-        let live = [("state", "live")];
-        read(&gateway).await.of("mcp_gateway_sessions", &live) == Some(11.0)
-    })
-    .await;
+    until_all_are_awake(&gateway, 11.0).await;
     eventually("the call to be over", async || {
         read(&gateway).await.of("mcp_gateway_active_requests", &[]) == Some(0.0)
     })
